@@ -1,0 +1,195 @@
+"""The environment, read once, top to bottom. Every variable is described in .env.example.
+
+A variable comes from the process's environment, else from `.env`, else from `.local/env`, which `make run`
+writes while it runs. Outside DEBUG nothing secret has a default: a missing one stops the start, by name.
+Celery's options stand in config/celery.py.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(str(BASE_DIR / ".env"))
+LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
+env.read_env(str(LOCAL_DIR / "env"))
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRETS = (
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "BROKER_URL",
+    "EMAIL_URL",
+    "SITE_URL",
+    "ALLOWED_HOSTS",
+)
+if missing := [name for name in SECRETS if not DEBUG and not env.str(name, default="")]:
+    raise ImproperlyConfigured(
+        f"Set {', '.join(missing)}: without DEBUG nothing has a default. See .env.example; "
+        "on your own machine, `make run` sets them all."
+    )
+
+# The web address. Mails are written by workers, which see no request, so the site must know its own name.
+PORT = env.int("PORT", default=8000)
+SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
+SECRET_KEY = env.str("SECRET_KEY", default="only-for-development")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+INSTALLED_APPS = [
+    "mediaapp",
+    "workers",
+    "django_celery_beat",
+    "django_htmx",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# PostgreSQL only: one code path, the one of production. Celery closes the connection around every task whatever
+# CONN_MAX_AGE says (CELERY-FACTS 8), so the age serves the web processes.
+DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/mediaapp")}
+DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The cache may vanish at any moment: its users see a miss, and the page goes on without the number.
+# Locks are no cache: an alias of their own, which cache.clear() does not touch and which raises when it is away.
+BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/1")
+LOCKS_URL = env.str("LOCKS_URL", default=urlsplit(REDIS_URL)._replace(path="/2").geturl())
+REDIS_LIMITS = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 2}
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_FUNCTION": "workers.practices.progress.plain_key",
+        "OPTIONS": REDIS_LIMITS
+        | {"IGNORE_EXCEPTIONS": True, "SERIALIZER": "django_redis.serializers.json.JSONSerializer"},
+    },
+    "locks": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": LOCKS_URL,
+        "KEY_FUNCTION": "workers.practices.progress.plain_key",
+        "OPTIONS": REDIS_LIMITS,
+    },
+}
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+
+# Who may come in, and how often they may try.
+# PROXIES: how many of our own stand before the site (a platform's router: 1).
+AUTH_USER_MODEL = "mediaapp.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "library"
+LOGOUT_REDIRECT_URL = "login"
+TRIES_PER_ADDRESS = env.str("TRIES_PER_ADDRESS", default="10/10m")
+TRIES_PER_CLIENT = env.str("TRIES_PER_CLIENT", default="50/10m")
+PROXIES = env.int("PROXIES", default=0)
+
+# Mail: in development a page that shows them (/dev/mail/), in production SMTP by URL.
+if DEBUG and not env.str("EMAIL_URL", default=""):
+    INSTALLED_APPS.append("django_mail_preview")
+    EMAIL_BACKEND = "django_mail_preview.backends.EmailBackend"
+    MAIL_PREVIEW_ROOT = LOCAL_DIR / "mail"
+else:
+    vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="mediaapp <noreply@example.com>")
+
+# Files. Uploads go to a folder of the storage's own disk first, so that storing one is a rename.
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(LOCAL_DIR / "media")))
+FILE_UPLOAD_TEMP_DIR = MEDIA_ROOT / "incoming"
+FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
+FILE_UPLOAD_PERMISSIONS = 0o640
+MAX_VIDEO_BYTES = env.int("MAX_VIDEO_BYTES", default=2_000_000_000)
+MAX_CSV_BYTES = env.int("MAX_CSV_BYTES", default=1_000_000_000)
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Browsers are told to load from here and nowhere else, over TLS once this is no laptop.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+    "EXCLUDE_URL_PREFIXES": ("/dev/", "/admin/"),
+}
+HTTPS = SITE_URL.startswith("https://")
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600 if HTTPS else 0)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # a platform's probe speaks plain HTTP
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_TZ = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "line",
+        }
+    },
+    "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", default="INFO")},
+}

@@ -1,0 +1,12 @@
+"""Every address, site first. The ones that other programs rely on stand in mediaapp/urls.py."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("mediaapp.urls")),
+    path("admin/", admin.site.urls),
+]
+if "django_mail_preview" in settings.INSTALLED_APPS:
+    urlpatterns.append(path("dev/mail/", include("django_mail_preview.urls")))
