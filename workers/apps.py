@@ -1,0 +1,15 @@
+"""The workers as a Django app: registers the rules of the practices with `manage.py check`."""
+
+from django.apps import AppConfig
+from django.core.checks import register
+
+from workers.practices import nine
+
+
+class WorkersConfig(AppConfig):
+    name = "workers"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        for practice in nine.PRACTICES:
+            register(lambda app_configs, check=practice.module.check, **_: check())

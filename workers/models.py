@@ -1,0 +1,85 @@
+"""The ground: what the workers keep in the database.
+
+A job is a row; only its percentage is in the cache. Nothing here knows Celery, the cache or the site.
+"""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+
+class Job(models.Model):
+    """One piece of work for a user, from the request to its end.
+
+    queued -> running -> done | failed | cancelled
+       ^---------'  handed back, or taken up again after its worker died
+
+    The row is the outbox too: `dispatched_at` is set once the broker took the message. `attempt` grows at each claim
+    and is the fence: a holder with an older number can write nothing any more.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    FINAL: ClassVar = (State.DONE, State.FAILED, State.CANCELLED)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="jobs")
+    task = models.CharField(max_length=120)
+    queue = models.CharField(max_length=40)
+    arguments = models.JSONField(default=dict)
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    message = models.TextField(blank=True, help_text="One or two sentences for people.")
+    detail = models.TextField(blank=True, help_text="For staff: the last lines of the tool, or the traceback.")
+    result = models.JSONField(default=dict)
+    checkpoint = models.JSONField(default=dict)
+
+    attempt = models.PositiveIntegerField(default=0)
+    deaths = models.PositiveIntegerField(default=0, help_text="Attempts that ended without a word.")
+    worker = models.CharField(max_length=120, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True, help_text="Handed back: not to be published earlier.")
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    queued_at = models.DateTimeField(help_text="Its place in the queue; a retry starts at the end.")
+    dispatched_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(F("queue"), F("queued_at"), name="job_waiting", condition=Q(state="queued")),
+            models.Index(F("started_at"), name="job_running", condition=Q(state="running")),
+            models.Index(F("owner"), F("created_at").desc(), name="job_of_owner"),
+            models.Index(F("finished_at"), name="job_finished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task.rpartition('.')[2]} {self.id} ({self.state})"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in self.FINAL
+
+
+class RejectedRow(models.Model):
+    """One record of a CSV that could not go in: where it stands, what it says, and why."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="rejected_rows")
+    line = models.PositiveBigIntegerField()
+    reason = models.TextField()
+    cells: Any = models.JSONField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("job"), F("line"), name="rejected_row_of_job")]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"
