@@ -1,0 +1,95 @@
+"""The Celery app, each option with its reason. Numbers in brackets are the sections of CELERY-FACTS.md.
+
+The right value of some options depends on the broker: what keeps work on RabbitMQ strands it on Redis.
+"""
+
+import os
+from pathlib import Path
+
+from celery import Celery
+from celery.signals import beat_init, setup_logging, worker_ready
+from django.conf import settings
+from django.utils.log import configure_logging
+
+from config.schedule import SCHEDULE
+from workers.practices import queues
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+AMQP = settings.BROKER_URL.startswith("amqp")
+REDIS_TRANSPORT = {
+    # Longer than the longest task: a shorter one runs it twice (9). A dead worker's job does not wait for this, the
+    # sweep takes it up again by its row.
+    "visibility_timeout": 3 * 3600,
+    # Without them a publish to a host that drops packets hangs for more than 75 s (3).
+    "socket_connect_timeout": 1,
+    "socket_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
+AMQP_TRANSPORT = {
+    # Without confirms a broker in a memory alarm loses what was "sent"; with confirms alone a publish hangs (2).
+    "confirm_publish": True,
+    "read_timeout": 3,
+    "write_timeout": 3,
+}
+
+app = Celery("mediaapp")
+app.conf.update(
+    broker_url=settings.BROKER_URL,
+    broker_transport_options=AMQP_TRANSPORT if AMQP else REDIS_TRANSPORT,
+    # A worker waits for its broker, at the start and for ever.
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # Connections are what small plans are short of. A thread that finds none free does not wait for ever (3).
+    broker_pool_limit=2,
+    broker_pool_acquire_timeout=3,
+    # Queues: the one table. A name that it does not know is an error when sent, not a queue that nobody reads.
+    imports=queues.TASK_MODULES,
+    task_queues=queues.declarations(amqp=AMQP),
+    task_routes=queues.ROUTES,
+    task_default_queue="default",
+    task_create_missing_queues=False,
+    task_default_queue_type="quorum" if AMQP else "classic",
+    # A killed worker's message goes back at once; the claim of the row makes a second delivery harmless (1).
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    # Long jobs do not hoard the short ones behind them.
+    worker_prefetch_multiplier=1,
+    # On RabbitMQ a worker without its connection would run a job twice; on Redis this strands the message (0.6).
+    worker_cancel_long_running_tasks_on_connection_loss=AMQP,
+    # On Redis a restart of the server kills a worker that has it on (0.1); a cancel is a flag in the row instead.
+    worker_enable_remote_control=AMQP,
+    # Every task ends. A task asks for more in its own decorator.
+    task_soft_time_limit=25,
+    task_time_limit=30,
+    # State lives in rows: no result backend, no connection per child for it.
+    task_ignore_result=True,
+    # Ids and short strings only.
+    task_serializer="json",
+    accept_content=["json"],
+    worker_send_task_events=False,
+    task_send_sent_event=False,
+    # One log format for the site and its workers: Django's.
+    worker_hijack_root_logger=False,
+    # In local time a night of the year has two 02:30s and another none (4).
+    timezone="UTC",
+    enable_utc=True,
+    beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
+    beat_schedule=SCHEDULE,
+    beat_max_loop_interval=5,
+    beat_sync_every=1,
+)
+
+
+@setup_logging.connect
+def use_the_sites_logging(**_: object) -> None:
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
+@worker_ready.connect
+@beat_init.connect
+def say_ready(**_: object) -> None:
+    """For `manage.py up`, which waits for every process before it says that the site is ready."""
+    if folder := os.environ.get("READY_DIR"):
+        Path(folder, os.environ["PROCESS"]).touch()

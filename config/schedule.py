@@ -1,0 +1,10 @@
+"""What beat sends, one plain line an entry. Each expires before its next run, by itself (practice 5)."""
+
+from datetime import timedelta
+
+from workers.practices.recurring import daily, every
+
+SCHEDULE = {
+    "sweep jobs every 10 seconds": every(timedelta(seconds=10), "workers.default.tasks.sweep_jobs"),
+    "delete what is old at 03:20": daily("03:20", "workers.default.tasks.delete_old"),
+}

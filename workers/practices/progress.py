@@ -1,0 +1,111 @@
+"""Practice 6: progress goes through the cache as JSON under the object's id, with a TTL; the final state is a row.
+
+The trap: progress dug out of task metadata is tied to one attempt, grows the result backend and answers anybody. Here
+a page reads one key of the cache, a flushed cache loses a number and never a result, and the key ends by itself.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.core.cache import cache
+from django.core.checks import CheckMessage, Error
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+from workers.practices import Finding
+
+KEY = "file_process_task_{}"
+TTL = 3000  # seconds
+EVERY = 0.4  # seconds between two writes
+STALE_AFTER = 10  # seconds without a write: a reader asks the row instead
+
+
+class Report(Protocol):
+    """What an engine calls as often as it likes. It may raise: then the work is to stop at once."""
+
+    def __call__(self, done: float, total: float, stage: str, **figures: int) -> None: ...
+
+
+def plain_key(key: str, prefix: str, version: int) -> str:
+    """The cache's KEY_FUNCTION: keys stand in Redis under the name that they have in the code."""
+    return key
+
+
+class Progress:
+    """Writes the progress of one object, a few times a second at most, however often it is told.
+
+    object_id: the id in the key. owner: the user's id, by which a poll is answered without the database.
+    """
+
+    def __init__(self, object_id: object, owner: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.key = KEY.format(object_id)
+        self.owner = owner
+        self.clock = clock
+        self.written = -EVERY
+        self.stage = ""
+        self.began = (0.0, 0.0)
+
+    def report(self, done: float, total: float, stage: str, **figures: int) -> None:
+        """done and total in any one unit; total 0 where it is unknown. stage: words for people."""
+        now = self.clock()
+        changed = stage != self.stage
+        if changed:
+            self.stage, self.began = stage, (now, done)
+        if not changed and done != total and now - self.written < EVERY:
+            return
+        self.written = now
+        rate = (done - self.began[1]) / (now - self.began[0]) if now - self.began[0] > 1 else 0.0
+        state: dict[str, Any] = {
+            "owner": self.owner,
+            "done": min(done, total) if total else done,
+            "total": total,
+            "stage": stage,
+            "rate": round(rate, 2),
+            "eta_seconds": round((total - done) / rate) if rate > 0 and total > done else None,
+            "updated_at": time.time(),
+            "figures": figures,
+        }
+        cache.set(self.key, state, TTL)
+
+
+def read(object_id: object) -> dict[str, Any] | None:
+    """The last report, or None: none yet, ended, flushed, the cache away, or the writer silent for STALE_AFTER."""
+    state = cache.get(KEY.format(object_id))
+    if not isinstance(state, dict) or time.time() - state.get("updated_at", 0) > STALE_AFTER:
+        return None
+    return state
+
+
+def clear(object_id: object) -> None:
+    """The state is final and in its row: the cache need not be asked any more."""
+    cache.delete(KEY.format(object_id))
+
+
+def check() -> list[CheckMessage]:
+    """E601: the cache would not keep a report as JSON under its plain key."""
+    options = settings.CACHES["default"].get("OPTIONS", {})
+    if cache.make_key("x") == "x" and "JSON" in options.get("SERIALIZER", ""):
+        return []
+    return [
+        Error(
+            "Progress would not be plain JSON under its own key.",
+            hint="In CACHES, set KEY_FUNCTION to workers.practices.progress.plain_key and SERIALIZER to the JSON one.",
+            id="practices.E601",
+        )
+    ]
+
+
+def verify() -> Finding:
+    """Holds while every progress key ends by itself."""
+    try:
+        redis = get_redis_connection("default")
+        keys = list(redis.scan_iter(KEY.format("*"), count=500))
+        endless = [key.decode() for key in keys if redis.ttl(key) == -1]
+    except RedisError as error:
+        return Finding(None, "unknown", f"The cache did not answer: {error}")
+    figure = f"{len(keys)} in progress, {len(endless)} without end"
+    if endless:
+        return Finding(False, figure, f"No TTL on {', '.join(endless)}: the cache would fill with them.")
+    return Finding(True, figure)
