@@ -1,0 +1,36 @@
+"""What runs on the default worker: doorways of a few lines. `urgent`: mails that people wait for. `default`: the rest.
+
+The hard limit of every task here is the app's 30 s (config/celery.py), so that nothing short waits behind it.
+"""
+
+from celery import shared_task
+
+from workers import jobs
+from workers.default import housekeeping, password_reset
+from workers.practices import locks
+
+SWEEP_LEASE = 30  # seconds
+
+
+@shared_task
+def send_password_reset(job_id: str) -> None:
+    """Mails a reset link to the user whose id is in the job; tries again in a minute if the mail server is away."""
+    with jobs.working_on(job_id) as job:
+        try:
+            job.result = {"sent": password_reset.send(job.arguments["user_id"])}
+        except password_reset.MailServerAway as error:
+            raise jobs.TryLater(60, f"The mail server did not answer: {error}") from error
+
+
+@shared_task
+def sweep_jobs() -> None:
+    """Every 10 seconds: sends the jobs that should be with the broker and are not."""
+    with locks.exclusive("sweep_jobs", lease=SWEEP_LEASE):
+        housekeeping.sweep()
+
+
+@shared_task
+def delete_old() -> None:
+    """Every night: deletes what nobody looks at any more."""
+    with locks.exclusive("delete_old", lease=SWEEP_LEASE):
+        housekeeping.delete_ended_mails()

@@ -1,0 +1,1 @@
+"""What we add to Celery itself: a file for each measured fault, which its docstring names."""
