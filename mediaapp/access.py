@@ -1,0 +1,58 @@
+"""Who may see what: an upload and its job belong to their owner; staff may look; for anybody else they do not exist."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from mediaapp.models import Upload, User
+from workers.practices import progress
+
+
+class SignedIn(HttpRequest):
+    """A request behind @login_required, for the type checker."""
+
+    user: User
+
+
+COOKIE = "viewer"
+COOKIE_AGE = 600  # seconds until a poll has to ask the session again
+
+
+def upload_for(request: HttpRequest, job_id: UUID) -> Upload:
+    """The upload with its job. Raises Http404 unless the request is its owner's or staff's."""
+    uploads = Upload.objects.select_related("job")
+    if not request.user.is_authenticated:
+        raise Http404
+    if not request.user.is_staff:
+        uploads = uploads.filter(owner=request.user)
+    upload = uploads.filter(pk=job_id).first()
+    if upload is None:
+        raise Http404
+    return upload
+
+
+def remember_viewer(request: HttpRequest, response: HttpResponse) -> None:
+    """Lets the polls of the next minutes prove who asks without the session's SQL: a signed cookie says it."""
+    response.set_signed_cookie(
+        COOKIE,
+        f"{request.user.pk}{' staff' if request.user.is_staff else ''}",
+        max_age=COOKIE_AGE,
+        path="/jobs/",
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure(),
+    )
+
+
+def progress_for(request: HttpRequest, job_id: UUID) -> dict[str, Any] | None:
+    """A running job's progress from one read of the cache and no SQL, or None: then ask the row, by upload_for().
+
+    The cookie ends with the log-out, and by itself after COOKIE_AGE.
+    """
+    cookie = request.get_signed_cookie(COOKIE, default="", max_age=COOKIE_AGE) or ""
+    user_id, _, staff = cookie.partition(" ")
+    now = progress.read(job_id) if user_id else None
+    if now and (staff or str(now["owner"]) == user_id):
+        return now
+    return None

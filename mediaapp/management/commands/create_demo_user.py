@@ -1,0 +1,16 @@
+"""The user `demo` with the password `demo`, who may see the staff pages. Only ever with DEBUG."""
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+
+
+class Command(BaseCommand):
+    help = "Create the user demo / demo (development only); an existing one stays as it is."
+
+    def handle(self, **_: object) -> None:
+        if not settings.DEBUG:
+            raise CommandError("Everybody knows the password of this user: not without DEBUG.")
+        users = get_user_model().objects
+        if not users.filter(username="demo").exists():
+            users.create_user("demo", "demo@example.com", "demo", is_staff=True)

@@ -1,0 +1,71 @@
+"""What people own: their account, their uploads, their catalogue."""
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F
+from django.db.models.functions import Lower
+
+from workers.models import Job
+
+
+class User(AbstractUser):
+    """An account. Its address is unique without regard to case, so that a reset mail has one receiver."""
+
+    email = models.EmailField("email address")
+
+    class Meta(AbstractUser.Meta):
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="one_account_per_address",
+                violation_error_message="There is an account with this address already. Log in, or reset its password.",
+            )
+        ]
+
+
+class Upload(models.Model):
+    """A file that somebody sent, and the job that works on it. They share one id: pages, progress and files use it."""
+
+    class Kind(models.TextChoices):
+        VIDEO = "video"
+        CSV = "csv"
+
+    job = models.OneToOneField(Job, models.CASCADE, primary_key=True, related_name="upload")
+    owner = models.ForeignKey(User, models.CASCADE, related_name="uploads")
+    kind = models.CharField(max_length=5, choices=Kind.choices)
+    name = models.CharField(max_length=255, help_text="As its owner calls it; never a path.")
+    file = models.CharField(max_length=255, help_text="Its name in default_storage.")
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("owner"), F("created_at").desc(), name="upload_of_owner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CatalogueItem(models.Model):
+    """A row of somebody's catalogue. A CSV file inserts or updates by (owner, external_id)."""
+
+    owner = models.ForeignKey(User, models.CASCADE, related_name="catalogue")
+    external_id = models.CharField(max_length=64)
+    title = models.CharField(max_length=200)
+    creator = models.CharField(max_length=200, blank=True)
+    category = models.CharField(max_length=80, blank=True)
+    released_on = models.DateField(null=True, blank=True)
+    price = models.DecimalField(
+        max_digits=10, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    stock = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "external_id"], name="one_item_per_owner_and_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title

@@ -1,0 +1,74 @@
+"""receive(): the one place where a file comes in and its job starts."""
+
+import uuid
+from pathlib import PurePath
+from typing import Any, BinaryIO, cast
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.db import transaction
+from django.http import HttpRequest
+
+from mediaapp.filetypes import Kind, Refused, sniff
+from mediaapp.models import CatalogueItem, Upload, User
+from workers import jobs
+
+LIMITS = {Kind.VIDEO: settings.MAX_VIDEO_BYTES, Kind.CSV: settings.MAX_CSV_BYTES}
+MOST = max(LIMITS.values())
+PROBLEMS = "mediaapp.upload_problems"
+TASKS = {
+    Kind.VIDEO: "workers.video.tasks.transcode_video",
+    Kind.CSV: "workers.highmem.tasks.import_catalogue",
+}
+
+
+def receive(owner: User, file: UploadedFile) -> Upload:
+    """Stores a file and writes its Upload and its Job in one transaction; the task is published on commit.
+
+    Raises Refused, with words for people, for what is neither a video nor a CSV, empty, cut off or too large.
+    """
+    size = file.size or 0
+    kind = sniff(cast(BinaryIO, file), size)
+    if size > LIMITS[kind]:
+        raise Refused(f"The file has {megabytes(size)}; for a {kind} we take {megabytes(LIMITS[kind])} at most.")
+    # The owner's name of the file is data, never a path; a folder of its own keeps what is made from it together.
+    stored = default_storage.save(f"uploads/{uuid.uuid4()}/source", file)
+    try:
+        with transaction.atomic():
+            arguments = {"source": stored, "table": CatalogueItem._meta.label}
+            job = jobs.create(TASKS[kind], owner_id=owner.pk, arguments=arguments)
+            name = PurePath(file.name or "").name[-255:] or "unnamed"
+            return Upload.objects.create(job=job, owner=owner, kind=kind, name=name, file=stored, size=size)
+    except BaseException:
+        default_storage.delete(stored)
+        raise
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+class LimitedUploadHandler(FileUploadHandler):
+    """Stops storing a file that is larger than any kind may be, and remembers why, so that the answer has words."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        self.size = 0
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
+        self.size += len(raw_data)
+        if self.size > MOST:
+            sentence = f"{self.file_name}: The file is larger than {megabytes(MOST)}, the most that we take."
+            cast(HttpRequest, self.request).META[PROBLEMS] = [sentence]
+            raise StopUpload(connection_reset=False)  # the rest is read and dropped, so that the answer arrives
+        return raw_data
+
+    def file_complete(self, file_size: int) -> None:
+        """Left to the handlers behind this one."""
+
+    @staticmethod
+    def problems_of(request: HttpRequest) -> list[str]:
+        """Sentences about the files that were stopped."""
+        return list(request.META.get(PROBLEMS, []))

@@ -1,0 +1,48 @@
+"""The site's addresses. Other programs rely on them: they do not change."""
+
+from django.contrib.auth import views as auth
+from django.urls import path
+
+from mediaapp.views import accounts, catalogue, files, health, jobs, library
+
+urlpatterns = [
+    path("", library.show_library, name="library"),
+    path("uploads/", library.upload, name="upload"),
+    path("jobs/<uuid:job_id>/", jobs.show_job, name="job"),
+    path("jobs/<uuid:job_id>/progress", jobs.show_progress, name="progress"),
+    path("jobs/<uuid:job_id>/progress.json", jobs.tell_progress, name="progress_json"),
+    path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel"),
+    path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry"),
+    path("jobs/<uuid:job_id>/video.mp4", files.video, name="video"),
+    path("jobs/<uuid:job_id>/poster.jpg", files.poster, name="poster"),
+    path("jobs/<uuid:job_id>/rejected.csv", files.rejected_rows, name="rejected_rows"),
+    path("catalogue/", catalogue.show_catalogue, name="catalogue"),
+    path("catalogue/sample.csv", catalogue.sample, name="sample"),
+    path("accounts/signup/", accounts.sign_up, name="signup"),
+    path("accounts/login/", accounts.Login.as_view(), name="login"),
+    path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("accounts/password_change/", auth.PasswordChangeView.as_view(), name="password_change"),
+    path(
+        "accounts/password_change/done/",
+        auth.PasswordChangeDoneView.as_view(),
+        name="password_change_done",
+    ),
+    path("accounts/password_reset/", accounts.PasswordReset.as_view(), name="password_reset"),
+    path(
+        "accounts/password_reset/done/",
+        auth.PasswordResetDoneView.as_view(),
+        name="password_reset_done",
+    ),
+    path(
+        "accounts/reset/<uidb64>/<token>/",
+        auth.PasswordResetConfirmView.as_view(),
+        name="password_reset_confirm",
+    ),
+    path(
+        "accounts/reset/done/",
+        auth.PasswordResetCompleteView.as_view(),
+        name="password_reset_complete",
+    ),
+    path("healthz", health.say_alive, name="healthz"),
+    path("readyz", health.say_ready, name="readyz"),
+]

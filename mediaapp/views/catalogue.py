@@ -1,0 +1,40 @@
+"""The catalogue: the rows that somebody's CSV files have brought."""
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from mediaapp.access import SignedIn
+from mediaapp.models import CatalogueItem
+
+PER_PAGE = 50
+SAMPLE = """external_id,title,creator,category,released_on,price,stock
+B-0001,The Silent Sea,Ann Hart,Novel,2019-04-23,12.90,14
+B-0002,"Bread, Salt, Wine",Luis Ortega,Cooking,2021-10-01,24.00,3
+B-0003,Night Trains,Mara Lind,,,,
+"""
+
+
+@require_safe
+@login_required
+def show_catalogue(request: SignedIn) -> HttpResponse:
+    """Lists, searches and pages through one's own rows."""
+    items = CatalogueItem.objects.filter(owner=request.user).order_by("external_id")
+    query = request.GET.get("q", "").strip().replace("\x00", "")
+    if query:
+        items = items.filter(
+            Q(title__icontains=query) | Q(creator__icontains=query) | Q(external_id__istartswith=query)
+        )
+    page = Paginator(items, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "catalogue/catalogue.html", {"page": page, "query": query})
+
+
+@require_safe
+def sample(request: HttpRequest) -> HttpResponse:
+    """A CSV to start from."""
+    response = HttpResponse(SAMPLE, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="sample.csv"'
+    return response

@@ -1,0 +1,64 @@
+"""What a job made, for its owner and staff: the video, its poster, the rows to mend."""
+
+from pathlib import PurePath
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpRequest, StreamingHttpResponse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_safe
+from whitenoise.responders import MissingFileError, StaticFile
+
+from mediaapp.access import upload_for
+from mediaapp.models import Upload
+from workers.highmem import rejects
+
+
+@cache_control(private=True, max_age=3600)
+@require_safe
+@login_required
+def video(request: HttpRequest, job_id: UUID) -> FileResponse:
+    """The transcoded video; `?download` saves it under its owner's name."""
+    upload = upload_for(request, job_id)
+    headers = {"Content-Type": "video/mp4"}
+    if "download" in request.GET:
+        name = f"{PurePath(upload.name).stem}.mp4"
+        headers["Content-Disposition"] = FileResponse((), as_attachment=True, filename=name)["Content-Disposition"]
+    return _serve(request, upload, "video.mp4", headers)
+
+
+@cache_control(private=True, max_age=3600)
+@require_safe
+@login_required
+def poster(request: HttpRequest, job_id: UUID) -> FileResponse:
+    """A frame of the video."""
+    return _serve(request, upload_for(request, job_id), "poster.jpg", {"Content-Type": "image/jpeg"})
+
+
+@require_safe
+@login_required
+def rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
+    """The rows that could not go in, with line and reason, to mend and upload again."""
+    upload = upload_for(request, job_id)
+    header = upload.job.result.get("header")
+    if upload.kind != Upload.Kind.CSV or not header:
+        raise Http404
+    response = StreamingHttpResponse(rejects.as_csv(job_id, header), content_type="text/csv; charset=utf-8")
+    name = f"{PurePath(upload.name).stem} to mend.csv"
+    response["Content-Disposition"] = FileResponse((), as_attachment=True, filename=name)["Content-Disposition"]
+    return response
+
+
+def _serve(request: HttpRequest, upload: Upload, name: str, headers: dict[str, str]) -> FileResponse:
+    """A file beside the upload's source. Ranges, for players that seek, are whitenoise's."""
+    path = default_storage.path(str(PurePath(upload.file).with_name(name)))
+    try:
+        found = StaticFile(path, list(headers.items())).get_response(request.method, request.META)
+    except (MissingFileError, FileNotFoundError):
+        raise Http404 from None
+    response = FileResponse(found.file or (), status=int(found.status))
+    del response["Content-Type"]
+    for key, value in found.headers:
+        response[key] = value
+    return response

@@ -1,0 +1,79 @@
+"""A job's page, its polls, and what its owner can do with it."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from mediaapp.access import progress_for, remember_viewer, upload_for
+from workers import jobs
+
+
+@never_cache
+@require_safe
+@login_required
+def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """What it is, where it stands, what one can do, what happened."""
+    upload = upload_for(request, job_id)
+    context = {
+        "upload": upload,
+        "job": upload.job,
+        "state": jobs.state_of(upload.job),
+        "poll_after": 1,
+    }
+    response = render(request, "jobs/job.html", context)
+    remember_viewer(request, response)
+    return response
+
+
+@never_cache
+@require_safe
+def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The part of the page that moves. While the job runs this costs no SQL."""
+    age = request.GET.get("age", "")
+    context = {"poll_after": pause_after(int(age) if age.isdigit() else 0), "job_id": job_id}
+    if now := progress_for(request, job_id):
+        return render(request, "jobs/_running.html", context | {"state": jobs.running_state(now)})
+    upload = upload_for(request, job_id)
+    context |= {"upload": upload, "job": upload.job, "state": jobs.state_of(upload.job)}
+    response = render(request, "jobs/_state.html", context)
+    remember_viewer(request, response)
+    return response
+
+
+@never_cache
+@require_safe
+def tell_progress(request: HttpRequest, job_id: UUID) -> JsonResponse:
+    """The same for programs."""
+    if now := progress_for(request, job_id):
+        return JsonResponse(jobs.running_state(now))
+    response = JsonResponse(jobs.state_of(upload_for(request, job_id).job))
+    remember_viewer(request, response)
+    return response
+
+
+@require_POST
+@login_required
+def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Ends it now if it waits; a running one stops within two seconds."""
+    if not jobs.cancel(upload_for(request, job_id).job):
+        messages.info(request, "It had ended before, so there was nothing to cancel.")
+    return redirect("job", job_id)
+
+
+@require_POST
+@login_required
+def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Puts a failed or cancelled one at the end of its queue."""
+    if not jobs.retry(upload_for(request, job_id).job):
+        messages.info(request, "It is neither failed nor cancelled, so there was nothing to try again.")
+    return redirect("job", job_id)
+
+
+def pause_after(age: int) -> float:
+    """Seconds until the next poll of a page that has been polling for `age` seconds."""
+    return 1 if age < 30 else 2 if age < 120 else 5 if age < 600 else 15

@@ -1,0 +1,84 @@
+"""The library: what somebody has uploaded, and the place to upload more."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_POST, require_safe
+
+from mediaapp.access import SignedIn
+from mediaapp.filetypes import Refused
+from mediaapp.models import Upload
+from mediaapp.uploads import LimitedUploadHandler, receive
+from workers import jobs
+
+PER_PAGE = 25
+
+
+@never_cache
+@require_safe
+@login_required
+def show_library(request: SignedIn) -> HttpResponse:
+    """The newest uploads first, each with its state."""
+    uploads = Upload.objects.filter(owner=request.user).select_related("job").order_by("-created_at")
+    page = Paginator(uploads, PER_PAGE).get_page(request.GET.get("page"))
+    rows = [(upload, jobs.state_of(upload.job)) for upload in page.object_list]
+    return render(request, "library/library.html", {"page": page, "rows": rows})
+
+
+# CSRF is checked inside: its check reads the whole body, which an anonymous request must not make us store.
+@csrf_exempt
+@require_POST
+def upload(request: HttpRequest) -> HttpResponse:
+    """Takes one or more files in the field `file`. 302 to the job, or JSON with 201 where JSON is accepted."""
+    if not request.user.is_authenticated:
+        if wants_json(request):
+            return JsonResponse({"error": "Log in first."}, status=403)
+        return redirect("login")
+    request.upload_handlers.insert(0, LimitedUploadHandler(request))
+    return _upload(cast(SignedIn, request))
+
+
+@csrf_protect
+def _upload(request: SignedIn) -> HttpResponse:
+    received: list[Upload] = []
+    problems: list[str] = []
+    for file in request.FILES.getlist("file"):
+        try:
+            received.append(receive(request.user, file))
+        except Refused as refused:
+            problems.append(f"{file.name}: {refused.sentence}")
+    problems += LimitedUploadHandler.problems_of(request)
+    if not received and not problems:
+        problems.append("No file arrived. Choose one, then upload it.")
+    return _tell(request, received, problems) if wants_json(request) else _show(request, received, problems)
+
+
+def _tell(request: HttpRequest, received: list[Upload], problems: list[str]) -> JsonResponse:
+    if problems:
+        return JsonResponse({"error": " ".join(problems)}, status=422)
+    job_id = received[0].pk
+    pages = {
+        "page": reverse("job", args=[job_id]),
+        "progress": reverse("progress_json", args=[job_id]),
+    }
+    return JsonResponse({"id": str(job_id)} | pages, status=201)
+
+
+def _show(request: HttpRequest, received: list[Upload], problems: list[str]) -> HttpResponse:
+    for problem in problems:
+        messages.error(request, problem)
+    if len(received) == 1 and not problems:
+        return redirect("job", received[0].pk)
+    return redirect("library")
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the client asks for JSON by name; a browser's */* does not."""
+    return "application/json" in request.headers.get("Accept", "")
