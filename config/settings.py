@@ -156,6 +156,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+# Seconds after which the job of a dead worker is free for another one; a living worker renews it.
+JOB_LEASE = env.int("JOB_LEASE", default=30)
+
 # Browsers are told to load from here and nowhere else, over TLS once this is no laptop.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -27,7 +28,6 @@ from workers.runtime import publishing
 
 log = logging.getLogger(__name__)
 
-LEASE = 30  # seconds in which a dead worker's job is free again
 MAX_DEATHS = 3  # workers that one job may take with it
 STARTING = "Processing is about to start"
 OUR_FAULT = "Something went wrong on our side. Your file is safe: try again."
@@ -134,7 +134,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
     Raises Ignore where another run has the job or it has ended: the second delivery of a message is a no-op.
     """
     try:
-        with locks.exclusive(f"job:{job_id}", lease=LEASE) as lease:
+        with locks.exclusive(f"job:{job_id}", lease=settings.JOB_LEASE) as lease:
             attempt = Attempt(_claim(job_id), lease)
             try:
                 yield attempt

@@ -30,28 +30,31 @@ POOL_WAIT = 1  # seconds that a thread waits for another one's publish
 
 
 @cache
-def _connection() -> Connection:
-    """One a process, made when it first publishes: kombu's pools are per connection and safe for threads."""
+def connection() -> Connection:
+    """The one that this process publishes through, made when first needed. Safe for threads: kombu pools its copies."""
     return current_app.connection_for_write(connect_timeout=0.5, transport_options=LIMITS)
 
 
 def publish(task: str, job_id: str, queue: str) -> None:
     """Sends one message that carries the job's id and nothing else; the id is the task's id too.
 
-    Raises OperationalError of kombu if the broker did not take it for sure.
+    Raises kombu's OperationalError or OSError if the broker did not take it for sure.
     """
-    with producers[_connection()].acquire(block=True, timeout=POOL_WAIT) as producer:
+    with producers[connection()].acquire(block=True, timeout=POOL_WAIT) as producer:
         current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
 
 
 def waiting(queue: str) -> int:
-    """Messages that wait in a queue, asked without taking one. Raises kombu's OperationalError or OSError."""
-    with current_app.connection_for_read(connect_timeout=0.5, transport_options=LIMITS) as connection:
-        channel: Any = connection.default_channel
-        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    """Messages that wait in a queue, asked without taking one. Raises as publish() does."""
+    with connection().clone() as asking:
+        channel: Any = asking.default_channel
+        try:
+            return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        except asking.channel_errors:
+            return 0  # 404: on Redis an empty queue is none
 
 
 def ask_broker() -> None:
-    """Raises kombu's OperationalError or OSError if the broker does not answer in about a second."""
-    with current_app.connection_for_write(connect_timeout=0.5, transport_options=LIMITS) as connection:
-        connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
+    """Raises as publish() does if the broker does not answer in about a second."""
+    with connection().clone() as asking:
+        asking.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)

@@ -1,0 +1,139 @@
+"""A run holds a lock: alone, renewed while it works, free again within the lease when it dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from django.core.cache import caches
+from django_redis import get_redis_connection
+
+from tests.conftest import ROOT, environment, wait_until
+from workers.practices import locks
+
+
+def key(name: str) -> str:
+    return locks.PREFIX + name
+
+
+def test_a_second_run_is_refused_while_the_first_one_works():
+    with locks.exclusive("import:7", lease=30), pytest.raises(locks.Busy), locks.exclusive("import:7", lease=30):
+        pytest.fail("two at once")
+
+
+def test_another_object_is_left_alone():
+    with locks.exclusive("import:7", lease=30), locks.exclusive("import:8", lease=30):
+        assert {lock.name for lock in locks.held()} == {"import:7", "import:8"}
+
+
+def test_the_lock_is_free_after_the_run_and_after_its_failure():
+    with pytest.raises(ZeroDivisionError), locks.exclusive("sweep", lease=30):
+        raise ZeroDivisionError
+    assert not locks.is_held("sweep")
+    with locks.exclusive("sweep", lease=30):
+        assert locks.is_held("sweep")
+    assert not locks.is_held("sweep")
+
+
+def test_a_short_lease_is_renewed_while_the_work_is_long():
+    redis = get_redis_connection("locks")
+    with locks.exclusive("long", lease=1) as lease:
+        renewed = redis.pttl(key("long"))
+        redis.pexpire(key("long"), 400)
+        wait_until(lambda: redis.pttl(key("long")) > 400, "the lease to be renewed")
+        assert renewed > 0
+        lease.check()
+
+
+def test_clearing_the_cache_drops_no_lock():
+    with locks.exclusive("import:7", lease=30):
+        caches["default"].clear()
+        assert locks.is_held("import:7")
+
+
+def test_a_flushed_server_of_locks_gets_the_lock_back_from_its_holder():
+    with locks.exclusive("import:7", lease=1) as lease:
+        get_redis_connection("locks").flushdb()
+        wait_until(lambda: locks.is_held("import:7"), "the lock to be taken again")
+        lease.check()
+
+
+def test_work_whose_lock_went_to_another_is_told_so():
+    with locks.exclusive("import:7", lease=1) as lease:
+        get_redis_connection("locks").set(key("import:7"), "somebody else", ex=60)
+        wait_until(lease.lost.is_set, "the loss to be noticed")
+        with pytest.raises(locks.LeaseLost):
+            lease.check()
+    assert get_redis_connection("locks").get(key("import:7")) == b"somebody else"
+
+
+def test_every_lock_says_who_holds_it_since_when_and_how_long_still():
+    with locks.exclusive("import:7", lease=30):
+        (held,) = locks.held()
+    assert str(os.getpid()) in held.holder
+    assert 0 <= held.age < 30
+    assert 0 < held.seconds_left <= 30
+
+
+def test_the_lock_of_a_killed_process_frees_itself():
+    code = (
+        "import django; django.setup(); from workers.practices import locks\n"
+        "with locks.exclusive('import:7', lease=2):\n  print('held', flush=True); input()"
+    )
+    env = environment(DJANGO_SETTINGS_MODULE="config.settings")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline() == b"held\n"
+    assert locks.is_held("import:7")
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    wait_until(lambda: not locks.is_held("import:7"), "the lease to end")
+
+
+def test_many_threads_get_in_one_after_the_other():
+    inside, overlaps, runs = [], [], []
+
+    def run() -> None:
+        for _ in range(20):
+            try:
+                with locks.exclusive("one", lease=30):
+                    inside.append(1)
+                    overlaps.append(len(inside))
+                    runs.append(1)
+                    inside.pop()
+            except locks.Busy:
+                continue
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert runs
+    assert max(overlaps) == 1
+
+
+def test_verify_holds_until_a_lock_has_no_end():
+    with locks.exclusive("import:7", lease=30):
+        assert locks.verify().holds is True
+        get_redis_connection("locks").persist(key("import:7"))
+        finding = locks.verify()
+    assert finding.holds is False
+    assert "import:7" in finding.why
+
+
+def test_verify_says_unknown_while_the_server_is_away(settings):
+    away = settings.CACHES["locks"] | {"LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = settings.CACHES | {"locks": away}
+    finding = locks.verify()
+    assert finding.holds is None
+    assert finding.why
+
+
+def test_check_fires_when_locks_and_cache_are_one_database(settings):
+    assert locks.check() == []
+    settings.CACHES = settings.CACHES | {"locks": settings.CACHES["default"]}
+    assert [message.id for message in locks.check()] == ["practices.E201"]

@@ -1,0 +1,183 @@
+"""A job reaches the broker: at once, or later by the sweep when the broker was away. No request waits for it."""
+
+import json
+import socket
+import threading
+from base64 import b64decode
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from redis import Redis
+
+from mediaapp.models import User
+from workers import jobs
+from workers.default import housekeeping
+from workers.models import Job
+from workers.runtime import publishing
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TASK = "workers.video.tasks.transcode_video"
+AWAY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def broker() -> Iterator[Redis]:
+    with Redis.from_url(settings.BROKER_URL) as redis:
+        redis.flushdb()
+        yield redis
+
+
+@pytest.fixture
+def use_broker(monkeypatch):
+    """Points publishing at another broker, with the limits that it has for its own."""
+
+    def use(url: str) -> None:
+        other = current_app.connection_for_write(url, connect_timeout=0.5, transport_options=publishing.LIMITS)
+        monkeypatch.setattr(publishing, "connection", lambda: other)
+
+    return use
+
+
+def video_job(owner: User) -> Job:
+    return jobs.create(TASK, owner_id=owner.pk, arguments={"source": "uploads/secret-name"})
+
+
+def read(job: Job) -> Job:
+    return Job.objects.get(pk=job.pk)
+
+
+def messages(broker: Redis, queue: str = "video") -> list[dict]:
+    return [json.loads(message) for message in broker.lrange(queue, 0, -1)]
+
+
+def test_the_message_carries_the_jobs_id_and_nothing_else(alice, broker):
+    job = video_job(alice)
+    (message,) = messages(broker)
+    args, kwargs, _ = json.loads(b64decode(message["body"]))
+    assert (args, kwargs) == ([str(job.id)], {})
+    assert message["headers"]["id"] == str(job.id)
+    assert "secret-name" not in b64decode(message["body"]).decode()
+    assert read(job).dispatched_at is not None
+
+
+def test_it_is_published_after_the_commit_and_not_before(alice, broker):
+    with transaction.atomic():
+        video_job(alice)
+        assert messages(broker) == []
+    assert len(messages(broker)) == 1
+
+
+def test_nothing_is_published_for_a_job_that_was_rolled_back(alice, broker):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        video_job(alice)
+        raise ZeroDivisionError
+    assert messages(broker) == []
+    assert Job.objects.count() == 0
+
+
+def test_with_the_broker_away_the_job_stays_in_its_row_and_the_sweep_sends_it(alice, broker, use_broker):
+    use_broker(AWAY)
+    job = video_job(alice)
+    assert read(job).dispatched_at is None
+    assert housekeeping.sweep() == 0
+    use_broker(settings.BROKER_URL)
+    Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=10))
+    assert housekeeping.sweep() == 1
+    assert len(messages(broker)) == 1
+    assert read(job).dispatched_at is not None
+
+
+def test_the_sweep_leaves_a_job_alone_that_is_just_being_published(alice, broker):
+    with transaction.atomic():
+        job = Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
+    assert housekeeping.sweep() == 0
+    assert read(job).dispatched_at is None
+
+
+def test_a_published_job_is_not_sent_twice(alice, broker):
+    video_job(alice)
+    Job.objects.update(queued_at=timezone.now() - timezone.timedelta(minutes=10))
+    assert housekeeping.sweep() == 0
+    assert len(messages(broker)) == 1
+
+
+def test_jobs_whose_messages_the_broker_lost_are_sent_again(alice, broker):
+    job = video_job(alice)
+    broker.flushdb()
+    assert housekeeping.sweep() == 0  # it was told a moment ago: its message may be in a worker's hands
+    Job.objects.update(dispatched_at=timezone.now() - timezone.timedelta(minutes=2))
+    assert housekeeping.sweep() == 1
+    assert messages(broker)[0]["headers"]["id"] == str(job.id)
+
+
+def test_jobs_behind_others_in_a_full_queue_are_left_alone(alice, broker):
+    for _ in range(3):
+        video_job(alice)
+    Job.objects.update(dispatched_at=timezone.now() - timezone.timedelta(hours=1))
+    assert housekeeping.sweep() == 0
+    assert len(messages(broker)) == 3
+
+
+@pytest.fixture
+def mute_port() -> Iterator[int]:
+    """A server that takes every connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken: list[socket.socket] = []
+
+        def take() -> None:
+            while True:
+                try:
+                    taken.append(server.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for connection in taken:
+        connection.close()
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port whose backlog is full: the kernel drops what knocks, as a firewall does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        port = server.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        yield port
+        for filler in fillers:
+            filler.close()
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+@pytest.mark.parametrize("port", ["mute_port", "deaf_port"])
+def test_a_broker_that_does_not_answer_fails_within_the_limits(alice, use_broker, request, scheme, port, monkeypatch):
+    """Every wait is bounded by a socket's limit, and the limits add up to less than two seconds."""
+    limits: list[float | None] = []
+    settimeout = socket.socket.settimeout
+    monkeypatch.setattr(
+        socket.socket, "settimeout", lambda self, limit: (limits.append(limit), settimeout(self, limit))
+    )
+    use_broker(f"{scheme}://127.0.0.1:{request.getfixturevalue(port)}//")
+    job = video_job(alice)
+    assert read(job).dispatched_at is None
+    assert limits
+    assert max(limit for limit in limits if limit is not None) <= 1
+
+
+def test_the_password_of_the_broker_is_in_no_log(alice, use_broker, caplog):
+    use_broker("redis://:sesame@127.0.0.1:1/0")
+    video_job(alice)
+    assert "is not with the broker" in caplog.text
+    assert "sesame" not in caplog.text
+    assert urlsplit(settings.BROKER_URL).password not in caplog.text

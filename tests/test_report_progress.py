@@ -1,0 +1,124 @@
+"""Work reports its progress: JSON under the object's id, seldom, with an end, and never backwards."""
+
+import json
+
+import pytest
+from django_redis import get_redis_connection
+
+from workers.practices import progress
+
+
+class Clock:
+    """A clock that the test turns itself."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def work(clock: Clock) -> progress.Progress:
+    return progress.Progress("7", owner=1, clock=clock)
+
+
+def stored() -> dict:
+    return json.loads(get_redis_connection("default").get("file_process_task_7"))
+
+
+def test_it_is_json_under_the_objects_id_and_ends_by_itself(work):
+    work.report(5, 15, "writing", created=4)
+    assert (stored()["done"], stored()["total"], stored()["figures"]) == (5, 15, {"created": 4})
+    assert 0 < get_redis_connection("default").ttl("file_process_task_7") <= progress.TTL
+
+
+def test_a_report_per_row_costs_a_write_a_few_times_a_second(work, clock):
+    def writes() -> int:
+        return get_redis_connection("default").info("commandstats").get("cmdstat_set", {"calls": 0})["calls"]
+
+    before = writes()
+    for row in range(1000):
+        clock.now += 0.001
+        work.report(row, 10_000, "writing")
+    assert writes() - before <= 1 / progress.EVERY + 1
+
+
+def test_a_new_stage_and_the_end_are_never_held_back(work):
+    work.report(1, 10, "reading")
+    work.report(2, 10, "writing")
+    assert stored()["stage"] == "writing"
+    work.report(10, 10, "writing")
+    assert stored()["done"] == 10
+
+
+def test_rate_and_seconds_left_come_from_the_stage_itself(work, clock):
+    work.report(0, 1000, "reading")
+    clock.now += 100
+    work.report(0, 1000, "writing")
+    clock.now += 10
+    work.report(200, 1000, "writing")
+    assert (stored()["rate"], stored()["eta_seconds"]) == (20.0, 40)
+
+
+def test_it_never_says_more_than_all(work):
+    work.report(16, 15, "writing")
+    assert stored()["done"] == 15
+
+
+def test_an_unknown_total_gives_no_seconds_left(work, clock):
+    work.report(1, 0, "transcoding")
+    clock.now += 5
+    work.report(9, 0, "transcoding")
+    assert stored()["eta_seconds"] is None
+
+
+def test_a_flushed_cache_has_no_progress_and_the_next_report_brings_it_back(work, clock):
+    work.report(5, 15, "writing")
+    get_redis_connection("default").flushall()
+    assert progress.read("7") is None
+    clock.now += 1
+    work.report(6, 15, "writing")
+    assert progress.read("7")["done"] == 6
+
+
+def test_a_silent_writer_is_not_believed(work):
+    work.report(5, 15, "writing")
+    old = stored() | {"updated_at": 0}
+    get_redis_connection("default").set("file_process_task_7", json.dumps(old))
+    assert progress.read("7") is None
+
+
+def test_work_goes_on_while_the_cache_is_away(settings):
+    settings.CACHES = settings.CACHES | {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
+    progress.Progress("7", owner=1).report(5, 15, "writing")
+    assert progress.read("7") is None
+    assert progress.verify().holds is None
+
+
+def test_clearing_one_leaves_the_others_alone(work):
+    work.report(5, 15, "writing")
+    progress.Progress("8", owner=1).report(5, 15, "writing")
+    progress.clear("8")
+    assert progress.read("7") is not None
+    assert progress.read("8") is None
+
+
+def test_verify_holds_until_a_key_has_no_end(work):
+    work.report(5, 15, "writing")
+    assert progress.verify().holds is True
+    get_redis_connection("default").persist("file_process_task_7")
+    assert progress.verify().holds is False
+    assert "file_process_task_7" in progress.verify().why
+
+
+def test_check_fires_when_the_cache_would_pickle(settings):
+    assert progress.check() == []
+    pickled = settings.CACHES["default"] | {"OPTIONS": {}}
+    settings.CACHES = settings.CACHES | {"default": pickled}
+    assert [message.id for message in progress.check()] == ["practices.E601"]

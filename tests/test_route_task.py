@@ -1,0 +1,83 @@
+"""A task goes to its own queue, and every queue has one worker that reads it."""
+
+import pytest
+from celery import current_app
+from celery.exceptions import QueueNotFound
+from django.utils import timezone
+
+from workers import jobs
+from workers.models import Job
+from workers.practices import queues
+
+
+@pytest.mark.parametrize("worker", queues.WORKERS, ids=lambda worker: worker.name)
+def test_every_worker_of_the_table_is_a_line_of_the_procfile(worker):
+    with open("Procfile") as procfile:
+        found = dict(queues.read_queues(procfile.read()))
+    assert found[worker.name] == [queue.name for queue in worker.queues]
+
+
+def test_no_queue_is_read_by_two_workers():
+    names = [queue.name for worker in queues.WORKERS for queue in worker.queues]
+    assert len(names) == len(set(names))
+
+
+def test_a_password_mail_and_a_video_share_neither_queue_nor_worker():
+    readers = {queue.name: worker.name for worker in queues.WORKERS for queue in worker.queues}
+    mail = queues.queue_of("workers.default.tasks.send_password_reset")
+    video = queues.queue_of("workers.video.tasks.transcode_video")
+    assert readers[mail] != readers[video]
+
+
+def test_an_unknown_queue_is_an_error_when_sent():
+    with pytest.raises(QueueNotFound):
+        current_app.send_task("workers.default.tasks.sweep_jobs", queue="urgnet")
+
+
+def test_a_task_outside_the_table_is_an_error_when_a_job_is_made():
+    with pytest.raises(LookupError, match="no_such_task"):
+        queues.queue_of("workers.default.tasks.no_such_task")
+
+
+def test_check_is_silent_on_what_we_ship():
+    assert queues.check() == []
+
+
+def test_check_fires_for_a_queue_that_nobody_reads(settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    (tmp_path / "Procfile").write_text("default: celery --app config worker --hostname default@%h --queues default\n")
+    messages = queues.check()
+    assert {message.id for message in messages} == {"practices.E301"}
+    assert len([m for m in messages if m.msg.startswith("Procfile")]) == 3  # default lacks urgent; two are missing
+
+
+def test_check_fires_for_a_worker_that_the_table_does_not_know(settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    with open("Procfile") as procfile:
+        ours = procfile.read()
+    (tmp_path / "Procfile").write_text(ours + "extra: celery --app config worker --hostname extra@%h --queues video\n")
+    assert [message.id for message in queues.check()] == ["practices.E301"]
+
+
+def test_check_fires_for_a_task_without_a_queue(monkeypatch):
+    monkeypatch.delitem(queues.ROUTES, "workers.video.tasks.transcode_video")
+    (message,) = queues.check()
+    assert message.id == "practices.E302"
+    assert "transcode_video" in message.msg
+
+
+def test_verify_fails_once_a_mail_waits_too_long_and_holds_again(alice, django_capture_on_commit_callbacks):
+    assert queues.verify().holds is True
+    mail = jobs.create("workers.default.tasks.send_password_reset", owner_id=alice.pk, arguments={})
+    Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=60))
+    assert queues.verify().holds is False
+    mail.delete()
+    assert queues.verify().holds is True
+
+
+def test_a_waiting_video_does_not_make_the_mail_late(alice):
+    jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={})
+    Job.objects.update(queued_at=timezone.now() - timezone.timedelta(hours=1))
+    finding = queues.verify()
+    assert finding.holds is True
+    assert "1 others queued" in finding.figure

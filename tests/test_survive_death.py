@@ -1,0 +1,145 @@
+"""A worker dies, is stopped, or loses a server in the middle of a job: another attempt ends it, and nothing is lost.
+
+Real workers on the test database; the sweep, which beat would send every ten seconds, is called here.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from django.core.files.base import ContentFile
+from django.db import connection
+from django_redis import get_redis_connection
+
+from mediaapp.models import CatalogueItem, Upload, User
+from mediaapp.uploads import receive
+from tests.conftest import wait_until
+from tests.footage import film
+from workers.default import housekeeping
+from workers.models import Job, RejectedRow
+from workers.practices import progress
+
+ROWS, BAD = 150_000, 30
+LEASE = "2"  # seconds, so that a dead worker's job is free soon
+Start = Callable[..., subprocess.Popen]
+
+
+def catalogue(rows: int = ROWS) -> Iterator[str]:
+    yield "external_id,title,price\n"
+    for row in range(rows):
+        price = "dear" if row % (ROWS // BAD) == 7 else f"{row % 500}.50"
+        yield f"B-{row},Title {row},{price}\n"
+
+
+@pytest.fixture
+def importing(alice: User, transactional_db) -> Upload:
+    file = ContentFile("".join(catalogue()).encode(), name="catalogue.csv")
+    return receive(alice, file)
+
+
+def job_of(upload: Upload) -> Job:
+    return Job.objects.get(pk=upload.pk)
+
+
+def committed_rows() -> int:
+    return job_of(Upload.objects.get()).result.get("rows", 0)
+
+
+def in_the_middle() -> bool:
+    return 0 < committed_rows() < ROWS - 30_000
+
+
+def swept_until_done(upload: Upload) -> bool:
+    housekeeping.sweep()
+    return job_of(upload).is_final
+
+
+def assert_every_row_counts_once(upload: Upload) -> None:
+    job = job_of(upload)
+    assert job.state == Job.State.DONE, (job.message, job.detail)
+    counts = {name: job.result[name] for name in ("created", "updated", "unchanged", "rejected", "rows")}
+    expected = {"created": ROWS - BAD, "updated": 0, "unchanged": 0, "rejected": BAD, "rows": ROWS}
+    assert counts == expected
+    assert CatalogueItem.objects.count() == ROWS - BAD
+    assert list(RejectedRow.objects.order_by("line").values_list("line", flat=True)) == [
+        row + 2 for row in range(7, ROWS, ROWS // BAD)
+    ]
+
+
+def test_kill_9_of_the_whole_worker(importing: Upload, start: Start):
+    worker = start("highmem", JOB_LEASE=LEASE)
+    wait_until(in_the_middle, "the middle of the import")
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    assert job_of(importing).state == Job.State.RUNNING
+    start("highmem", JOB_LEASE=LEASE)
+    wait_until(lambda: swept_until_done(importing), "the other worker to end it")
+    assert_every_row_counts_once(importing)
+    assert job_of(importing).attempt == 2
+
+
+def test_kill_9_of_the_pool_child_alone(importing: Upload, start: Start):
+    worker = start("highmem", JOB_LEASE=LEASE)
+    wait_until(in_the_middle, "the middle of the import")
+    for child in psutil.Process(worker.pid).children():
+        child.kill()
+    wait_until(lambda: swept_until_done(importing), "the same worker to end it")
+    assert_every_row_counts_once(importing)
+
+
+def test_a_platform_that_stops_every_process_gets_the_job_back_at_once(importing: Upload, start: Start):
+    worker = start("highmem")
+    wait_until(in_the_middle, "the middle of the import")
+    os.killpg(worker.pid, signal.SIGTERM)
+    worker.wait(30)
+    job = job_of(importing)
+    assert (job.state, job.deaths) == (Job.State.QUEUED, 0)
+    start("highmem")
+    wait_until(lambda: swept_until_done(importing), "the other worker to end it")
+    assert_every_row_counts_once(importing)
+
+
+def test_a_flushed_cache_loses_a_number_and_no_result(importing: Upload, start: Start):
+    start("highmem")
+    wait_until(in_the_middle, "the middle of the import")
+    get_redis_connection("default").flushall()
+    wait_until(lambda: job_of(importing).is_final, "the import to end")
+    assert_every_row_counts_once(importing)
+    assert job_of(importing).attempt == 1
+
+
+def test_flushed_locks_do_not_stop_the_work(importing: Upload, start: Start):
+    start("highmem", JOB_LEASE=LEASE)
+    wait_until(in_the_middle, "the middle of the import")
+    get_redis_connection("locks").flushdb()
+    wait_until(lambda: job_of(importing).is_final, "the import to end")
+    assert_every_row_counts_once(importing)
+
+
+def test_a_restarted_database_is_an_interruption(importing: Upload, start: Start):
+    start("highmem", JOB_LEASE=LEASE)
+    wait_until(in_the_middle, "the middle of the import")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    wait_until(lambda: swept_until_done(importing), "the import to go on")
+    assert_every_row_counts_once(importing)
+
+
+def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice: User, start: Start, tmp_path: Path):
+    path = film(tmp_path / "long.mp4", seconds=60, size="640x360", rate=25)
+    with path.open("rb") as file:
+        upload = receive(alice, ContentFile(file.read(), name="long.mp4"))
+    worker = start("video", JOB_LEASE=LEASE)
+    wait_until(lambda: (progress.read(upload.pk) or {}).get("done"), "the transcode to be under way")
+    family = psutil.Process(worker.pid).children(recursive=True)
+    assert any("ffmpeg" in process.name() for process in family)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+    start("video", JOB_LEASE=LEASE)
+    wait_until(lambda: swept_until_done(upload), "the other worker to end it")
+    assert job_of(upload).state == Job.State.DONE, job_of(upload).detail

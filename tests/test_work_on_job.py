@@ -1,0 +1,183 @@
+"""A worker takes up a job: one attempt at a time, one right end for whatever happens inside."""
+
+import threading
+
+import pytest
+from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from django.db import connection
+from django.utils import timezone
+
+from workers import jobs
+from workers.attempt import Cancelled
+from workers.models import Job
+from workers.practices import locks, progress
+
+pytestmark = pytest.mark.django_db(transaction=True)
+State = Job.State
+
+
+@pytest.fixture
+def job(alice) -> Job:
+    return jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={"source": "x"})
+
+
+def read(job: Job) -> Job:
+    return Job.objects.get(pk=job.pk)
+
+
+def test_finished_work_is_done_with_its_result(job):
+    with jobs.working_on(str(job.id)) as attempt:
+        assert read(job).state == State.RUNNING
+        attempt.result = {"rows": 7}
+    ended = read(job)
+    assert (ended.state, ended.result, ended.attempt) == (State.DONE, {"rows": 7}, 1)
+    assert ended.finished_at is not None
+
+
+def test_a_second_delivery_of_its_message_does_nothing(job):
+    with jobs.working_on(str(job.id)):
+        pass
+    with pytest.raises(Ignore), jobs.working_on(str(job.id)):
+        pytest.fail("the work was done twice")
+    assert read(job).attempt == 1
+
+
+def test_a_delivery_while_it_runs_does_nothing(job):
+    def deliver_again() -> None:
+        with pytest.raises(Ignore), jobs.working_on(str(job.id)):
+            second.append("ran")
+        connection.close()
+
+    second: list[str] = []
+    with jobs.working_on(str(job.id)):
+        thread = threading.Thread(target=deliver_again)
+        thread.start()
+        thread.join()
+    assert second == []
+    assert (read(job).state, read(job).attempt) == (State.DONE, 1)
+
+
+def test_a_message_for_an_unknown_job_does_nothing():
+    with pytest.raises(Ignore), jobs.working_on("00000000-0000-4000-8000-000000000000"):
+        pytest.fail("there is no such job")
+
+
+def test_an_error_with_a_sentence_speaks_to_people(job):
+    class Unreadable(Exception):
+        sentence = "This file could not be read."
+        detail = "moov atom not found"
+
+    with jobs.working_on(str(job.id)):
+        raise Unreadable
+    ended = read(job)
+    assert (ended.state, ended.message, ended.detail) == (State.FAILED, Unreadable.sentence, Unreadable.detail)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), MemoryError()])
+def test_any_other_error_is_our_fault_and_tells_people_nothing_of_our_code(job, error):
+    with jobs.working_on(str(job.id)):
+        raise error
+    ended = read(job)
+    assert (ended.state, ended.message) == (State.FAILED, jobs.OUR_FAULT)
+    assert type(error).__name__ in ended.detail
+
+
+def test_work_over_its_time_limit_fails_with_words(job):
+    with jobs.working_on(str(job.id)):
+        raise SoftTimeLimitExceeded
+    assert (read(job).state, read(job).message) == (State.FAILED, jobs.TOO_LONG)
+
+
+def test_a_stopped_worker_hands_the_job_back_where_its_checkpoint_stands(job):
+    with pytest.raises(SystemExit), jobs.working_on(str(job.id)) as attempt:
+        attempt.save({"records": 100}, {"created": 100})
+        raise SystemExit(0)
+    back = read(job)
+    assert (back.state, back.dispatched_at, back.deaths) == (State.QUEUED, None, 0)
+    with jobs.working_on(str(job.id)) as attempt:
+        assert attempt.checkpoint == {"records": 100}
+        assert attempt.result == {"created": 100}
+    assert read(job).attempt == 2
+
+
+def test_work_that_cannot_go_on_now_waits_its_time_without_a_worker(job):
+    with jobs.working_on(str(job.id)):
+        raise jobs.TryLater(300, "Waiting for another import into your catalogue.")
+    back = read(job)
+    assert (back.state, back.message) == (State.QUEUED, "Waiting for another import into your catalogue.")
+    assert back.not_before > timezone.now()
+    with pytest.raises(Ignore), jobs.working_on(str(job.id)):
+        pytest.fail("it was too early")
+    assert back not in jobs.unsent()
+    Job.objects.update(not_before=timezone.now())
+    assert back in jobs.unsent()
+
+
+def test_a_cancelled_job_stops_at_its_next_report_and_keeps_what_it_saved(job):
+    with jobs.working_on(str(job.id)) as attempt:
+        attempt.save({"records": 5}, {"created": 5})
+        assert jobs.cancel(job)
+        with pytest.raises(Cancelled) as cancelled:
+            attempt.report(5, 10, "writing")
+        raise cancelled.value
+    assert (read(job).state, read(job).result) == (State.CANCELLED, {"created": 5})
+
+
+def test_an_attempt_that_lost_its_lease_can_write_nothing(job):
+    with pytest.raises(Ignore), jobs.working_on(str(job.id)) as attempt:
+        Job.objects.filter(pk=job.pk).update(attempt=2)  # as another worker's claim does
+        with pytest.raises(locks.LeaseLost):
+            attempt.save({"records": 5}, {})
+        with pytest.raises(locks.LeaseLost):
+            attempt.report(5, 10, "writing")
+        raise locks.LeaseLost
+    other = read(job)
+    assert (other.state, other.checkpoint, other.finished_at) == (State.RUNNING, {}, None)
+
+
+def test_its_progress_is_in_the_cache_while_it_runs_and_gone_at_the_end(job):
+    with jobs.working_on(str(job.id)) as attempt:
+        attempt.report(5, 15, "writing", created=5)
+        state = jobs.state_of(read(job))
+        assert (state["state"], state["done"], state["total"], state["stage"]) == ("running", 5, 15, "writing")
+        assert state["figures"] == {"created": 5}
+    assert progress.read(job.id) is None
+    assert jobs.state_of(read(job))["state"] == "done"
+
+
+def test_a_job_whose_worker_died_goes_back_to_the_queue(job):
+    Job.objects.filter(pk=job.pk).update(state=State.RUNNING, attempt=1, started_at=timezone.now())
+    assert jobs.bury(Job.objects.filter(pk=job.pk)) == 1
+    assert (read(job).state, read(job).deaths, read(job).dispatched_at) == (State.QUEUED, 1, None)
+
+
+def test_a_job_that_killed_three_workers_fails_with_words(job):
+    for _ in range(jobs.MAX_DEATHS):
+        Job.objects.filter(pk=job.pk).update(state=State.RUNNING, started_at=timezone.now())
+        jobs.bury(Job.objects.filter(pk=job.pk))
+    assert (read(job).state, read(job).message) == (State.FAILED, jobs.POISON)
+
+
+def test_work_that_gets_on_between_two_deaths_is_no_poison(job):
+    Job.objects.filter(pk=job.pk).update(deaths=jobs.MAX_DEATHS - 1)
+    with jobs.working_on(str(job.id)) as attempt:
+        attempt.save({"records": 5}, {})
+        assert read(job).deaths == 0
+
+
+def test_only_running_jobs_without_a_lock_are_orphans(job, alice):
+    old = timezone.now() - timezone.timedelta(minutes=1)
+    orphan = jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={})
+    for each in (job, orphan):
+        Job.objects.filter(pk=each.pk).update(state=State.RUNNING, started_at=old)
+    with locks.exclusive(f"job:{job.id}", lease=30):
+        assert list(jobs.orphans()) == [orphan]
+
+
+def test_without_the_server_of_the_locks_the_job_waits_in_its_row(job, settings):
+    away = settings.CACHES["locks"] | {"LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = settings.CACHES | {"locks": away}
+    with pytest.raises(Ignore), jobs.working_on(str(job.id)):
+        pytest.fail("nobody can know that it is alone")
+    assert (read(job).state, read(job).dispatched_at) == (State.QUEUED, None)
+    assert read(job).not_before is not None

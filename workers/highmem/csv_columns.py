@@ -1,0 +1,216 @@
+"""One compiled cleaner for each field of a model: a whole column of cells in, values for the database out.
+
+A column is converted at once, at C speed. A column that raises is halved until the cells at fault stand alone, so
+that a good cell costs about 0.3 microseconds and only a bad one costs a sentence. Fields of classes not in PARSERS,
+and fields with choices, are cleaned by the field itself, a cell at a time.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import (
+    BaseValidator,
+    DecimalValidator,
+    MaxLengthValidator,
+    MaxValueValidator,
+    MinValueValidator,
+)
+from django.db import connection, models
+from django.db.models import Field
+from django.utils.dateparse import parse_date
+
+from workers.highmem.csv_formulas import restore
+
+Parser = Callable[[list[str]], list[Any]]
+Check = Callable[[list[Any]], None]
+TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+TRUTH = dict.fromkeys(TRUE, True) | dict.fromkeys(FALSE, False)
+
+
+class Wrong(Exception):
+    """A cell of this column is no value for its field. The text completes "price: ..."."""
+
+
+class Column:
+    """The cleaner of one field. required: an empty cell is an error, whatever the field says."""
+
+    def __init__(self, field: Field, *, required: bool) -> None:
+        self.required = required or not (field.blank or field.null)
+        self.empty = None if field.null else field.get_default()
+        fast = type(field) in PARSERS and not field.choices
+        self.parse = PARSERS[type(field)] if fast else _parser_of(field)
+        self.checks = [_check_of(validator) for validator in field.validators] if fast else []
+
+    def clean(self, cells: Sequence[str]) -> tuple[list[Any], dict[int, str]]:
+        """The values, and what is wrong by index; the value of a wrong cell means nothing."""
+        stripped = [cell.strip() for cell in cells]
+        if "'" in "".join(stripped):
+            stripped = [restore(cell).strip() for cell in stripped]
+        problems: dict[int, str] = {}
+        return self._clean(stripped, 0, problems), problems
+
+    def _clean(self, cells: list[str], start: int, problems: dict[int, str]) -> list[Any]:
+        try:
+            return self._convert(cells)
+        except Wrong as wrong:
+            if len(cells) == 1:
+                problems[start] = str(wrong)
+                return [None]
+        middle = len(cells) // 2
+        return self._clean(cells[:middle], start, problems) + self._clean(cells[middle:], start + middle, problems)
+
+    def _convert(self, cells: list[str]) -> list[Any]:
+        filled = cells if all(cells) else [cell for cell in cells if cell]
+        if self.required and len(filled) < len(cells):
+            raise Wrong("is missing")
+        if not filled:
+            return [self.empty] * len(cells)
+        values = self.parse(filled)
+        for check in self.checks:
+            check(values)
+        if filled is cells:
+            return values
+        following = iter(values)
+        return [next(following) if cell else self.empty for cell in cells]
+
+
+def _texts(cells: list[str]) -> list[str]:
+    if "\0" in "".join(cells):
+        raise Wrong("has a NUL character in it, which no text may have")
+    return cells
+
+
+def _integers(cells: list[str]) -> list[int]:
+    try:
+        return list(map(int, _without_underscores(cells)))
+    except ValueError:
+        pass
+    try:  # as Django's forms do: spreadsheets write 5.0
+        return [int(re.sub(r"\.0*$", "", cell)) for cell in cells]
+    except ValueError:
+        raise Wrong(f"{_shown(cells[0])} is not a whole number") from None
+
+
+def _decimals(cells: list[str]) -> list[Decimal]:
+    try:
+        values = list(map(Decimal, _without_underscores(cells)))
+    except (InvalidOperation, ValueError):
+        raise Wrong(f"{_shown(cells[0])} is not a number") from None
+    if not all(map(Decimal.is_finite, values)):
+        raise Wrong(f"{_shown(cells[0])} is not a number")
+    return values
+
+
+def _dates(cells: list[str]) -> list[date]:
+    try:
+        return list(map(date.fromisoformat, cells))
+    except ValueError:
+        pass
+    try:
+        values = list(map(parse_date, cells))
+    except ValueError:
+        raise Wrong(f"{_shown(cells[0])} is not a day of any calendar") from None
+    if None in values:
+        raise Wrong(f"{_shown(cells[0])} is not a date such as 2026-12-31")
+    return values  # type: ignore[return-value] # no None is left
+
+
+def _booleans(cells: list[str]) -> list[bool]:
+    try:
+        return [TRUTH[cell.lower()] for cell in cells]
+    except KeyError:
+        raise Wrong(f"{_shown(cells[0])} is neither yes nor no") from None
+
+
+PARSERS: dict[type[Field], Parser] = {
+    **dict.fromkeys([models.CharField, models.TextField, models.SlugField, models.EmailField, models.URLField], _texts),
+    **dict.fromkeys([models.IntegerField, models.BigIntegerField, models.SmallIntegerField], _integers),
+    **dict.fromkeys([models.PositiveIntegerField, models.PositiveBigIntegerField], _integers),
+    models.PositiveSmallIntegerField: _integers,
+    models.DecimalField: _decimals,
+    models.DateField: _dates,
+    models.BooleanField: _booleans,
+}
+
+
+BOUNDS: dict[type[BaseValidator], tuple[Callable[[list[Any]], Any], Callable[[Any, Any], bool], str]] = {
+    MinValueValidator: (min, operator.lt, "{value} is less than {limit}"),
+    MaxValueValidator: (max, operator.gt, "{value} is more than {limit}"),
+    MaxLengthValidator: (lambda texts: max(map(len, texts)), operator.gt, "is longer than {limit} characters"),
+}
+
+
+def _parser_of(field: Field) -> Parser:
+    """The field's own word, for classes that we do not know."""
+
+    def parse(cells: list[str]) -> list[Any]:
+        try:
+            return [field.get_db_prep_save(field.clean(cell, None), connection) for cell in cells]
+        except ValidationError as error:
+            raise Wrong(_words_of(error)) from None
+
+    return parse
+
+
+def _check_of(validator: Any) -> Check:
+    """The validator for a list of values: one comparison for the kinds that most fields have."""
+    if type(validator) is DecimalValidator:
+        return _digits(validator)
+    if type(validator) in BOUNDS:
+        return _bound(validator)
+
+    def check(values: list[Any]) -> None:
+        try:
+            for value in values:
+                validator(value)
+        except ValidationError as error:
+            raise Wrong(_words_of(error)) from None
+
+    return check
+
+
+def _bound(validator: BaseValidator) -> Check:
+    extreme, breaks, words = BOUNDS[type(validator)]
+    limit = validator.limit_value() if callable(validator.limit_value) else validator.limit_value
+
+    def check(values: list[Any]) -> None:
+        value = extreme(values)
+        if breaks(value, limit):
+            raise Wrong(words.format(value=value, limit=limit))
+
+    return check
+
+
+def _digits(validator: DecimalValidator) -> Check:
+    """Zeros at the end of a number count for nothing here: 12.5000 is a price with two decimal places."""
+    whole = validator.max_digits - validator.decimal_places
+    limit, step = Decimal(10) ** whole, Decimal(1).scaleb(-validator.decimal_places)
+    precise = Context(prec=validator.max_digits)
+
+    def check(values: list[Any]) -> None:
+        if max(values) >= limit or min(values) <= -limit:
+            raise Wrong(f"has more than {whole} digits before the point")
+        if [value.quantize(step, context=precise) for value in values] != values:
+            raise Wrong(f"has more than {validator.decimal_places} digits after the point")
+
+    return check
+
+
+def _without_underscores(cells: list[str]) -> list[str]:
+    """Python reads 1_000 as a number. People do not."""
+    if "_" in "".join(cells):
+        raise ValueError
+    return cells
+
+
+def _shown(cell: str) -> str:
+    return f'"{cell[:40]}"'
+
+
+def _words_of(error: ValidationError) -> str:
+    return " ".join(error.messages).rstrip(".")

@@ -1,0 +1,102 @@
+"""Which column of a CSV file belongs to which field of the model, by the names in the header.
+
+Names match without regard to case, spaces, underscores and hyphens, by a field's name or verbose name. What no field
+is named after is left out and listed.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Field, Model
+
+from workers.highmem.csv_formulas import restore
+from workers.highmem.csv_reading import Unreadable
+
+REPORT = ["line", "reason"]  # the last two columns of a file of rejected rows
+MANY = 20  # names in a sentence
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where the rows go. fixed: values by column name that no file may set, such as {"owner_id": 5}."""
+
+    model: type[Model]
+    fixed: dict[str, Any]
+
+    @property
+    def key(self) -> list[Field]:
+        """The fields that tell one row from another: those of the model's first unique constraint."""
+        meta = self.model._meta
+        return [meta.get_field(name) for name in meta.total_unique_constraints[0].fields]
+
+    @property
+    def importable(self) -> list[Field]:
+        """The fields that a file may set."""
+        return [
+            field
+            for field in self.model._meta.concrete_fields
+            if field.editable and not field.primary_key and not field.is_relation and field.attname not in self.fixed
+        ]
+
+    def requires(self, field: Field) -> bool:
+        """Whether a row without this field cannot be written."""
+        return field in self.key or not (field.blank or field.null or field.has_default())
+
+
+@dataclass(frozen=True)
+class Header:
+    """names: the header's cells; places: field -> index of its column; ignored: the names that no field has."""
+
+    names: list[str]
+    places: dict[Field, int]
+    ignored: list[str]
+    has_report: bool
+
+    @property
+    def width(self) -> int:
+        """How many cells a row has."""
+        return len(self.names) + len(REPORT) * self.has_report
+
+    def own_cells(self, cells: list[str]) -> list[str]:
+        """The cells without what an earlier report of rejected rows put into the last two columns."""
+        width = len(self.names)
+        return cells[:width] + cells[width + len(REPORT) :] if self.has_report else cells
+
+
+def match_header(cells: list[str], table: Table) -> Header:
+    """The header, or Unreadable when a column that every row needs is not there, or is there twice."""
+    names = [restore(cell.strip()).replace("\0", "") for cell in cells]
+    has_report = [name.lower() for name in names[-2:]] == REPORT
+    if has_report:
+        names = names[:-2]
+    fields = {_plain(str(field.verbose_name)): field for field in table.importable}
+    fields |= {_plain(field.name): field for field in table.importable}
+    places: dict[Field, int] = {}
+    ignored = []
+    for place, name in enumerate(names):
+        field = fields.get(_plain(name))
+        if field is None:
+            ignored += [name] if name else []
+        elif field in places:
+            raise Unreadable(
+                f'Two columns are for {field.verbose_name}: "{names[places[field]]}" and "{name}". '
+                "Take one of them out and upload the file again."
+            )
+        else:
+            places[field] = place
+    if missing := [field.name for field in table.importable if table.requires(field) and field not in places]:
+        raise Unreadable(
+            f"The first line must name the columns. Missing: {_listed(missing)}. Found: {_listed(names)}. "
+            "Add what is missing and upload the file again."
+        )
+    return Header(names, places, ignored, has_report)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).casefold()
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return ", ".join(f'"{name[:40]}"' for name in names[:MANY]) + more
