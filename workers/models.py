@@ -83,3 +83,74 @@ class RejectedRow(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
+
+
+class TaskRun(models.Model):
+    """One run of one task, however it ended. Telemetry: collected by signals, kept for 30 days, never truth."""
+
+    class Outcome(models.TextChoices):
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        RETRIED = "retried"
+        EXPIRED = "expired"
+        REFUSED = "refused"
+        CANCELLED = "cancelled"
+        LOST = "lost"
+
+    stream_id = models.CharField(max_length=40, unique=True, help_text="Its entry in the stream: drained once.")
+    task = models.CharField(max_length=120)
+    queue = models.CharField(max_length=40, blank=True)
+    worker = models.CharField(max_length=120, blank=True)
+    release = models.CharField(max_length=80, blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    ended_at = models.DateTimeField()
+    wait_seconds = models.FloatField(null=True, help_text="From its publication to its start.")
+    run_seconds = models.FloatField(null=True)
+    peak_bytes = models.BigIntegerField(null=True, help_text="Of the process and its children, in this run alone.")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("ended_at"), F("task"), name="task_run_ended")]
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.outcome}"
+
+
+class TaskHour(models.Model):
+    """An hour of a task's runs, rolled up; kept for a year."""
+
+    task = models.CharField(max_length=120)
+    queue = models.CharField(max_length=40)
+    hour = models.DateTimeField()
+    outcomes = models.JSONField(help_text="How many runs ended how.")
+    runs = models.PositiveIntegerField(help_text="Those with a run time.")
+    run_p50 = models.FloatField(null=True)
+    run_p95 = models.FloatField(null=True)
+    run_max = models.FloatField(null=True)
+    wait_p95 = models.FloatField(null=True)
+    peak_p95 = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["hour", "task", "queue"], name="one_hour_per_task_and_queue")
+        ]
+        indexes: ClassVar = [models.Index(F("task"), F("hour").desc(), name="task_hour_of_task")]
+
+    def __str__(self) -> str:
+        return f"{self.task} at {self.hour}"
+
+
+class QueueSample(models.Model):
+    """How a queue stood at a moment: taken twice a minute, kept for 30 days."""
+
+    queue = models.CharField(max_length=40)
+    taken_at = models.DateTimeField()
+    waiting = models.PositiveIntegerField(null=True)
+    unacked = models.PositiveIntegerField(null=True, help_text="Taken by a worker and not finished.")
+    consumers = models.PositiveIntegerField(null=True)
+    oldest_seconds = models.FloatField(null=True, help_text="Age of the oldest that waits.")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("queue"), F("taken_at").desc(), name="queue_sample_of_queue")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} at {self.taken_at}"
