@@ -59,7 +59,13 @@ def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_
     """
     deadline = time.monotonic() + time_limit
     before = probe(source, lambda _: report(0, 0, "looking at the file"))
-    length = before.duration
+    length, reached = before.duration, 0.0
+
+    def tell_progress(seconds: float) -> None:
+        nonlocal reached
+        reached = min(seconds, length or seconds)
+        report(reached, length, "transcoding")
+
     with TemporaryDirectory(prefix=".transcode-", dir=target.parent) as scratch:
         still, film = Path(scratch, "still.jpg"), Path(scratch, "film.mp4")
         _make_poster(
@@ -73,9 +79,9 @@ def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_
             source,
             film,
             deadline=deadline,
-            on_tick=lambda done: report(min(done, length or done), length, "transcoding"),
+            on_tick=tell_progress,
         )
-        after = probe(film, lambda _: report(length, length, "finishing"))
+        after = probe(film, lambda _: report(length or reached, length, "finishing"))
         # A tenth and a second: the declared length also counts streams that we leave out.
         if after.duration < length * 0.9 - 1:
             raise Unreadable(CUT_OFF.format(after.duration, length))

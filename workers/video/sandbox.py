@@ -61,7 +61,7 @@ class VideoError(Exception):
         self.detail = detail
 
 
-class TookTooLong(VideoError):  # noqa: N818
+class TookTooLong(VideoError):
     """ffmpeg was ended at the time limit."""
 
 

@@ -1,0 +1,44 @@
+"""Small test videos, made by ffmpeg itself, and a look into what came out."""
+
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+QUICK = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac")
+
+
+def bare_ffmpeg(*arguments: object) -> bytes:
+    """Run ffmpeg outside of the sandbox; returns its stdout. Raises when it fails."""
+    command = [FFMPEG, "-nostdin", "-y", "-v", "error", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def film(
+    path: Path,
+    *options: object,
+    seconds: float = 1,
+    size: str = "160x120",
+    rate: int = 10,
+    sound: bool = True,
+    picture: str = "testsrc2",
+) -> Path:
+    """Write a video to `path`, whose suffix is its container; `options` go before the output."""
+    image = f"{picture}{'=' if '=' not in picture else ':'}size={size}:rate={rate}"
+    sine = ("-f", "lavfi", "-i", "sine=440") if sound else ()
+    bare_ffmpeg("-f", "lavfi", "-i", image, *sine, "-t", seconds, *QUICK, *options, path)
+    return path
+
+
+def describe(path: Path) -> str:
+    """What ffmpeg says of a file: container, streams, metadata."""
+    command = [FFMPEG, "-hide_banner", "-nostdin", "-i", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
+def colours(path: Path, columns: int = 1, rows: int = 1) -> list[tuple[int, int, int]]:
+    """The first frame as a grid of mean colours (red, green, blue), row by row."""
+    scale = f"scale={columns}:{rows}:flags=area"
+    rgb = bare_ffmpeg("-i", path, "-frames:v", 1, "-vf", scale, "-pix_fmt", "rgb24", "-f", "rawvideo", "-")
+    return [(rgb[i], rgb[i + 1], rgb[i + 2]) for i in range(0, len(rgb), 3)]

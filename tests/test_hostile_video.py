@@ -1,0 +1,148 @@
+"""Somebody uploads a file made to read another file, to reach the network, or to eat the machine.
+
+Each trick is first shown to work on a bare ffmpeg, so that a refusal here proves something.
+"""
+
+import socket
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.footage import bare_ffmpeg, colours, film
+from workers.video import sandbox
+from workers.video.ffmpeg import transcode
+from workers.video.probe import Unreadable, probe
+
+WHITE = (250, 250, 250)
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A video that is white, which nothing else here is."""
+    return film(tmp_path / "secret.ts", picture="color=white")
+
+
+@pytest.fixture
+def target(tmp_path):
+    (tmp_path / "done").mkdir()
+    return tmp_path / "done/film.mp4"
+
+
+def transcode_quietly(source, target):
+    return transcode(source, target, target.with_suffix(".jpg"), report=lambda *_: None, time_limit=30)
+
+
+def playlist(folder: Path, secret: Path) -> Path:
+    path = folder / "film.m3u8"
+    path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n")
+    return path
+
+
+def concat_script(folder: Path, secret: Path) -> Path:
+    path = folder / "film.concat"
+    path.write_text(f"ffconcat version 1.0\nfile {secret.name}\n")
+    return path
+
+
+def numbered_pictures(folder: Path, secret: Path) -> Path:
+    bare_ffmpeg("-i", secret, "-frames:v", 1, folder / "film1.jpg")
+    path = folder / "film%d.jpg"
+    path.write_bytes(b"not a picture")
+    return path
+
+
+@pytest.mark.parametrize("trick", [playlist, concat_script, numbered_pictures])
+def test_a_file_that_names_another_file_is_refused(trick, secret, target, tmp_path):
+    hostile = trick(tmp_path, secret)
+    assert min(colours(hostile)[0]) >= min(WHITE), "a bare ffmpeg follows it"
+
+    with pytest.raises(Unreadable):
+        transcode_quietly(hostile, target)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_drawing_that_names_another_file_is_refused(target, tmp_path):
+    drawing = tmp_path / "film.svg"
+    drawing.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://www.w3.org/1999/xlink" width="64"'
+        ' height="64"><image x:href="file:///etc/passwd" width="64" height="64"/></svg>'
+    )
+    assert colours(drawing), "a bare ffmpeg draws it"
+    with pytest.raises(Unreadable):
+        transcode_quietly(drawing, target)
+
+
+def test_the_network_is_not_reached(target, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        port = server.getsockname()[1]
+        hostile = tmp_path / "film.m3u8"
+        hostile.write_text(f"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:{port}/a.ts\n#EXT-X-ENDLIST\n")
+
+        with pytest.raises(Unreadable):
+            transcode_quietly(hostile, target)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def with_external_media(film_bytes: bytes, path: Path) -> bytes:
+    """The same MOV with its pixels in the file at `path`, by a Macintosh alias record."""
+    name = str(path).replace("/", ":").encode()
+    name += b"\0" * (len(name) % 2)
+    record = bytes(150) + struct.pack(">hH", 2, len(name)) + name + struct.pack(">hH", -1, 0)
+    alias = struct.pack(">I4sI", 12 + len(record), b"alis", 0) + record
+    old_at = film_bytes.index(b"url \0\0\0\1") - 4
+    new = bytearray(film_bytes[:old_at] + alias + film_bytes[old_at + 12 :])
+    for parent in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        at = film_bytes.rindex(parent, 0, old_at) - 4
+        struct.pack_into(">I", new, at, struct.unpack_from(">I", new, at)[0] + len(alias) - 12)
+    return bytes(new)
+
+
+def test_a_mov_with_its_pixels_in_another_file_does_not_get_them(target, tmp_path):
+    black, hostile = tmp_path / "black.mov", tmp_path / "film.mov"
+    size = {"picture": "color=black", "size": "32x32", "sound": False}
+    film(black, "-c:v", "rawvideo", "-pix_fmt", "rgb24", **size)
+    secret = tmp_path / "secret.txt"
+    secret.write_bytes(b"\xff" * 100_000)
+    hostile.write_bytes(with_external_media(black.read_bytes(), secret))
+    follow = ("-enable_drefs", 1, "-use_absolute_path", 1)
+    pixels = bare_ffmpeg(*follow, "-i", hostile, "-frames:v", 1, "-f", "rawvideo", "-")
+    assert set(pixels) == {255}, "a bare ffmpeg that is told to follow it does"
+
+    try:
+        transcode_quietly(hostile, target)
+    except Unreadable:
+        assert list(target.parent.iterdir()) == []
+    else:
+        assert colours(target)[0] < (50, 50, 50)
+
+
+@pytest.fixture(scope="module")
+def gigantic(tmp_path_factory):
+    path = tmp_path_factory.mktemp("gigantic") / "film.mov"
+    return film(path, "-frames:v", 1, size="8400x8200", picture="color=black", sound=False)
+
+
+def test_a_gigantic_picture_is_refused_with_words(gigantic, target):
+    with pytest.raises(Unreadable, match="8400 x 8200 pixels"):
+        transcode_quietly(gigantic, target)
+
+
+def test_a_gigantic_picture_is_not_decoded_even_where_the_words_were_deceived(gigantic):
+    ended = sandbox.run(
+        gigantic,
+        ["-f", "null", "-"],
+        deadline=time.monotonic() + 60,
+        on_tick=lambda _: None,
+    )
+    assert ended.code
+    assert bare_ffmpeg("-i", gigantic, "-f", "null", "-") == b"", "a bare ffmpeg decodes it"
+
+
+def test_an_honest_film_beside_them_is_transcoded(secret, target, tmp_path):
+    transcode_quietly(film(tmp_path / "film.ts", picture="color=blue"), target)
+    assert probe(target).width == 160
+    assert colours(target)[0] < (50, 50, 255)

@@ -1,0 +1,162 @@
+"""Somebody chooses a file: what it really is decides, not its name; refusals say what to do."""
+
+import io
+import random
+import struct
+
+import pytest
+
+from mediaapp.filetypes import Kind, Refused, sniff
+from tests.footage import bare_ffmpeg, film
+
+TABLE = "sku;name;price\n1;Käse;2,50\n"
+
+
+def sniff_bytes(content: bytes) -> Kind:
+    return sniff(io.BytesIO(content), len(content))
+
+
+def sniff_path(path) -> Kind:
+    with path.open("rb") as file:
+        return sniff(file, path.stat().st_size)
+
+
+class CountingFile(io.BytesIO):
+    """Says it is as long as it likes, and counts what is asked of it."""
+
+    asked = 0
+
+    def read(self, size=-1):
+        assert size > 0
+        self.asked += size
+        return super().read(size)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "m4v", "3gp", "mkv", "avi", "ts", "m2ts", "mpg", "flv", "wmv"])
+def test_videos_of_every_make_are_videos(tmp_path, suffix):
+    options = {
+        "3gp": ("-ar", 8000, "-c:a", "aac"),
+        "mpg": ("-c:v", "mpeg2video", "-c:a", "mp2", "-r", 25),
+        "flv": ("-ar", 44100),
+        "wmv": ("-c:v", "wmv2", "-c:a", "wmav2"),
+    }
+    path = film(tmp_path / f"film.{suffix}", *options.get(suffix, ()), seconds=0.5)
+    assert sniff_path(path) is Kind.VIDEO
+
+
+def test_webm_and_ogg_are_videos_too(tmp_path):
+    webm = film(tmp_path / "f.webm", "-c:v", "libvpx", "-c:a", "libopus", seconds=0.5)
+    ogg = film(tmp_path / "f.ogv", "-c:v", "libtheora", "-c:a", "libvorbis", seconds=0.5)
+    assert sniff_path(webm) is sniff_path(ogg) is Kind.VIDEO
+
+
+def test_an_avi_called_mp4_is_fine(tmp_path):
+    avi = film(tmp_path / "f.avi")
+    assert sniff_path(avi.rename(tmp_path / "f.mp4")) is Kind.VIDEO
+
+
+def test_fragmented_and_live_videos_are_videos(tmp_path):
+    source = film(tmp_path / "f.mp4")
+    fragments = ("-movflags", "frag_keyframe+empty_moov")
+    for options in (("-f", "mp4", *fragments), ("-f", "matroska", "-live", 1)):
+        assert sniff_bytes(bare_ffmpeg("-i", source, "-c", "copy", *options, "-")) is Kind.VIDEO
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("rows", [1, 10_000])
+def test_tables_in_every_encoding_of_the_import_are_csv(encoding, rows):
+    assert sniff_bytes((TABLE * rows).encode(encoding)) is Kind.CSV
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_a_character_cut_in_two_by_the_look_at_the_head_is_no_fault(shift):
+    text = "name\n" + "x" * shift + "🧀\n" * 30_000
+    assert sniff_bytes(text.encode()) is Kind.CSV
+    assert sniff_bytes(text.encode("utf-16")) is Kind.CSV
+
+
+@pytest.mark.parametrize("header", ["tax-free,price", "the moov;b", "sku", '"a\nb"\tc', "   ,a"])
+def test_odd_headers_are_csv(header):
+    assert sniff_bytes(f"{header}\n1,2\n".encode()) is Kind.CSV
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"MZ\x90\x00\x03\x00\x00\x00" + bytes(500),
+        b"\x7fELF\x02\x01\x01" + bytes(500),
+        b"%PDF-1.7\n1 0 obj\n",
+        b"<!DOCTYPE html>\n<p>a,b\n",
+        b'\n<?xml version="1.0"?>\n<a/>\n',
+        b'{"a": 1,\n"b": 2}\n',
+        b'[{"a": 1}]\n',
+        b"#!/bin/sh\nrm -rf /\n",
+        b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n",
+        b"\xef\xbb\xbf#EXTM3U\nfilm.ts\n",
+        b"ffconcat version 1.0\nfile secret.mp4\n",
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(100),
+        b"a,b\n1,\x00\n",
+        b"\x81\x8d\x8f\n",
+        b"x" * 100_000,
+        random.Random(2).randbytes(3000),
+    ],
+)
+def test_anything_else_is_refused(content):
+    with pytest.raises(Refused, match="neither a video nor a CSV"):
+        sniff_bytes(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \r\n"])
+def test_an_empty_file_is_refused(content):
+    with pytest.raises(Refused, match="file is empty"):
+        sniff_bytes(content)
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+def test_a_spreadsheet_is_refused_with_the_way_out(start):
+    with pytest.raises(Refused, match="Save the sheet as CSV"):
+        sniff_bytes(start + bytes(100))
+
+
+def test_a_photograph_in_the_box_format_of_videos_is_refused():
+    with pytest.raises(Refused, match="is a picture"):
+        sniff_bytes(struct.pack(">I4s4s12x", 24, b"ftyp", b"heic") + bytes(100))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "avi", "mkv"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
+def test_a_truncated_video_is_refused_with_how_much_arrived(tmp_path, suffix, kept):
+    whole = film(tmp_path / f"film.{suffix}", seconds=2).read_bytes()
+    assert sniff_bytes(whole) is Kind.VIDEO
+    with pytest.raises(Refused, match=r"stops before its end: .* of .* arrived|has no index"):
+        sniff_bytes(whole[: int(len(whole) * kept)])
+
+
+def test_a_truncated_video_with_its_index_in_front_is_refused(tmp_path):
+    whole = film(tmp_path / "film.mp4", "-movflags", "+faststart", seconds=2).read_bytes()
+    with pytest.raises(Refused, match="stops before its end"):
+        sniff_bytes(whole[:-100])
+
+
+def test_what_a_camera_appends_after_the_end_is_no_fault(tmp_path):
+    whole = film(tmp_path / "film.mp4").read_bytes()
+    for scribble in (b"\0", bytes(1000), b"8db42d694ccc418790edff439fe026bf"):
+        assert sniff_bytes(whole + scribble) is Kind.VIDEO
+
+
+@pytest.mark.parametrize("kind", ["film", "table", "refused"])
+def test_it_reads_little_and_leaves_the_file_at_its_start(tmp_path, kind):
+    content = {
+        "film": film(tmp_path / "f.mp4", "-movflags", "frag_every_frame+empty_moov").read_bytes(),
+        "table": TABLE.encode() * 100_000,
+        "refused": bytes(3_000_000),
+    }[kind]
+    file = CountingFile(content)
+    file.seek(17)
+    try:
+        sniff(file, len(content))
+    except Refused:
+        assert kind == "refused"
+    assert file.asked <= 100_000
+    assert file.tell() == 0

@@ -1,0 +1,147 @@
+"""A transcode is ended from outside: by a cancel, a stopping worker, a time limit, a `kill -9`."""
+
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.footage import film
+from workers.video import sandbox
+from workers.video.ffmpeg import transcode
+from workers.video.probe import probe
+
+
+class Cancelled(Exception):
+    """What a report raises when the user has clicked on Cancel."""
+
+
+@pytest.fixture
+def source(tmp_path):
+    return film(tmp_path / "f.mp4", seconds=4, size="640x480", rate=25)
+
+
+@pytest.fixture
+def target(tmp_path):
+    (tmp_path / "done").mkdir()
+    return tmp_path / "done/film.mp4"
+
+
+def transcode_with(report, source, target, time_limit=60.0):
+    return transcode(source, target, target.with_suffix(".jpg"), report=report, time_limit=time_limit)
+
+
+def running_ffmpegs():
+    return [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+
+
+@pytest.mark.parametrize("stop", [Cancelled, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("at", ["looking at the file", "making the poster", "transcoding"])
+def test_what_a_report_raises_ends_ffmpeg_and_leaves_nothing(source, target, stop, at):
+    def report(done, total, stage):
+        if stage == at:
+            raise stop
+
+    with pytest.raises(stop):
+        transcode_with(report, source, target)
+
+    assert running_ffmpegs() == []
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_silent_ffmpeg_does_not_silence_the_reports(source, target):
+    ticks = []
+
+    def report(done, total, stage):
+        if stage == "transcoding":
+            ticks.append(done)
+            [ffmpeg] = running_ffmpegs()
+            # Stopped, it says nothing; without reports it would stay so until the time limit.
+            ffmpeg.suspend() if len(ticks) < 5 else ffmpeg.resume()
+
+    assert transcode_with(report, source, target).after.duration == pytest.approx(4, abs=0.1)
+    assert len(ticks) >= 5
+
+
+def test_the_time_limit_ends_ffmpeg_with_words(source, target):
+    with pytest.raises(sandbox.TookTooLong) as failed:
+        transcode_with(lambda *_: None, source, target, time_limit=0)
+
+    assert "longer than the site allows" in failed.value.sentence
+    assert running_ffmpegs() == []
+    assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", sorted(sandbox.WORKERS_SIGNALS))
+def test_a_signal_meant_for_the_worker_does_not_end_ffmpeg(source, target, number):
+    sent = []
+
+    def report(done, total, stage):
+        if stage == "transcoding" and not sent:
+            [ffmpeg] = running_ffmpegs()
+            ffmpeg.send_signal(number)
+            sent.append(ffmpeg)
+
+    assert transcode_with(report, source, target).after.duration == pytest.approx(4, abs=0.1)
+    assert sent
+
+
+def test_ffmpeg_sees_neither_the_environment_nor_more_than_its_limits(source, target, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://secret")
+    seen = {}
+
+    def report(done, total, stage):
+        if stage == "transcoding" and not seen:
+            [ffmpeg] = running_ffmpegs()
+            seen["environment"] = ffmpeg.environ()
+            seen["memory"] = ffmpeg.rlimit(psutil.RLIMIT_AS)
+            seen["core"] = ffmpeg.rlimit(psutil.RLIMIT_CORE)
+
+    transcode_with(report, source, target)
+
+    assert seen["environment"] == {}
+    assert seen["memory"] == (sandbox.MAX_MEMORY_BYTES,) * 2
+    assert seen["core"] == (0, 0)
+
+
+def test_a_result_that_grows_too_large_is_ended_with_words(source, target, monkeypatch):
+    monkeypatch.setattr(sandbox, "MAX_OUTPUT_BYTES", 50_000)
+    with pytest.raises(sandbox.VideoError, match="larger than 8 GB"):
+        transcode_with(lambda *_: None, source, target)
+    assert list(target.parent.iterdir()) == []
+
+
+WORKER = """
+import sys, psutil
+from pathlib import Path
+from workers.video.ffmpeg import transcode
+
+def report(done, total, stage):
+    if stage == "transcoding":
+        [ffmpeg] = psutil.Process().children()
+        ffmpeg.suspend()
+        print(ffmpeg.pid, flush=True)
+        sys.stdin.read()
+
+source, target = Path(sys.argv[1]), Path(sys.argv[2])
+transcode(source, target, target.with_suffix(".jpg"), report=report, time_limit=600)
+"""
+
+
+def test_ffmpeg_dies_with_a_killed_worker(source, target):
+    command = [sys.executable, "-c", WORKER, str(source), str(target)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        ffmpeg = psutil.Process(int(worker.stdout.readline()))
+        worker.send_signal(signal.SIGKILL)
+        assert worker.wait() == -signal.SIGKILL
+
+    psutil.wait_procs([ffmpeg], timeout=10)
+    assert not ffmpeg.is_running() or ffmpeg.status() == psutil.STATUS_ZOMBIE
+    assert not target.exists()
+
+
+def test_a_finished_transcode_leaves_no_process(source, target):
+    transcode_with(lambda *_: None, source, target)
+    assert running_ffmpegs() == []
+    assert probe(target).width == 640
