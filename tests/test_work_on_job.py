@@ -11,6 +11,7 @@ from workers import jobs
 from workers.attempt import Cancelled
 from workers.models import Job
 from workers.practices import locks, progress
+from workers.practices.concurrency import TryLater
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = Job.State
@@ -102,7 +103,7 @@ def test_a_stopped_worker_hands_the_job_back_where_its_checkpoint_stands(job):
 
 def test_work_that_cannot_go_on_now_waits_its_time_without_a_worker(job):
     with jobs.working_on(str(job.id)):
-        raise jobs.TryLater(300, "Waiting for another import into your catalogue.")
+        raise TryLater(300, "Waiting for another import into your catalogue.")
     back = read(job)
     assert (back.state, back.message) == (State.QUEUED, "Waiting for another import into your catalogue.")
     assert back.not_before > timezone.now()

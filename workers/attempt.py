@@ -5,6 +5,8 @@ Every write carries the attempt's number (the fence), so that a holder which los
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from workers.models import Job
-from workers.practices import locks, progress
+from workers.practices import concurrency, locks, progress
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +33,19 @@ class Attempt:
 
     def __init__(self, job: Job, lease: locks.Lease) -> None:
         self.id = job.id
+        self.number = job.attempt
         self.owner_id = job.owner_id
         self.arguments = job.arguments
         self.checkpoint = job.checkpoint
         self.result = job.result
-        self._lease = lease
+        self._leases = [lease]
         self._mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
         self._progress = progress.Progress(job.id, job.owner_id)
         self._looked = -LOOK_EVERY
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
         """Tells the page how far it is. Raises Cancelled or LeaseLost: stop, and write nothing more."""
-        self._lease.check()
+        self._check_leases()
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY:
             self._looked = now
@@ -51,7 +54,7 @@ class Attempt:
 
     def save(self, checkpoint: dict[str, Any], result: dict[str, Any]) -> None:
         """Writes how far the work is, in the caller's transaction. Raises LeaseLost, which rolls it back."""
-        self._lease.check()
+        self._check_leases()
         # Work that gets on is no poison: only deaths at the same place count.
         self._write(checkpoint=checkpoint, result=result, deaths=0)
         self.checkpoint, self.result = checkpoint, result
@@ -76,6 +79,17 @@ class Attempt:
         later = timezone.now() + timedelta(seconds=delay) if delay else None
         self._write(state=Job.State.QUEUED, message=message, **(UNSENT | {"not_before": later}))
         progress.clear(self.id)
+
+    @contextmanager
+    def writing_to(self, table: str) -> Iterator[None]:
+        """Alone in a table while the block runs (practice 4). Raises TryLater while another import is."""
+        with concurrency.one_writer(table, tries=self.number) as lease:
+            self._leases.append(lease)
+            yield
+
+    def _check_leases(self) -> None:
+        for lease in self._leases:
+            lease.check()
 
     def _look(self) -> None:
         try:

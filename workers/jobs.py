@@ -6,13 +6,13 @@ delivery a no-op, and the sweep (workers/default/housekeeping.py) publishes what
 """
 
 import logging
-import socket
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from celery import current_task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import transaction
@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from workers.attempt import DATABASE_AWAY, UNSENT, Attempt, Cancelled
 from workers.models import Job
-from workers.practices import locks, progress, queues
+from workers.practices import concurrency, locks, progress, queues
 from workers.runtime import publishing
 
 log = logging.getLogger(__name__)
@@ -34,15 +34,6 @@ OUR_FAULT = "Something went wrong on our side. Your file is safe: try again."
 TOO_LONG = "This took longer than we allow for one file. Try a smaller one."
 POISON = "This file stopped our worker several times, so we gave up on it. Your file is safe."
 QUEUED, RUNNING = Job.State.QUEUED, Job.State.RUNNING
-
-
-class TryLater(Exception):
-    """A task cannot go on now: its job goes back to the queue, and no worker slot is held while it waits."""
-
-    def __init__(self, seconds: float, sentence: str) -> None:
-        super().__init__(sentence)
-        self.seconds = seconds
-        self.sentence = sentence
 
 
 def create(task: str, *, owner_id: int | None, arguments: dict[str, Any]) -> Job:
@@ -161,7 +152,11 @@ def _claim(job_id: str) -> Job:
     now = timezone.now()
     bury(Job.objects.filter(pk=job_id))
     due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=QUEUED)
-    mine = {"attempt": F("attempt") + 1, "worker": socket.gethostname(), "started_at": now}
+    mine = {
+        "attempt": F("attempt") + 1,
+        "worker": current_task.request.hostname if current_task else "a shell",
+        "started_at": now,
+    }
     if not due.update(state=RUNNING, message="", **mine):
         log.info("job %s has nothing to do for this message", job_id)
         raise Ignore
@@ -170,7 +165,7 @@ def _claim(job_id: str) -> Job:
 
 def _end_badly(attempt: Attempt, error: Exception) -> None:
     """An engine's error that has a `sentence` speaks to people; any other one is our fault and says so."""
-    if isinstance(error, TryLater):
+    if isinstance(error, concurrency.TryLater):
         attempt.hand_back(error.sentence, error.seconds)
     elif isinstance(error, (locks.LeaseLost, *DATABASE_AWAY)):
         raise error  # not ours any more, or nothing can be written: the sweep takes the job up again

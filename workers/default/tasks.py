@@ -8,6 +8,7 @@ from celery import shared_task
 from workers import jobs
 from workers.default import housekeeping, password_reset
 from workers.practices import locks
+from workers.practices.concurrency import TryLater
 
 SWEEP_LEASE = 30  # seconds
 
@@ -19,7 +20,7 @@ def send_password_reset(job_id: str) -> None:
         try:
             job.result = {"sent": password_reset.send(job.arguments["user_id"])}
         except password_reset.MailServerAway as error:
-            raise jobs.TryLater(60, f"The mail server did not answer: {error}") from error
+            raise TryLater(60, f"The mail server did not answer: {error}") from error
 
 
 @shared_task

@@ -1,5 +1,7 @@
 """What runs on the high-memory worker, one at a time: CSV imports (`imports`) and reports (`highmem`)."""
 
+from functools import partial
+
 from celery import shared_task
 from django.apps import apps
 from django.core.files.storage import default_storage
@@ -12,12 +14,12 @@ from workers.highmem.csv_import import Table, import_csv
 @shared_task(soft_time_limit=3300, time_limit=3600)
 def import_catalogue(job_id: str) -> None:
     """Writes the job's CSV into the table that it names, for the job's owner."""
-    with jobs.working_on(job_id) as job, default_storage.open(job.arguments["source"]) as source:
-        job.result = import_csv(
-            source,
-            table=Table(apps.get_model(job.arguments["table"]), fixed={"owner_id": job.owner_id}),
-            checkpoint=job.checkpoint,
-            save=job.save,
-            reject=lambda rows: rejects.store(job.id, rows),
-            report=job.report,
-        )
+    with (
+        jobs.working_on(job_id) as job,
+        job.writing_to(job.arguments["table"]),
+        default_storage.open(job.arguments["source"]) as source,
+    ):
+        table = Table(apps.get_model(job.arguments["table"]), fixed={"owner_id": job.owner_id})
+        reject = partial(rejects.store, job.id)
+        callables = {"save": job.save, "reject": reject, "report": job.report}
+        job.result = import_csv(source, table=table, checkpoint=job.checkpoint, **callables)

@@ -1,0 +1,94 @@
+"""Practice 4: more at once is not always faster. Imports into one table go one at a time.
+
+The trap: eight CSV imports into one table on eight processes wait for each other's rows, locks and index pages, and end
+later than one after the other. So a table has one writer across all workers and machines, by lock; a job that finds
+it busy gives its worker slot back and comes again after a growing pause, and its page says so.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.db import DatabaseError
+
+from workers.models import Job
+from workers.practices import Finding, locks, queues
+
+LEASE = 30  # seconds
+FIRST_PAUSE, LONGEST_PAUSE = 5, 60  # seconds
+LAST = 5  # ended imports that verify() looks at
+
+
+class TryLater(Exception):
+    """Work cannot go on now: its job goes back to the queue, and no worker slot is held while it waits.
+
+    seconds: when it comes again at the earliest. sentence: what its page says until then.
+    """
+
+    def __init__(self, seconds: float, sentence: str) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+        self.sentence = sentence
+
+
+@contextmanager
+def one_writer(table: str, *, tries: int) -> Iterator[locks.Lease]:
+    """Holds the right to write into a table (a model's label) while the block runs.
+
+    tries: how often this job has come already; the pause doubles with it. Raises TryLater while another one writes.
+    """
+    try:
+        with locks.exclusive(f"import:{table}", lease=LEASE) as lease:
+            yield lease
+    except locks.Busy:
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries - 1, 10))
+        raise TryLater(pause, "Waiting for another import into the catalogue to end.") from None
+
+
+def concurrency_of(worker: str) -> int | None:
+    """How many tasks a worker of the Procfile runs at once; None if its line does not say."""
+    procfile = (Path(settings.BASE_DIR) / "Procfile").read_text()
+    found = re.search(rf"^{worker}: .*--concurrency[ =](\d+)", procfile, re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
+def check() -> list[CheckMessage]:
+    """E401: a worker's pool differs from the table, so that imports run side by side or mails one by one."""
+    return [
+        Error(
+            f"Procfile: the {worker.name} worker runs {concurrency_of(worker.name) or 'any number of'} tasks at once.",
+            hint=f"Write --concurrency {worker.concurrency}, or change the table in queues.py with a measured reason.",
+            id="practices.E401",
+        )
+        for worker in queues.WORKERS
+        if concurrency_of(worker.name) != worker.concurrency
+    ]
+
+
+def verify() -> Finding:
+    """Holds while no table has two imports that write. The figure: how fast the last ones were."""
+    imports = Job.objects.filter(queue="imports")
+    try:
+        running = Counter(
+            job.arguments.get("table") for job in imports.filter(state=Job.State.RUNNING).only("arguments")
+        )
+        ended = list(imports.filter(state=Job.State.DONE).order_by("-finished_at")[:LAST])
+    except DatabaseError as error:
+        return Finding(None, "unknown", f"It could not be asked: {error}")
+    figure = f"{running.total()} imports at work on {len(running)} tables, last ones {rows_a_second(ended):,.0f} rows/s"
+    crowded = [str(table) for table, jobs in running.items() if jobs > 1]
+    if crowded:
+        return Finding(False, figure, f"Several imports are at work on {', '.join(crowded)}, and slow each other down.")
+    return Finding(True, figure)
+
+
+def rows_a_second(ended: list[Job]) -> float:
+    """Rows per second of some ended imports, all in all."""
+    rows = sum(job.result.get("rows", 0) for job in ended)
+    spans = [job.finished_at - job.started_at for job in ended if job.finished_at and job.started_at]
+    seconds = sum(span.total_seconds() for span in spans)
+    return rows / seconds if seconds else 0.0
