@@ -1,10 +1,15 @@
 """Work reports its progress: JSON under the object's id, seldom, with an end, and never backwards."""
 
 import json
+import time
 
 import pytest
+from django.core.cache import cache
+from django.utils import timezone
 from django_redis import get_redis_connection
 
+from workers import jobs
+from workers.models import Job
 from workers.practices import progress
 
 
@@ -94,6 +99,7 @@ def test_a_silent_writer_is_not_believed(work):
     assert progress.read("7") is None
 
 
+@pytest.mark.django_db
 def test_work_goes_on_while_the_cache_is_away(settings):
     settings.CACHES = settings.CACHES | {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
     progress.Progress("7", owner=1).report(5, 15, "writing")
@@ -109,6 +115,28 @@ def test_clearing_one_leaves_the_others_alone(work):
     assert progress.read("8") is None
 
 
+@pytest.mark.django_db
+def test_verify_fails_for_a_running_job_without_a_sign_of_life_and_holds_again(alice):
+    job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now())
+    long_ago = timezone.now() - timezone.timedelta(minutes=1)
+    Job.objects.update(state=Job.State.RUNNING, started_at=long_ago)
+    assert progress.verify().holds is False
+    assert str(job.pk) in progress.verify().why
+    progress.Progress(job.pk, owner=alice.pk).report(1, 2, "writing")
+    assert progress.verify().holds is True
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_silent_job_says_since_when(alice):
+    job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now(), state=Job.State.RUNNING)
+    progress.Progress(job.pk, owner=alice.pk).report(1, 2, "writing")
+    assert jobs.state_of(job)["message"] == ""
+    old = {"updated_at": time.time() - 25, "done": 1, "total": 2}
+    cache.set(progress.KEY.format(job.pk), old, progress.TTL)
+    assert "No sign of life for 25 s" in jobs.state_of(job)["message"]
+
+
+@pytest.mark.django_db
 def test_verify_holds_until_a_key_has_no_end(work):
     work.report(5, 15, "writing")
     assert progress.verify().holds is True

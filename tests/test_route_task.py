@@ -5,6 +5,7 @@ from celery import current_app
 from celery.exceptions import QueueNotFound
 from django.utils import timezone
 
+from tests.conftest import ROOT
 from workers import jobs
 from workers.models import Job
 from workers.practices import queues
@@ -12,8 +13,7 @@ from workers.practices import queues
 
 @pytest.mark.parametrize("worker", queues.WORKERS, ids=lambda worker: worker.name)
 def test_every_worker_of_the_table_is_a_line_of_the_procfile(worker):
-    with open("Procfile") as procfile:
-        found = dict(queues.read_queues(procfile.read()))
+    found = dict(queues.read_queues((ROOT / "Procfile").read_text()))
     assert found[worker.name] == [queue.name for queue in worker.queues]
 
 
@@ -53,8 +53,7 @@ def test_check_fires_for_a_queue_that_nobody_reads(settings, tmp_path):
 
 def test_check_fires_for_a_worker_that_the_table_does_not_know(settings, tmp_path):
     settings.BASE_DIR = tmp_path
-    with open("Procfile") as procfile:
-        ours = procfile.read()
+    ours = (ROOT / "Procfile").read_text()
     (tmp_path / "Procfile").write_text(ours + "extra: celery --app config worker --hostname extra@%h --queues video\n")
     assert [message.id for message in queues.check()] == ["practices.E301"]
 

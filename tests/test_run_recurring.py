@@ -1,13 +1,29 @@
-"""Recurring runs expire before the next one is due, and their expiry reaches the database."""
+"""Recurring runs expire before the next one is due, in the code, in the database and in the admin."""
 
 from datetime import timedelta
 
 import pytest
 from celery import current_app
-from django_celery_beat.models import PeriodicTask
+from celery.schedules import crontab, schedule
+from django.contrib.admin.sites import site
+from django.db import connection
+from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from workers.models import TaskRun
 from workers.practices import recurring
+
+SWEEP = "workers.default.tasks.sweep_jobs"
+
+
+@pytest.fixture
+def beat(transactional_db):
+    """What beat does with the schedule when it starts."""
+    PeriodicTask.objects.filter(name="celery.backend_cleanup").delete()
+    DatabaseScheduler(app=current_app._get_current_object(), lazy=False)
+    yield
+    connection.close()
 
 
 @pytest.mark.parametrize(("gap", "expires"), [(1, 1), (10, 9), (50, 45), (60, 55), (86400, 86395)])
@@ -15,37 +31,95 @@ def test_a_run_expires_a_little_before_the_next_one(gap, expires):
     assert recurring.expires_after(gap) == expires
 
 
+@pytest.mark.parametrize(
+    ("when", "gap"),
+    [
+        (timedelta(seconds=10), 10),
+        (schedule(30), 30),
+        (crontab(), 60),
+        (crontab(minute="*/20"), 1200),
+        (crontab(minute="0,50"), 600),  # 10:50 and 11:00, not 10:00 and 10:50
+        (crontab(minute="15", hour="3"), 86400),
+        (crontab(minute="15", hour="3,5"), 7200),
+        (crontab(minute="15", hour="3", day_of_week="1"), 86400),  # careful: never longer than it may be
+    ],
+)
+def test_the_gap_is_the_shortest_between_two_runs(when, gap):
+    assert recurring.gap_of(when) == gap
+
+
 def test_an_entry_goes_to_the_queue_of_its_task():
-    entry = recurring.every(timedelta(seconds=10), "workers.default.tasks.sweep_jobs")
+    entry = recurring.every(timedelta(seconds=10), SWEEP)
     assert entry["options"] == {"queue": "default", "expires": 9, "expire_seconds": 9}
 
 
 def test_a_daily_entry_is_one_that_beat_always_loads():
-    entry = recurring.daily("03:20", "workers.default.tasks.delete_old")
+    entry = recurring.daily("03:20", SWEEP)
     assert entry["schedule"]._orig_hour == "3,3"
     assert entry["schedule"].hour == {3}
 
 
-@pytest.mark.django_db(transaction=True)
-def test_every_entry_of_ours_keeps_its_expiry_in_the_database():
-    DatabaseScheduler(app=current_app._get_current_object(), lazy=False)
-    rows = dict(PeriodicTask.objects.exclude(name="celery.backend_cleanup").values_list("name", "expire_seconds"))
+def test_every_entry_of_ours_keeps_its_expiry_in_the_database(beat):
+    rows = dict(PeriodicTask.objects.filter(description=recurring.OURS).values_list("name", "expire_seconds"))
     entries = current_app.conf.beat_schedule
     assert rows == {name: entry["options"]["expire_seconds"] for name, entry in entries.items()}
+
+
+def test_an_entry_that_the_code_no_longer_has_is_disabled(beat, monkeypatch):
+    monkeypatch.delitem(current_app.conf.beat_schedule, "sweep jobs every 10 seconds")
+    assert recurring.disable_removed() == 1
+    assert not PeriodicTask.objects.get(name="sweep jobs every 10 seconds").enabled
+
+
+def test_entries_in_the_code_and_those_made_by_hand_are_left_alone(beat):
+    ten = IntervalSchedule.objects.create(every=10, period="seconds")
+    PeriodicTask.objects.create(name="by hand", task=SWEEP, interval=ten, expire_seconds=9)
+    enabled = PeriodicTask.objects.filter(enabled=True).count()
+    assert recurring.disable_removed() == 0
+    assert PeriodicTask.objects.filter(enabled=True).count() == enabled
+
+
+def test_verify_fails_for_an_entry_without_expiry_and_holds_again(beat):
+    assert recurring.verify().holds is True
+    sweep = PeriodicTask.objects.filter(task=SWEEP)
+    sweep.update(expire_seconds=None)
+    finding = recurring.verify()
+    assert finding.holds is False
+    assert "never expires" in finding.why
+    sweep.update(expire_seconds=9)
     assert recurring.verify().holds is True
 
 
-@pytest.mark.django_db(transaction=True)
-def test_verify_fails_for_an_entry_without_expiry():
-    DatabaseScheduler(app=current_app._get_current_object(), lazy=False)
-    PeriodicTask.objects.filter(name__startswith="sweep").update(expire_seconds=None)
+def test_verify_fails_while_an_entry_is_late(beat):
+    PeriodicTask.objects.filter(task=SWEEP).update(last_run_at=timezone.now() - timedelta(minutes=10))
     finding = recurring.verify()
     assert finding.holds is False
-    assert "sweep" in finding.why
+    assert "late" in finding.why
+
+
+def test_runs_that_did_not_happen_are_counted_by_why(beat):
+    for number, outcome in enumerate(["expired", "expired", "refused", "succeeded"]):
+        TaskRun.objects.create(id=number, task=SWEEP, outcome=outcome, ended_at=timezone.now())
+    (sweep,) = [entry for entry in recurring.states() if entry.name.startswith("sweep")]
+    assert (sweep.expired, sweep.refused) == (2, 1)
+    assert "3 runs skipped" in recurring.verify().figure
 
 
 def test_check_fires_for_an_entry_written_by_hand(monkeypatch):
     assert recurring.check() == []
-    endless = {"task": "workers.default.tasks.sweep_jobs", "schedule": 10.0}
-    monkeypatch.setitem(current_app.conf.beat_schedule, "by hand", endless)
-    assert [message.id for message in recurring.check()] == ["practices.E501"]
+    for options in ({}, {"options": {"expire_seconds": 10}}):
+        monkeypatch.setitem(current_app.conf.beat_schedule, "by hand", {"task": SWEEP, "schedule": 10.0} | options)
+        assert [message.id for message in recurring.check()] == ["practices.E501"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("expires", "words"), [("", "never expires"), ("10", "too late"), ("9", "")])
+def test_the_admin_refuses_an_entry_that_would_pile_up(rf, admin_user, expires, words):
+    ten = IntervalSchedule.objects.create(every=10, period="seconds")
+    request = rf.get("/")
+    request.user = admin_user
+    form_class = site.get_model_admin(PeriodicTask).get_form(request)
+    values = {"name": "by hand", "task": SWEEP, "interval": ten.pk, "expire_seconds": expires}
+    form = form_class(data=values | {"args": "[]", "kwargs": "{}", "headers": "{}", "enabled": "on"})
+    assert words in str(form.errors.get("expire_seconds", ""))
+    assert form.is_valid() is (words == "")

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from workers.attempt import DATABASE_AWAY, UNSENT, Attempt, Cancelled
 from workers.models import Job
-from workers.practices import concurrency, locks, progress, queues
+from workers.practices import concurrency, locks, progress, queues, timing
 from workers.runtime import publishing
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ STARTING = "Processing is about to start"
 OUR_FAULT = "Something went wrong on our side. Your file is safe: try again."
 TOO_LONG = "This took longer than we allow for one file. Try a smaller one."
 POISON = "This file stopped our worker several times, so we gave up on it. Your file is safe."
+SILENT = "No sign of life for {:.0f} s. If its worker died, another one goes on with it in a minute."
 QUEUED, RUNNING = Job.State.QUEUED, Job.State.RUNNING
 
 
@@ -93,12 +94,13 @@ def state_of(job: Job) -> dict[str, Any]:
     if job.state == RUNNING and (now := progress.read(job.id)):
         return running_state(now)
     queued = job.state == QUEUED
+    silent = progress.silence(job.id) if job.state == RUNNING else None
     return {
         "state": job.state,
         "done": 0,
         "total": 0,
         "stage": STARTING if queued or job.state == RUNNING else "",
-        "message": job.message,
+        "message": SILENT.format(silent) if silent else job.message,
         "eta_seconds": None,
         "queue_position": position(job) if queued else None,
         "result": job.result,
@@ -144,6 +146,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
         raise Ignore from None
     except locks.LeaseLost as lost:
         log.warning("stopped: %s", lost)
+        timing.ended_as("lost")
         raise Ignore from None
 
 
@@ -208,5 +211,5 @@ def vanished() -> list[Job]:
     """Queued jobs whose message the broker no longer has: it was told a minute ago, and its queue is empty."""
     minute = timezone.now() - timedelta(seconds=60)
     waiting = list(Job.objects.filter(state=QUEUED, dispatched_at__lt=minute).order_by("queued_at")[:1000])
-    empty = {queue for queue in {job.queue for job in waiting} if publishing.waiting(queue) == 0}
+    empty = {queue for queue in {job.queue for job in waiting} if backlog.waiting(queue) == 0}
     return [job for job in waiting if job.queue in empty]

@@ -6,11 +6,15 @@ a page reads one key of the cache, a flushed cache loses a number and never a re
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Protocol
 
+from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
+from django.db import DatabaseError
+from django.utils import timezone
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -71,11 +75,20 @@ class Progress:
 
 
 def read(object_id: object) -> dict[str, Any] | None:
-    """The last report, or None: none yet, ended, flushed, the cache away, or the writer silent for STALE_AFTER."""
+    """The last report, or None: none yet, ended, flushed, the cache away, or its writer silent for STALE_AFTER."""
+    state = _stored(object_id)
+    return state if state and time.time() - state["updated_at"] <= STALE_AFTER else None
+
+
+def silence(object_id: object) -> float | None:
+    """Seconds since the last report; None if there is none."""
+    state = _stored(object_id)
+    return time.time() - state["updated_at"] if state else None
+
+
+def _stored(object_id: object) -> dict[str, Any] | None:
     state = cache.get(KEY.format(object_id))
-    if not isinstance(state, dict) or time.time() - state.get("updated_at", 0) > STALE_AFTER:
-        return None
-    return state
+    return state if isinstance(state, dict) and "updated_at" in state else None
 
 
 def clear(object_id: object) -> None:
@@ -98,14 +111,19 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """Holds while every progress key ends by itself."""
+    """Holds while every progress key ends by itself, and every running job gives a sign of life."""
+    grace = timezone.now() - timedelta(seconds=STALE_AFTER)
+    running = apps.get_model("workers.Job").objects.filter(state="running", started_at__lt=grace)
     try:
         redis = get_redis_connection("default")
         keys = list(redis.scan_iter(KEY.format("*"), count=500))
         endless = [key.decode() for key in keys if redis.ttl(key) == -1]
-    except RedisError as error:
-        return Finding(None, "unknown", f"The cache did not answer: {error}")
-    figure = f"{len(keys)} in progress, {len(endless)} without end"
+        silent = [str(pk) for pk in running.values_list("pk", flat=True)[:1000] if read(pk) is None]
+    except (RedisError, DatabaseError) as error:
+        return Finding(None, "unknown", f"It could not be asked: {error}")
+    figure = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
     if endless:
         return Finding(False, figure, f"No TTL on {', '.join(endless)}: the cache would fill with them.")
+    if silent:
+        return Finding(False, figure, f"No sign of life for {STALE_AFTER} s from {', '.join(silent)}.")
     return Finding(True, figure)

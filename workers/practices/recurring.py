@@ -5,19 +5,26 @@ else. And with django-celery-beat `options={"expires": ...}` is dropped in silen
 database (CELERY-FACTS 0.8), so both are written here, computed from the schedule and never by hand.
 """
 
-from datetime import timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
-from celery.schedules import crontab
+from celery.schedules import BaseSchedule, crontab
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
+from django.db.models import Count, Q
+from django.utils import timezone
 
 from workers.practices import Finding
 from workers.practices.queues import queue_of
 
 Entry = dict[str, Any]
+OURS = "Written in config/schedule.py: change it there. What is changed here is overwritten at the next start."
+DAY = 24 * 60  # minutes
+PATIENCE = 60  # seconds that a run may be overdue before it counts as late
 
 
 def expires_after(gap: float) -> int:
@@ -25,9 +32,19 @@ def expires_after(gap: float) -> int:
     return max(1, int(gap - 5 if gap > 50 else gap * 0.9))
 
 
+def gap_of(schedule: BaseSchedule | timedelta) -> float | None:
+    """Seconds between two runs; of a crontab between its two nearest ones. None for what has no regular gap."""
+    if isinstance(schedule, crontab):
+        times = sorted(hour * 60 + minute for hour in schedule.hour for minute in schedule.minute)
+        following = [*times[1:], times[0] + DAY]
+        return min(after - before for before, after in zip(times, following, strict=True)) * 60.0
+    every = schedule if isinstance(schedule, timedelta) else getattr(schedule, "run_every", None)
+    return every.total_seconds() if every else None
+
+
 def every(gap: timedelta, task: str) -> Entry:
     """A schedule entry that runs `task` once per `gap`."""
-    return _entry(task, gap, gap.total_seconds())
+    return _entry(task, gap)
 
 
 def daily(at: str, task: str) -> Entry:
@@ -36,39 +53,100 @@ def daily(at: str, task: str) -> Entry:
     The hour is written twice: django-celery-beat loads only the crontabs of the hours near now and forgets to catch
     up on one that it missed; a list of hours is always loaded (CELERY-FACTS 4).
     """
-    hour, minute = at.split(":")
-    return _entry(task, crontab(hour=f"{int(hour)},{int(hour)}", minute=str(int(minute))), 86400.0)
+    hour, minute = map(int, at.split(":"))
+    return _entry(task, crontab(hour=f"{hour},{hour}", minute=str(minute)))
 
 
-def _entry(task: str, schedule: timedelta | crontab, gap: float) -> Entry:
-    expires = expires_after(gap)
+def _entry(task: str, schedule: timedelta | crontab) -> Entry:
+    expires = expires_after(gap_of(schedule) or 0)
     options = {"queue": queue_of(task), "expires": expires, "expire_seconds": expires}
-    return {"task": task, "schedule": schedule, "options": options}
+    return {"task": task, "schedule": schedule, "options": options, "description": OURS}
+
+
+def disable_removed() -> int:
+    """Disables the entries in the database that the code no longer has; beat would send them for ever."""
+    # By name, here and below: the schedule imports this module before Django's models are there.
+    entries = apps.get_model("django_celery_beat.PeriodicTask").objects
+    gone = entries.filter(description=OURS, enabled=True).exclude(name__in=current_app.conf.beat_schedule)
+    disabled: int = gone.update(enabled=False)
+    if disabled:
+        apps.get_model("django_celery_beat.PeriodicTasks").update_changed()
+    return disabled
+
+
+def problem_with(entry: Any) -> str:
+    """What is wrong with the expiry of a row of django-celery-beat, as a sentence; empty if nothing is."""
+    gap = gap_of(entry.schedule)
+    if gap is None or entry.one_off or entry.expires:
+        return ""
+    wanted = f"Runs are {gap:,.0f} s apart: write {expires_after(gap):,}, so that they never pile up."
+    if entry.expire_seconds is None:
+        return f"It never expires. {wanted}"
+    return f"It expires too late. {wanted}" if entry.expire_seconds >= gap else ""
+
+
+@dataclass(frozen=True)
+class EntryState:
+    """How a recurring entry stands. expired, refused: runs of the last day that did not happen, and why."""
+
+    name: str
+    last_run: datetime | None
+    next_run: datetime | None
+    late: bool
+    expired: int
+    refused: int
+    problem: str
+
+
+def states() -> list[EntryState]:
+    """Every enabled entry of the database. Raises DatabaseError."""
+    enabled = apps.get_model("django_celery_beat.PeriodicTask").objects.filter(enabled=True)
+    rows = enabled.select_related("interval", "crontab", "solar", "clocked").order_by("name")
+    skipped = _skipped(row.task for row in rows)
+    return [_state(row, *skipped.get(row.task, (0, 0))) for row in rows]
+
+
+def _state(row: Any, expired: int, refused: int) -> EntryState:
+    since = row.last_run_at or row.date_changed
+    left = row.schedule.remaining_estimate(since)
+    late = left.total_seconds() < -PATIENCE
+    return EntryState(row.name, row.last_run_at, timezone.now() + left, late, expired, refused, problem_with(row))
+
+
+def _skipped(tasks: Iterable[str]) -> dict[str, tuple[int, int]]:
+    since = timezone.now() - timedelta(days=1)
+    runs = apps.get_model("workers.TaskRun").objects.filter(ended_at__gt=since, task__in=set(tasks))
+    counts = runs.values_list("task").annotate(
+        expired=Count("pk", filter=Q(outcome="expired")), refused=Count("pk", filter=Q(outcome="refused"))
+    )
+    return {task: (expired, refused) for task, expired, refused in counts}
 
 
 def check() -> list[CheckMessage]:
     """E501: an entry of the schedule that does not expire before its next run."""
     return [
         Error(
-            f"The recurring entry {name!r} never expires.",
+            f"The recurring entry {name!r} expires too late or never.",
             hint="Write it with recurring.every() or recurring.daily(), which compute the expiry.",
             id="practices.E501",
         )
         for name, entry in current_app.conf.beat_schedule.items()
-        if not entry.get("options", {}).get("expire_seconds")
+        if entry.get("options", {}).get("expire_seconds", float("inf")) >= _gap_in_seconds(entry["schedule"])
     ]
 
 
+def _gap_in_seconds(schedule: Any) -> float:
+    return float(schedule) if isinstance(schedule, int | float) else gap_of(schedule) or float("inf")
+
+
 def verify() -> Finding:
-    """Holds while every enabled entry in the database has kept its expiry."""
-    # By name: the schedule imports this module before Django's models are there.
-    recurring = apps.get_model("django_celery_beat.PeriodicTask")
+    """Holds while every enabled entry of the database expires before its next run, and none is late."""
     try:
-        entries = list(recurring.objects.filter(enabled=True).exclude(name="celery.backend_cleanup"))
+        entries = states()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    endless = [entry.name for entry in entries if entry.expire_seconds is None and entry.expires is None]
-    figure = f"{len(entries)} entries, {len(endless)} without expiry"
-    if endless:
-        return Finding(False, figure, f"{', '.join(endless)} would pile up behind a stopped worker.")
-    return Finding(True, figure)
+    skipped = sum(entry.expired + entry.refused for entry in entries)
+    figure = f"{len(entries)} entries, {skipped} runs skipped in a day"
+    why = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
+    why += [f"{entry.name} is late: does beat run?" for entry in entries if entry.late]
+    return Finding(not why, figure, " ".join(why))
