@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import retarget
 
 from mediaapp.access import progress_for, remember_viewer, upload_for
 from workers import jobs
@@ -33,14 +34,18 @@ def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """The part of the page that moves. While the job runs this costs no SQL."""
-    age = request.GET.get("age", "")
-    context = {"poll_after": pause_after(int(age) if age.isdigit() else 0), "job_id": job_id}
-    if now := progress_for(request, job_id):
+    """The part of the page that moves. While the job runs this costs no SQL.
+
+    `was=queued` comes from a page that has not shown it running yet: that gets everything that a new state changes.
+    """
+    age = request.GET.get("age", "")[:6]
+    context = {"poll_after": pause_after(int(age) if age.isdecimal() else 0), "job_id": job_id}
+    was_queued = request.GET.get("was") == "queued"
+    if not was_queued and (now := progress_for(request, job_id)):
         return render(request, "jobs/_running.html", context | {"state": jobs.running_state(now)})
     upload = upload_for(request, job_id)
     context |= {"upload": upload, "job": upload.job, "state": jobs.state_of(upload.job)}
-    response = render(request, "jobs/_state.html", context)
+    response = retarget(render(request, "jobs/_state.html", context), "#state")
     remember_viewer(request, response)
     return response
 

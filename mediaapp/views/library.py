@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -19,6 +20,7 @@ from mediaapp.uploads import LimitedUploadHandler, receive
 from workers import jobs
 
 PER_PAGE = 25
+POLL_AFTER = 5  # seconds until a library in which something moves asks again
 
 
 @never_cache
@@ -29,7 +31,15 @@ def show_library(request: SignedIn) -> HttpResponse:
     uploads = Upload.objects.filter(owner=request.user).select_related("job").order_by("-created_at")
     page = Paginator(uploads, PER_PAGE).get_page(request.GET.get("page"))
     rows = [(upload, jobs.state_of(upload.job)) for upload in page.object_list]
-    return render(request, "library/library.html", {"page": page, "rows": rows})
+    moves = any(not upload.job.is_final for upload, _ in rows)
+    context = {
+        "page": page,
+        "rows": rows,
+        "poll_after": POLL_AFTER if moves else None,
+        "max_video_bytes": settings.MAX_VIDEO_BYTES,
+        "max_csv_bytes": settings.MAX_CSV_BYTES,
+    }
+    return render(request, "library/library.html", context)
 
 
 # CSRF is checked inside: its check reads the whole body, which an anonymous request must not make us store.
@@ -57,18 +67,21 @@ def _upload(request: SignedIn) -> HttpResponse:
     problems += LimitedUploadHandler.problems_of(request)
     if not received and not problems:
         problems.append("No file arrived. Choose one, then upload it.")
-    return _tell(request, received, problems) if wants_json(request) else _show(request, received, problems)
+    return _tell(received, problems) if wants_json(request) else _show(request, received, problems)
 
 
-def _tell(request: HttpRequest, received: list[Upload], problems: list[str]) -> JsonResponse:
-    if problems:
-        return JsonResponse({"error": " ".join(problems)}, status=422)
+def _tell(received: list[Upload], problems: list[str]) -> JsonResponse:
+    """The first that was taken, for programs send one file at a time, and why any was not."""
+    answer = {"error": " ".join(problems)} if problems else {}
+    if not received:
+        return JsonResponse(answer, status=422)
     job_id = received[0].pk
-    pages = {
+    answer |= {
+        "id": str(job_id),
         "page": reverse("job", args=[job_id]),
         "progress": reverse("progress_json", args=[job_id]),
     }
-    return JsonResponse({"id": str(job_id)} | pages, status=201)
+    return JsonResponse(answer, status=201)
 
 
 def _show(request: HttpRequest, received: list[Upload], problems: list[str]) -> HttpResponse:
