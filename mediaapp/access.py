@@ -1,4 +1,4 @@
-"""Who may see what: an upload and its job belong to their owner; staff may look; for anybody else they do not exist."""
+"""Who may see what: an upload and its job belong to their owner, and staff see to them; nobody else knows of them."""
 
 from typing import Any
 from uuid import UUID
@@ -33,10 +33,14 @@ def upload_for(request: HttpRequest, job_id: UUID) -> Upload:
 
 
 def remember_viewer(request: HttpRequest, response: HttpResponse) -> None:
-    """Lets the polls of the next minutes prove who asks without the session's SQL: a signed cookie says it."""
+    """Lets the polls of the next minutes prove who asks without the session's SQL: a signed cookie says it.
+
+    It is signed for this session: worth nothing beside another one, or after the log-out, which ends the session.
+    """
     response.set_signed_cookie(
         COOKIE,
         f"{request.user.pk}{' staff' if request.user.is_staff else ''}",
+        salt=str(request.session.session_key),
         max_age=COOKIE_AGE,
         path="/jobs/",
         httponly=True,
@@ -48,9 +52,10 @@ def remember_viewer(request: HttpRequest, response: HttpResponse) -> None:
 def progress_for(request: HttpRequest, job_id: UUID) -> dict[str, Any] | None:
     """A running job's progress from one read of the cache and no SQL, or None: then ask the row, by upload_for().
 
-    The cookie ends with the log-out, and by itself after COOKIE_AGE.
+    Somebody deactivated meanwhile reads on for COOKIE_AGE at most.
     """
-    cookie = request.get_signed_cookie(COOKIE, default="", max_age=COOKIE_AGE) or ""
+    session = str(request.session.session_key)
+    cookie = request.get_signed_cookie(COOKIE, default="", salt=session, max_age=COOKIE_AGE) or ""
     user_id, _, staff = cookie.partition(" ")
     now = progress.read(job_id) if user_id else None
     if now and (staff or str(now["owner"]) == user_id):

@@ -6,20 +6,23 @@ from django.contrib.auth.models import AbstractUser
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F
-from django.db.models.functions import Lower
+from django.db.models.functions import Upper
 
 from workers.models import Job
 
 
 class User(AbstractUser):
-    """An account. Its address is unique without regard to case, so that a reset mail has one receiver."""
+    """An account. Its address is unique without regard to case, so that a reset mail has one receiver.
+
+    By Upper: Django's iexact is UPPER in SQL, so that the reset form's search uses the same index.
+    """
 
     email = models.EmailField("email address")
 
     class Meta(AbstractUser.Meta):
         constraints: ClassVar = [
             models.UniqueConstraint(
-                Lower("email"),
+                Upper("email"),
                 name="one_account_per_address",
                 violation_error_message="There is an account with this address already. Log in, or reset its password.",
             )

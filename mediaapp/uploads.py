@@ -2,12 +2,12 @@
 
 import uuid
 from pathlib import PurePath
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
-from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -51,24 +51,20 @@ def megabytes(size: int) -> str:
 
 
 class LimitedUploadHandler(FileUploadHandler):
-    """Stops storing a file that is larger than any kind may be, and remembers why, so that the answer has words."""
-
-    def new_file(self, *args: Any, **kwargs: Any) -> None:
-        super().new_file(*args, **kwargs)
-        self.size = 0
+    """Drops a file that is larger than any kind may be, and remembers why, so that the answer has words."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
-        self.size += len(raw_data)
-        if self.size > MOST:
-            sentence = f"{self.file_name}: The file is larger than {megabytes(MOST)}, the most that we take."
-            cast(HttpRequest, self.request).META[PROBLEMS] = [sentence]
-            raise StopUpload(connection_reset=False)  # the rest is read and dropped, so that the answer arrives
-        return raw_data
+        if start + len(raw_data) <= MOST:
+            return raw_data
+        sentence = f"{self.file_name}: The file is larger than {megabytes(MOST)}, the most that we take."
+        cast(HttpRequest, self.request).META.setdefault(PROBLEMS, []).append(sentence)
+        # Not StopUpload: it reads what is left line by line, and a file without a line end would come into memory.
+        raise SkipFile
 
     def file_complete(self, file_size: int) -> None:
         """Left to the handlers behind this one."""
 
     @staticmethod
     def problems_of(request: HttpRequest) -> list[str]:
-        """Sentences about the files that were stopped."""
+        """Sentences about the files that were dropped."""
         return list(request.META.get(PROBLEMS, []))

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.db import connection
 from django.test import Client
+from redis import Redis, from_url
 
 from mediaapp.models import User
 
@@ -41,6 +42,15 @@ def quick_site(settings) -> None:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture
+def broker() -> Iterator[Redis]:
+    """The broker's server, empty at first, to look at what was published."""
+    with from_url(settings.BROKER_URL) as server:
+        server.flushdb()
+        yield server
+        server.flushdb()
 
 
 @pytest.fixture

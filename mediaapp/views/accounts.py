@@ -3,12 +3,17 @@
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth import views as auth
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.generic import FormView
 
 from mediaapp.forms import QueuedPasswordResetForm, SignUpForm
 from mediaapp.limits import SENTENCE, too_many_tries
@@ -21,12 +26,14 @@ class LimitedTries:
     field: ClassVar[str]
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if too_many_tries(request, self.group, request.POST.get(self.field, "")):
-            form = self.get_form()  # type: ignore[attr-defined]
-            form.add_error(None, SENTENCE)
-            context = self.get_context_data(form=form)  # type: ignore[attr-defined]
-            return self.render_to_response(context, status=429)  # type: ignore[attr-defined, no-any-return]
-        return super().post(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
+        typed = request.POST.get(self.field, "")
+        if not too_many_tries(request, self.group, typed):
+            return super().post(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
+        messages.error(request, SENTENCE)
+        # Not bound to what was sent: to validate that would still tell a right password from a wrong one.
+        form = self.get_form_class()(initial={self.field: typed})  # type: ignore[attr-defined]
+        context = self.get_context_data(form=form)  # type: ignore[attr-defined]
+        return self.render_to_response(context, status=429)  # type: ignore[attr-defined, no-any-return]
 
 
 class Login(LimitedTries, auth.LoginView):
@@ -43,17 +50,24 @@ class PasswordReset(LimitedTries, auth.PasswordResetView):
     form_class = QueuedPasswordResetForm
 
 
-@sensitive_post_parameters("password1", "password2")
-@require_http_methods(["GET", "POST"])
-def sign_up(request: HttpRequest) -> HttpResponse:
+@method_decorator(sensitive_post_parameters("password1", "password2"), name="dispatch")
+class SignUp(LimitedTries, FormView):
     """Makes an account and logs its owner in."""
-    if request.user.is_authenticated:
-        return redirect(settings.LOGIN_REDIRECT_URL)
-    form = SignUpForm(request.POST or None)
-    limited = request.method == "POST" and too_many_tries(request, "signup", request.POST.get("email", ""))
-    if limited:
-        form.add_error(None, SENTENCE)
-    elif form.is_valid():
-        login(request, form.save(), backend="django.contrib.auth.backends.ModelBackend")
-        return redirect(settings.LOGIN_REDIRECT_URL)
-    return render(request, "registration/signup.html", {"form": form}, status=429 if limited else 200)
+
+    group, field = "signup", "email"
+    form_class = SignUpForm
+    template_name = "registration/signup.html"
+    success_url = reverse_lazy(settings.LOGIN_REDIRECT_URL)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return redirect(self.get_success_url())
+        return super().dispatch(request, *args, **kwargs)
+
+    def form_valid(self, form: SignUpForm) -> HttpResponse:
+        try:
+            user = form.save()
+        except IntegrityError:  # sent twice at once, and the twin was quicker: validated again, it finds it
+            return self.form_invalid(self.get_form())
+        login(self.request, user)
+        return super().form_valid(form)

@@ -23,7 +23,7 @@ B-0003,Night Trains,Mara Lind,,,,
 def show_catalogue(request: SignedIn) -> HttpResponse:
     """Lists, searches and pages through one's own rows."""
     items = CatalogueItem.objects.filter(owner=request.user).order_by("external_id")
-    query = request.GET.get("q", "").strip().replace("\x00", "")
+    query = request.GET.get("q", "").replace("\x00", "").strip()
     if query:
         items = items.filter(
             Q(title__icontains=query) | Q(creator__icontains=query) | Q(external_id__istartswith=query)

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib.auth.decorators import login_required
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, StreamingHttpResponse
+from django.utils.http import content_disposition_header
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 from whitenoise.responders import MissingFileError, StaticFile
@@ -15,22 +16,22 @@ from mediaapp.models import Upload
 from workers.highmem import rejects
 
 
-@cache_control(private=True, max_age=3600)
 @require_safe
 @login_required
+@cache_control(private=True, max_age=3600)
 def video(request: HttpRequest, job_id: UUID) -> FileResponse:
     """The transcoded video; `?download` saves it under its owner's name."""
     upload = upload_for(request, job_id)
     headers = {"Content-Type": "video/mp4"}
     if "download" in request.GET:
         name = f"{PurePath(upload.name).stem}.mp4"
-        headers["Content-Disposition"] = FileResponse((), as_attachment=True, filename=name)["Content-Disposition"]
+        headers["Content-Disposition"] = content_disposition_header(True, name) or ""
     return _serve(request, upload, "video.mp4", headers)
 
 
-@cache_control(private=True, max_age=3600)
 @require_safe
 @login_required
+@cache_control(private=True, max_age=3600)
 def poster(request: HttpRequest, job_id: UUID) -> FileResponse:
     """A frame of the video."""
     return _serve(request, upload_for(request, job_id), "poster.jpg", {"Content-Type": "image/jpeg"})
@@ -46,7 +47,7 @@ def rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
         raise Http404
     response = StreamingHttpResponse(rejects.as_csv(job_id, header), content_type="text/csv; charset=utf-8")
     name = f"{PurePath(upload.name).stem} to mend.csv"
-    response["Content-Disposition"] = FileResponse((), as_attachment=True, filename=name)["Content-Disposition"]
+    response["Content-Disposition"] = content_disposition_header(True, name) or ""
     return response
 
 

@@ -1,0 +1,54 @@
+"""A platform asks whether the process is up, and whether it can serve."""
+
+import pytest
+
+from tests.outages import broker_away, take_away
+
+pytestmark = pytest.mark.django_db
+
+
+def test_ready_means_that_everything_answers(client):
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"database": "ok", "cache": "ok", "locks": "ok", "broker": "ok", "ready": True}
+
+
+@pytest.mark.parametrize(("alias", "name"), [("default", "cache"), ("locks", "locks")])
+def test_a_server_that_is_away_is_named_and_the_others_are_not(client, settings, alias, name):
+    take_away(settings, alias)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert {key for key, value in response.json().items() if value != "ok"} == {name, "ready"}
+
+
+def test_so_is_the_broker(client):
+    with broker_away():
+        response = client.get("/readyz")
+    assert response.status_code == 503
+    assert {key for key, value in response.json().items() if value != "ok"} == {"broker", "ready"}
+
+
+def test_no_address_and_no_password_of_a_server_is_told(client, settings):
+    take_away(settings, "locks")
+    told = client.get("/readyz").content.decode()
+    assert "127.0.0.1" not in told
+    assert "redis:" not in told
+
+
+def test_alive_needs_nothing_but_the_process(client, settings, django_assert_num_queries):
+    take_away(settings, "default")
+    take_away(settings, "locks")
+    with broker_away(), django_assert_num_queries(0):
+        assert client.get("/healthz").content == b"ok"
+
+
+@pytest.mark.parametrize("page", ["/healthz", "/readyz"])
+def test_a_probe_speaks_plain_http_where_people_are_sent_to_https(client, settings, page):
+    settings.SECURE_SSL_REDIRECT = True
+    assert client.get(page).status_code == 200
+    assert client.get("/accounts/login/").status_code == 301
+
+
+@pytest.mark.parametrize("page", ["/healthz", "/readyz"])
+def test_an_answer_is_never_kept(client, page):
+    assert "no-store" in client.get(page).headers["Cache-Control"]

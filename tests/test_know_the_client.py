@@ -1,0 +1,112 @@
+"""Who tries too often has to wait: per address that is typed in, and per client."""
+
+import pytest
+from django.core.cache import cache
+from django.test import Client, RequestFactory
+
+from mediaapp.limits import SENTENCE, client_of
+from tests.outages import take_away
+
+FORMS = {"/accounts/login/": "username", "/accounts/signup/": "email", "/accounts/password_reset/": "email"}
+
+
+@pytest.fixture(autouse=True)
+def three_tries(settings) -> None:
+    settings.TRIES_PER_ADDRESS, settings.TRIES_PER_CLIENT = "3/10m", "5/10m"
+
+
+@pytest.fixture(params=FORMS)
+def page(request, db) -> str:
+    return request.param
+
+
+def try_once(page: str, name: str, client: str = "192.0.2.1", **more: str):
+    return Client(REMOTE_ADDR=client).post(page, {FORMS[page]: name} | more)
+
+
+def test_the_fourth_try_for_one_address_has_to_wait(page):
+    for number in range(3):
+        assert try_once(page, "x@example.com", f"192.0.2.{number}").status_code in (200, 302)
+    refused = try_once(page, "x@example.com", "192.0.2.9")
+    assert refused.status_code == 429
+    assert SENTENCE in refused.content.decode()
+    assert try_once(page, "y@example.com", "192.0.2.9").status_code != 429
+
+
+def test_the_sixth_try_of_one_client_has_to_wait(page):
+    for number in range(5):
+        assert try_once(page, f"{number}@example.com").status_code != 429
+    assert try_once(page, "6@example.com").status_code == 429
+    assert try_once(page, "6@example.com", "192.0.2.2").status_code != 429
+
+
+@pytest.mark.parametrize("form", [" X@example.com ", "X@EXAMPLE.COM", "\uff58@example.com"])  # a full-width x
+def test_another_form_of_the_same_letters_is_no_other_address(page, form):
+    for _ in range(3):
+        try_once(page, "x@example.com")
+    assert try_once(page, form).status_code == 429
+
+
+def test_the_forms_are_counted_apart(db):
+    for _ in range(4):
+        try_once("/accounts/login/", "x@example.com")
+    assert try_once("/accounts/password_reset/", "x@example.com").status_code == 302
+
+
+def test_looking_at_a_form_is_no_try(page):
+    for _ in range(9):
+        assert Client().get(page).status_code == 200
+
+
+def test_an_answer_to_too_many_tries_does_not_say_whether_the_password_was_right(alice):
+    for _ in range(3):
+        try_once("/accounts/login/", "alice", password="a guess")
+    wrong = try_once("/accounts/login/", "alice", password="a guess")
+    right = try_once("/accounts/login/", "alice", password="a long enough secret")
+    assert (wrong.status_code, right.status_code) == (429, 429)
+    assert wrong.context["form"].errors == right.context["form"].errors == {}
+    assert "sessionid" not in right.cookies
+
+
+def test_clearing_the_cache_forgets_no_try(page):
+    for _ in range(4):
+        try_once(page, "x@example.com")
+    cache.clear()
+    assert try_once(page, "x@example.com").status_code == 429
+
+
+@pytest.mark.parametrize("alias", ["locks", "default"])
+def test_nobody_has_to_wait_because_a_server_is_away(page, settings, alias):
+    take_away(settings, alias)
+    assert try_once(page, "x@example.com").status_code in (200, 302)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "client"),
+    [
+        (0, None, "192.0.2.1"),
+        (0, "198.51.100.7", "192.0.2.1"),
+        (1, "198.51.100.7", "198.51.100.7"),
+        (1, "203.0.113.1, 198.51.100.7", "198.51.100.7"),
+        (1, "203.0.113.1,,198.51.100.7", "198.51.100.7"),
+        (2, "203.0.113.1, 198.51.100.7, 10.0.0.1", "198.51.100.7"),
+        (2, "198.51.100.7", "198.51.100.7"),
+        (1, None, "192.0.2.1"),
+        (1, "", "192.0.2.1"),
+        (1, "unknown", "unknown"),
+        (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        (1, "::ffff:198.51.100.7", "198.51.100.7"),
+    ],
+)
+def test_only_what_our_own_proxies_say_of_a_client_is_believed(settings, proxies, forwarded, client):
+    settings.PROXIES = proxies
+    headers = {"X-Forwarded-For": forwarded} if forwarded is not None else {}
+    assert client_of(RequestFactory().get("/", headers=headers, REMOTE_ADDR="192.0.2.1")) == client
+
+
+def test_a_made_up_origin_gives_no_more_tries(settings, db):
+    settings.PROXIES = 1
+    for number in range(6):
+        headers = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.7"}
+        answer = Client(headers=headers).post("/accounts/login/", {"username": f"{number}"})
+    assert answer.status_code == 429

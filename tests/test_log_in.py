@@ -1,0 +1,83 @@
+"""Somebody logs in and out."""
+
+import pytest
+from django.test import Client
+
+from tests.conftest import signed_in
+from tests.outages import take_away
+
+LOGIN, LOGOUT = "/accounts/login/", "/accounts/logout/"
+RIGHT = {"username": "alice", "password": "a long enough secret"}
+WRONG = RIGHT | {"password": "another long secret"}
+
+
+def test_the_right_password_opens_the_library(client, alice):
+    response = client.post(LOGIN, RIGHT, follow=True)
+    assert response.redirect_chain == [("/", 302)]
+    assert response.wsgi_request.user == alice
+
+
+def test_the_page_that_was_asked_for_comes_after_the_login(client, alice):
+    asked = client.get("/catalogue/")
+    assert asked.url == f"{LOGIN}?next=/catalogue/"
+    assert client.post(asked.url, RIGHT).url == "/catalogue/"
+
+
+@pytest.mark.parametrize("foreign", ["//evil.example/", "https://evil.example/", "javascript:alert(1)"])
+def test_a_login_leads_to_no_foreign_site(client, alice, foreign):
+    assert client.post(LOGIN, RIGHT | {"next": foreign}).url == "/"
+
+
+@pytest.mark.parametrize("tried", [WRONG, RIGHT | {"username": "nobody"}, RIGHT | {"username": "al\x00ice"}])
+def test_a_wrong_password_or_name_does_not(client, alice, tried):
+    response = client.post(LOGIN, tried)
+    assert response.status_code == 200
+    assert not response.wsgi_request.user.is_authenticated
+
+
+def test_a_deactivated_account_stays_out(client, alice):
+    alice.is_active = False
+    alice.save()
+    assert client.post(LOGIN, RIGHT).status_code == 200
+
+
+def test_a_foreign_form_cannot_log_anybody_in(alice):
+    assert Client(enforce_csrf_checks=True).post(LOGIN, RIGHT).status_code == 403
+
+
+def test_who_is_logged_in_goes_on_to_the_library(as_alice):
+    assert as_alice.get(LOGIN).url == "/"
+
+
+def test_a_log_out_ends_the_session_and_no_other_one(alice):
+    here, elsewhere = signed_in(alice), signed_in(alice)
+    assert here.post(LOGOUT).url == LOGIN
+    assert here.get("/").status_code == 302
+    assert elsewhere.get("/").status_code == 200
+
+
+def test_a_link_logs_nobody_out(as_alice):
+    assert as_alice.get(LOGOUT).status_code == 405
+    assert as_alice.get("/").status_code == 200
+
+
+def test_nobody_is_logged_out_when_the_cache_goes_away(as_alice, settings):
+    take_away(settings, "default")
+    take_away(settings, "locks")
+    assert as_alice.get("/").status_code == 200
+
+
+def test_staff_log_in_to_the_admin_where_tries_are_limited(client, stella):
+    arrived = client.get("/admin/", follow=True)
+    assert arrived.redirect_chain[-1][0].startswith(LOGIN)
+    after = client.post(
+        arrived.redirect_chain[-1][0], {"username": "stella", "password": "a third long secret"}, follow=True
+    )
+    assert after.request["PATH_INFO"] == "/admin/"
+
+
+def test_the_admin_takes_no_password_itself(as_alice, stella):
+    tried = {"username": "stella", "password": "a third long secret"}
+    assert Client().post("/admin/login/", tried).url.startswith(LOGIN)
+    assert as_alice.post("/admin/login/", tried).status_code == 403
+    assert as_alice.get("/admin/", follow=True).status_code == 403

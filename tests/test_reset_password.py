@@ -1,0 +1,169 @@
+"""Somebody has forgotten their password."""
+
+import base64
+import json
+import re
+
+import pytest
+from django.contrib.auth.tokens import default_token_generator
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from mediaapp.models import User
+from tests.outages import broker_away
+from workers import jobs
+from workers.default.tasks import send_password_reset
+from workers.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+RESET, DONE = "/accounts/password_reset/", "/accounts/password_reset/done/"
+NEW = "a better secret by far"
+
+
+@pytest.fixture(autouse=True)
+def kept_mails(settings) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+
+def ask(address: str) -> Job:
+    """Fills in the form; returns the job that it queued."""
+    before = set(Job.objects.values_list("pk", flat=True))
+    assert Client().post(RESET, {"email": address}).url == DONE
+    (job,) = Job.objects.exclude(pk__in=before)
+    return job
+
+
+def mail_to(user: User, mailoutbox) -> str:
+    """The text of the mail that the worker sends."""
+    send_password_reset.run(str(ask(user.email).pk))
+    (mail,) = mailoutbox
+    assert mail.to == [user.email]
+    return mail.body
+
+
+def link_in(text: str) -> str:
+    return re.search(r"http\S+", text)[0]
+
+
+def choose(link: str, password: str = NEW):
+    """Opens the link in a fresh browser and chooses a new password there."""
+    browser = Client()
+    page = browser.get(link.removeprefix("http://testserver"), follow=True)
+    form = {"new_password1": password, "new_password2": password}
+    return browser.post(page.request["PATH_INFO"], form, follow=True)
+
+
+@pytest.mark.parametrize("unknown", ["nobody@example.com", "inactive@example.com"])
+def test_the_answer_is_the_same_whether_the_address_has_an_account_or_not(alice, broker, unknown):
+    User.objects.create_user("ina", "inactive@example.com", "a long enough secret", is_active=False)
+    answers, costs = [], []
+    for address in ("alice@example.com", unknown):
+        with CaptureQueriesContext(connection) as queries:
+            answers.append(Client().post(RESET, {"email": address}))
+        costs.append([re.sub(r"'[^']*'|\d+|NULL", "?", query["sql"]) for query in queries])
+    known, other = answers
+    assert (known.status_code, known.url, known.content) == (other.status_code, other.url, other.content)
+    assert [len(cost) for cost in costs] == [len(costs[0])] * 2
+    assert broker.llen("urgent") == Job.objects.count() == 2
+    assert Client().get(DONE).status_code == 200
+
+
+def test_the_message_carries_the_jobs_id_and_nothing_else(alice, broker):
+    job = ask("alice@example.com")
+    (message,) = broker.lrange("urgent", 0, -1)
+    arguments, options, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
+    assert (arguments, options) == ([str(job.pk)], {})
+    assert "alice" not in message.decode()
+    assert "alice" not in json.dumps(job.arguments)
+
+
+def test_the_mail_has_a_link_to_this_site_in_both_its_parts(alice, mailoutbox):
+    link = link_in(mail_to(alice, mailoutbox))
+    assert link.startswith("http://testserver/accounts/reset/")
+    ((html, kind),) = mailoutbox[0].alternatives
+    assert kind == "text/html"
+    assert f'href="{link}"' in html
+
+
+def test_the_link_sets_a_new_password_once(alice, mailoutbox):
+    link = link_in(mail_to(alice, mailoutbox))
+    assert choose(link).status_code == 200
+    assert Client().login(username="alice", password=NEW)
+    choose(link, "yet another secret")
+    assert not Client().login(username="alice", password="yet another secret")
+
+
+def test_a_weak_password_is_refused(alice, mailoutbox):
+    link = link_in(mail_to(alice, mailoutbox))
+    assert choose(link, "12345678").context["form"].errors
+    assert not Client().login(username="alice", password="12345678")
+
+
+def test_a_link_of_somebody_else_or_a_made_up_one_sets_nothing(alice, bob, mailoutbox):
+    link = link_in(mail_to(bob, mailoutbox))
+    hers = link.replace(link.split("/")[-3], base64.urlsafe_b64encode(str(alice.pk).encode()).decode().rstrip("="))
+    for bad in (hers, link[:-5] + "xxxx/", link.replace(link.split("/")[-3], "!!")):
+        choose(bad)
+    assert not Client().login(username="alice", password=NEW)
+    assert not Client().login(username="bob", password=NEW)
+
+
+def test_every_session_of_the_account_ends(as_alice, as_bob, alice, mailoutbox):
+    choose(link_in(mail_to(alice, mailoutbox)))
+    assert as_alice.get("/").status_code == 302
+    assert as_bob.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["nobody@example.com", "inactive@example.com"])
+def test_nobody_and_somebody_inactive_get_no_mail(alice, mailoutbox, address):
+    User.objects.create_user("ina", "inactive@example.com", "a long enough secret", is_active=False)
+    job = ask(address)
+    send_password_reset.run(str(job.pk))
+    assert mailoutbox == []
+    job.refresh_from_db()
+    assert (job.state, job.result) == (Job.State.DONE, {"sent": False})
+
+
+def test_who_is_deactivated_before_the_mail_is_made_gets_none(alice, mailoutbox):
+    job = ask(alice.email)
+    User.objects.update(is_active=False)
+    send_password_reset.run(str(job.pk))
+    assert mailoutbox == []
+
+
+def test_a_second_delivery_sends_no_second_mail(alice, mailoutbox):
+    job = ask(alice.email)
+    send_password_reset.run(str(job.pk))
+    with pytest.raises(jobs.Ignore):
+        send_password_reset.run(str(job.pk))
+    assert len(mailoutbox) == 1
+
+
+def test_the_case_of_the_address_does_not_matter(alice, mailoutbox):
+    send_password_reset.run(str(ask("ALICE@Example.com").pk))
+    assert mailoutbox[0].to == ["alice@example.com"]
+
+
+def test_while_the_mail_server_is_away_the_job_waits_a_minute_and_keeps_no_token(alice, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    job = ask(alice.email)
+    send_password_reset.run(str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.dispatched_at) == (Job.State.QUEUED, None)
+    assert job.not_before > timezone.now()
+    assert default_token_generator.make_token(alice) not in f"{job.message}{job.detail}{job.result}{job.arguments}"
+
+
+def test_with_the_broker_away_the_answer_is_the_same_and_the_job_is_kept(alice):
+    with broker_away():
+        job = ask(alice.email)
+    assert (job.state, job.dispatched_at) == (Job.State.QUEUED, None)
+
+
+@pytest.mark.parametrize("address", ["", "not an address", "a\x00b@example.com", "x" * 300 + "@example.com"])
+def test_what_is_no_address_queues_nothing(db, address):
+    assert Client().post(RESET, {"email": address}).context["form"].errors
+    assert not Job.objects.exists()

@@ -1,0 +1,72 @@
+"""Somebody looks at the page of a job."""
+
+from uuid import uuid4
+
+import pytest
+
+from tests.belongings import State, pages_of, running_upload_of, upload_of
+from tests.outages import take_away
+from workers import jobs
+
+
+def page_of(upload) -> str:
+    return pages_of(upload)[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "job", "words"),
+    [
+        ("video", State.QUEUED, {}, jobs.STARTING),
+        ("video", State.RUNNING, {}, jobs.STARTING),
+        ("video", State.DONE, {}, "Download"),
+        ("csv", State.DONE, {"result": {"rows": 3, "rejected": 1, "header": ["title"]}}, "rows to mend"),
+        ("video", State.FAILED, {"message": "It has no picture."}, "It has no picture."),
+        ("video", State.CANCELLED, {"message": "Cancelled."}, "Cancelled."),
+    ],
+)
+def test_it_says_where_the_job_stands(as_alice, alice, kind, state, job, words):
+    page = as_alice.get(page_of(upload_of(alice, state, kind=kind, **job)))
+    assert page.status_code == 200
+    assert words in page.content.decode()
+
+
+def test_a_running_job_shows_how_far_it_is(as_alice, alice):
+    page = as_alice.get(page_of(running_upload_of(alice))).content.decode()
+    assert "transcoding" in page
+    assert 'value="5"' in page
+
+
+def test_nothing_of_it_exists_for_somebody_else(as_bob, alice):
+    upload = running_upload_of(alice)
+    answers = {as_bob.get(page).status_code for page in pages_of(upload)}
+    assert answers == {404}
+
+
+def test_a_stranger_learns_nothing_either(client, alice):
+    upload = running_upload_of(alice)
+    for page in pages_of(upload):
+        theirs, nobodys = client.get(page), client.get(page.replace(str(upload.pk), str(uuid4())))
+        assert theirs.status_code == nobodys.status_code
+        assert theirs.status_code in (302, 404)
+
+
+def test_staff_may_look_and_see_what_the_tool_said(as_stella, as_alice, alice):
+    upload = upload_of(alice, State.FAILED, message="It has no picture.", detail="moov atom not found")
+    assert "moov atom not found" in as_stella.get(page_of(upload)).content.decode()
+    assert "moov atom not found" not in as_alice.get(page_of(upload)).content.decode()
+
+
+def test_markup_in_names_and_words_is_only_text(as_alice, alice):
+    evil = "<img src=x onerror=alert(1)>"
+    page = as_alice.get(page_of(upload_of(alice, State.FAILED, name=evil, message=evil))).content.decode()
+    assert "<img src=x" not in page
+
+
+def test_the_cache_may_be_away(as_alice, alice, settings):
+    upload = running_upload_of(alice)
+    take_away(settings, "default")
+    assert as_alice.get(page_of(upload)).context["state"]["state"] == "running"
+
+
+def test_it_is_kept_in_no_cache_of_the_browser(as_alice, alice):
+    assert "no-store" in as_alice.get(page_of(upload_of(alice))).headers["Cache-Control"]

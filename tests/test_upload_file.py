@@ -1,0 +1,255 @@
+"""Somebody uploads files."""
+
+import io
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.messages import get_messages
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from mediaapp import uploads
+from mediaapp.filetypes import SAY_EMPTY, SAY_OTHER, Kind
+from mediaapp.models import Upload
+from tests.footage import film
+from tests.outages import broker_away
+from workers.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+UPLOAD = "/uploads/"
+ROWS = b"external_id,title\n1,The Silent Sea\n"
+PROGRAM = b"MZ\x90\x00\x03\x00\x00\x00\x04" + bytes(range(256)) * 20
+JSON = {"Accept": "application/json"}
+
+
+def table(name: str = "books.csv", content: bytes = ROWS) -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content)
+
+
+def send(client: Client, *files: SimpleUploadedFile, **more):
+    return client.post(UPLOAD, {"file": files}, **more)
+
+
+def stored() -> list[Path]:
+    """Every file in the storage, and every one that is still on its way there."""
+    folders = (Path(default_storage.location), Path(settings.FILE_UPLOAD_TEMP_DIR))
+    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def nothing_is_left() -> bool:
+    return not (Upload.objects.exists() or Job.objects.exists() or stored())
+
+
+def test_a_csv_becomes_a_job_of_its_owner_and_the_worker_is_told(as_alice, alice, broker):
+    response = send(as_alice, table())
+    upload = Upload.objects.get()
+    assert (response.status_code, response.url) == (302, reverse("job", args=[upload.pk]))
+    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, Kind.CSV, "books.csv", len(ROWS))
+    assert (upload.job.owner, upload.job.state, upload.job.queue) == (alice, "queued", "imports")
+    assert upload.job.dispatched_at
+    assert upload.job.arguments == {"source": upload.file, "table": "mediaapp.CatalogueItem"}
+    assert [path.read_bytes() for path in stored()] == [ROWS]
+    assert broker.llen("imports") == 1
+
+
+def test_a_video_goes_to_the_queue_of_videos(as_alice, broker, tmp_path):
+    send(as_alice, table("holiday.txt", film(tmp_path / "film.mp4").read_bytes()))
+    assert (Upload.objects.get().kind, broker.llen("video"), broker.llen("imports")) == (Kind.VIDEO, 1, 0)
+
+
+def test_a_program_gets_the_addresses_of_its_job(as_alice):
+    response = send(as_alice, table(), headers=JSON)
+    upload = Upload.objects.get()
+    page, progress = f"/jobs/{upload.pk}/", f"/jobs/{upload.pk}/progress.json"
+    assert response.status_code == 201
+    assert response.json() == {"id": str(upload.pk), "page": page, "progress": progress}
+    assert as_alice.get(progress).json()["state"] == "queued"
+
+
+def test_several_files_at_once_become_a_job_each(as_alice):
+    assert send(as_alice, table("a.csv"), table("b.csv")).url == "/"
+    assert {upload.name for upload in Upload.objects.all()} == {"a.csv", "b.csv"}
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [(("empty.csv", b""), SAY_EMPTY), (("film.mp4", PROGRAM), SAY_OTHER), (("books.csv", PROGRAM), SAY_OTHER)],
+)
+def test_what_is_no_video_and_no_csv_is_refused_with_words_and_leaves_nothing(as_alice, file, sentence):
+    page = as_alice.post(UPLOAD, {"file": table(*file)}, follow=True)
+    assert page.redirect_chain == [("/", 302)]
+    assert [str(message) for message in get_messages(page.wsgi_request)] == [f"{file[0]}: {sentence}"]
+    told = send(as_alice, table(*file), headers=JSON)
+    assert (told.status_code, told.json()) == (422, {"error": f"{file[0]}: {sentence}"})
+    assert nothing_is_left()
+
+
+def test_a_refused_file_keeps_no_other_one_back(as_alice):
+    assert send(as_alice, table("a.exe", PROGRAM), table("b.csv")).url == "/"
+    told = send(as_alice, table("a.exe", PROGRAM), table("c.csv"), headers=JSON)
+    assert (told.status_code, told.json()["error"]) == (201, f"a.exe: {SAY_OTHER}")
+    assert {upload.name for upload in Upload.objects.all()} == {"b.csv", "c.csv"}
+
+
+@pytest.mark.parametrize("sent", [{}, {"file": ""}, {"other": "x"}])
+def test_a_form_without_a_file_says_so(as_alice, sent):
+    assert as_alice.post(UPLOAD, sent, headers=JSON).json()["error"].startswith("No file arrived")
+    assert nothing_is_left()
+
+
+def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
+    monkeypatch.setitem(uploads.LIMITS, Kind.CSV, len(ROWS) - 1)
+    assert "at most" in send(as_alice, table(), headers=JSON).json()["error"]
+    assert nothing_is_left()
+    monkeypatch.setitem(uploads.LIMITS, Kind.CSV, len(ROWS))
+    assert send(as_alice, table(), headers=JSON).status_code == 201
+
+
+def part_of_form(name: str, content: bytes) -> bytes:
+    """A file in a form, as a browser that knows no shame would send it."""
+    return f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode() + content
+
+
+class Flood(io.RawIOBase):
+    """The body of a request with a file of many bytes that stand nowhere, and another file behind it."""
+
+    def __init__(self, size: int) -> None:
+        self.head = part_of_form("flood.csv", ROWS)
+        self.tail = b"\r\n" + part_of_form("books.csv", ROWS) + b"\r\n--x--\r\n"
+        self.left = size
+        self.length = len(self.head) + size + len(self.tail)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        size = len(buffer)
+        if self.head:
+            part, self.head = self.head[:size], self.head[size:]
+        elif self.left:
+            part = b"x" * min(size, self.left)
+            self.left -= len(part)
+        else:
+            part, self.tail = self.tail[:size], self.tail[size:]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def request(self) -> dict:
+        body = {"CONTENT_LENGTH": self.length, "wsgi.input": io.BufferedReader(self)}
+        return {"CONTENT_TYPE": "multipart/form-data; boundary=x"} | body
+
+
+def flood(client: Client, body: Flood):
+    """Sends it; returns the response and the most memory that it took meanwhile."""
+    tracemalloc.start()
+    try:
+        response = client.generic("POST", UPLOAD, headers=JSON, **body.request())
+        return response, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_file_goes_to_the_disk_and_not_into_memory(as_alice):
+    response, memory = flood(as_alice, Flood(40_000_000))
+    assert response.status_code == 201
+    assert {path.stat().st_size for path in stored()} == {40_000_000 + len(ROWS), len(ROWS)}
+    assert memory < 8_000_000
+
+
+def test_a_file_over_every_limit_is_not_even_stored_and_keeps_no_other_one_back(as_alice, monkeypatch):
+    monkeypatch.setattr(uploads, "MOST", 4_000_000)
+    response, memory = flood(as_alice, Flood(40_000_000))
+    assert response.json()["error"] == "flood.csv: The file is larger than 4.0 MB, the most that we take."
+    assert memory < 8_000_000
+    assert [(upload.name, upload.size) for upload in Upload.objects.all()] == [("books.csv", len(ROWS))]
+    assert [path.stat().st_size for path in stored()] == [len(ROWS)]
+
+
+class Unread(io.RawIOBase):
+    """A body that nobody may ask for."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise AssertionError("the body was read")
+
+
+def test_a_stranger_is_turned_away_before_anything_is_read(client):
+    body = {"CONTENT_TYPE": "multipart/form-data; boundary=x", "CONTENT_LENGTH": 10**9, "wsgi.input": Unread()}
+    assert client.generic("POST", UPLOAD, **body).url == "/accounts/login/"
+    assert client.generic("POST", UPLOAD, headers=JSON, **body).status_code == 403
+
+
+def test_a_foreign_form_uploads_nothing(alice):
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(alice)
+    assert send(careful, table()).status_code == 403
+    assert nothing_is_left()
+
+
+def test_our_own_form_does_with_its_token_in_a_field_or_in_a_header(alice):
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(alice)
+    token = str(careful.get("/").context["csrf_token"])
+    in_a_field = careful.post(UPLOAD, {"csrfmiddlewaretoken": token, "file": table()})
+    assert in_a_field.status_code == 302
+    assert send(careful, table(), headers=JSON | {"X-CSRFToken": token}).status_code == 201
+
+
+def test_a_link_uploads_nothing(as_alice):
+    assert as_alice.get(UPLOAD).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\temp\\books.csv", "books.csv"),
+        ("bo\u202eoks.csv", "books.csv"),
+        ("x" * 300 + ".csv", "x" * 251 + ".csv"),
+        ("Bücher „neu“.csv", "Bücher „neu“.csv"),
+        ("<b>.csv", "<b>.csv"),
+    ],
+)
+def test_the_name_of_a_file_is_data_and_never_a_path(as_alice, sent, kept):
+    body = part_of_form(sent, ROWS) + b"\r\n--x--\r\n"
+    as_alice.generic("POST", UPLOAD, body, "multipart/form-data; boundary=x")
+    upload = Upload.objects.get()
+    assert upload.name == kept
+    assert upload.file.endswith("/source")
+    assert stored() == [Path(default_storage.path(upload.file))]
+
+
+def test_an_error_between_file_and_row_leaves_neither(as_alice, monkeypatch):
+    monkeypatch.setitem(uploads.TASKS, Kind.CSV, "workers.nowhere.tasks.unknown")
+    as_alice.raise_request_exception = False
+    assert send(as_alice, table()).status_code == 500
+    assert nothing_is_left()
+
+
+def test_an_error_between_job_and_upload_leaves_neither(as_alice, monkeypatch, broker):
+    monkeypatch.setattr(Upload._meta.get_field("kind"), "get_prep_value", lambda value: "x" * 100)
+    as_alice.raise_request_exception = False
+    assert send(as_alice, table()).status_code == 500
+    assert nothing_is_left()
+    assert broker.llen("imports") == 0
+
+
+def test_with_a_full_broker_the_file_is_safe_too(as_alice, broker):
+    broker.config_set("maxmemory", 1)
+    try:
+        assert send(as_alice, table(), headers=JSON).status_code == 201
+    finally:
+        broker.config_set("maxmemory", 0)
+    assert (Job.objects.get().dispatched_at, len(stored())) == (None, 1)
+
+
+def test_with_the_broker_away_the_file_is_safe_and_its_job_waits(as_alice):
+    with broker_away():
+        response = send(as_alice, table(), headers=JSON)
+    assert response.status_code == 201
+    assert (Job.objects.get().state, Job.objects.get().dispatched_at) == ("queued", None)
+    assert as_alice.get(response.json()["page"]).status_code == 200
+    assert len(stored()) == 1
