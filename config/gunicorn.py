@@ -1,8 +1,11 @@
 """How gunicorn serves the site: few processes with threads, so that no slow upload holds up others."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import environ
+from gunicorn.glogging import Logger
 
 env = environ.Env()
 # A laptop in development serves its owner; a container must answer from outside.
@@ -20,5 +23,15 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # Its path is one per user, and two stacks side by side would share it.
 control_socket_disable = True
 accesslog = "-"
-# Without the query string, where searches and tokens stand.
+
+
+class logger_class(Logger):  # type: ignore[misc]  # noqa: N801 - the name is gunicorn's
+    """An access log without the tokens of reset links."""
+
+    def atoms(self, *args: Any) -> dict[str, Any]:
+        atoms: dict[str, Any] = super().atoms(*args)
+        return atoms | {"U": re.sub(r"(/reset/[^/]+/)[^/]+", r"\1...", atoms["U"])}
+
+
+# Without the query string, where searches stand.
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='user',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='one_account_per_address', violation_error_message='There is an account with this address already. Log in, or reset its password.'),
+            constraint=models.UniqueConstraint(django.db.models.functions.text.Upper('email'), name='one_account_per_address', violation_error_message='There is an account with this address already. Log in, or reset its password.'),
         ),
         migrations.AddConstraint(
             model_name='catalogueitem',
