@@ -48,7 +48,7 @@ class Column:
 
     def clean(self, cells: Sequence[str]) -> tuple[list[Any], dict[int, str]]:
         """The values, and what is wrong by index; the value of a wrong cell means nothing."""
-        stripped = [cell.strip() for cell in cells]
+        stripped = list(map(str.strip, cells))
         if "'" in "".join(stripped):
             stripped = [restore(cell).strip() for cell in stripped]
         problems: dict[int, str] = {}
@@ -188,15 +188,15 @@ def _bound(validator: BaseValidator) -> Check:
 
 def _digits(validator: DecimalValidator) -> Check:
     """Zeros at the end of a number count for nothing here: 12.5000 is a price with two decimal places."""
-    whole = validator.max_digits - validator.decimal_places
-    limit, step = Decimal(10) ** whole, Decimal(1).scaleb(-validator.decimal_places)
-    precise = Context(prec=validator.max_digits)
+    places, digits = validator.decimal_places or 0, validator.max_digits or 0
+    whole = digits - places
+    limit, step, precise = Decimal(1).scaleb(whole), Decimal(1).scaleb(-places), Context(prec=digits)
 
     def check(values: list[Any]) -> None:
         if max(values) >= limit or min(values) <= -limit:
             raise Wrong(f"has more than {whole} digits before the point")
         if [value.quantize(step, context=precise) for value in values] != values:
-            raise Wrong(f"has more than {validator.decimal_places} digits after the point")
+            raise Wrong(f"has more than {places} digits after the point")
 
     return check
 

@@ -27,8 +27,8 @@ class Table:
     @property
     def key(self) -> list[Field]:
         """The fields that tell one row from another: those of the model's first unique constraint."""
-        meta = self.model._meta
-        return [meta.get_field(name) for name in meta.total_unique_constraints[0].fields]
+        names = self.model._meta.total_unique_constraints[0].fields
+        return [field for field in self.model._meta.concrete_fields if field.name in names]
 
     @property
     def importable(self) -> list[Field]:

@@ -60,18 +60,22 @@ def _values_of_other_fields(table: Table, fields: list[Field]) -> dict[Field, An
 
 def _update(fields: list[Field], others: list[Field], key: list[Field]) -> str:
     """Equal rows are not written again: no new row version, no work for the indexes and for VACUUM."""
-    compared = [_quoted(field.column) for field in fields if field not in key]
+    compared = [_column(field) for field in fields if field not in key]
     if not compared:
         return "NOTHING"
-    written = compared + [_quoted(field.column) for field in others if getattr(field, "auto_now", False)]
+    written = compared + [_column(field) for field in others if getattr(field, "auto_now", False)]
     sets = ", ".join(f"{column} = excluded.{column}" for column in written)
     old, new = (", ".join(f"{row}.{column}" for column in compared) for row in ("kept", "excluded"))
     return f"UPDATE SET {sets} WHERE ({old}) IS DISTINCT FROM ({new})"
 
 
 def _listed(fields: list[Field]) -> str:
-    return ", ".join(_quoted(field.column) for field in fields)
+    return ", ".join(_column(field) for field in fields)
+
+
+def _column(field: Field) -> str:
+    return _quoted(str(field.column))
 
 
 def _quoted(name: str) -> str:
-    return connection.ops.quote_name(name)
+    return str(connection.ops.quote_name(name))

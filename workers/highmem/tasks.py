@@ -19,7 +19,11 @@ def import_catalogue(job_id: str) -> None:
         job.writing_to(job.arguments["table"]),
         default_storage.open(job.arguments["source"]) as source,
     ):
-        table = Table(apps.get_model(job.arguments["table"]), fixed={"owner_id": job.owner_id})
-        reject = partial(rejects.store, job.id)
-        callables = {"save": job.save, "reject": reject, "report": job.report}
-        job.result = import_csv(source, table=table, checkpoint=job.checkpoint, **callables)
+        job.result = import_csv(
+            source,
+            table=Table(apps.get_model(job.arguments["table"]), fixed={"owner_id": job.owner_id}),
+            checkpoint=job.checkpoint,
+            save=job.save,
+            reject=partial(rejects.store, job.id),
+            report=job.report,
+        )

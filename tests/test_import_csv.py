@@ -1,0 +1,221 @@
+"""A CSV file goes into its owner's rows: every record is created, updated, unchanged or rejected, and only once."""
+
+import io
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from mediaapp.models import CatalogueItem, User
+from workers.highmem.csv_header import Table
+from workers.highmem.csv_import import import_csv
+from workers.highmem.csv_reading import Unreadable
+
+HEADER = "external_id,title,creator,category,released_on,price,stock\n"
+
+
+class Import:
+    """One import and all that it told its callers; what save was given is committed with the rows."""
+
+    def __init__(self, owner: User, data: str | bytes) -> None:
+        self.owner = owner
+        self.data = data.encode() if isinstance(data, str) else data
+        self.checkpoint: dict = {}
+        self.rejects: list = []
+        self.reports: list = []
+
+    def run(self, *, save=None, reject=None, report=None, chunk_lines=5) -> dict:
+        return import_csv(
+            io.BytesIO(self.data),
+            table=Table(CatalogueItem, fixed={"owner_id": self.owner.pk}),
+            checkpoint=self.checkpoint,
+            save=save or self.save,
+            reject=reject or self.rejects.extend,
+            report=report or (lambda *told, **counts: self.reports.append((*told, counts))),
+            chunk_lines=chunk_lines,
+        )
+
+    def save(self, checkpoint: dict, result: dict) -> None:
+        self.checkpoint = checkpoint
+
+
+def counts(result: dict) -> tuple[int, ...]:
+    assert result["rows"] == sum(result[name] for name in ("created", "updated", "unchanged", "rejected"))
+    return result["created"], result["updated"], result["unchanged"], result["rejected"]
+
+
+def catalogue(owner: User) -> list[tuple]:
+    return list(owner.catalogue.order_by("external_id").values_list("external_id", "title", "price", "stock"))
+
+
+def test_all_columns_arrive_as_their_types(alice):
+    result = Import(alice, HEADER + "A1, Dune ,Herbert,Book,1965-08-01,9.90,3\nA2,Solaris,,,,,\n").run()
+    assert counts(result) == (2, 0, 0, 0)
+    dune, solaris = alice.catalogue.order_by("external_id")
+    assert (dune.title, dune.released_on, dune.price, dune.stock) == ("Dune", date(1965, 8, 1), Decimal("9.90"), 3)
+    assert (solaris.creator, solaris.released_on, solaris.price, solaris.stock) == ("", None, None, None)
+
+
+def test_a_second_import_updates_what_differs_and_leaves_the_rest_alone(alice):
+    Import(alice, HEADER + "A1,Dune,,,,9.9,3\nA2,Solaris,,,,,\n").run()
+    result = Import(alice, HEADER + "A1,Dune,,,,9.90,3\nA2,Solaris,Lem,,,,\nA3,Ubik,,,,,\n").run()
+    assert counts(result) == (1, 1, 1, 0)
+    assert alice.catalogue.get(external_id="A2").creator == "Lem"
+
+
+def test_the_rows_of_others_are_left_alone(alice, bob):
+    Import(bob, HEADER + "A1,Dune,,,,,\n").run()
+    assert counts(Import(alice, HEADER + "A1,Ubik,,,,,\n").run()) == (1, 0, 0, 0)
+    assert catalogue(bob) == [("A1", "Dune", None, None)]
+
+
+def test_a_column_that_the_file_lacks_keeps_its_value(alice):
+    Import(alice, HEADER + "A1,Dune,Herbert,,,9.90,3\n").run()
+    result = Import(alice, "external_id,title,stock\nA1,Dune,4\nA2,Ubik,\n").run()
+    assert counts(result) == (1, 1, 0, 0)
+    assert catalogue(alice) == [("A1", "Dune", Decimal("9.90"), 4), ("A2", "Ubik", None, None)]
+
+
+def test_a_file_of_keys_and_required_columns_only_works_too(alice):
+    for expected in ((1, 0, 0, 0), (0, 0, 1, 0)):
+        assert counts(Import(alice, "external_id,title\nA1,Dune\n").run()) == expected
+
+
+@pytest.mark.parametrize("chunk_lines", [2, 100])
+def test_the_last_of_several_records_with_one_key_wins(alice, chunk_lines):
+    result = Import(alice, HEADER + "A1,One,,,,,\nA2,Two,,,,,\nA1,Three,,,,,\n").run(chunk_lines=chunk_lines)
+    assert result["created"] == 2
+    assert counts(result)[3] == 0
+    assert alice.catalogue.get(external_id="A1").title == "Three"
+
+
+def test_header_names_match_without_regard_to_case_and_signs_and_others_are_listed(alice):
+    result = Import(alice, "External-ID, TITLE ,Released On,id,owner,\nA1,Dune,1965-08-01,7,8,\n").run()
+    assert result["ignored_columns"] == ["id", "owner"]
+    item = alice.catalogue.get()
+    assert (item.external_id, item.released_on) == ("A1", date(1965, 8, 1))
+    assert item.pk != 7 or CatalogueItem.objects.count() == 1
+
+
+def test_a_missing_column_is_named_with_what_was_found(alice):
+    with pytest.raises(Unreadable) as error:
+        Import(alice, "title,price\nDune,1\n").run()
+    assert 'Missing: "external_id"' in error.value.sentence
+    assert 'Found: "title", "price"' in error.value.sentence
+
+
+def test_two_columns_for_one_field_are_refused(alice):
+    with pytest.raises(Unreadable, match='"title" and "Title"'):
+        Import(alice, "external_id,title,Title\nA1,a,b\n").run()
+
+
+def test_a_header_alone_is_an_import_of_nothing(alice):
+    result = Import(alice, HEADER).run()
+    assert counts(result) == (0, 0, 0, 0)
+    assert (result["header"], result["encoding"], result["delimiter"]) == (HEADER.strip().split(","), "utf-8", ",")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (",Dune,,,,,", "external_id: is missing"),
+        ("A1,Dune,,,,abc,", 'price: "abc" is not a number'),
+        ("A1,,,,,abc,", 'title: is missing; price: "abc" is not a number'),
+        ("A1,Dune,,,,NaN,", 'price: "NaN" is not a number'),
+        ("A1,Dune,,,,1_000,", 'price: "1_000" is not a number'),
+        ("A1,Dune,,,,-1,", "price: -1 is less than 0"),
+        ("A1,Dune,,,,1.005,", "price: has more than 2 digits after the point"),
+        ("A1,Dune,,,,123456789,", "price: has more than 8 digits before the point"),
+        ("A1,Dune,,,,1e999999,", "price: has more than 8 digits before the point"),
+        ("A1,Dune,,,,,1.5", 'stock: "1.5" is not a whole number'),
+        ("A1,Dune,,,,,-1", "stock: -1 is less than 0"),
+        ("A1,Dune,,,,,2147483648", "stock: 2147483648 is more than 2147483647"),
+        ("A1,Dune,,,2026-02-30,,", 'released_on: "2026-02-30" is not a day of any calendar'),
+        ("A1,Dune,,,soon,,", 'released_on: "soon" is not a date such as 2026-12-31'),
+        (f"{'x' * 65},Dune,,,,,", "external_id: is longer than 64 characters"),
+        ("A1,Du\0ne,,,,,", "title: has a NUL character in it, which no text may have"),
+        ("A1,Dune", "has 2 cells, and the header has 7"),
+        ("A1,Dune,,,,,,,", "has 9 cells, and the header has 7"),
+    ],
+)
+def test_a_bad_row_is_rejected_with_its_line_and_reason_and_leaves_the_others_alone(alice, row, reason):
+    bad = Import(alice, HEADER + f'G1,"Two\nlines",,,,,\n\n{row}\nG2,Good,,,,,\n')
+    assert counts(bad.run()) == (2, 0, 0, 1)
+    [(line, told, cells)] = bad.rejects
+    assert (line, told, ",".join(cells)) == (5, reason, row)
+
+
+@pytest.mark.parametrize("row", ["A1,Dune,,,,12.5000,5.0", "A1,Dune,,,20261231,+1e3,007", "A1,Dune,,,2026-1-5,.5,"])
+def test_numbers_and_dates_as_spreadsheets_write_them_are_taken(alice, row):
+    assert counts(Import(alice, HEADER + row).run()) == (1, 0, 0, 0)
+
+
+def test_one_bad_cell_among_many_good_ones_is_found(alice):
+    lines = [f"A{number},T,,,,{number},{number}" for number in range(1000)]
+    lines[617] = "A617,T,,,,x,y"
+    bad = Import(alice, HEADER + "\n".join(lines))
+    assert counts(bad.run(chunk_lines=5000)) == (999, 0, 0, 1)
+    assert bad.rejects[0].line == 619
+
+
+# Rejected rows, records of two lines, and keys that come again in the next record and later.
+MIXED = HEADER + "".join(
+    f'A{number // 2 % 9},"Title\n{number}",,,,{"x" if number % 7 == 0 else number // 4},\n' for number in range(60)
+)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_an_import_that_is_stopped_again_and_again_ends_as_an_undisturbed_one(alice, bob, transactional_db):
+    undisturbed = Import(bob, MIXED)
+    expected = undisturbed.run()
+    stopped = Import(alice, MIXED)
+
+    def die_after_the_commit(done, total, stage, **counts):
+        if done > reached[-1]:
+            reached.append(done)
+            raise Killed
+
+    def die_before_the_commit(checkpoint, result):
+        raise Killed
+
+    reached = [0]
+    while True:
+        rows, rejects = catalogue(alice), list(stopped.rejects)
+        if stopped.checkpoint.get("result", {}).get("rows", 0) < 60:
+            with pytest.raises(Killed):
+                stopped.run(save=die_before_the_commit, reject=lambda rows: None)
+            assert (catalogue(alice), stopped.rejects) == (rows, rejects)
+        try:
+            result = stopped.run(report=die_after_the_commit)
+        except Killed:
+            continue
+        break
+    assert len(reached) > 20
+    assert result == expected
+    assert catalogue(alice) == catalogue(bob)
+    assert stopped.rejects == undisturbed.rejects
+
+
+def test_a_report_that_raises_ends_the_import_and_keeps_what_was_committed(alice):
+    stopped = Import(alice, MIXED)
+
+    def cancel(done, total, stage, **counts):
+        if done > 10:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stopped.run(report=cancel)
+    assert len(catalogue(alice)) == stopped.checkpoint["result"]["created"] > 0
+
+
+def test_progress_begins_with_reading_and_ends_with_all_rows(alice):
+    told = Import(alice, MIXED)
+    told.run()
+    assert told.reports[0] == (0, 0, "reading the file", {})
+    done, total, stage, figures = told.reports[-1]
+    assert (done, total, stage) == (60, 60, "writing catalogue items")
+    assert sum(figures.values()) == 60
+    assert [report[0] for report in told.reports] == sorted(report[0] for report in told.reports)

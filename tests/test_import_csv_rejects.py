@@ -1,0 +1,89 @@
+"""Rejected rows come back as a CSV that a person mends in a spreadsheet and uploads again."""
+
+import csv
+import io
+
+import pytest
+from django.utils import timezone
+
+from tests.test_import_csv import HEADER, Import, catalogue, counts
+from workers.highmem import rejects
+from workers.highmem.rejects import Reject
+from workers.models import Job, RejectedRow
+
+
+@pytest.fixture
+def job(alice) -> Job:
+    return Job.objects.create(owner=alice, task="import", queue="imports", queued_at=timezone.now())
+
+
+def report_of(job: Job, owner, data: str) -> tuple[dict, str]:
+    """Imports the data; the result, and the rejected rows as the file to mend."""
+    result = Import(owner, data).run(reject=lambda rows: rejects.store(job.id, rows))
+    return result, "".join(rejects.as_csv(job.id, result["header"], result["delimiter"]))
+
+
+def parsed(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+
+
+def test_the_rows_come_back_with_line_and_reason(alice, job):
+    _, text = report_of(job, alice, HEADER + "A1,Dune,,,,abc,\nA2,Ubik,,,,,\nA3\n")
+    header, first, second = parsed(text)
+    assert header == [*HEADER.strip().split(","), "line", "reason"]
+    assert first == ["A1", "Dune", "", "", "", "abc", "", "2", 'price: "abc" is not a number']
+    assert second == ["A3", "", "", "", "", "", "", "4", "has 1 cells, and the header has 7"]
+
+
+def test_only_the_job_s_own_rows_come_back(alice, job):
+    other = Job.objects.create(owner=alice, task="import", queue="imports", queued_at=timezone.now())
+    rejects.store(other.id, [Reject(2, "wrong", ["x"])])
+    assert parsed("".join(rejects.as_csv(job.id, ["a"]))) == [["a", "line", "reason"]]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_mended_rows_go_in_at_the_second_upload(alice, job, delimiter):
+    data = (HEADER + "=A1,-Dune,@x,+y,,abc,\n'B1,'quoted',,,,abc,\n").replace(",", delimiter)
+    result, text = report_of(job, alice, data)
+    assert counts(result) == (0, 0, 0, 2)
+    assert "'=A1" in text and "'-Dune" in text and "'@x" in text and "'+y" in text  # noqa: PT018
+    again = Import(alice, text.replace(f"{delimiter}abc{delimiter}", f"{delimiter}5{delimiter}"))
+    result = again.run()
+    assert counts(result) == (2, 0, 0, 0)
+    assert result["ignored_columns"] == []
+    assert [(row[0], row[1]) for row in catalogue(alice)] == [("'B1", "'quoted'"), ("=A1", "-Dune")]
+
+
+def test_a_negative_number_is_the_same_number_after_the_round_trip(alice, job):
+    _, text = report_of(job, alice, HEADER + "A1,Dune,,,,-5,\n")
+    assert "'-5" in text
+    again = Import(alice, text)
+    again.run()
+    assert again.rejects[0].reason == "price: -5 is less than 0"
+
+
+def test_unmended_rows_come_back_the_same_every_time(alice, job):
+    _, text = report_of(job, alice, HEADER + "A1,Dune,,,,abc,,too,many\nA2\n=A3,=x,,,,=y,\n")
+    second = Job.objects.create(owner=alice, task="import", queue="imports", queued_at=timezone.now())
+    _, again = report_of(second, alice, text)
+    assert [row[:7] + row[9:] for row in parsed(again)] == [row[:7] + row[9:] for row in parsed(text)]
+    assert parsed(again)[0] == parsed(text)[0]
+
+
+def test_no_cell_of_the_report_is_a_formula(alice, job):
+    nasty = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "fine"]
+    rejects.store(job.id, [Reject(2, "=reason", nasty)])
+    [header, row] = parsed("".join(rejects.as_csv(job.id, ["=h", *"bcdefgh"])))
+    assert header[0] == "'=h"
+    assert [cell[0] == "'" for cell in row] == [True] * 7 + [False, False, True]
+
+
+def test_a_nul_is_kept_as_its_picture(job):
+    rejects.store(job.id, [Reject(2, "bad\0", ["a\0b"])])
+    assert RejectedRow.objects.get().cells == ["a\u2400b"]
+
+
+def test_no_more_rows_are_kept_than_agreed(job):
+    for start in (0, 3, 6):
+        rejects.store(job.id, [Reject(start + number, "wrong", []) for number in range(3)], kept=5)
+    assert list(RejectedRow.objects.order_by("line").values_list("line", flat=True)) == [0, 1, 2, 3, 4]
