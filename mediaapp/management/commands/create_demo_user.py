@@ -1,8 +1,9 @@
 """The user `demo` with the password `demo`, who may see the staff pages. Only ever with DEBUG."""
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+
+from mediaapp.models import User
 
 
 class Command(BaseCommand):
@@ -11,6 +12,5 @@ class Command(BaseCommand):
     def handle(self, **_: object) -> None:
         if not settings.DEBUG:
             raise CommandError("Everybody knows the password of this user: not without DEBUG.")
-        users = get_user_model().objects
-        if not users.filter(username="demo").exists():
-            users.create_user("demo", "demo@example.com", "demo", is_staff=True)
+        if not User.objects.filter(username="demo").exists():
+            User.objects.create_user("demo", "demo@example.com", "demo", is_staff=True)

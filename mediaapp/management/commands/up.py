@@ -7,6 +7,7 @@ it with exit code 0; a process that falls stops all of it with exit code 1.
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -67,7 +68,9 @@ class Command(BaseCommand):
         """Do what the release line says, make the demo user, run the rest until a signal comes."""
         processes = read_procfile(Path("Procfile"))
         for command in (processes.pop("release"), "python manage.py create_demo_user"):
-            done = subprocess.run(command, shell=True, env=environment, check=False)  # noqa: S602
+            words = shlex.split(command)
+            # A session of its own: an early Ctrl-C in the terminal is for us, who end it then.
+            done = subprocess.run(words, env=environment, start_new_session=True, check=False)  # noqa: S603
             if done.returncode:
                 raise CommandError(f"`{command}` failed; the reason stands above.")
         stack = Stack(environment, when_ready=lambda: self.say_ready(environment["PORT"]))
@@ -101,7 +104,8 @@ def read_given() -> dict[str, str]:
     class Given(environ.Env):  # type: ignore[misc]
         ENVIRON = psutil.Process().environ()
 
-    Given.read_env(".env")
+    if Path(".env").exists():
+        Given.read_env(".env")
     given = {name: value for name, value in Given.ENVIRON.items() if value}
     return {"PORT": "8000"} | given | {"DEBUG": "true"}
 
@@ -127,7 +131,10 @@ def only_one(pid_file: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)
 
 
 @contextmanager

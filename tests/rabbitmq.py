@@ -1,0 +1,166 @@
+"""A private RabbitMQ node for the tests that need one: own ports, own epmd, loopback only.
+
+Why each line is there stands in SERVER-FACTS.md, section 1.
+"""
+
+import http.client
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from mediaapp.ports import free_port
+from mediaapp.servers import die_with_parent
+
+# Debian's wrapper in /usr/sbin changes to the user rabbitmq; this one runs as whoever calls it.
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+CTL = SERVER.with_name("rabbitmqctl")
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Node:
+    """url: its AMQP address. management: its management API's, with the login. environment: rabbitmqctl's."""
+
+    url: str
+    management: str
+    environment: Mapping[str, str]
+
+    def ctl(self, *arguments: str) -> None:
+        """Run rabbitmqctl on it; half a second."""
+        subprocess.run([str(CTL), "--quiet", *arguments], env=self.environment, check=True, capture_output=True)
+
+    def ask(self, method: str, path: str) -> None:
+        """Ask its management API."""
+        parts = urlsplit(self.management)
+        login = b64encode(f"{parts.username}:{parts.password}".encode()).decode()
+        with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=5)) as connection:
+            connection.request(method, path, headers={"Authorization": f"Basic {login}"})
+            assert connection.getresponse().status < http.client.BAD_REQUEST
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(rabbitmq_node: Node) -> str:
+    """The AMQP address of a fresh node that ends with the tests."""
+    return rabbitmq_node.url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_node() -> Iterator[Node]:
+    """The same node, for those who also ask its management API or turn its knobs."""
+    if not SERVER.exists():
+        absent = pytest.fail if os.environ.get("CI") else pytest.skip
+        absent(f"no {SERVER}: apt-get install rabbitmq-server")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rabbitmq-")))
+        amqp, management, password = free_port(), free_port(), secrets.token_hex(8)
+        environment = configure(folder, amqp, management, password)
+        # RabbitMQ would start an epmd itself, as a daemon that outlives it.
+        epmd = ["epmd", "-port", environment["ERL_EPMD_PORT"], "-address", "127.0.0.1"]
+        stack.enter_context(killed_at_the_end(epmd, environment, folder / "epmd.log"))
+        log = folder / "node.log"
+        node = stack.enter_context(killed_at_the_end([str(SERVER)], environment, log))
+        deadline = time.monotonic() + START_SECONDS
+        while not is_ready(amqp, management, password):
+            if node.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"RabbitMQ did not start:\n{log.read_text()[-4000:]}")
+            time.sleep(0.1)
+        login = f"app:{password}@127.0.0.1"
+        yield Node(f"amqp://{login}:{amqp}//", f"http://{login}:{management}", environment)
+
+
+@pytest.fixture
+def vhost(rabbitmq_node: Node) -> Iterator[Node]:
+    """A virtual host of its own on that node, without the queues of other tests."""
+    name = f"t{secrets.token_hex(4)}"
+    rabbitmq_node.ask("PUT", f"/api/vhosts/{name}")
+    yield replace(rabbitmq_node, url=rabbitmq_node.url.removesuffix("/") + name)
+    rabbitmq_node.ask("DELETE", f"/api/vhosts/{name}")
+
+
+def configure(folder: Path, amqp: int, management: int, password: str) -> dict[str, str]:
+    """Write the node's files; return the environment in which it starts."""
+    (folder / "enabled_plugins").write_text("[rabbitmq_management].")
+    (folder / "rabbitmq-env.conf").touch()  # so that it does not read the one in /etc
+    (folder / "rabbitmq.conf").write_text(
+        f"listeners.tcp.1 = 127.0.0.1:{amqp}\n"
+        "management.tcp.ip = 127.0.0.1\n"
+        f"management.tcp.port = {management}\n"
+        "default_user = app\n"
+        f"default_pass = {password}\n"
+        "loopback_users = none\n"
+        "log.console = true\n"
+        "log.file = false\n"
+        # What the management API says is else up to 10 s old; either of the two alone changes nothing.
+        "collect_statistics_interval = 1000\n"
+        "management.sample_retention_policies.global.minute = 1\n"
+        "management.sample_retention_policies.basic.minute = 1\n"
+        "management.sample_retention_policies.detailed.10 = 1\n"
+    )
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),  # for its own .erlang.cookie
+        "RABBITMQ_CONF_ENV_FILE": f"{folder}/rabbitmq-env.conf",
+        "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+        "RABBITMQ_ADVANCED_CONFIG_FILE": f"{folder}/advanced.config",
+        "RABBITMQ_GENERATED_CONFIG_DIR": f"{folder}/conf",
+        "RABBITMQ_NODENAME": f"t{os.getpid()}x{amqp}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(amqp),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
+        "RABBITMQ_LOG_BASE": f"{folder}/log",
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_PID_FILE": f"{folder}/pid",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+        "RABBITMQ_FEATURE_FLAGS_FILE": f"{folder}/feature_flags",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(free_port()),
+    }
+
+
+@contextmanager
+def killed_at_the_end(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen]:
+    """Run `command`; kill it with all its helpers, since a clean stop of a node takes 6 s."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),
+        )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def is_ready(amqp: int, management: int, password: str) -> bool:
+    """Whether both the node's health check and its AMQP port answer."""
+    login = b64encode(f"app:{password}".encode()).decode()
+    with closing(http.client.HTTPConnection("127.0.0.1", management, timeout=5)) as connection:
+        try:
+            path = "/api/health/checks/local-alarms"
+            connection.request("GET", path, headers={"Authorization": f"Basic {login}"})
+            if connection.getresponse().status != http.client.OK:
+                return False
+            socket.create_connection(("127.0.0.1", amqp), timeout=5).close()
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,169 @@
+"""`manage.py up` as a newcomer meets it: a copy of the site in a deep folder, a clean environment."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mediaapp.ports import free_port
+from tests.conftest import ROOT, wait_until
+
+# What a fresh clone does not have, and what does not run.
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "staticfiles", "tests", "docs", "labs")
+# Longer than a Unix socket's path may be, which is what deep folders break.
+DEEP = Path(*["a folder in a deep path"] * 9)
+
+
+class Up:
+    """One `manage.py up` in `folder`; `output` is what it has printed so far."""
+
+    def __init__(self, folder: Path, port: int, **variables: str) -> None:
+        self.folder, self.port, self.log = folder, port, folder / f"up-{port}.log"
+        # Nothing of what the tests' own environment says.
+        self.variables = {"PATH": "/usr/bin:/bin", "LANG": "C"} | variables
+        with self.log.open("wb") as log:
+            self.process = psutil.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=folder,
+                env=self.variables | {"DEBUG": "true", "PORT": str(port)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def until(self, words: str) -> "Up":
+        """Wait until it has printed `words`."""
+        wait_until(lambda: words in self.output or self.process.poll() is not None, words)
+        assert self.process.poll() is None, self.output
+        return self
+
+    def manage(self, *arguments: str) -> str:
+        """What another terminal's manage.py prints, which is told nothing but its LOCAL_DIR."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=self.variables, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def end(self, signum: int) -> int:
+        """Send the signal, wait until nothing that belonged to it runs; the exit code."""
+        family = [self.process, *self.process.children(recursive=True)]
+        self.process.send_signal(signum)
+        code = self.process.wait()
+        wait_until(lambda: not any(map(runs, family)), "the end of every process")
+        return code
+
+
+def runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def clone() -> Iterator[Path]:
+    """A copy of the site. Not in pytest's folder: see the fixture in test_embedded.py."""
+    with tempfile.TemporaryDirectory(prefix="mediaapp-up-") as name:
+        folder = Path(name) / DEEP
+        shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def other(clone: Path) -> str:
+    """A second LOCAL_DIR: another site on the same code."""
+    return str(clone / "other")
+
+
+@pytest.fixture(scope="module")
+def site(clone: Path) -> Iterator[Up]:
+    """The site up and ready, for all the tests that only look at it."""
+    up = Up(clone, free_port())
+    yield up.until("Ready: ")
+    up.end(signal.SIGTERM)
+
+
+def test_one_line_says_where_to_go(site: Up):
+    (line,) = [line for line in site.output.splitlines() if "Ready: " in line]
+    address = f"http://127.0.0.1:{site.port}/"
+    for part in (address, "demo / demo", f"{address}dev/mail/", "Ctrl-C"):
+        assert part in line
+    with urllib.request.urlopen(f"{address}readyz") as answer:
+        assert answer.status == 200
+
+
+def test_every_process_of_the_procfile_runs(site: Up):
+    for name in ("web", "default", "video", "highmem", "beat"):
+        assert f"{name} started" in site.output
+    assert "release started" not in site.output
+
+
+def test_another_terminal_needs_no_variables(site: Up):
+    find = "from mediaapp.models import User; print(User.objects.get(username='demo').email)"
+    assert site.manage("shell", "--command", find).splitlines()[-1] == "demo@example.com"
+    assert (site.folder / ".local" / "env").stat().st_mode & 0o077 == 0
+
+
+def test_a_second_up_in_the_same_folder_names_the_first(site: Up):
+    second = Up(site.folder, free_port())
+    assert second.process.wait() == 1
+    assert f"up already (pid {site.process.pid})" in second.output
+    assert "Traceback" not in second.output
+
+
+def test_a_taken_port_is_a_sentence_with_the_way_out(clone: Path, tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = Up(clone, port, LOCAL_DIR=str(tmp_path))
+        assert up.process.wait() == 1
+    assert f"Port {port} is taken by " in up.output
+    assert f"make run PORT={port + 1}" in up.output
+    assert "Traceback" not in up.output
+    assert "Starting" not in up.output
+
+
+def test_two_sites_share_nothing_and_a_stopped_one_goes_on_where_it_ended(site: Up, other: str):
+    neighbour = Up(site.folder, free_port(), LOCAL_DIR=other).until("Ready: ")
+    make = "from mediaapp.models import User; User.objects.create(username='neighbour')"
+    find = "from mediaapp.models import User; print(User.objects.filter(username='neighbour'))"
+    neighbour.manage("shell", "--command", make)
+    assert "<User: neighbour>" in neighbour.manage("shell", "--command", find)
+    assert "<User: neighbour>" not in site.manage("shell", "--command", find)
+    assert neighbour.end(signal.SIGTERM) == 0
+    assert "Traceback" not in neighbour.output
+    assert site.process.poll() is None
+
+    # A killed run would leave such a file: nobody listens at its address any more.
+    assert not Path(other, "env").exists()
+    Path(other, "env").write_text("DATABASE_URL=postgres://127.0.0.1:1/gone\n")
+    again = Up(site.folder, free_port(), LOCAL_DIR=other).until("Ready: ")
+    assert "<User: neighbour>" in again.manage("shell", "--command", find)
+    assert again.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 0), (signal.SIGKILL, -9)])
+def test_a_signal_in_the_middle_of_the_start_leaves_nothing(clone: Path, other: str, signum: int, code: int):
+    up = Up(clone, free_port(), LOCAL_DIR=other).until("beat started")
+    assert up.end(signum) == code
+    assert "Traceback" not in up.output
+
+
+def test_a_process_that_falls_stops_everything_and_is_named(clone: Path, other: str):
+    up = Up(clone, free_port(), LOCAL_DIR=other).until("beat started")
+    family = up.process.children(recursive=True)
+    beat = int(re.search(r"beat started \(pid=(\d+)\)", up.output)[1])
+    psutil.Process(beat).kill()
+    assert up.process.wait() == 1
+    assert "beat fell" in up.output
+    assert not any(map(runs, family))
