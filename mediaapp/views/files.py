@@ -45,7 +45,8 @@ def rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
     header = upload.job.result.get("header")
     if upload.kind != Upload.Kind.CSV or not header:
         raise Http404
-    response = StreamingHttpResponse(rejects.as_csv(job_id, header), content_type="text/csv; charset=utf-8")
+    rows = rejects.as_csv(job_id, header, upload.job.result.get("delimiter", ","))
+    response = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
     name = f"{PurePath(upload.name).stem} to mend.csv"
     response["Content-Disposition"] = content_disposition_header(True, name) or ""
     return response

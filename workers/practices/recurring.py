@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
-from celery.schedules import BaseSchedule, crontab
+from celery.schedules import crontab
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
@@ -32,13 +32,14 @@ def expires_after(gap: float) -> int:
     return max(1, int(gap - 5 if gap > 50 else gap * 0.9))
 
 
-def gap_of(schedule: BaseSchedule | timedelta) -> float | None:
+def gap_of(schedule: Any) -> float | None:
     """Seconds between two runs; of a crontab between its two nearest ones. None for what has no regular gap."""
     if isinstance(schedule, crontab):
-        times = sorted(hour * 60 + minute for hour in schedule.hour for minute in schedule.minute)
+        hours, minutes = vars(schedule)["hour"], vars(schedule)["minute"]
+        times: list[int] = sorted(hour * 60 + minute for hour in hours for minute in minutes)
         following = [*times[1:], times[0] + DAY]
         return min(after - before for before, after in zip(times, following, strict=True)) * 60.0
-    every = schedule if isinstance(schedule, timedelta) else getattr(schedule, "run_every", None)
+    every: timedelta | None = schedule if isinstance(schedule, timedelta) else getattr(schedule, "run_every", None)
     return every.total_seconds() if every else None
 
 

@@ -1,0 +1,239 @@
+"""A newcomer's first minutes in a real browser, on the real stack: sign up, upload, watch, import, mend, reset.
+
+Once with Valkey as the broker, once with RabbitMQ. Every state is photographed; SCREENSHOTS names a folder to keep
+the pictures in.
+"""
+
+import os
+import re
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from mediaapp.ports import free_port
+from tests.conftest import ROOT
+from tests.footage import film
+from tests.site import Up
+
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ROWS, BAD = 100_000, 100
+PASSWORD, NEW_PASSWORD = "correct horse battery", "staple tractor violin"
+SLOW = 120_000  # milliseconds that a job may take on a busy machine
+Photograph = Callable[[Page, str], None]
+
+
+@pytest.fixture(scope="module", params=["valkey", "rabbitmq"])
+def site(request: pytest.FixtureRequest) -> Iterator[Up]:
+    """`manage.py up` with its data in a folder of its own."""
+    broker = {"BROKER_URL": request.getfixturevalue("rabbitmq")} if request.param == "rabbitmq" else {}
+    with tempfile.TemporaryDirectory(prefix="mediaapp-browse-") as folder:
+        up = Up(ROOT, free_port(), LOCAL_DIR=folder, **broker)
+        yield up.ready()
+        up.end(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        absent = pytest.fail if os.environ.get("CI") else pytest.skip
+        absent(f"no {CHROMIUM}: apt-get install chromium, or set CHROMIUM")
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM) as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def page(browser: Browser, site: Up) -> Iterator[Page]:
+    """A page on the site. Whatever the browser complains of fails the test: a script, a style, a missing file."""
+    context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", viewport={"width": 1100, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    refusals = "status of 422"  # an answer with words, which the browser counts as an error
+    assert [complaint for complaint in complaints if refusals not in complaint] == []
+
+
+@pytest.fixture(scope="module")
+def photograph(site: Up, tmp_path_factory: pytest.TempPathFactory) -> Photograph:
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+
+    def take(page: Page, name: str) -> None:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            for width in (1100, 375):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
+                page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1100, "height": 900})
+
+    return take
+
+
+def write_catalogue(path: Path) -> Path:
+    with path.open("w") as file:
+        file.write("External ID,Title,Creator,Released on,Price\n")
+        for row in range(ROWS):
+            price = "a lot" if row % (ROWS // BAD) == 3 else f"{row % 90}.50"
+            file.write(f"B-{row:06},Title {row},Creator {row % 977},20{row % 20:02}-05-01,{price}\n")
+    return path
+
+
+def sign_up(page: Page, name: str) -> None:
+    page.goto("/accounts/signup/")
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=email]").fill(f"{name}@example.com")
+    page.locator("[name=password1]").fill(PASSWORD)
+    page.locator("[name=password2]").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading", name="Library")).to_be_visible()
+
+
+def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Photograph, tmp_path: Path):
+    sign_up(page, "newcomer")
+    photograph(page, "library-empty")
+
+    page.locator("input[type=file]").set_input_files(
+        film(tmp_path / "holiday.mp4", seconds=15, size="1280x720", rate=25)
+    )
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("h1")).to_have_text("holiday.mp4")
+    expect(page.locator("#state .tag")).to_contain_text("Running", timeout=SLOW)
+    page.wait_for_function("document.querySelector('#state progress')?.value > 3", timeout=SLOW)
+    photograph(page, "video-running")
+    video = page.locator("video")
+    expect(video).to_be_visible(timeout=SLOW)
+    photograph(page, "video-done")
+    page.wait_for_function("document.querySelector('video').readyState >= 1")
+    assert 14.5 < page.evaluate("document.querySelector('video').duration") < 15.5
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "holiday.mp4"
+
+    page.goto("/")
+    page.locator("input[type=file]").set_input_files(write_catalogue(tmp_path / "catalogue.csv"))
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("#state .tag")).to_contain_text("Imported", timeout=SLOW)
+    photograph(page, "import-done")
+    figures = page.locator("#state .figures")
+    expect(figures).to_contain_text("99,900")
+    expect(figures).to_contain_text("100")
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download rows to mend").click()
+    mended = Path(download.value.path()).read_text("utf-8-sig").replace("a lot", "7.00")
+    assert mended.count("\n") == BAD + 1
+    (tmp_path / "mended.csv").write_text(mended)
+    page.goto("/")
+    page.locator("input[type=file]").set_input_files(tmp_path / "mended.csv")
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("#state .tag")).to_contain_text("Imported", timeout=SLOW)
+    expect(page.locator("#state .figures")).to_contain_text("100")
+
+    page.goto("/catalogue/")
+    expect(page.get_by_text("100,000 rows")).to_be_visible()
+    page.get_by_role("searchbox").fill("Title 99999")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("cell", name="B-099999")).to_be_visible()
+    photograph(page, "catalogue")
+    page.goto("/")
+    photograph(page, "library")
+
+
+def test_a_broken_file_fails_with_words_and_can_be_tried_again(page: Page, photograph: Photograph, tmp_path: Path):
+    sign_up(page, "unlucky")
+    whole = film(tmp_path / "whole.mkv", seconds=3).read_bytes()
+    (tmp_path / "broken.mkv").write_bytes(whole[:300] + bytes(len(whole) - 300))
+    page.locator("input[type=file]").set_input_files(tmp_path / "broken.mkv")
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("#state .tag")).to_contain_text("Failed", timeout=SLOW)
+    photograph(page, "video-failed")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("attempt 2")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#state .tag")).to_contain_text("Failed", timeout=SLOW)
+
+
+def test_a_renamed_program_is_refused_on_the_spot(page: Page, photograph: Photograph, tmp_path: Path):
+    sign_up(page, "careless")
+    (tmp_path / "film.mp4").write_bytes(b"MZ\x90\x00" + bytes(5000))
+    page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
+    expect(page.get_by_text("This is neither a video nor a CSV file")).to_be_visible()
+    photograph(page, "upload-refused")
+
+
+def test_a_video_waits_in_line_and_is_cancelled(page: Page, photograph: Photograph, tmp_path: Path):
+    sign_up(page, "impatient")
+    long = film(tmp_path / "long.mp4", seconds=90, size="1280x720", rate=25)
+    for _ in range(2):
+        page.goto("/")
+        page.locator("input[type=file]").set_input_files(long)
+        page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("#state .tag")).to_contain_text("Queued")
+    photograph(page, "video-queued")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#state .tag")).to_contain_text("Cancelled", timeout=SLOW)
+    page.goto("/")
+    page.get_by_role("link", name="long.mp4").last.click()
+    expect(page.get_by_text("transcoding")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#state .tag")).to_contain_text("Cancelled", timeout=SLOW)
+    photograph(page, "video-cancelled")
+
+
+def test_a_forgotten_password_is_reset_by_the_link_in_the_mail(page: Page, photograph: Photograph):
+    sign_up(page, "forgetful")
+    page.get_by_text("forgetful").click()
+    page.get_by_role("button", name="Log out").click()
+    page.goto("/accounts/login/")
+    photograph(page, "login")
+    page.get_by_role("link", name="Forgot your password?").click()
+    page.locator("[name=email]").fill("forgetful@example.com")
+    photograph(page, "reset")
+    page.get_by_role("button").last.click()
+    expect(page).to_have_url(re.compile("/accounts/password_reset/done/"))
+    photograph(page, "reset-sent")
+
+    link = mailed_link(page, "forgetful@example.com")
+    page.goto(link)
+    page.locator("[name=new_password1]").fill(NEW_PASSWORD)
+    page.locator("[name=new_password2]").fill(NEW_PASSWORD)
+    page.get_by_role("button", name="Save the password").click()
+    expect(page).to_have_url(re.compile("/accounts/reset/done/"))
+    page.goto("/accounts/login/")
+    page.locator("[name=username]").fill("forgetful")
+    page.locator("[name=password]").fill(NEW_PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Library")).to_be_visible()
+    page.goto(link)
+    expect(page.get_by_text("This link works no more")).to_be_visible()
+
+
+def mailed_link(page: Page, address: str) -> str:
+    """The link in the mail that the page of mails shows, as a newcomer clicks it."""
+    mail = page.get_by_text(address)
+    for _ in range(60):
+        page.goto("/dev/mail/")
+        if mail.count():
+            break
+        page.wait_for_timeout(500)
+    mail.first.click()
+    href = page.frame_locator("iframe").locator("a[href*='/accounts/reset/']").first.get_attribute("href")
+    assert href
+    return href
+
+
+def test_the_site_works_without_javascript(browser: Browser, site: Up, tmp_path: Path):
+    context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", java_script_enabled=False)
+    page = context.new_page()
+    sign_up(page, "plain")
+    (tmp_path / "small.csv").write_text("external_id,title\n1,One\n2,Two\n")
+    page.locator("input[type=file]").set_input_files(tmp_path / "small.csv")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#state .tag")).to_contain_text("Imported", timeout=SLOW)  # the page reloads itself
+    context.close()
