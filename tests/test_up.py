@@ -4,8 +4,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -15,60 +13,13 @@ import psutil
 import pytest
 
 from mediaapp.ports import free_port
-from tests.conftest import ROOT, wait_until
+from tests.conftest import ROOT
+from tests.site import Up, runs
 
 # What a fresh clone does not have, and what does not run.
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "staticfiles", "tests", "docs", "labs")
 # Longer than a Unix socket's path may be, which is what deep folders break.
 DEEP = Path(*["a folder in a deep path"] * 9)
-
-
-class Up:
-    """One `manage.py up` in `folder`; `output` is what it has printed so far."""
-
-    def __init__(self, folder: Path, port: int, **variables: str) -> None:
-        self.folder, self.port, self.log = folder, port, folder / f"up-{port}.log"
-        # Nothing of what the tests' own environment says.
-        self.variables = {"PATH": "/usr/bin:/bin", "LANG": "C"} | variables
-        with self.log.open("wb") as log:
-            self.process = psutil.Popen(
-                [sys.executable, "manage.py", "up"],
-                cwd=folder,
-                env=self.variables | {"DEBUG": "true", "PORT": str(port)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text()
-
-    def until(self, words: str) -> "Up":
-        """Wait until it has printed `words`."""
-        wait_until(lambda: words in self.output or self.process.poll() is not None, words)
-        assert self.process.poll() is None, self.output
-        return self
-
-    def manage(self, *arguments: str) -> str:
-        """What another terminal's manage.py prints, which is told nothing but its LOCAL_DIR."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=self.variables, capture_output=True, text=True, check=True)
-        return done.stdout
-
-    def end(self, signum: int) -> int:
-        """Send the signal, wait until nothing that belonged to it runs; the exit code."""
-        family = [self.process, *self.process.children(recursive=True)]
-        self.process.send_signal(signum)
-        code = self.process.wait()
-        wait_until(lambda: not any(map(runs, family)), "the end of every process")
-        return code
-
-
-def runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture(scope="module")
