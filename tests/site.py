@@ -14,6 +14,7 @@ class Up:
 
     def __init__(self, folder: Path, port: int, **variables: str) -> None:
         self.folder, self.port, self.log = folder, port, Path(variables.get("LOCAL_DIR", folder)) / f"up-{port}.log"
+        self.log.parent.mkdir(exist_ok=True)
         # Nothing of what the tests' own environment says.
         self.variables = {"PATH": "/usr/bin:/bin", "LANG": "C"} | variables
         with self.log.open("wb") as log:
