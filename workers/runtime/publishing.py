@@ -6,33 +6,41 @@ short limits. Its failure may be a false alarm: the row is the outbox and a seco
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
+from amqp import RecoverableConnectionError
 from celery import current_app
 from kombu import Connection
 from kombu.pools import producers
+from kombu.transport import pyamqp
 
-LIMITS = {
-    # Redis and Valkey.
-    "socket_connect_timeout": 0.5,
-    "socket_timeout": 1,
-    # RabbitMQ. A blocked publish waits three times: for the confirm, the channel, the connection.
-    "connect_timeout": 0.5,
-    "read_timeout": 0.5,
-    "write_timeout": 0.5,
-    # Both: kombu's own retries while it connects.
-    "max_retries": 0,
-    "interval_start": 0,
-    "interval_step": 0,
-    "interval_max": 0,
-}
+from workers.practices.broker import LIMITS
+
 POOL_WAIT = 1  # seconds that a thread waits for another one's publish
+
+
+class ImpatientConnection(pyamqp.Connection):
+    """Ends itself when RabbitMQ says that it takes no messages now: 0.01 s instead of three read timeouts (1.55 s)."""
+
+    def _on_blocked(self) -> NoReturn:
+        self.collect()  # a polite close would wait for an answer that does not come
+        raise RecoverableConnectionError("RabbitMQ has raised an alarm and takes no messages")
+
+
+class ImpatientTransport(pyamqp.Transport):
+    """RabbitMQ, over such connections."""
+
+    Connection = ImpatientConnection
 
 
 @cache
 def connection() -> Connection:
     """The one that this process publishes through, made when first needed. Safe for threads: kombu pools its copies."""
-    return current_app.connection_for_write(connect_timeout=0.5, transport_options=LIMITS)
+    scheme = current_app.conf.broker_write_url.partition(":")[0]
+    transport: Any = ImpatientTransport if scheme in ("amqp", "amqps") else None
+    return current_app.connection_for_write(
+        connect_timeout=0.5, transport=transport, transport_options=LIMITS, ssl=scheme == "amqps" or None
+    )
 
 
 def publish(task: str, job_id: str, queue: str) -> None:
@@ -42,16 +50,6 @@ def publish(task: str, job_id: str, queue: str) -> None:
     """
     with producers[connection()].acquire(block=True, timeout=POOL_WAIT) as producer:
         current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
-
-
-def waiting(queue: str) -> int:
-    """Messages that wait in a queue, asked without taking one. Raises as publish() does."""
-    with connection().clone() as asking:
-        channel: Any = asking.default_channel
-        try:
-            return int(channel.queue_declare(queue=queue, passive=True).message_count)
-        except asking.channel_errors:
-            return 0  # 404: on Redis an empty queue is none
 
 
 def ask_broker() -> None:

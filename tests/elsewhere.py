@@ -1,0 +1,27 @@
+"""What a test does in another process of the site, which has its own broker and its own Celery app."""
+
+import subprocess
+import sys
+
+from tests.conftest import ROOT, environment
+
+
+def run(code: str, **more: str) -> str:
+    """Runs Python code where the site is set up; `more` is its environment. Returns what it printed."""
+    command = [sys.executable, "-c", f"import django; django.setup(); {code}"]
+    settings = {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(**settings | more), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def publish(task: str, queue: str, count: int = 1, **more: str) -> None:
+    """Sends tasks whose jobs do not exist: a worker takes each and has nothing to do for it."""
+    ids = f"[str(uuid.uuid4()) for _ in range({count})]"
+    run(
+        f"import uuid; from workers.runtime import publishing; "
+        f"[publishing.publish({task!r}, each, {queue!r}) for each in {ids}]",
+        **more,
+    )

@@ -1,0 +1,54 @@
+"""Practice 1's rules: each fires for the set-up that it forbids, and is silent on ours."""
+
+import pytest
+from celery import current_app
+
+from tests import elsewhere
+from workers.practices import broker, queues
+
+
+@pytest.mark.parametrize(
+    ("broker_url", "expected"),
+    [
+        ("amqp://app:p%40ss@rabbit:5672//", "http://app:p%40ss@rabbit:15672"),
+        ("amqps://app:secret@cow.rmq.cloudamqp.com/vhost", "https://app:secret@cow.rmq.cloudamqp.com"),
+    ],
+)
+def test_the_management_api_is_looked_for_beside_the_broker(broker_url, expected):
+    assert broker.management_url(broker_url) == expected
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@broker:6379/0", "amqp://app:secret@rabbit//"])
+def test_check_is_silent_on_what_we_ship(url):
+    code = "from workers.practices import broker; print(broker.check())"
+    assert elsewhere.run(code, BROKER_URL=url, DATABASE_URL="postgres://nobody/none").strip() == "[]"
+
+
+def test_check_fires_where_broker_and_cache_are_one_server(settings):
+    settings.REDIS_URL = settings.BROKER_URL.replace("/0", "/1")
+    assert [message.id for message in broker.check()] == ["practices.E101"]
+
+
+@pytest.mark.parametrize("name", broker.REDIS_BOUNDS)
+def test_check_fires_for_a_publish_without_an_end(monkeypatch, name):
+    monkeypatch.setitem(broker.LIMITS, name, None)
+    (message,) = broker.check()
+    assert (message.id, name in message.msg) == ("practices.E102", True)
+
+
+@pytest.mark.parametrize("name", [*broker.AMQP_BOUNDS, "confirm_publish"])
+def test_check_fires_for_a_publish_to_rabbitmq_without_an_end_or_a_confirm(settings, monkeypatch, name):
+    settings.BROKER_URL = "amqp://app:secret@rabbit//"
+    monkeypatch.setitem(current_app.conf.broker_transport_options, "confirm_publish", True)
+    assert broker.check() == []
+    monkeypatch.setitem(broker.LIMITS, name, None)
+    (message,) = broker.check()
+    assert (message.id, name in message.msg) == ("practices.E102", True)
+
+
+def test_check_fires_for_a_queue_without_a_limit_unless_a_reason_is_written(monkeypatch):
+    monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", 600, ()))
+    (message,) = broker.check()
+    assert (message.id, "video" in message.msg) == ("practices.E103", True)
+    monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", 600, (), limit="read by nobody but ffmpeg"))
+    assert broker.check() == []

@@ -1,0 +1,219 @@
+"""Practice 8: how much waits in each queue, for how long and who reads it, the same on both brokers."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+from celery import current_app
+from django.core.cache import cache
+from django.utils import timezone
+
+from tests import elsewhere
+from tests.conftest import wait_until
+from workers.brokers import Standing
+from workers.default import housekeeping
+from workers.models import Job, QueueSample
+from workers.practices import backlog, broker, queues
+
+pytestmark = pytest.mark.django_db(transaction=True)
+VIDEO = "workers.video.tasks.transcode_video"
+THIRTY = Standing(waiting=30, unacked=0, consumers=1, size=None, limit=None)
+SAMPLE = "from workers.practices import backlog; backlog.sample()"
+
+
+@pytest.fixture(autouse=True)
+def nothing_shared(monkeypatch):
+    """Each look asks anew."""
+    monkeypatch.setattr(broker, "FRESH", 0)
+
+
+@pytest.fixture(params=["valkey", "rabbitmq", "rabbitmq without its management"])
+def either(request, settings) -> dict[str, str]:
+    """The environment of a process that works with the broker in question."""
+    if request.param == "valkey":
+        request.getfixturevalue("broker")
+    else:
+        vhost = request.getfixturevalue("vhost")
+        settings.BROKER_URL, settings.BROKER_MANAGEMENT_URL = vhost.url, vhost.management
+    if "without" in request.param:
+        settings.BROKER_MANAGEMENT_URL = "http://127.0.0.1:1"
+    return {"BROKER_URL": settings.BROKER_URL, "BROKER_MANAGEMENT_URL": settings.BROKER_MANAGEMENT_URL}
+
+
+def ago(seconds: float) -> timezone.datetime:
+    return timezone.now() - timezone.timedelta(seconds=seconds)
+
+
+def job(queue: str = "video", **fields) -> Job:
+    return Job.objects.create(task=VIDEO, queue=queue, **{"queued_at": timezone.now()} | fields)
+
+
+def sampled(seconds_ago: float, **counts) -> None:
+    """A sample of every queue."""
+    QueueSample.objects.bulk_create(
+        QueueSample(queue=name, taken_at=ago(seconds_ago), **counts) for name in queues.QUEUES
+    )
+
+
+def wait_for_video(**expected: int | None) -> None:
+    def found() -> dict:
+        video = backlog.standings()["video"]
+        return {name: video[name] for name in expected}
+
+    wait_until(lambda: found() == expected, f"{expected}, not {found()}")
+
+
+def test_what_waits_what_is_taken_and_who_reads_are_counted_and_nothing_is_taken_for_it(either, start):
+    elsewhere.publish(VIDEO, "video", 3, **either)
+    wait_for_video(waiting=3, consumers=0)
+    assert (backlog.waiting("video"), backlog.waiting("imports")) == (3, 0)
+    worker = start("video", **either)
+    wait_for_video(waiting=0, consumers=1)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    wait_for_video(consumers=0)
+
+
+def test_what_a_worker_has_taken_and_not_finished_is_counted(either, start):
+    worker = start("video", **either)
+    for child in psutil.Process(worker.pid).children(recursive=True):
+        child.suspend()  # it takes a message and does not get on
+    elsewhere.publish(VIDEO, "video", 3, **either)
+    known = not either["BROKER_MANAGEMENT_URL"].endswith(":1")
+    wait_for_video(waiting=2, unacked=1 if known else None, consumers=1)
+
+
+@pytest.mark.parametrize("either", ["valkey", "rabbitmq"], indirect=True)
+def test_the_canary_shows_that_a_queue_without_rows_stands_still(either, start):
+    elsewhere.run(SAMPLE, **either)
+    elsewhere.run(SAMPLE, **either)
+    assert backlog.waiting("default") == 1  # not a second one before the first has answered
+    assert 0 < backlog.ages()["default"] < backlog.ages()["default"]
+    assert "video" not in backlog.ages()
+    start("default", **either)
+    wait_until(lambda: "default" not in backlog.ages(), "the canary")
+
+
+def test_a_sample_is_a_row_a_queue(broker):
+    job(queued_at=ago(50))
+    backlog.sample()
+    assert QueueSample.objects.count() == len(queues.QUEUES)
+    video = QueueSample.objects.get(queue="video")
+    assert (video.waiting, video.unacked, video.consumers) == (0, 0, 0)
+    assert 50 <= video.oldest_seconds < 500
+    assert QueueSample.objects.get(queue="imports").oldest_seconds is None
+
+
+def test_a_sample_without_the_broker_has_what_the_rows_tell(settings):
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    job(queued_at=ago(50))
+    backlog.sample()
+    video = QueueSample.objects.get(queue="video")
+    assert (video.waiting, video.consumers) == (None, None)
+    assert video.oldest_seconds >= 50
+
+
+def test_the_age_is_that_of_the_oldest_row_whatever_the_broker_has():
+    job(queued_at=ago(20))
+    job(queued_at=ago(90))
+    job("imports", queued_at=ago(500), state="running")
+    assert 90 <= backlog.ages()["video"] < 500
+    assert "imports" not in backlog.ages()
+
+
+def test_a_job_that_was_handed_back_waits_since_it_was_sent_again():
+    job(queued_at=ago(9000), started_at=ago(8000), dispatched_at=ago(60))
+    assert 60 <= backlog.ages()["video"] < 500
+
+
+def test_a_job_whose_time_has_not_come_does_not_wait():
+    job(queued_at=ago(9000), started_at=ago(8000), not_before=ago(-60))
+    assert "video" not in backlog.ages()
+
+
+def test_a_job_that_the_broker_did_not_take_at_first_waits_since_it_was_asked_for():
+    job(queued_at=ago(3600), dispatched_at=ago(1))
+    assert backlog.ages()["video"] >= 3600
+
+
+def test_the_flow_says_what_comes_what_goes_and_when_the_queue_is_empty():
+    sampled(600, waiting=50, unacked=0)
+    for _ in range(30):
+        job(state="done", finished_at=ago(100))
+    now = dict.fromkeys(queues.QUEUES, THIRTY)
+    video = backlog.flows(now)["video"]
+    assert (round(video.finishing), round(video.arriving)) == (3, 1)
+    assert video.seconds_to_empty == pytest.approx(900, rel=0.1)
+
+
+def test_a_queue_that_grows_is_never_empty():
+    sampled(600, waiting=0, unacked=0)
+    now = dict.fromkeys(queues.QUEUES, THIRTY)
+    assert backlog.flows(now)["video"].seconds_to_empty is None
+
+
+def test_without_samples_there_is_no_flow():
+    assert backlog.flows(backlog.standings()) == {}
+
+
+def test_verify_sees_a_late_job_a_missing_sample_and_a_missing_reader_come_and_go(broker, start):
+    sampled(1)
+    workers = {worker.name: start(worker.name) for worker in queues.WORKERS}
+    assert backlog.verify() == backlog.Finding(True, "0 messages wait, nothing waits")
+
+    late = job(queued_at=ago(1000))
+    finding = backlog.verify()
+    assert (finding.holds, "The oldest in video has waited" in finding.why) == (False, True)
+    late.delete()
+    assert backlog.verify().holds is True
+
+    QueueSample.objects.update(taken_at=ago(1000))
+    finding = backlog.verify()
+    assert (finding.holds, "Is beat up?" in finding.why) == (False, True)
+    sampled(1)
+    assert backlog.verify().holds is True
+
+    os.killpg(workers["highmem"].pid, signal.SIGKILL)
+    wait_until(lambda: backlog.verify().why == "Nobody reads imports. Nobody reads highmem.", "it to be missed")
+    start("highmem")
+    wait_until(lambda: backlog.verify().holds, "all to be well again")
+
+
+def test_a_canary_that_does_not_come_back_is_a_wait_beyond_the_target():
+    cache.set(backlog.CANARY_KEY.format("default"), time.time() - 100)
+    assert "The oldest in default has waited 100 s of 30 s." in backlog.verify().why
+
+
+def test_with_the_broker_away_it_is_unknown_unless_the_rows_tell_enough(settings):
+    sampled(1)
+    settings.BROKER_URL = "redis://:sesame@127.0.0.1:1/0"
+    finding = backlog.verify()
+    assert (finding.holds, "did not answer" in finding.why, "sesame" in finding.why) == (None, True, False)
+    job(queued_at=ago(1000))
+    assert backlog.verify().holds is False
+
+
+def test_samples_are_kept_for_thirty_days(monkeypatch):
+    monkeypatch.setattr(housekeeping, "CHUNK", 2)
+    sampled(29 * 86400)
+    sampled(31 * 86400)
+    assert housekeeping.delete_old_samples() == len(queues.QUEUES)
+    assert QueueSample.objects.count() == len(queues.QUEUES)
+
+
+def test_check_is_silent_on_what_we_ship():
+    assert backlog.check() == []
+
+
+def test_check_fires_for_a_queue_without_a_target(monkeypatch):
+    monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", target=0, tasks=()))
+    (message,) = backlog.check()
+    assert (message.id, "video" in message.msg) == ("practices.E801", True)
+
+
+def test_check_fires_where_nobody_samples(monkeypatch):
+    monkeypatch.setitem(current_app.conf, "leader_duties", {})
+    (message,) = backlog.check()
+    assert message.id == "practices.E802"

@@ -1,0 +1,207 @@
+"""Practice 8: how many messages wait in each queue, for how long, and who reads them.
+
+The trap: a queue's length says little. Ten videos are an hour and ten mails a second; a stopped worker's queue looks
+like a busy one; and neither broker tells the age of a message (RabbitMQ not for quorum queues). So the age comes from
+the rows of the jobs, the same on every broker. Recurring tasks have no row: their queue gets a canary, one small
+message at a time, whose absence has an age. The leading beat samples all this, which waits in no queue itself.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from celery import current_app
+from django.apps import apps
+from django.core.cache import cache
+from django.core.checks import CheckMessage, Error
+from django.db import DatabaseError
+from django.db.models import Case, Count, Min, Q, When
+from django.db.models.functions import Greatest
+from django.utils import timezone
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from workers.brokers import NoAnswer, Standing
+from workers.practices import Finding, broker
+from workers.practices.queues import QUEUES, queue_of
+
+SAMPLE = "workers.practices.backlog.sample"
+CANARY = "workers.default.tasks.answer_canary"
+CANARY_KEY = "canary_{}"
+CANARY_LIFE = 600  # seconds, after which it is given up and the next one sent
+EVERY = 30  # seconds between two samples
+STALE = 4 * EVERY
+KEEP = timedelta(days=30)
+WINDOW = timedelta(minutes=15)  # over which a flow is measured
+UNKNOWN = Standing(waiting=None, unacked=None, consumers=None, size=None, limit=None)
+EMPTY = Standing(waiting=0, unacked=0, consumers=0, size=None, limit=None)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Messages per minute that came and went lately; seconds until the queue is empty, None unless it shrinks."""
+
+    arriving: float
+    finishing: float
+    seconds_to_empty: float | None
+
+
+def waiting(queue: str) -> int:
+    """Messages that wait in a queue at this moment, asked without taking one. Raises NoAnswer."""
+    with broker.asking() as connection:
+        return _ask(connection, queue)["waiting"] or 0
+
+
+def standings() -> dict[str, Standing]:
+    """How each queue of the table stands. Raises NoAnswer.
+
+    Where RabbitMQ's management API does not answer, its queues are asked one by one: that tells of all but `unacked`.
+    """
+    try:
+        known = broker.state()["queues"]
+    except NoAnswer:
+        if not broker.is_amqp():
+            raise
+        with broker.asking() as connection:
+            known = {queue: _ask(connection, queue) for queue in QUEUES}
+    return {queue: known.get(queue, EMPTY) for queue in QUEUES}
+
+
+def _ask(connection: Connection, queue: str) -> Standing:
+    channel: Any = connection.default_channel
+    try:
+        answer = channel.queue_declare(queue=queue, passive=True)
+    except connection.channel_errors:
+        return EMPTY  # 404: nobody has declared it yet; on Redis an empty queue is none
+    waits, readers = answer.message_count, answer.consumer_count
+    return Standing(waiting=waits, unacked=None, consumers=readers, size=None, limit=None)
+
+
+def ages() -> dict[str, float]:
+    """Seconds for which the oldest has waited, by queue; none for an empty one. Raises DatabaseError.
+
+    A job that was handed back waits since it was sent again, and not at all before its time has come.
+    """
+    now = timezone.now()
+    since = Case(
+        When(started_at=None, then="queued_at"),
+        default=Greatest("queued_at", "started_at", "not_before", "dispatched_at"),
+    )
+    due = apps.get_model("workers.Job").objects.filter(Q(not_before=None) | Q(not_before__lte=now), state="queued")
+    oldest = due.values_list("queue").annotate(since=Min(since))
+    waits = {queue: (now - moment).total_seconds() for queue, moment in oldest}
+    for queue in _fed_by_beat():
+        if sent_at := cache.get(CANARY_KEY.format(queue)):
+            waits[queue] = max(waits.get(queue, 0.0), time.time() - sent_at)
+    return waits
+
+
+def _fed_by_beat() -> list[str]:
+    return sorted({queue_of(entry["task"]) for entry in current_app.conf.beat_schedule.values()})
+
+
+def send_canaries() -> None:
+    """Sends one into each queue that beat feeds and that has answered the last. Without the cache there is none."""
+    for queue in _fed_by_beat():
+        key = CANARY_KEY.format(queue)
+        if cache.add(key, time.time(), CANARY_LIFE):
+            try:
+                current_app.send_task(CANARY, args=[queue], queue=queue, expires=CANARY_LIFE, retry=False)
+            except (OperationalError, OSError):
+                cache.delete(key)
+
+
+def answer_canary(queue: str) -> None:
+    """A canary has come through its queue."""
+    cache.delete(CANARY_KEY.format(queue))
+
+
+def sample() -> None:
+    """Writes how every queue stands. What the broker does not say is null. Raises DatabaseError."""
+    sampled, now, waits = apps.get_model("workers.QueueSample"), timezone.now(), ages()
+    try:
+        found = standings()
+    except NoAnswer:
+        found = dict.fromkeys(QUEUES, UNKNOWN)
+    sampled.objects.bulk_create(
+        sampled(
+            queue=name,
+            taken_at=now,
+            waiting=queue["waiting"],
+            unacked=queue["unacked"],
+            consumers=queue["consumers"],
+            oldest_seconds=waits.get(name),
+        )
+        for name, queue in found.items()
+    )
+    send_canaries()
+
+
+def flows(found: dict[str, Standing]) -> dict[str, Flow]:
+    """How the queues moved since the oldest sample of the last WINDOW; none for a queue without. Raises DatabaseError.
+
+    found: how they stand now. What went is the jobs that ended; what came is that and what the queue has grown by.
+    """
+    now = timezone.now()
+    lately = apps.get_model("workers.QueueSample").objects.filter(taken_at__gte=now - WINDOW, waiting__isnull=False)
+    first = {each.queue: each for each in lately.order_by("queue", "taken_at").distinct("queue")}
+    since = min((each.taken_at for each in first.values()), default=now)
+    ended = apps.get_model("workers.Job").objects.filter(finished_at__gte=since).values_list("queue")
+    went = dict(ended.annotate(Count("pk")))
+    flow = {}
+    for queue, then in first.items():
+        minutes = max((now - then.taken_at).total_seconds(), 1) / 60
+        held = (found[queue]["waiting"] or 0) + (found[queue]["unacked"] or 0)
+        grown = (held - (then.waiting or 0) - (then.unacked or 0)) / minutes
+        finishing = went.get(queue, 0) / minutes
+        flow[queue] = Flow(max(0.0, finishing + grown), finishing, held / -grown * 60 if grown < 0 else None)
+    return flow
+
+
+def check() -> list[CheckMessage]:
+    """E801: a queue without a target. E802: nobody samples the queues."""
+    unsampled: list[CheckMessage] = []
+    if SAMPLE not in current_app.conf.leader_duties:
+        unsampled.append(
+            Error(
+                "Nobody samples the queues.",
+                hint=f"Name {SAMPLE} among the leader_duties of config/celery.py. A recurring task would"
+                " wait in a clogged queue itself.",
+                id="practices.E802",
+            )
+        )
+    return unsampled + [
+        Error(
+            f"The queue {queue.name} has no target.",
+            hint="Give it target=<seconds of waiting that its users accept> in workers/practices/queues.py.",
+            id="practices.E801",
+        )
+        for queue in QUEUES.values()
+        if queue.target <= 0
+    ]
+
+
+def verify() -> Finding:
+    """Holds while every queue is read, nothing has waited longer than its queue's target, and samples are taken."""
+    try:
+        waits = ages()
+        taken = apps.get_model("workers.QueueSample").objects.filter(queue="default").order_by("-taken_at").first()
+    except DatabaseError as error:
+        return Finding(None, "unknown", f"The database did not answer: {error}")
+    faults = [
+        f"The oldest in {name} has waited {waits[name]:.0f} s of {queue.target} s."
+        for name, queue in QUEUES.items()
+        if waits.get(name, 0) > queue.target
+    ]
+    if taken is None or (timezone.now() - taken.taken_at).total_seconds() > STALE:
+        faults.append(f"Nobody has sampled the queues for {STALE} s. Is beat up?")
+    oldest = max(waits, key=lambda name: waits[name], default="")
+    figure = f"the oldest waits {waits[oldest]:.0f} s, in {oldest}" if oldest else "nothing waits"
+    try:
+        found = standings()
+    except NoAnswer as error:
+        return Finding(False if faults else None, figure, " ".join([*faults, str(error)]))
+    total = sum(queue["waiting"] or 0 for queue in found.values())
+    faults += [f"Nobody reads {name}." for name, queue in found.items() if queue["consumers"] == 0]
+    return Finding(not faults, f"{total} messages wait, {figure}", " ".join(faults))
