@@ -7,12 +7,13 @@ import os
 from pathlib import Path
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_ready
+from celery.app.utils import Settings
+from celery.signals import beat_init, celeryd_init, setup_logging, worker_init, worker_ready
 from django.conf import settings
 from django.utils.log import configure_logging
 
 from config.schedule import SCHEDULE
-from workers.practices import queues
+from workers.practices import backlog, broker, queues
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -76,6 +77,8 @@ app.conf.update(
     timezone="UTC",
     enable_utc=True,
     beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
+    # What must not wait in a queue (workers/runtime/leader.py).
+    leader_duties={backlog.SAMPLE: backlog.EVERY},
     beat_schedule=SCHEDULE,
     beat_max_loop_interval=5,
     beat_sync_every=1,
@@ -85,6 +88,20 @@ app.conf.update(
 @setup_logging.connect
 def use_the_sites_logging(**_: object) -> None:
     configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
+@celeryd_init.connect
+def name_connections(sender: str, conf: Settings, **_: object) -> None:
+    """On Redis nobody registers as a reader: a worker is known by the name of its connections (practice 1)."""
+    if not AMQP:
+        conf.broker_transport_options = REDIS_TRANSPORT | {"client_name": sender}
+
+
+@worker_init.connect
+@worker_ready.connect
+def prepare_broker(**_: object) -> None:
+    """Before the start, since Celery binds the queues of all workers to its delays; after it, if RabbitMQ was away."""
+    broker.prepare()
 
 
 @worker_ready.connect

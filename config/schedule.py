@@ -6,5 +6,7 @@ from workers.practices.recurring import daily, every
 
 SCHEDULE = {
     "sweep jobs every 10 seconds": every(timedelta(seconds=10), "workers.default.tasks.sweep_jobs"),
+    "collect task runs every 10 seconds": every(timedelta(seconds=10), "workers.default.tasks.collect_runs"),
+    "roll up task runs every hour": every(timedelta(hours=1), "workers.default.tasks.roll_up_runs"),
     "delete what is old at 03:20": daily("03:20", "workers.default.tasks.delete_old"),
 }

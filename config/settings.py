@@ -88,13 +88,16 @@ TEMPLATES = [
 # CONN_MAX_AGE says (CELERY-FACTS 8), so the age serves the web processes.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/mediaapp")}
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The cache may vanish at any moment: its users see a miss, and the page goes on without the number.
 # Locks are no cache: an alias of their own, which cache.clear() does not touch and which raises when it is away.
+# The broker is never the cache's server (practices.E101). Unset, RabbitMQ's management API is looked for beside it.
 BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/1")
-LOCKS_URL = env.str("LOCKS_URL", default=urlsplit(REDIS_URL)._replace(path="/2").geturl())
+BROKER_MANAGEMENT_URL = env.str("BROKER_MANAGEMENT_URL", default="")
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6380/0")
+LOCKS_URL = env.str("LOCKS_URL", default="") or urlsplit(REDIS_URL)._replace(path="/2").geturl()
 REDIS_LIMITS = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 2}
 CACHES = {
     "default": {
@@ -158,6 +161,9 @@ STORAGES = {
 
 # Seconds after which the job of a dead worker is free for another one; a living worker renews it.
 JOB_LEASE = env.int("JOB_LEASE", default=30)
+
+# The version that runs, for the charts: a slower task often begins with a deploy.
+RELEASE = env.str("RELEASE", default=env.str("HEROKU_SLUG_COMMIT", default=""))[:12]
 
 # Browsers are told to load from here and nowhere else, over TLS once this is no laptop.
 CONTENT_SECURITY_POLICY = {

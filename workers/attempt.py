@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from workers.models import Job
-from workers.practices import concurrency, locks, progress
+from workers.practices import concurrency, locks, progress, timing
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,8 @@ class Attempt:
                     raise
                 time.sleep(pause)
         progress.clear(self.id)
+        if state != Job.State.DONE:
+            timing.ended_as(state)  # Celery sees a success: the error ends here
         log.info("job %s is %s. %s", self.id, state, message)
 
     def hand_back(self, message: str = "", delay: float = 0) -> None:
@@ -79,6 +81,7 @@ class Attempt:
         later = timezone.now() + timedelta(seconds=delay) if delay else None
         self._write(state=Job.State.QUEUED, message=message, **(UNSENT | {"not_before": later}))
         progress.clear(self.id)
+        timing.ended_as("retried")
 
     @contextmanager
     def writing_to(self, table: str) -> Iterator[None]:

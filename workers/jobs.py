@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from workers.attempt import DATABASE_AWAY, UNSENT, Attempt, Cancelled
 from workers.models import Job
-from workers.practices import concurrency, locks, progress, queues, timing
+from workers.practices import backlog, concurrency, locks, progress, queues, timing
 from workers.runtime import publishing
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def create(task: str, *, owner_id: int | None, arguments: dict[str, Any]) -> Job
         arguments=arguments,
         queued_at=timezone.now(),
     )
-    transaction.on_commit(lambda: publish(job))
+    transaction.on_commit(lambda: publish(job), robust=True)
     return job
 
 
@@ -85,7 +85,7 @@ def retry(job: Job) -> bool:
     with transaction.atomic():
         if not ended.update(state=QUEUED, queued_at=timezone.now(), **fresh, **UNSENT):
             return False
-        transaction.on_commit(lambda: publish(job))
+        transaction.on_commit(lambda: publish(job), robust=True)
     return True
 
 
@@ -157,7 +157,7 @@ def _claim(job_id: str) -> Job:
     due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=QUEUED)
     mine = {
         "attempt": F("attempt") + 1,
-        "worker": current_task.request.hostname if current_task else "a shell",
+        "worker": (current_task and current_task.request.hostname) or "a shell",
         "started_at": now,
     }
     if not due.update(state=RUNNING, message="", **mine):

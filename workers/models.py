@@ -86,7 +86,10 @@ class RejectedRow(models.Model):
 
 
 class TaskRun(models.Model):
-    """One run of one task, however it ended. Telemetry: collected by signals, kept for 30 days, never truth."""
+    """One run of one task, however it ended. Telemetry: collected by signals, kept for 30 days, never truth.
+
+    Its words are of any length: one that does not fit would stop the collection of all the others.
+    """
 
     class Outcome(models.TextChoices):
         SUCCEEDED = "succeeded"
@@ -97,11 +100,11 @@ class TaskRun(models.Model):
         CANCELLED = "cancelled"
         LOST = "lost"
 
-    stream_id = models.CharField(max_length=40, unique=True, help_text="Its entry in the stream: drained once.")
-    task = models.CharField(max_length=120)
-    queue = models.CharField(max_length=40, blank=True)
-    worker = models.CharField(max_length=120, blank=True)
-    release = models.CharField(max_length=80, blank=True)
+    id = models.BigIntegerField(primary_key=True, help_text="Its entry in the stream, as one number: drained once.")
+    task = models.TextField()
+    queue = models.TextField(blank=True)
+    worker = models.TextField(blank=True)
+    release = models.TextField(blank=True)
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
     ended_at = models.DateTimeField()
     wait_seconds = models.FloatField(null=True, help_text="From its publication to its start.")
@@ -118,8 +121,8 @@ class TaskRun(models.Model):
 class TaskHour(models.Model):
     """An hour of a task's runs, rolled up; kept for a year."""
 
-    task = models.CharField(max_length=120)
-    queue = models.CharField(max_length=40)
+    task = models.TextField()
+    queue = models.TextField()
     hour = models.DateTimeField()
     outcomes = models.JSONField(help_text="How many runs ended how.")
     runs = models.PositiveIntegerField(help_text="Those with a run time.")

@@ -4,14 +4,16 @@ import logging
 from datetime import timedelta
 
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerError
 
 from workers import jobs
-from workers.models import Job
+from workers.brokers import NoAnswer
+from workers.models import Job, QueueSample
+from workers.practices import backlog
 
 log = logging.getLogger(__name__)
 
 KEEP_MAILS = timedelta(days=1)
+CHUNK = 10_000  # rows of one DELETE
 
 
 def sweep() -> int:
@@ -26,7 +28,7 @@ def sweep() -> int:
     lost = jobs.unsent()
     try:
         lost += jobs.vanished()
-    except (BrokerError, OSError) as error:
+    except NoAnswer as error:
         log.warning("the broker did not say how much waits: %r", error)
     sent = 0
     for job in lost:
@@ -40,3 +42,12 @@ def delete_ended_mails() -> int:
     """Deletes the ended jobs that no page shows: password mails, and those asked for unknown addresses."""
     mails = Job.objects.filter(task="workers.default.tasks.send_password_reset", state__in=Job.FINAL)
     return mails.filter(finished_at__lt=timezone.now() - KEEP_MAILS).delete()[0]
+
+
+def delete_old_samples() -> int:
+    """Deletes the samples of the queues that are too old to keep, in chunks. Returns how many."""
+    old = QueueSample.objects.filter(taken_at__lt=timezone.now() - backlog.KEEP).values_list("pk", flat=True)
+    deleted = 0
+    while chunk := list(old[:CHUNK]):
+        deleted += QueueSample.objects.filter(pk__in=chunk).delete()[0]
+    return deleted

@@ -6,8 +6,8 @@ The hard limit of every task here is the app's 30 s (config/celery.py), so that 
 from celery import shared_task
 
 from workers import jobs
-from workers.default import housekeeping, password_reset
-from workers.practices import locks
+from workers.default import housekeeping, password_reset, task_runs
+from workers.practices import backlog, locks
 from workers.practices.concurrency import TryLater
 
 SWEEP_LEASE = 30  # seconds
@@ -31,7 +31,29 @@ def sweep_jobs() -> None:
 
 
 @shared_task
+def collect_runs() -> None:
+    """Every 10 seconds: moves the runs of all tasks from their stream into rows."""
+    with locks.exclusive("collect_runs", lease=SWEEP_LEASE):
+        task_runs.collect()
+
+
+@shared_task
+def roll_up_runs() -> None:
+    """Every hour: sums up the runs by the hour."""
+    with locks.exclusive("roll_up_runs", lease=SWEEP_LEASE):
+        task_runs.roll_up()
+
+
+@shared_task
+def answer_canary(queue: str) -> None:
+    """Twice a minute: shows that its queue moves (practice 8)."""
+    backlog.answer_canary(queue)
+
+
+@shared_task
 def delete_old() -> None:
     """Every night: deletes what nobody looks at any more."""
     with locks.exclusive("delete_old", lease=SWEEP_LEASE):
         housekeeping.delete_ended_mails()
+        housekeeping.delete_old_samples()
+        task_runs.delete_old()

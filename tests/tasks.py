@@ -1,0 +1,70 @@
+"""Tasks that only the tests have: a worker reads them with CELERY_WORKER_INCLUDE=tests.tasks in its environment."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from celery import Task, shared_task
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+
+
+@shared_task
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@shared_task
+def touch(path: str) -> None:
+    Path(path).touch()
+
+
+@shared_task
+def fail() -> None:
+    raise ValueError
+
+
+@shared_task
+def refuse() -> None:
+    raise Ignore
+
+
+@shared_task(bind=True)
+def hand_back_once(task: Task) -> None:
+    if not task.request.delivery_info["redelivered"]:
+        raise Reject("stopping", requeue=True)
+
+
+@shared_task(bind=True, max_retries=1)
+def retry_once(task: Task) -> None:
+    if not task.request.retries:
+        raise task.retry(countdown=1)
+
+
+@shared_task(bind=True)
+def be_killed_once(task: Task, seconds: float) -> None:
+    """Its process is killed after so many seconds, unless this is the second delivery."""
+    if not task.request.delivery_info["redelivered"]:
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task(soft_time_limit=1, time_limit=2)
+def exceed_hard_limit() -> None:
+    with suppress(SoftTimeLimitExceeded):
+        time.sleep(30)
+    time.sleep(30)
+
+
+@shared_task
+def hold(megabytes: int, *, in_child: bool = False) -> None:
+    """Fills so much memory for a second, itself or in a program that it starts."""
+    if in_child:
+        program = f"import time; block = bytearray(b'x') * ({megabytes} << 20); time.sleep(1)"
+        subprocess.run([sys.executable, "-c", program], check=True)
+    else:
+        block = bytearray(b"x") * (megabytes << 20)
+        del block

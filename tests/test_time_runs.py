@@ -1,0 +1,263 @@
+"""Every run of a task is counted, once, however it ends; and a task that became slow is found."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from celery import current_app
+from django.core.files.base import ContentFile
+from django.utils import timezone
+from django_redis import get_redis_connection
+from redis import Redis
+
+from mediaapp.uploads import receive
+from tests.conftest import environment, wait_until
+from tests.outages import NOBODY
+from workers.default import task_runs
+from workers.models import Job, TaskHour, TaskRun
+from workers.practices import timing
+from workers.run_stream import ALIVE, STREAM
+
+Start = Callable[..., subprocess.Popen]
+OURS = {"CELERY_WORKER_INCLUDE": "tests.tasks", "RELEASE": "v7"}
+
+
+def send(task: str, *args: Any, **options: Any) -> None:
+    current_app.send_task(f"tests.tasks.{task}", args=args, queue="default", **options)
+
+
+def runs_of(task: str) -> list[TaskRun]:
+    task_runs.collect()
+    return list(TaskRun.objects.filter(task__endswith=f".{task}").order_by("pk"))
+
+
+def wait_for_runs(task: str, *outcomes: str) -> list[TaskRun]:
+    """The runs of a task, once they have ended in just these ways."""
+    wait_until(lambda: [run.outcome for run in runs_of(task)] == list(outcomes), f"{task}: {outcomes}")
+    return runs_of(task)
+
+
+def test_every_end_of_a_run_has_its_name(start: Start, broker: Redis, monkeypatch):
+    monkeypatch.setattr(task_runs, "SILENT", 3)
+    start("default", **OURS)
+    send("be_killed_once", 1.2)
+    send("exceed_hard_limit")
+    for task in ("refuse", "hand_back_once", "fail", "retry_once"):
+        send(task)
+    send("sleep", 0.3)
+    (run,) = wait_for_runs("sleep", "succeeded")
+    assert 0.3 <= run.run_seconds < 5
+    assert 0 <= run.wait_seconds < 10
+    assert (run.queue, run.release, run.worker.split("@")[0]) == ("default", "v7", "default")
+    wait_for_runs("fail", "failed")
+    wait_for_runs("refuse", "refused")
+    wait_for_runs("hand_back_once", "retried", "succeeded")
+    again = wait_for_runs("retry_once", "retried", "succeeded")[1]
+    assert again.wait_seconds < 1  # stamped anew, and its countdown of a second is no waiting
+    wait_for_runs("exceed_hard_limit", "failed")
+    # The killed run is counted last, by its silence; its second delivery keeps the first one's stamp.
+    wait_until(lambda: len(runs_of("be_killed_once")) == 2, "the lost run")
+    lost, redelivered = sorted(runs_of("be_killed_once"), key=lambda run: run.ended_at)
+    assert (lost.outcome, redelivered.outcome) == ("lost", "succeeded")
+    assert lost.run_seconds > 1
+    assert redelivered.wait_seconds > lost.run_seconds
+
+
+def test_a_message_that_expired_is_counted(start: Start, broker: Redis):
+    send("sleep", 0, expires=0.1)
+    start("default", **OURS)
+    (run,) = wait_for_runs("sleep", "expired")
+    assert run.run_seconds is None
+
+
+def test_the_same_ends_on_rabbitmq(start: Start, rabbitmq: str, monkeypatch):
+    monkeypatch.setattr(task_runs, "SILENT", 3)
+    start("default", BROKER_URL=rabbitmq, **OURS)
+    code = (
+        "from config import celery_app as app\n"
+        "for name, args in {calls!r}:\n"
+        "    app.send_task('tests.tasks.' + name, args=args, queue='default')\n"
+    )
+    calls = [("sleep", [0.3]), ("fail", []), ("hand_back_once", []), ("retry_once", []), ("be_killed_once", [1.2])]
+    program = "import django; django.setup()\n" + code.format(calls=calls)
+    variables = environment(BROKER_URL=rabbitmq, DJANGO_SETTINGS_MODULE="config.settings")
+    subprocess.run([sys.executable, "-c", program], env=variables, check=True)
+    (run,) = wait_for_runs("sleep", "succeeded")
+    assert run.wait_seconds is not None
+    wait_for_runs("fail", "failed")
+    wait_for_runs("hand_back_once", "retried", "succeeded")
+    assert {run.queue for run in wait_for_runs("retry_once", "retried", "succeeded")} == {"default"}
+    wait_until(lambda: len(runs_of("be_killed_once")) == 2, "the lost run")
+    assert Counter(run.outcome for run in runs_of("be_killed_once")) == Counter(["lost", "succeeded"])
+
+
+def test_a_job_that_failed_with_words_is_no_success(start: Start, broker: Redis, alice):
+    upload = receive(alice, ContentFile(b"external_id,price\nB-1,2.50\n", name="without-a-title.csv"))
+    start("highmem")
+    wait_for_runs("import_catalogue", "failed")
+    assert Job.objects.get(pk=upload.pk).state == Job.State.FAILED
+
+
+def test_a_job_that_is_done_is_a_success(start: Start, broker: Redis, alice):
+    receive(alice, ContentFile(b"external_id,title,price\nB-1,One,2.50\n", name="books.csv"))
+    start("highmem")
+    wait_for_runs("import_catalogue", "succeeded")
+
+
+def test_with_the_server_of_the_stream_away_tasks_run_at_full_speed(start: Start, broker: Redis, tmp_path: Path):
+    start("default", LOCKS_URL=NOBODY, **OURS)
+    for number in range(200):
+        send("touch", str(tmp_path / f"{number}.touched"))
+    # 200 tries of a second each, in 4 processes, would take 50 s and more.
+    wait_until(lambda: len(list(tmp_path.glob("*.touched"))) == 200, "the tasks")
+
+
+def test_a_worker_that_stops_sends_what_it_has(start: Start, broker: Redis, tmp_path: Path):
+    worker = start("default", **OURS)
+    send("touch", str(tmp_path / "it.touched"))
+    wait_until((tmp_path / "it.touched").exists, "the task")
+    psutil.Process(worker.pid).terminate()
+    worker.wait()
+    assert [run.outcome for run in runs_of("touch")] == ["succeeded"]
+
+
+def entry(**more: Any) -> dict[str, Any]:
+    now = timezone.now().timestamp()
+    return {"task": "t", "queue": "q", "worker": "w", "release": "", "outcome": "succeeded", "ended_at": now} | more
+
+
+def test_a_crash_between_insert_and_delete_doubles_nothing(db, monkeypatch):
+    redis = get_redis_connection("locks")
+    entries = [redis.xadd(STREAM, {"run": json.dumps(entry(run_seconds=n))}) for n in range(3)]
+    stored = {task_runs.to_number(number): entry() for number in entries[:2]}
+    task_runs.store(stored)  # and then the collector is killed
+    assert task_runs.collect() == 3
+    assert TaskRun.objects.count() == 3
+    assert redis.xlen(STREAM) == 0
+
+
+def test_a_run_that_shows_signs_of_life_is_not_lost(db):
+    redis = get_redis_connection("locks")
+    redis.hset(ALIVE, "silent", json.dumps(entry(outcome="lost", ended_at=timezone.now().timestamp() - 60)))
+    redis.hset(ALIVE, "working", json.dumps(entry(outcome="lost")))
+    task_runs.collect()
+    assert TaskRun.objects.count() == 1
+    assert redis.hkeys(ALIVE) == [b"working"]
+
+
+def past(task: str, hours: float, seconds: list[float], outcome: str = "succeeded") -> None:
+    """Runs of a task that ended so many hours ago."""
+    first = TaskRun.objects.count()
+    ended = timezone.now() - timedelta(hours=hours)
+    TaskRun.objects.bulk_create(
+        TaskRun(id=first + n, task=task, queue="q", outcome=outcome, ended_at=ended, run_seconds=taken, peak_bytes=1)
+        for n, taken in enumerate(seconds)
+    )
+
+
+def test_an_hour_says_how_long_its_runs_took_and_how_they_ended(db):
+    past("t", 5, [float(n) for n in range(1, 101)])
+    past("t", 5, [0.0] * 50, outcome="refused")
+    task_runs.roll_up()
+    hour = TaskHour.objects.get()
+    assert hour.outcomes == {"succeeded": 100, "refused": 50}
+    assert (hour.runs, hour.run_p50, hour.run_p95, hour.run_max) == (100, 50.5, pytest.approx(95.05), 100)
+
+
+def test_a_late_run_is_in_its_hour_after_the_next_roll_up(db):
+    past("t", 5, [1.0])
+    task_runs.roll_up()
+    past("t", 5, [3.0])
+    task_runs.roll_up()
+    task_runs.roll_up()
+    hour = TaskHour.objects.get()
+    assert (hour.runs, hour.run_max) == (2, 3)
+
+
+def test_old_runs_and_hours_go_and_the_others_stay(db, monkeypatch):
+    monkeypatch.setattr(task_runs, "CHUNK", 2)
+    for days in (29, 31, 32, 33):
+        moment = timezone.now() - timedelta(days=days)
+        TaskRun.objects.create(id=int(moment.timestamp() * 1000) << 20, task="t", outcome="failed", ended_at=moment)
+    for days in (364, 367):
+        TaskHour.objects.create(task="t", queue="q", hour=timezone.now() - timedelta(days=days), outcomes={}, runs=0)
+    assert task_runs.delete_old() == 3
+    assert (TaskRun.objects.count(), TaskHour.objects.count()) == (1, 1)
+
+
+def a_steady_week(task: str) -> None:
+    """40 runs an hour of 0.01 to 0.40 s, in every hour of the last week but this one."""
+    now = timezone.now()
+    TaskHour.objects.bulk_create(
+        TaskHour(task=task, queue="default", hour=now - timedelta(hours=age), outcomes={}, runs=40, run_p95=0.38)
+        for age in range(2, 168)
+    )
+
+
+def test_a_slowed_task_is_found_and_holds_again_once_it_is_quick(start: Start, broker: Redis):
+    a_steady_week("tests.tasks.sleep")
+    start("default", **OURS)
+    for _ in range(20):
+        send("sleep", 0.01)
+    wait_for_runs("sleep", *["succeeded"] * 20)
+    assert timing.verify().holds is True
+    for _ in range(12):
+        send("sleep", 0.8)
+    wait_for_runs("sleep", *["succeeded"] * 32)
+    finding = timing.verify()
+    assert finding.holds is False
+    assert "tests.tasks.sleep" in finding.why
+    TaskRun.objects.filter(run_seconds__gt=0.7).update(ended_at=timezone.now() - timedelta(hours=2))
+    assert timing.verify().holds is True
+
+
+def test_few_slow_runs_are_chance(db):
+    a_steady_week("t")
+    past("t", 0, [0.1] * 37 + [2.0] * 3)
+    assert timing.verify().holds is True
+
+
+def test_without_history_it_is_unknown(db):
+    assert timing.verify().holds is None
+    past("t", 0, [1.0])
+    finding = timing.verify()
+    assert finding.holds is None
+    assert "history" in finding.why
+
+
+def test_when_nothing_is_collected_it_is_unknown(db):
+    a_steady_week("t")
+    past("t", 0.5, [0.1])
+    assert "collected" in timing.verify().why
+
+
+def test_check_is_silent_on_what_we_ship():
+    assert timing.check() == []
+
+
+def test_check_fires_for_a_task_without_a_limit(monkeypatch):
+    monkeypatch.setattr(current_app.tasks["workers.default.tasks.sweep_jobs"], "time_limit", None)
+    (message,) = timing.check()
+    assert message.id == "practices.E701"
+    assert "sweep_jobs" in message.msg
+
+
+def test_check_fires_for_a_hard_limit_that_comes_first(monkeypatch):
+    task = current_app.tasks["workers.default.tasks.sweep_jobs"]
+    monkeypatch.setattr(task, "time_limit", 10)
+    (message,) = timing.check()
+    assert message.id == "practices.E703"
+    assert "sweep_jobs" in message.msg
+
+
+def test_check_fires_if_nobody_collects(monkeypatch):
+    (ours,) = (name for name, e in current_app.conf.beat_schedule.items() if e["task"].endswith("collect_runs"))
+    monkeypatch.delitem(current_app.conf.beat_schedule, ours)
+    assert [message.id for message in timing.check()] == ["practices.E702"]

@@ -1,0 +1,192 @@
+"""Practice 9: RAM-hungry tasks have their own queue, on a bigger machine, so that the rest can stay small.
+
+The trap: one import of 2 GB takes the machine of four mail tasks with it, and a process never gives a peak back, so
+its size says nothing about the task that it runs now. Here each run is measured by itself, ffmpeg included, a worker's
+process that grew is replaced after its task, and the figures say which machine a worker needs.
+"""
+
+import json
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from workers.practices import Finding
+from workers.practices.queues import WORKERS, Worker
+
+MB = 1024**2
+# https://devcenter.heroku.com/articles/dyno-types, smallest first.
+SIZES = {"standard-1x": 512 * MB, "standard-2x": 1024 * MB, "performance-m": 2560 * MB, "performance-l": 14 * 1024 * MB}
+MAIN_PROCESS = 100 * MB  # the worker's own, which runs no task: 83 MB measured
+CLEAR_REFS = "/proc/self/clear_refs"
+HIGH_WATER = re.compile(r"VmHWM:\s+(\d+) kB")
+PEAKS = """
+    SELECT task, percentile_disc(%(share)s) WITHIN GROUP (ORDER BY peak) FROM (
+        SELECT task, peak_p95 AS peak FROM workers_taskhour WHERE hour >= %(since)s
+        UNION ALL
+        SELECT task, percentile_disc(0.95) WITHIN GROUP (ORDER BY peak_bytes) FROM workers_taskrun
+        WHERE ended_at > now() - interval '1 hour' GROUP BY task
+    ) AS hours WHERE peak IS NOT NULL GROUP BY task"""
+
+
+class Meter:
+    """Measures the memory of one run: made when it begins, `look()` from time to time, `peak()` when it ended."""
+
+    def __init__(self) -> None:
+        self._children = 0
+        self._seen: set[int] = set()
+        try:
+            # 5 sets the process's high-water mark back to what it holds now: man 5 proc_pid_clear_refs.
+            os.write(_clear_refs(os.getpid()), b"5")
+            self._measurable = True
+        except OSError:
+            self._measurable = False
+
+    def look(self) -> None:
+        """Adds up the high-water marks of the children that live now.
+
+        Each counts from the second look on: at the first it may be a fork of ours that has not become its own program
+        yet, and its pages are ours. RUSAGE_CHILDREN counts just that one, and is the maximum of all runs.
+        """
+        alive = set(_descendants(os.getpid()))
+        self._children = max(self._children, sum(_high_water(pid) for pid in alive & self._seen))
+        self._seen = alive
+
+    def peak(self) -> int | None:
+        """Bytes that the process and its children held at most; None where the kernel does not let us measure it.
+
+        Pages that the pool's processes share count for each of them.
+        """
+        return getrusage(RUSAGE_SELF).ru_maxrss * 1024 + self._children if self._measurable else None
+
+
+@cache
+def _clear_refs(pid: int) -> int:
+    """The file that belongs to this process, open: a fork needs its own."""
+    return os.open(CLEAR_REFS, os.O_WRONLY)
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):  # it has ended meanwhile, or there is no /proc
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    return found + [deeper for child in found for deeper in _descendants(child)]
+
+
+def _high_water(pid: int) -> int:
+    """Bytes; 0 for a process that is gone."""
+    with suppress(OSError):
+        if found := HIGH_WATER.search(Path(f"/proc/{pid}/status").read_text()):
+            return int(found[1]) * 1024
+    return 0
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the last weeks say of a worker.
+
+    needs: bytes for as many of its largest task as it runs at once. size: the smallest dyno that holds them, None if
+    none does. to_highmem: tasks that do not fit into their share of it. elsewhere: on the high-memory worker, but not
+    for their memory.
+    """
+
+    worker: str
+    needs: int
+    size: str | None
+    to_highmem: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+
+
+def proposals() -> list[Proposal]:
+    """One per worker, from the p95 of its tasks over four weeks. Raises DatabaseError."""
+    usual = peaks(timedelta(weeks=4), share=0.95)
+    small = _share_of(WORKERS[0])
+    found = []
+    for worker in WORKERS:
+        tasks = {task: usual[task] for queue in worker.queues for task in queue.tasks if task in usual}
+        needs = MAIN_PROCESS + worker.concurrency * max(tasks.values(), default=0)
+        size = next((size for size, memory in SIZES.items() if memory >= needs), None)
+        high = worker.name == "highmem"
+        too_big = tuple(task for task, peak in tasks.items() if peak > _share_of(worker) and not high)
+        small_enough = tuple(task for task, peak in tasks.items() if peak <= small and high)
+        found.append(Proposal(worker.name, needs, size, too_big, small_enough))
+    return found
+
+
+def peaks(window: timedelta, *, share: float) -> dict[str, int]:
+    """Bytes per task: of the p95s of its hours within `window`, the one that `share` of them do not exceed."""
+    with connection.cursor() as cursor:
+        cursor.execute(PEAKS, {"since": timezone.now() - window, "share": share})
+        return dict(cursor.fetchall())
+
+
+def _dyno(worker: str) -> int | None:
+    """Bytes of the dyno that app.json gives to a worker; None where it names none that we know."""
+    manifest = Path(settings.BASE_DIR, "app.json")
+    formation = json.loads(manifest.read_text())["formation"] if manifest.exists() else {}
+    return SIZES.get(formation.get(worker, {}).get("size", "").lower())
+
+
+def _share_of(worker: Worker) -> int:
+    """Bytes for each run of a worker that is full."""
+    return ((_dyno(worker.name) or 0) - MAIN_PROCESS) // worker.concurrency
+
+
+def _limit_of(worker: str) -> int | None:
+    """Bytes at which the Procfile has a process of this worker replaced."""
+    line = re.search(
+        rf"^{worker}: .*--max-memory-per-child[ =](\d+)", Path(settings.BASE_DIR, "Procfile").read_text(), re.M
+    )
+    return int(line[1]) * 1024 if line else None
+
+
+def check() -> list[CheckMessage]:
+    """E901: a worker without a dyno of a known size. E902: one never recycled. E903: limits above its dyno."""
+    return [message for worker in WORKERS for message in _check(worker)]
+
+
+def _check(worker: Worker) -> list[CheckMessage]:
+    name, dyno, limit = worker.name, _dyno(worker.name), _limit_of(worker.name)
+    if dyno is None:
+        hint = f'Write "{name}": {{"size": ...}} with one of {", ".join(SIZES)} into the formation of app.json.'
+        return [Error(f"app.json does not say which dyno the {name} worker runs on.", hint=hint, id="practices.E901")]
+    share = _share_of(worker)
+    if limit is None:
+        hint = f"Write --max-memory-per-child (KiB, at most {share // 1024}) in its line of the Procfile."
+        return [Error(f"The {name} worker keeps a process that grew.", hint=hint, id="practices.E902")]
+    if limit > share:
+        hint = (
+            f"At most --max-memory-per-child {share // 1024}, or a lower --concurrency, or a bigger dyno in app.json."
+        )
+        message = f"{worker.concurrency} processes of {limit // MB} MB do not fit on the {name} worker's dyno."
+        return [Error(message, hint=hint, id="practices.E903")]
+    return []
+
+
+def verify() -> Finding:
+    """Holds while no task's p95, in its worst hour of the last day, is above its share of its worker's dyno."""
+    try:
+        worst = peaks(timedelta(days=1), share=1)
+    except DatabaseError as error:
+        return Finding(None, "unknown", f"The database did not answer: {error}")
+    shares = {task: _share_of(worker) for worker in WORKERS for queue in worker.queues for task in queue.tasks}
+    measured = {task: peak for task, peak in worst.items() if task in shares}
+    if not measured:
+        return Finding(None, "unknown", "No run of the last day was measured: only Linux tells, or nothing ran.")
+    largest = max(measured, key=measured.__getitem__)
+    figure = f"largest: {largest.rpartition('.')[2]} {measured[largest] // MB} MB of {shares[largest] // MB} MB"
+    outgrown = [task for task, peak in measured.items() if peak > shares[task]]
+    if outgrown:
+        named = ", ".join(f"{task} ({measured[task] // MB} of {shares[task] // MB} MB)" for task in outgrown)
+        return Finding(False, figure, f"Outgrown: {named}. Move it to highmem, or give its worker a bigger dyno.")
+    return Finding(True, figure)
