@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from mediaapp.views import accounts, catalogue, files, health, jobs, library
+from mediaapp.views import accounts, catalogue, files, health, jobs, library, practices
 
 urlpatterns = [
     path("", library.show_library, name="library"),
@@ -43,6 +43,7 @@ urlpatterns = [
         auth.PasswordResetCompleteView.as_view(),
         name="password_reset_complete",
     ),
+    path("practices/", practices.show_practices, name="practices"),
     path("healthz", health.say_alive, name="healthz"),
     path("readyz", health.say_ready, name="readyz"),
 ]

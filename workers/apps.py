@@ -3,13 +3,13 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from workers.practices import nine
-
 
 class WorkersConfig(AppConfig):
     name = "workers"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from workers.practices import nine  # noqa: PLC0415 - it imports models, which are not there any earlier
+
         for practice in nine.PRACTICES:
             register(lambda app_configs, check=practice.module.check, **_: check())

@@ -1,0 +1,107 @@
+"""The house keeps its own rules: layers, settings, migrations, process files, sizes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from celery.app.defaults import NAMESPACES, flatten
+from django.core.management import call_command
+from django.urls import reverse
+
+from tests.conftest import ROOT
+from workers.practices import nine, queues
+
+BIN = Path(sys.executable).parent
+OURS = [path for folder in ("config", "mediaapp", "workers") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=variables or None)
+
+
+def test_imports_go_downward_only():
+    done = run(str(BIN / "lint-imports"))
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_upward_import_is_found(tmp_path: Path):
+    for name in ("pyproject.toml", "config", "mediaapp", "workers"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "workers").unlink()
+    run("cp", "-r", str(ROOT / "workers"), str(tmp_path / "workers"))
+    (tmp_path / "workers" / "models.py").write_text("from mediaapp import apps\n")
+    done = subprocess.run(
+        [BIN / "lint-imports", "--no-cache"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "workers.models -> mediaapp.apps" in done.stdout
+
+
+@pytest.mark.django_db
+def test_every_change_of_a_model_has_its_migration():
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_the_system_check_is_silent():
+    call_command("check", fail_level="WARNING")
+
+
+def test_every_celery_option_is_one_that_celery_reads():
+    known = {name for name, _ in flatten(NAMESPACES)} | {"deprecated_settings"}
+    known.add("leader_duties")  # ours: workers/runtime/leader.py
+    assert set(current_app.conf.changes) - known == set()
+
+
+def test_the_compose_file_is_valid():
+    secrets = {"POSTGRES_PASSWORD": "x", "RABBITMQ_PASSWORD": "x", "PATH": "/usr/bin:/bin"}
+    done = run(str(BIN / "docker-compose"), "--file", "docker-compose.yml", "config", "--quiet", **secrets)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_compose_file_asks_for_its_secrets():
+    done = run(str(BIN / "docker-compose"), "--file", "docker-compose.yml", "config", "--quiet", PATH="/usr/bin:/bin")
+    assert done.returncode != 0
+    assert "set it in .env" in done.stderr
+
+
+@pytest.mark.parametrize("worker", queues.WORKERS, ids=lambda worker: worker.name)
+def test_a_worker_is_a_folder_with_its_tasks(worker):
+    assert (ROOT / "workers" / worker.name / "tasks.py").exists()
+
+
+@pytest.mark.parametrize("practice", nine.PRACTICES, ids=lambda practice: practice.title)
+def test_every_practice_has_all_its_parts(practice):
+    assert callable(practice.module.check)
+    assert callable(practice.module.verify)
+    assert (ROOT / practice.chapter).exists()
+    assert practice.module.__doc__.startswith(f"Practice {practice.number}: ")
+
+
+def test_no_file_is_long():
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in OURS}
+    assert {path: lines for path, lines in long.items() if lines > 300} == {}
+
+
+def test_every_module_says_what_it_promises():
+    silent = [path for path in OURS if path.read_text() and "migrations" not in path.parts]
+    assert [path for path in silent if not path.read_text().removeprefix("#!").lstrip().startswith('"""')] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("library", "/"),
+        ("upload", "/uploads/"),
+        ("catalogue", "/catalogue/"),
+        ("signup", "/accounts/signup/"),
+        ("login", "/accounts/login/"),
+        ("logout", "/accounts/logout/"),
+        ("password_reset", "/accounts/password_reset/"),
+        ("healthz", "/healthz"),
+        ("readyz", "/readyz"),
+    ],
+)
+def test_the_addresses_that_programs_rely_on_stay(name, path):
+    assert reverse(name) == path
