@@ -29,7 +29,7 @@ def pytest_load_initial_conftests() -> Iterator[None]:
         "SECRET_KEY": "of-the-tests",
         "SITE_URL": "http://testserver",
         "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
-        "EMAIL_URL": f"filemail://{folder}/mail",
+        "EMAIL_URL": f"filemail:///{folder}/mail",
         "LOCAL_DIR": str(folder),
         "MEDIA_ROOT": str(folder / "media"),
     }

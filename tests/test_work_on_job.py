@@ -181,4 +181,10 @@ def test_without_the_server_of_the_locks_the_job_waits_in_its_row(job, settings)
     with pytest.raises(Ignore), jobs.working_on(str(job.id)):
         pytest.fail("nobody can know that it is alone")
     assert (read(job).state, read(job).dispatched_at) == (State.QUEUED, None)
-    assert read(job).not_before is not None
+
+
+def test_a_copy_that_comes_just_before_the_claim_does_not_hold_it_up(job):
+    with locks.exclusive(f"job:{job.id}", lease=30), pytest.raises(Ignore), jobs.working_on(str(job.id)):
+        pytest.fail("somebody else has its lock")
+    with jobs.working_on(str(job.id)):
+        assert read(job).state == State.RUNNING

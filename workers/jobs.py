@@ -139,10 +139,9 @@ def working_on(job_id: str) -> Iterator[Attempt]:
             else:
                 attempt.end(Job.State.DONE)
     except (locks.Busy, RedisError) as error:
-        # Nobody will bring this message again, so the sweep has to, in case the row is still queued.
-        log.info("job %s is not taken up now: %r", job_id, error)
-        soon = timezone.now() + timedelta(seconds=5)
-        Job.objects.filter(pk=job_id, state=QUEUED).update(**(UNSENT | {"not_before": soon}))
+        # Nobody brings this message again, so the sweep has to, if the row is still queued. Without a time before which
+        # it may not start: the holder of the lock may be about to claim it.
+        Job.objects.filter(pk=job_id, state=QUEUED).update(dispatched_at=None)
         raise Ignore from None
     except locks.LeaseLost as lost:
         log.warning("stopped: %s", lost)
