@@ -23,7 +23,6 @@ lint: $(ENVIRONMENT) ## Check the code only
 	$(BIN)/mypy
 	$(BIN)/djlint --check --lint --quiet templates
 	$(BIN)/lint-imports
-	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 
 $(ENVIRONMENT): requirements.txt requirements-dev.txt

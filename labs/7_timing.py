@@ -40,7 +40,7 @@ def judge(
     task: Callable[[random.Random], float], rate: int, slowed: float, hours: int, seed: int
 ) -> tuple[float, float]:
     """The share of hours in which the first rule, and ours, call the task slower."""
-    chance = random.Random(seed)  # noqa: S311 (the same figures every time)
+    chance = random.Random(seed)
     naive = ours = judged = 0
     while judged < hours:
         week = [p95_of([task(chance) for _ in range(rate)]) for _ in range(WEEK)]
@@ -55,13 +55,13 @@ def judge(
 
 
 def main() -> None:
-    print(f"{'task':<12}{'runs/h':>8}{'first rule':>14}{'verify()':>14}{'finds x 3':>12}")  # noqa: T201
+    print(f"{'task':<12}{'runs/h':>8}{'first rule':>14}{'verify()':>14}{'finds x 3':>12}")
     for name, task in TASKS.items():
         for rate in RATES:
             hours = max(2_000, HOURS * 6 // max(rate, 6))
             naive, ours = judge(task, rate, 1, hours, seed=7)
             _, found = judge(task, rate, 3, hours // 10, seed=8)
-            print(f"{name:<12}{rate:>8}{naive:>14.3%}{ours:>14.3%}{found:>12.1%}")  # noqa: T201
+            print(f"{name:<12}{rate:>8}{naive:>14.3%}{ours:>14.3%}{found:>12.1%}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ The hard limit of every task here is the app's 30 s (config/celery.py), so that 
 from celery import shared_task
 
 from workers import jobs
-from workers.default import housekeeping, password_reset, task_runs
+from workers.default import dead_letters, housekeeping, password_reset, task_runs
 from workers.practices import backlog, locks
 from workers.practices.concurrency import TryLater
 
@@ -32,8 +32,9 @@ def sweep_jobs() -> None:
 
 @shared_task
 def collect_runs() -> None:
-    """Every 10 seconds: moves the runs of all tasks from their stream into rows."""
+    """Every 10 seconds: moves the runs of all tasks, and those that never ran, from their stream into rows."""
     with locks.exclusive("collect_runs", lease=SWEEP_LEASE):
+        dead_letters.collect()
         task_runs.collect()
 
 

@@ -1,0 +1,42 @@
+"""Runs that RabbitMQ dropped because they were late are counted, and the others are left alone."""
+
+import pytest
+from django.utils import timezone
+
+from tests import elsewhere
+from tests.conftest import wait_until
+from tests.rabbitmq import Node
+from workers.default import dead_letters
+from workers.models import TaskRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SWEEP = "workers.default.tasks.sweep_jobs"
+PUBLISH = f"""
+from celery import current_app
+from workers.practices import broker
+broker.prepare()
+for expires in (0.2, 0.2, 600):
+    current_app.send_task({SWEEP!r}, queue="default", expires=expires)
+"""
+COLLECT = "from workers.default import dead_letters, task_runs; print(dead_letters.collect(), task_runs.collect())"
+
+
+def test_expired_runs_are_counted_once_and_a_waiting_one_stays(vhost: Node):
+    broker = {"BROKER_URL": vhost.url, "BROKER_MANAGEMENT_URL": vhost.management}
+    elsewhere.run(f"exec({PUBLISH!r})", **broker)
+    wait_until(lambda: elsewhere.run(COLLECT, **broker) and TaskRun.objects.count() >= 2, "two dead letters")
+    assert elsewhere.run(COLLECT, **broker) == "0 0\n"
+    assert set(TaskRun.objects.values_list("task", "queue", "outcome")) == {(SWEEP, "default", "expired")}
+    assert TaskRun.objects.count() == 2
+    waits = "from workers.practices import backlog; print(backlog.waiting('default'))"
+    assert elsewhere.run(waits, **broker) == "1\n"
+
+
+def test_a_message_that_came_back_too_often_is_lost_and_not_expired():
+    death = {"reason": "delivery_limit", "queue": "video", "count": 1, "time": timezone.now()}
+    told = dead_letters.note({"task": "workers.video.tasks.transcode_video", "x-death": [death]})
+    assert (told["outcome"], told["queue"]) == ("lost", "video")
+
+
+def test_on_redis_there_are_none():
+    assert dead_letters.collect() == 0
