@@ -30,8 +30,9 @@ class Up:
     def output(self) -> str:
         return self.log.read_text()
 
-    def ready(self) -> "Up":
-        wait_until(lambda: "Ready: " in self.output or self.process.poll() is not None, "Ready")
+    def until(self, words: str) -> "Up":
+        """Wait until it has printed `words`."""
+        wait_until(lambda: words in self.output or self.process.poll() is not None, words)
         assert self.process.poll() is None, self.output
         return self
 

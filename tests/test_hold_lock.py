@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from celery import current_app
 from django.core.cache import caches
 from django_redis import get_redis_connection
 
@@ -131,6 +132,18 @@ def test_verify_says_unknown_while_the_server_is_away(settings):
     finding = locks.verify()
     assert finding.holds is None
     assert finding.why
+
+
+def test_check_fires_for_a_scheduled_task_without_a_lock(monkeypatch):
+    unlocked = {"task": "workers.default.tasks.answer_canary", "schedule": 10.0}
+    monkeypatch.setitem(current_app.conf.beat_schedule, "unlocked", unlocked)
+    (message,) = locks.check()
+    assert (message.id, "answer_canary" in message.msg) == ("practices.E202", True)
+
+
+def test_check_fires_for_a_lease_that_ends_while_it_is_renewed(settings):
+    settings.JOB_LEASE = 5
+    assert [message.id for message in locks.check()] == ["practices.E203"]
 
 
 def test_check_fires_when_locks_and_cache_are_one_database(settings):

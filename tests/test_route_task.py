@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from tests.conftest import ROOT
 from workers import jobs
-from workers.models import Job
+from workers.models import Job, TaskRun
 from workers.practices import queues
 
 
@@ -58,6 +58,32 @@ def test_check_fires_for_a_worker_that_the_table_does_not_know(settings, tmp_pat
     assert [message.id for message in queues.check()] == ["practices.E301"]
 
 
+def test_check_fires_for_a_formation_without_a_worker(settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    for name in ("Procfile", "docker-compose.yml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / "app.json").write_text('{"formation": {"web": {}, "default": {}, "highmem": {}}}')
+    (message,) = queues.check()
+    assert (message.id, "video" in message.msg) == ("practices.E301", True)
+
+
+def test_check_fires_for_a_long_task_on_the_default_worker(monkeypatch):
+    monkeypatch.setattr(current_app.tasks["workers.default.tasks.sweep_jobs"], "time_limit", 60)
+    (message,) = queues.check()
+    assert (message.id, "sweep_jobs" in message.msg) == ("practices.E303", True)
+
+
+def test_check_fires_for_a_task_that_its_message_does_not_outlive(monkeypatch):
+    monkeypatch.setitem(current_app.steps, "consumer", set())
+    monkeypatch.setitem(current_app.conf.broker_transport_options, "visibility_timeout", 3600)
+    assert [message.id for message in queues.check()] == ["practices.E304"]
+
+
+def test_check_fires_for_a_worker_that_hoards(monkeypatch):
+    monkeypatch.setitem(current_app.conf, "worker_prefetch_multiplier", 4)
+    assert [message.id for message in queues.check()] == ["practices.E305"]
+
+
 def test_check_fires_for_a_task_without_a_queue(monkeypatch):
     monkeypatch.delitem(queues.ROUTES, "workers.video.tasks.transcode_video")
     (message,) = queues.check()
@@ -71,6 +97,17 @@ def test_verify_fails_once_a_mail_waits_too_long_and_holds_again(alice, django_c
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=60))
     assert queues.verify().holds is False
     mail.delete()
+    assert queues.verify().holds is True
+
+
+def test_verify_fails_while_one_in_twenty_mails_has_waited_too_long(db):
+    for number in range(20):
+        wait = 60.0 if number < 2 else 0.1
+        TaskRun.objects.create(
+            id=number, task="mail", queue="urgent", outcome="succeeded", ended_at=timezone.now(), wait_seconds=wait
+        )
+    assert queues.verify().holds is False
+    TaskRun.objects.update(ended_at=timezone.now() - timezone.timedelta(hours=2))
     assert queues.verify().holds is True
 
 

@@ -79,7 +79,7 @@ def test_kill_9_of_the_whole_worker(importing: Upload, start: Start):
     start("highmem", JOB_LEASE=LEASE)
     wait_until(lambda: swept_until_done(importing), "the other worker to end it")
     assert_every_row_counts_once(importing)
-    assert job_of(importing).attempt == 2
+    assert job_of(importing).attempt >= 2
 
 
 def test_kill_9_of_the_pool_child_alone(importing: Upload, start: Start):

@@ -18,7 +18,6 @@ from django.db import DatabaseError
 from workers.models import Job
 from workers.practices import Finding, locks, queues
 
-LEASE = 30  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 5, 60  # seconds
 LAST = 5  # ended imports that verify() looks at
 
@@ -42,7 +41,7 @@ def one_writer(table: str, *, tries: int) -> Iterator[locks.Lease]:
     tries: how often this job has come already; the pause doubles with it. Raises TryLater while another one writes.
     """
     try:
-        with locks.exclusive(f"import:{table}", lease=LEASE) as lease:
+        with locks.exclusive(f"import:{table}", lease=settings.JOB_LEASE) as lease:
             yield lease
     except locks.Busy:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries - 1, 10))

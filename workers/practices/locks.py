@@ -5,8 +5,10 @@ second run in. So the lease is short and renewed by a thread while the work runs
 lease, and work that lost its lease is told so at its next report. Locks live under a cache alias of their own.
 """
 
+import inspect
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -15,8 +17,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
+from celery import current_app, current_task
 from celery.exceptions import Ignore
 from django.conf import settings
 from django.core.cache import caches
@@ -29,6 +33,8 @@ from workers.practices import Finding
 
 log = logging.getLogger(__name__)
 PREFIX = "lock:"
+CHAPTER = "See docs/2-locks.md."
+TAKES_LOCK = re.compile(r"\b(exclusive|working_on)\(")
 
 
 class Busy(Ignore):
@@ -73,7 +79,8 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
     lock: Lock = caches["locks"].lock(  # type: ignore[attr-defined]
         PREFIX + name, timeout=lease, blocking=False, thread_local=False
     )
-    token = f"{socket.gethostname()} {os.getpid()} {time.time():.0f} {secrets.token_hex(8)}"
+    task = current_task.name if current_task else "no task"
+    token = f"{task} on {socket.gethostname()}, pid {os.getpid()} {time.time():.0f} {secrets.token_hex(8)}"
     if not lock.acquire(token=token):
         log.info("%s is held by another run; this one is skipped", name)
         raise Busy(name)
@@ -146,18 +153,40 @@ def held() -> list[HeldLock]:
 
 
 def check() -> list[CheckMessage]:
-    """E201: the locks share an alias with the cache, so that cache.clear() frees every one of them."""
-    if "locks" in settings.CACHES and settings.CACHES["locks"].get("LOCATION"):
-        same = settings.CACHES["locks"]["LOCATION"] == settings.CACHES["default"]["LOCATION"]
-        if not same:
-            return []
-    return [
-        Error(
-            "The locks live in the same database as the cache.",
-            hint="Set LOCKS_URL to another database number or server than REDIS_URL: cache.clear() would drop them.",
-            id="practices.E201",
+    """E201: locks and cache share a database. E202: a scheduled task without one. E203: a lease too short to renew."""
+    messages: list[CheckMessage] = []
+    if settings.CACHES["locks"]["LOCATION"] == settings.CACHES["default"]["LOCATION"]:
+        messages.append(
+            Error(
+                "The locks live in the same database as the cache.",
+                hint=f"Set LOCKS_URL to another database or server: cache.clear() would drop them. {CHAPTER}",
+                id="practices.E201",
+            )
         )
+    messages += [
+        Error(
+            f"{task} is scheduled and takes no lock: a slow run would meet the next one.",
+            hint=f'Write `with locks.exclusive("{task.rpartition(".")[2]}", lease=30):` around its body. {CHAPTER}',
+            id="practices.E202",
+        )
+        for task in sorted({entry["task"] for entry in current_app.conf.beat_schedule.values()})
+        if not TAKES_LOCK.search(_source_of(task))
     ]
+    limit = settings.CACHES["locks"]["OPTIONS"]["SOCKET_TIMEOUT"]
+    if 3 * limit >= settings.JOB_LEASE:
+        messages.append(
+            Error(
+                f"A lease of {settings.JOB_LEASE} s ends while one renewal waits its {limit} s for the server.",
+                hint=f"Set JOB_LEASE above {3 * limit} s: it is renewed three times in each lease. {CHAPTER}",
+                id="practices.E203",
+            )
+        )
+    return messages
+
+
+def _source_of(task: str) -> str:
+    module, _, name = task.rpartition(".")
+    return inspect.getsource(getattr(import_module(module), name).run)
 
 
 def verify() -> Finding:
