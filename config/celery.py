@@ -13,15 +13,18 @@ from django.conf import settings
 from django.utils.log import configure_logging
 
 from config.schedule import SCHEDULE
-from workers.practices import backlog, broker, queues
+from workers.practices import backlog, broker, queues, recurring
+from workers.runtime import delivery, stopping
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 AMQP = settings.BROKER_URL.startswith("amqp")
 REDIS_TRANSPORT = {
-    # Longer than the longest task: a shorter one runs it twice (9). A dead worker's job does not wait for this, the
-    # sweep takes it up again by its row.
-    "visibility_timeout": 3 * 3600,
+    # A dead worker's message is delivered again after this and at most 30 s more: with kombu's defaults the look for
+    # such messages is every 100 s (1). A living worker renews it, however long its task takes (0.10).
+    "visibility_timeout": delivery.VISIBILITY_TIMEOUT,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 3,
     # Without them a publish to a host that drops packets hangs for more than 75 s (3).
     "socket_connect_timeout": 1,
     "socket_timeout": 5,
@@ -35,7 +38,8 @@ AMQP_TRANSPORT = {
     "write_timeout": 3,
 }
 
-app = Celery("mediaapp")
+# The base of every task. By name: it is made with the first task, when Django's apps are there (0.2).
+app = Celery("mediaapp", task_cls="workers.runtime.task:Task")
 app.conf.update(
     broker_url=settings.BROKER_URL,
     broker_transport_options=AMQP_TRANSPORT if AMQP else REDIS_TRANSPORT,
@@ -76,13 +80,18 @@ app.conf.update(
     # In local time a night of the year has two 02:30s and another none (4).
     timezone="UTC",
     enable_utc=True,
-    beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
+    # Two beats would send everything twice (4).
+    beat_scheduler="workers.runtime.leader:LeaderScheduler",
     # What must not wait in a queue (workers/runtime/leader.py).
     leader_duties={backlog.SAMPLE: backlog.EVERY},
     beat_schedule=SCHEDULE,
     beat_max_loop_interval=5,
     beat_sync_every=1,
 )
+if not AMQP:
+    app.steps["consumer"].add(delivery.Renewal)
+# Before say_ready: a worker that is ready can be told to stop.
+worker_ready.connect(stopping.take_over_signals)
 
 
 @setup_logging.connect
@@ -102,6 +111,12 @@ def name_connections(sender: str, conf: Settings, **_: object) -> None:
 def prepare_broker(**_: object) -> None:
     """Before the start, since Celery binds the queues of all workers to its delays; after it, if RabbitMQ was away."""
     broker.prepare()
+
+
+@beat_init.connect
+def forget_removed_entries(**_: object) -> None:
+    """What the schedule no longer has, the database would have beat send for ever."""
+    recurring.disable_removed()
 
 
 @worker_ready.connect

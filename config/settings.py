@@ -88,7 +88,7 @@ TEMPLATES = [
 # CONN_MAX_AGE says (CELERY-FACTS 8), so the age serves the web processes.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/mediaapp")}
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The cache may vanish at any moment: its users see a miss, and the page goes on without the number.

@@ -108,16 +108,20 @@ def environment(**more: str) -> dict[str, str]:
 
 @pytest.fixture
 def start(transactional_db, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Starts a process of the Procfile by its name and waits until it is ready; whatever still runs is killed after."""
+    """Starts a process of the Procfile by its name and waits until it is ready; whatever still runs is killed after.
+
+    app: another Celery app than the site's, of a module in tests/.
+    """
     started: list[subprocess.Popen] = []
     commands = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 
-    def start_process(name: str, **more: str) -> subprocess.Popen:
+    def start_process(name: str, app: str = "config", **more: str) -> subprocess.Popen:
         ready = tmp_path / f"ready{len(started)}"
         ready.mkdir()
         log = tmp_path / f"{name}{len(started)}.log"
-        command = [str(Path(sys.executable).parent / "celery"), *shlex.split(commands[name])[1:]]
-        env = environment(READY_DIR=str(ready), PROCESS=name, **more)
+        command = shlex.split(commands[name].replace("--app config", f"--app {app}"))
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = environment(READY_DIR=str(ready), PROCESS=name, PATH=path, **more)
         with log.open("w") as output:
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True)
         started.append(process)

@@ -1,11 +1,13 @@
 """Recurring runs expire before the next one is due, in the code, in the database and in the admin."""
 
+import time
 from datetime import timedelta
 
 import pytest
 from celery import current_app
 from celery.schedules import crontab, schedule
 from django.contrib.admin.sites import site
+from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
@@ -22,6 +24,7 @@ def beat(transactional_db):
     """What beat does with the schedule when it starts."""
     PeriodicTask.objects.filter(name="celery.backend_cleanup").delete()
     DatabaseScheduler(app=current_app._get_current_object(), lazy=False)
+    cache.set(recurring.HEARTBEAT, {"beat": "here", "at": time.time()}, 60)
     yield
     connection.close()
 
@@ -88,6 +91,13 @@ def test_verify_fails_for_an_entry_without_expiry_and_holds_again(beat):
     assert "never expires" in finding.why
     sweep.update(expire_seconds=9)
     assert recurring.verify().holds is True
+
+
+def test_verify_fails_while_no_beat_ticks(beat):
+    cache.delete(recurring.HEARTBEAT)
+    finding = recurring.verify()
+    assert finding.holds is False
+    assert "No beat" in finding.why
 
 
 def test_verify_fails_while_an_entry_is_late(beat):

@@ -90,9 +90,9 @@ def test_work_over_its_time_limit_fails_with_words(job):
 
 
 def test_a_stopped_worker_hands_the_job_back_where_its_checkpoint_stands(job):
-    with pytest.raises(SystemExit), jobs.working_on(str(job.id)) as attempt:
+    with pytest.raises(KeyboardInterrupt), jobs.working_on(str(job.id)) as attempt:
         attempt.save({"records": 100}, {"created": 100})
-        raise SystemExit(0)
+        raise KeyboardInterrupt
     back = read(job)
     assert (back.state, back.dispatched_at, back.deaths) == (State.QUEUED, None, 0)
     with jobs.working_on(str(job.id)) as attempt:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from workers.models import Job
 from workers.practices import concurrency, locks, progress, timing
+from workers.runtime import stopping
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class Attempt:
         self._looked = -LOOK_EVERY
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """Tells the page how far it is. Raises Cancelled or LeaseLost: stop, and write nothing more."""
+        """Tells the page how far it is. Raises Cancelled, LeaseLost or Stopping: stop, and write nothing more."""
+        stopping.check()
         self._check_leases()
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY:

@@ -24,12 +24,14 @@ from redis.exceptions import RedisError
 from workers.attempt import DATABASE_AWAY, UNSENT, Attempt, Cancelled
 from workers.models import Job
 from workers.practices import backlog, concurrency, locks, progress, queues, timing
-from workers.runtime import publishing
+from workers.runtime import publishing, stopping
+from workers.runtime.task import is_of_the_task
 
 log = logging.getLogger(__name__)
 
 MAX_DEATHS = 3  # workers that one job may take with it
 STARTING = "Processing is about to start"
+STOPPED = "Its worker was stopped; another one goes on from there."
 OUR_FAULT = "Something went wrong on our side. Your file is safe: try again."
 TOO_LONG = "This took longer than we allow for one file. Try a smaller one."
 POISON = "This file stopped our worker several times, so we gave up on it. Your file is safe."
@@ -131,14 +133,13 @@ def working_on(job_id: str) -> Iterator[Attempt]:
             attempt = Attempt(_claim(job_id), lease)
             try:
                 yield attempt
-            except Exception as error:
+            except BaseException as error:
                 _end_badly(attempt, error)
-            except BaseException:
-                attempt.hand_back("Its worker was stopped; another one goes on from there.")
-                raise
             else:
                 attempt.end(Job.State.DONE)
-    except (locks.Busy, RedisError) as error:
+    except stopping.Stopping:
+        publish(Job.objects.get(pk=job_id))  # now that its lock is free
+    except (locks.Busy, RedisError):
         # Nobody brings this message again, so the sweep has to, if the row is still queued. Without a time before which
         # it may not start: the holder of the lock may be about to claim it.
         Job.objects.filter(pk=job_id, state=QUEUED).update(dispatched_at=None)
@@ -165,8 +166,11 @@ def _claim(job_id: str) -> Job:
     return Job.objects.get(pk=job_id)
 
 
-def _end_badly(attempt: Attempt, error: Exception) -> None:
+def _end_badly(attempt: Attempt, error: BaseException) -> None:
     """An engine's error that has a `sentence` speaks to people; any other one is our fault and says so."""
+    if isinstance(error, stopping.Stopping) or not is_of_the_task(error):
+        attempt.hand_back(STOPPED)
+        raise error
     if isinstance(error, concurrency.TryLater):
         attempt.hand_back(error.sentence, error.seconds)
     elif isinstance(error, (locks.LeaseLost, *DATABASE_AWAY)):

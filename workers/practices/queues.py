@@ -205,13 +205,6 @@ def _check_delivery() -> Iterator[CheckMessage]:
             hint=f"Add workers.runtime.delivery.Renewal to the app's steps, or raise visibility_timeout. {CHAPTER}",
             id="practices.E304",
         )
-    for queue in declarations(amqp=True):
-        if queue.consumer_arguments["x-consumer-timeout"] <= QUEUES[queue.name].longest * 1000:
-            yield Error(
-                f"RabbitMQ takes a message of {queue.name} back while its task may still run.",
-                hint=f"Set x-consumer-timeout (ms) above the longest task of the queue. {CHAPTER}",
-                id="practices.E304",
-            )
     if conf.worker_prefetch_multiplier != 1:
         yield Error(
             f"A worker takes {conf.worker_prefetch_multiplier} messages for each that it works on.",

@@ -5,6 +5,7 @@ else. And with django-celery-beat `options={"expires": ...}` is dropped in silen
 database (CELERY-FACTS 0.8), so both are written here, computed from the schedule and never by hand.
 """
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 from celery import current_app
 from celery.schedules import crontab
 from django.apps import apps
+from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
 from django.db.models import Count, Q
@@ -24,6 +26,7 @@ from workers.practices.queues import queue_of
 Entry = dict[str, Any]
 OURS = "Written in config/schedule.py: change it there. What is changed here is overwritten at the next start."
 DAY = 24 * 60  # minutes
+HEARTBEAT = "beat:tick"  # the leading beat's key in the cache, which ends a minute after its last tick
 PATIENCE = 60  # seconds that a run may be overdue before it counts as late
 
 
@@ -141,13 +144,16 @@ def _gap_in_seconds(schedule: Any) -> float:
 
 
 def verify() -> Finding:
-    """Holds while every enabled entry of the database expires before its next run, and none is late."""
+    """Holds while every enabled entry of the database expires before its next run, none is late, and beat ticks."""
     try:
         entries = states()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
+    beat = cache.get(HEARTBEAT)
     skipped = sum(entry.expired + entry.refused for entry in entries)
-    figure = f"{len(entries)} entries, {skipped} runs skipped in a day"
+    ticked = f"beat ticked {time.time() - beat['at']:.0f} s ago" if beat else "no beat"
+    figure = f"{len(entries)} entries, {skipped} runs skipped in a day, {ticked}"
     why = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
-    why += [f"{entry.name} is late: does beat run?" for entry in entries if entry.late]
+    why += [f"{entry.name} is late." for entry in entries if entry.late]
+    why += [] if beat else ["No beat has ticked for a minute: is it up, and the cache?"]
     return Finding(not why, figure, " ".join(why))

@@ -1,0 +1,49 @@
+"""A task that runs out of memory, or exits, has failed: its worker goes on, and the message does not come back."""
+
+from collections.abc import Callable
+from subprocess import Popen
+
+import pytest
+from celery import current_app
+from django.utils import timezone
+from redis import Redis
+
+from mediaapp.models import User
+from tests.conftest import wait_until
+from tests.misbehaving import lines
+from workers import jobs
+from workers.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Start = Callable[..., Popen]
+
+
+def send(task: str, *args: str) -> None:
+    current_app.send_task(f"tests.misbehaving.{task}", args=args, queue="highmem")
+
+
+def is_over(broker: Redis) -> bool:
+    return broker.llen("highmem") == 0 and not broker.exists("unacked")
+
+
+@pytest.mark.parametrize("task", ["run_out_of_memory", "leave"])
+def test_the_worker_goes_on_with_the_next_task(start: Start, broker: Redis, task: str):
+    send(task)
+    send("do_nothing")
+    worker = start("highmem", app="tests.impatient")
+    wait_until(lambda: is_over(broker) or worker.poll() is not None, "the last acknowledgement")
+    assert worker.poll() is None
+    assert lines() == [task, "do_nothing"]
+
+
+@pytest.mark.parametrize("task", ["run_out_of_memory_in_a_job", "leave_in_a_job"])
+def test_a_job_that_does_it_has_failed_and_says_so(start: Start, broker: Redis, alice: User, task: str):
+    job = Job.objects.create(task=f"tests.misbehaving.{task}", queue="highmem", owner=alice, queued_at=timezone.now())
+    jobs.publish(job)
+    worker = start("highmem", app="tests.impatient")
+    wait_until(lambda: Job.objects.get(pk=job.pk).is_final, "the job to end")
+    wait_until(lambda: is_over(broker), "its acknowledgement")
+    ended = Job.objects.get(pk=job.pk)
+    assert (ended.state, ended.message, ended.attempt) == (Job.State.FAILED, jobs.OUR_FAULT, 1)
+    assert worker.poll() is None
+    assert lines() == [task]

@@ -1,0 +1,101 @@
+"""Two beats send nothing twice, and the second takes over from a leader that is killed, stopped or frozen."""
+
+import json
+import signal
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import groupby
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
+from redis import Redis
+
+from tests.conftest import DEADLINE, wait_until
+from tests.misbehaving import lines
+from workers.practices import locks
+from workers.runtime.leader import HEARTBEAT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SECONDLY, HOURLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.delete_old"
+
+
+@pytest.fixture
+def senders(broker: Redis) -> Callable[[str], list[int]]:
+    """The pids of the beats that sent a task, in the order of its messages."""
+
+    def read(task: str = SECONDLY) -> list[int]:
+        headers = [json.loads(message)["headers"] for message in reversed(broker.lrange("default", 0, -1))]
+        return [int(each["origin"].removeprefix("gen").partition("@")[0]) for each in headers if each["task"] == task]
+
+    return read
+
+
+@pytest.fixture
+def start_beat(start) -> Callable[[], Popen]:
+    return lambda: start("beat", app="tests.impatient")
+
+
+def make_overdue() -> None:
+    """The hourly task, as if another beat had sent it two hours ago and then died."""
+    assert PeriodicTask.objects.filter(task=HOURLY).update(last_run_at=timezone.now() - timedelta(hours=2)) == 1
+
+
+@pytest.fixture
+def beats(start_beat, senders) -> tuple[Popen, Popen]:
+    """The one that leads, then the one that waits. Both were there, with a task overdue, when the lead fell vacant."""
+    with locks.exclusive("beat", lease=DEADLINE):
+        pair = [start_beat(), start_beat()]
+        make_overdue()
+        PeriodicTasks.update_changed()  # as a change in the admin does
+    wait_until(lambda: len(senders()) >= 3, "the leader")
+    pair.sort(key=lambda beat: beat.pid != senders()[0])
+    return pair[0], pair[1]
+
+
+def test_the_other_one_takes_over_from_a_frozen_leader_and_from_a_killed_one(beats, senders):
+    first, second = beats
+    first.send_signal(signal.SIGSTOP)
+    wait_until(lambda: second.pid in senders(), "the second one to lead")
+    first.send_signal(signal.SIGCONT)
+    wait_until(lambda: senders().count(second.pid) >= 3, "three more")
+    second.kill()
+    wait_until(lambda: senders()[-1] == first.pid, "the first one to lead again")
+    assert [pid for pid, _ in groupby(senders())] == [first.pid, second.pid, first.pid]
+    assert senders(HOURLY) == [first.pid]
+
+
+def test_the_leader_alone_does_its_duties_and_has_a_heartbeat(beats):
+    leader, other = beats
+    wait_until(lambda: lines().count(f"sample of {leader.pid}") >= 2, "two samples")
+    assert lines().count(f"failure of {leader.pid}") >= 2
+    assert not any(str(other.pid) in line for line in lines())
+    assert cache.get(HEARTBEAT)["beat"].endswith(f" {leader.pid}")
+    assert 0 < cache.ttl(HEARTBEAT) <= 60
+
+
+def test_a_beat_that_takes_over_sends_what_is_due_by_the_database(start_beat, senders):
+    with locks.exclusive("beat", lease=DEADLINE):
+        beat = start_beat()
+        make_overdue()
+    wait_until(lambda: senders(HOURLY) == [beat.pid], "the overdue task")
+
+
+def test_a_leader_that_is_stopped_leaves_the_lead_free(start_beat):
+    beat = start_beat()
+    wait_until(lambda: locks.is_held("beat"), "the leader")
+    assert [lock.holder.endswith(f" {beat.pid}") for lock in locks.held()] == [True]
+    beat.terminate()
+    assert beat.wait(DEADLINE) == 0
+    assert not locks.is_held("beat")
+
+
+def test_nobody_leads_while_the_server_of_the_locks_is_away(start, senders, tmp_path: Path):
+    beat = start("beat", app="tests.impatient", LOCKS_URL="redis://127.0.0.1:1/0")
+    log = tmp_path / "beat0.log"
+    wait_until(lambda: log.read_text().count("nobody knows which beat leads") >= 2, "two ticks")
+    assert senders() == []
+    assert beat.poll() is None

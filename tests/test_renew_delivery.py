@@ -1,0 +1,66 @@
+"""On Redis a message is delivered again once its lease ends: a living worker renews it, a dead one's comes back."""
+
+import os
+import signal
+from collections.abc import Callable
+from subprocess import Popen
+
+import pytest
+from celery import current_app
+from redis import Redis
+
+from tests.conftest import wait_until
+from tests.misbehaving import let_go, lines
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LEASE = 3  # seconds
+Start = Callable[..., Popen]
+
+
+@pytest.fixture
+def start_one(start: Start) -> Callable[[], Popen]:
+    return lambda: start("highmem", app="tests.impatient", VISIBILITY_TIMEOUT=str(LEASE))
+
+
+def send_waiting_task() -> None:
+    current_app.send_task("tests.misbehaving.wait_for_go", queue="highmem")
+    wait_until(lines, "its begin")
+
+
+def delivered_at(broker: Redis) -> float:
+    """When the lease of the one message began, by the broker's book; 0 for none."""
+    return max((score for _, score in broker.zrange("unacked_index", 0, -1, withscores=True)), default=0)
+
+
+def is_renewed_for(seconds: float, broker: Redis) -> bool:
+    """Waits until its lease began so much later than now, or another worker began the task again."""
+    since = delivered_at(broker)
+    wait_until(lambda: delivered_at(broker) > since + seconds or len(lines()) > 1, "the renewals")
+    return len(lines()) == 1
+
+
+def test_a_task_longer_than_the_lease_runs_once(start_one, broker: Redis):
+    start_one()
+    send_waiting_task()
+    start_one()
+    assert is_renewed_for(2 * LEASE, broker)
+    let_go()
+    wait_until(lambda: not broker.exists("unacked", "unacked_index"), "its acknowledgement")
+    assert lines() == ["waiting"]
+    assert broker.llen("highmem") == 0
+
+
+def test_it_is_renewed_after_a_lost_connection_too(start_one, broker: Redis):
+    start_one()
+    send_waiting_task()
+    start_one()
+    broker.client_kill_filter(_type="normal", skipme=True)
+    assert is_renewed_for(2 * LEASE, broker)
+
+
+def test_the_message_of_a_killed_worker_comes_to_another_one(start_one, broker: Redis):
+    worker = start_one()
+    send_waiting_task()
+    start_one()
+    os.killpg(worker.pid, signal.SIGKILL)
+    wait_until(lambda: lines() == ["waiting", "waiting"], "the other worker to begin")

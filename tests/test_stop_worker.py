@@ -1,0 +1,152 @@
+"""A worker is told to stop, as by a deploy: its job goes back at once, nothing is lost, nothing is done twice."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.utils import timezone
+from redis import Redis
+
+from mediaapp.models import User
+from mediaapp.uploads import receive
+from tests.conftest import DEADLINE, ROOT, environment, wait_until
+from tests.footage import film
+from tests.misbehaving import let_go, lines
+from workers.models import Job
+from workers.practices import progress
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FOR_EVER = "600"  # seconds of grace that no test waits for
+State = Job.State
+Start = Callable[..., subprocess.Popen]
+
+
+@pytest.fixture(params=["valkey", "rabbitmq"])
+def url(request, broker: Redis) -> str:
+    """The test runs on both brokers."""
+    return settings.BROKER_URL if request.param == "valkey" else request.getfixturevalue("vhost").url
+
+
+@pytest.fixture
+def send(alice: User) -> Callable[[str, str], Job]:
+    """Makes a job for a misbehaving task, and has the sweep send it to the broker at that address."""
+
+    def send_task(task: str, url: str) -> Job:
+        queued = timezone.now() - timedelta(seconds=10)
+        job = Job.objects.create(task=f"tests.misbehaving.{task}", queue="highmem", owner=alice, queued_at=queued)
+        sweep = "from workers.default.housekeeping import sweep; assert sweep() == 1"
+        command = [sys.executable, "manage.py", "shell", "--no-imports", "--command", sweep]
+        subprocess.run(command, cwd=ROOT, env=environment(BROKER_URL=url), check=True)
+        return job
+
+    return send_task
+
+
+def read(job: Job) -> Job:
+    return Job.objects.get(pk=job.pk)
+
+
+def tell_all(worker: subprocess.Popen) -> None:
+    """What a platform does: every process of the worker hears it."""
+    os.killpg(worker.pid, signal.SIGTERM)
+
+
+def tell_the_main_process(worker: subprocess.Popen) -> None:
+    """What Docker does."""
+    worker.terminate()
+
+
+def press_ctrl_c(worker: subprocess.Popen) -> None:
+    os.killpg(worker.pid, signal.SIGINT)
+
+
+def is_done_by_another(job: Job, start: Start, url: str) -> bool:
+    """No sweep runs here: only a message that is in the queue makes another worker do it."""
+    let_go()
+    start("highmem", app="tests.impatient", BROKER_URL=url)
+    wait_until(lambda: read(job).is_final, "another worker to end it")
+    return (read(job).state, read(job).attempt) == (State.DONE, 2)
+
+
+@pytest.mark.parametrize(
+    ("url", "tell"),
+    [
+        ("valkey", tell_all),
+        ("rabbitmq", tell_all),
+        ("valkey", tell_the_main_process),
+        ("valkey", press_ctrl_c),
+    ],
+    indirect=["url"],
+)
+def test_a_job_that_reports_goes_back_at_once_and_goes_on_in_another_worker(send, start: Start, url: str, tell):
+    worker = start("highmem", app="tests.impatient", BROKER_URL=url, GRACE=FOR_EVER)
+    job = send("report_for_ever", url)
+    wait_until(lambda: progress.read(job.pk), "its first report")
+    tell(worker)
+    assert worker.wait(DEADLINE) == 0
+    back = read(job)
+    assert (back.state, back.attempt, back.deaths, back.checkpoint) == (State.QUEUED, 1, 0, {"step": 7})
+    assert back.dispatched_at is not None
+    assert is_done_by_another(job, start, url)
+    assert lines() == ["report from 0", "report from 7"]
+
+
+def test_a_task_that_ends_by_itself_is_waited_for(send, start: Start, url: str):
+    worker = start("highmem", app="tests.impatient", BROKER_URL=url, GRACE=FOR_EVER)
+    job, behind = send("end_soon_after_a_stop", url), send("never_report", url)
+    wait_until(lines, "its begin")
+    tell_all(worker)
+    assert worker.wait(DEADLINE) == 0
+    assert lines() == ["begin", "end"]
+    assert (read(job).state, read(job).attempt) == (State.DONE, 1)
+    assert (read(behind).state, read(behind).attempt) == (State.QUEUED, 0)
+
+
+def test_a_task_that_never_reports_is_cancelled_when_the_grace_is_over(send, start: Start, url: str):
+    worker = start("highmem", app="tests.impatient", BROKER_URL=url, GRACE="1")
+    job = send("never_report", url)
+    wait_until(lines, "its begin")
+    tell_all(worker)
+    worker.wait(DEADLINE)
+    assert (read(job).state, read(job).attempt, read(job).deaths) == (State.QUEUED, 1, 0)
+    assert is_done_by_another(job, start, url)
+
+
+def test_a_transcode_goes_back_and_leaves_no_ffmpeg(alice: User, start: Start, broker: Redis, tmp_path: Path):
+    path = film(tmp_path / "long.mp4", seconds=60, size="640x360", rate=25)
+    upload = receive(alice, ContentFile(path.read_bytes(), name="long.mp4"))
+    worker = start("video")
+
+    def goes_on(since: float = 0) -> bool:
+        return (progress.read(upload.pk) or {"done": 0})["done"] > since
+
+    wait_until(goes_on, "the transcode to be under way")
+    family = psutil.Process(worker.pid).children(recursive=True)
+    assert any("ffmpeg" in process.name() for process in family)
+    for process in family:
+        process.terminate()  # the signal may come here before it comes to the worker
+    reached = progress.read(upload.pk)["done"]
+    wait_until(lambda: goes_on(reached), "the transcode to go on")
+    tell_all(worker)
+    assert worker.wait(DEADLINE) == 0
+    assert psutil.wait_procs(family, timeout=DEADLINE)[1] == []
+    job = Job.objects.get(pk=upload.pk)
+    assert (job.state, job.deaths) == (State.QUEUED, 0), job.detail
+    assert broker.llen("video") == 1
+    assert broker.hlen("unacked") == 0
+
+
+@pytest.mark.parametrize("file", ["Procfile", "docker-compose.yml"])
+def test_the_processes_of_every_pool_are_deaf_to_the_platforms_signal(file: str):
+    """See billiard/common.py: it reads the variable once, before any code of ours runs."""
+    workers = [line for line in (ROOT / file).read_text().splitlines() if " worker " in line]
+    assert len(workers) == 3
+    assert all("env REMAP_SIGTERM=SIGQUIT celery " in line for line in workers)
