@@ -14,7 +14,7 @@ from django.utils.log import configure_logging
 
 from config.schedule import SCHEDULE
 from workers.practices import backlog, broker, queues, recurring
-from workers.runtime import delivery, stopping
+from workers.runtime import acknowledgement, delivery, stopping
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -89,7 +89,7 @@ app.conf.update(
     beat_sync_every=1,
 )
 if not AMQP:
-    app.steps["consumer"].add(delivery.Renewal)
+    app.steps["consumer"].update({delivery.Renewal, acknowledgement.Watch})
 # Before say_ready: a worker that is ready can be told to stop.
 worker_ready.connect(stopping.take_over_signals)
 

@@ -23,6 +23,15 @@ def touch(path: str) -> None:
 
 
 @shared_task
+def wait_for(begun: str, go: str) -> None:
+    """Makes the file `begun`, waits for the file `go`, and makes `begun`.over at its end."""
+    Path(begun).touch()
+    while not Path(go).exists():
+        time.sleep(0.05)
+    Path(f"{begun}.over").touch()
+
+
+@shared_task
 def fail() -> None:
     raise ValueError
 

@@ -39,11 +39,16 @@ def renew(consumer: Any) -> None:
 
     An error of the connection passes to the worker, which connects again.
     """
-    waiting: Any = state.scheduled_requests  # type: ignore[attr-defined]  # the stubs are older
-    taken = {*state.reserved_requests, *state.active_requests, *waiting}
-    tags = {request.message.delivery_tag: time.time() for request in taken if not request.acknowledged}
+    tags = {request.message.delivery_tag: time.time() for request in held()}
     channel = consumer.task_consumer.channel
     if tags:
         with channel.conn_or_acquire() as redis:
             # XX: not for one that was acknowledged a moment ago.
             redis.zadd(channel.qos.unacked_index_key, tags, xx=True)
+
+
+def held() -> list[Any]:
+    """The requests whose messages this worker has taken and not yet acknowledged."""
+    waiting: Any = state.scheduled_requests  # type: ignore[attr-defined]  # the stubs are older
+    taken = {*state.reserved_requests, *state.active_requests, *waiting}
+    return [request for request in taken if not request.acknowledged]
