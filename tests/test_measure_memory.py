@@ -17,6 +17,7 @@ from redis import Redis
 from mediaapp.uploads import receive
 from tests.conftest import wait_until
 from tests.footage import film
+from workers import meter
 from workers.default import task_runs
 from workers.models import TaskHour, TaskRun
 from workers.practices import memory, queues
@@ -62,9 +63,9 @@ def test_a_transcode_counts_its_ffmpeg(start: Start, broker: Redis, alice, tmp_p
 
 
 def test_where_the_kernel_forbids_it_nothing_is_made_up(monkeypatch, tmp_path: Path):
-    monkeypatch.setattr(memory, "CLEAR_REFS", tmp_path)  # opening a folder for writing is an OSError as well
-    memory._clear_refs.cache_clear()
-    assert memory.Meter().peak() is None
+    monkeypatch.setattr(meter, "CLEAR_REFS", tmp_path)  # opening a folder for writing is an OSError as well
+    meter._clear_refs.cache_clear()
+    assert meter.Meter().peak() is None
 
 
 def test_a_memory_hog_is_found_and_holds_again_on_the_high_memory_worker(start: Start, broker: Redis, monkeypatch):

@@ -17,7 +17,7 @@ from typing import Any
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from workers.practices.memory import Meter
+from workers.meter import Meter
 
 STREAM = "runs:ended"
 ALIVE = "runs:alive"

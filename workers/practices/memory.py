@@ -6,14 +6,10 @@ process that grew is replaced after its task, and the figures say which machine 
 """
 
 import json
-import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
@@ -27,8 +23,6 @@ MB = 1024**2
 # https://devcenter.heroku.com/articles/dyno-types, smallest first.
 SIZES = {"standard-1x": 512 * MB, "standard-2x": 1024 * MB, "performance-m": 2560 * MB, "performance-l": 14 * 1024 * MB}
 MAIN_PROCESS = 100 * MB  # the worker's own, which runs no task: 83 MB measured
-CLEAR_REFS = "/proc/self/clear_refs"
-HIGH_WATER = re.compile(r"VmHWM:\s+(\d+) kB")
 PEAKS = """
     SELECT task, percentile_disc(%(share)s) WITHIN GROUP (ORDER BY peak) FROM (
         SELECT task, peak_p95 AS peak FROM workers_taskhour WHERE hour >= %(since)s
@@ -36,59 +30,6 @@ PEAKS = """
         SELECT task, percentile_disc(0.95) WITHIN GROUP (ORDER BY peak_bytes) FROM workers_taskrun
         WHERE ended_at > now() - interval '1 hour' GROUP BY task
     ) AS hours WHERE peak IS NOT NULL GROUP BY task"""
-
-
-class Meter:
-    """Measures the memory of one run: made when it begins, `look()` from time to time, `peak()` when it ended."""
-
-    def __init__(self) -> None:
-        self._children = 0
-        self._seen: set[int] = set()
-        try:
-            # 5 sets the process's high-water mark back to what it holds now: man 5 proc_pid_clear_refs.
-            os.write(_clear_refs(os.getpid()), b"5")
-            self._measurable = True
-        except OSError:
-            self._measurable = False
-
-    def look(self) -> None:
-        """Adds up the high-water marks of the children that live now.
-
-        Each counts from the second look on: at the first it may be a fork of ours that has not become its own program
-        yet, and its pages are ours. RUSAGE_CHILDREN counts just that one, and is the maximum of all runs.
-        """
-        alive = set(_descendants(os.getpid()))
-        self._children = max(self._children, sum(_high_water(pid) for pid in alive & self._seen))
-        self._seen = alive
-
-    def peak(self) -> int | None:
-        """Bytes that the process and its children held at most; None where the kernel does not let us measure it.
-
-        Pages that the pool's processes share count for each of them.
-        """
-        return getrusage(RUSAGE_SELF).ru_maxrss * 1024 + self._children if self._measurable else None
-
-
-@cache
-def _clear_refs(pid: int) -> int:
-    """The file that belongs to this process, open: a fork needs its own."""
-    return os.open(CLEAR_REFS, os.O_WRONLY)
-
-
-def _descendants(pid: int) -> list[int]:
-    found: list[int] = []
-    with suppress(OSError):  # it has ended meanwhile, or there is no /proc
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (thread / "children").read_text().split())
-    return found + [deeper for child in found for deeper in _descendants(child)]
-
-
-def _high_water(pid: int) -> int:
-    """Bytes; 0 for a process that is gone."""
-    with suppress(OSError):
-        if found := HIGH_WATER.search(Path(f"/proc/{pid}/status").read_text()):
-            return int(found[1]) * 1024
-    return 0
 
 
 @dataclass(frozen=True)
