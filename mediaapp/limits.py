@@ -6,12 +6,12 @@ from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
-from django_fast_ratelimit import Action, get_ratelimit
+from django_fast_ratelimit import Action, Ratelimit, get_ratelimit
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
-SENTENCE = "Too many tries. Wait ten minutes, then try again."
+SENTENCE = "Too many tries. Wait a while, then try again."
 
 
 def too_many_tries(request: HttpRequest, group: str, address: str) -> bool:
@@ -19,21 +19,29 @@ def too_many_tries(request: HttpRequest, group: str, address: str) -> bool:
 
     Counts stand beside the locks, where cache.clear() does not reset them. With that server away nobody is refused.
     """
-    # As Django reads a name, so that other forms of the same letters are no other address.
-    address = unicodedata.normalize("NFKC", address).strip().casefold()
-    counted = {
-        f"{group} address": (settings.TRIES_PER_ADDRESS, address),
-        f"{group} client": (settings.TRIES_PER_CLIENT, client_of(request)),
-    }
+    limits = [
+        _limit(f"{group} address", plain(address), settings.TRIES_PER_ADDRESS, Action.INCREASE),
+        _limit(f"{group} client", client_of(request), settings.TRIES_PER_CLIENT, Action.INCREASE),
+    ]
+    return any(limit.request_limit for limit in limits if limit)
+
+
+def forget_tries(group: str, address: str) -> None:
+    """It was right in the end. The client's count stays: who has one account may be guessing at others."""
+    _limit(f"{group} address", plain(address), settings.TRIES_PER_ADDRESS, Action.RESET)
+
+
+def _limit(group: str, key: str, rate: str, action: Action) -> Ratelimit | None:
     try:
-        limits = [
-            get_ratelimit(group=name, key=key.encode(), rate=rate, action=Action.INCREASE, cache="locks")
-            for name, (rate, key) in counted.items()
-        ]
+        return get_ratelimit(group=group, key=key.encode(), rate=rate, action=action, cache="locks")
     except RedisError as error:
         log.warning("tries are not counted now: %s", error)
-        return False
-    return any(limit.request_limit for limit in limits)
+        return None
+
+
+def plain(address: str) -> str:
+    """As Django reads a name, so that other forms of the same letters are no other address."""
+    return unicodedata.normalize("NFKC", address).strip().casefold()
 
 
 def client_of(request: HttpRequest) -> str:

@@ -81,3 +81,19 @@ def test_the_admin_takes_no_password_itself(as_alice, stella):
     assert Client().post("/admin/login/", tried).url.startswith(LOGIN)
     assert as_alice.post("/admin/login/", tried).status_code == 403
     assert as_alice.get("/admin/", follow=True).status_code == 403
+
+
+def test_who_knows_the_password_may_come_as_often_as_they_like(client, alice, settings):
+    settings.TRIES_PER_ADDRESS = "2/10m"
+    for _ in range(4):
+        assert client.post(LOGIN, RIGHT).status_code == 302
+        client.logout()
+
+
+def test_who_guesses_may_not_even_between_right_logins_of_another(client, alice, bob, settings):
+    settings.TRIES_PER_ADDRESS = "2/10m"
+    for _ in range(2):
+        client.post(LOGIN, WRONG)
+        client.post(LOGIN, {"username": "bob", "password": "another long secret"})
+        client.logout()
+    assert client.post(LOGIN, RIGHT).status_code == 429

@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from django_redis import get_redis_connection
 
+from mediaapp.models import Upload
 from workers import jobs
 from workers.models import Job
 from workers.practices import progress
@@ -127,13 +128,17 @@ def test_verify_fails_for_a_running_job_without_a_sign_of_life_and_holds_again(a
 
 
 @pytest.mark.django_db
-def test_the_page_of_a_silent_job_says_since_when(alice):
+def test_the_page_of_a_silent_job_says_since_when(alice, as_alice):
     job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now(), state=Job.State.RUNNING)
     progress.Progress(job.pk, owner=alice.pk).report(1, 2, "writing")
     assert jobs.state_of(job)["message"] == ""
     old = {"updated_at": time.time() - 25, "done": 1, "total": 2}
     cache.set(progress.KEY.format(job.pk), old, progress.TTL)
     assert "No sign of life for 25 s" in jobs.state_of(job)["message"]
+    Upload.objects.create(job=job, owner=alice, kind="video", name="film.mp4", file="x", size=1)
+    swapped = as_alice.get(f"/jobs/{job.pk}/progress").content.decode()
+    assert "No sign of life for 25 s" in swapped
+    assert "data-starting" not in swapped  # by which the browser would keep the old picture
 
 
 @pytest.mark.django_db

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import connection
 from django_redis import get_redis_connection
 
@@ -143,3 +144,5 @@ def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice
     start("video", JOB_LEASE=LEASE)
     wait_until(lambda: swept_until_done(upload), "the other worker to end it")
     assert job_of(upload).state == Job.State.DONE, job_of(upload).detail
+    folder = Path(default_storage.path(upload.file)).parent
+    assert sorted(path.name for path in folder.iterdir()) == ["poster.jpg", "source", "video.mp4"]

@@ -9,6 +9,7 @@ from django.utils import timezone
 from mediaapp.models import CatalogueItem
 from mediaapp.uploads import receive
 from tests.conftest import wait_until
+from tests.outages import take_away
 from workers import jobs
 from workers.default import housekeeping
 from workers.models import Job
@@ -26,6 +27,12 @@ def test_a_second_import_into_the_table_comes_later():
     ):
         pytest.fail("two writers")
     assert later.value.seconds == concurrency.FIRST_PAUSE
+
+
+def test_an_import_comes_later_while_nobody_knows_whether_it_is_alone(settings):
+    take_away(settings, "locks")
+    with pytest.raises(concurrency.TryLater), concurrency.one_writer(TABLE, tries=1):
+        pytest.fail("it may not be alone")
 
 
 def test_an_import_into_another_table_is_left_alone():

@@ -95,12 +95,12 @@ def state_of(job: Job) -> dict[str, Any]:
     """Where a job stands, as `/jobs/<uuid>/progress.json` says it: from the row, and from the cache while it runs."""
     if job.state == RUNNING and (now := progress.read(job.id)):
         return running_state(now)
-    queued = job.state == QUEUED
+    queued, whole = job.state == QUEUED, int(job.state == Job.State.DONE)
     silent = progress.silence(job.id) if job.state == RUNNING else None
     return {
         "state": job.state,
-        "done": 0,
-        "total": 0,
+        "done": whole,
+        "total": whole,
         "stage": STARTING if queued or job.state == RUNNING else "",
         "message": SILENT.format(silent) if silent else job.message,
         "eta_seconds": None,

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth import views as auth
+from django.contrib.auth.forms import AuthenticationForm
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -16,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
 from mediaapp.forms import QueuedPasswordResetForm, SignUpForm
-from mediaapp.limits import SENTENCE, too_many_tries
+from mediaapp.limits import SENTENCE, forget_tries, too_many_tries
 
 
 class LimitedTries:
@@ -41,6 +42,10 @@ class Login(LimitedTries, auth.LoginView):
 
     group, field = "login", "username"
     redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        forget_tries(self.group, form.cleaned_data["username"])
+        return super().form_valid(form)
 
 
 class PasswordReset(LimitedTries, auth.PasswordResetView):

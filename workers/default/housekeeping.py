@@ -1,8 +1,11 @@
 """What keeps the house in order: jobs that nobody works on, and what is too old to keep."""
 
 import logging
+import time
 from datetime import timedelta
+from pathlib import Path
 
+from django.conf import settings
 from django.utils import timezone
 
 from workers import jobs
@@ -13,6 +16,7 @@ from workers.practices import backlog
 log = logging.getLogger(__name__)
 
 KEEP_MAILS = timedelta(days=1)
+KEEP_UPLOADS = timedelta(days=1)  # that never arrived whole
 CHUNK = 10_000  # rows of one DELETE
 
 
@@ -51,3 +55,12 @@ def delete_old_samples() -> int:
     while chunk := list(old[:CHUNK]):
         deleted += QueueSample.objects.filter(pk__in=chunk).delete()[0]
     return deleted
+
+
+def delete_broken_uploads() -> int:
+    """Deletes what uploads left that ended with their web process. Returns how many files."""
+    old = time.time() - KEEP_UPLOADS.total_seconds()
+    left = [file for file in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir() if file.stat().st_mtime < old]
+    for file in left:
+        file.unlink(missing_ok=True)
+    return len(left)

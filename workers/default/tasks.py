@@ -11,15 +11,18 @@ from workers.practices import backlog, locks
 from workers.practices.concurrency import TryLater
 
 SWEEP_LEASE = 30  # seconds
+MAIL_TRIES = 60
 
 
 @shared_task
 def send_password_reset(job_id: str) -> None:
-    """Mails a reset link to the user whose id is in the job; tries again in a minute if the mail server is away."""
+    """Mails a reset link to the user whose id is in the job; tries once a minute for an hour if no server takes it."""
     with jobs.working_on(job_id) as job:
         try:
             job.result = {"sent": password_reset.send(job.arguments["user_id"])}
         except password_reset.MailServerAway as error:
+            if job.number >= MAIL_TRIES:
+                raise
             raise TryLater(60, f"The mail server did not answer: {error}") from error
 
 
@@ -57,4 +60,5 @@ def delete_old() -> None:
     with locks.exclusive("delete_old", lease=SWEEP_LEASE):
         housekeeping.delete_ended_mails()
         housekeeping.delete_old_samples()
+        housekeeping.delete_broken_uploads()
         task_runs.delete_old()

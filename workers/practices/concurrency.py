@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
+from redis.exceptions import RedisError
 
 from workers.models import Job
 from workers.practices import Finding, locks, queues
@@ -46,6 +47,8 @@ def one_writer(table: str, *, tries: int) -> Iterator[locks.Lease]:
     except locks.Busy:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries - 1, 10))
         raise TryLater(pause, "Waiting for another import into the catalogue to end.") from None
+    except RedisError as error:
+        raise TryLater(FIRST_PAUSE, "Waiting for the server that keeps imports apart.") from error
 
 
 def concurrency_of(worker: str) -> int | None:

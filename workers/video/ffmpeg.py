@@ -1,7 +1,7 @@
 """Turn any video into an MP4 that every browser plays, with a JPEG poster.
 
 Knows neither Celery nor the cache: it tells `report` how far it is, and stops when that raises.
-However it ends, nothing is left behind but the two finished files.
+However it ends, nothing is left behind but the two finished files; what a killed attempt left, the next one removes.
 """
 
 import errno
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from workers.video import sandbox
@@ -36,6 +37,7 @@ FILM = (
 )
 
 TOO_BIG = "The converted video would be larger than 8 GB. Cut it into parts, then upload these."
+SCRATCH = ".transcode-"
 CUT_OFF = (
     "The file ends in the middle ({:.0f} of {:.0f} seconds could be read). "
     "Copy it again from where you have it whole, then upload it again."
@@ -66,7 +68,9 @@ def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_
         reached = min(seconds, length or seconds)
         report(reached, length, "transcoding")
 
-    with TemporaryDirectory(prefix=".transcode-", dir=target.parent) as scratch:
+    for left in target.parent.glob(f"{SCRATCH}*"):  # by an attempt that was killed
+        rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=SCRATCH, dir=target.parent) as scratch:
         still, film = Path(scratch, "still.jpg"), Path(scratch, "film.mp4")
         _make_poster(
             source,
