@@ -9,7 +9,8 @@ import re
 from enum import StrEnum
 from typing import BinaryIO
 
-from django.template.defaultfilters import filesizeformat
+from mediaapp.templatetags import words
+from workers.highmem.csv_encoding import ERRORS, find_encoding
 
 HEAD = 64 * 1024
 MAX_BOXES = 200  # a fragmented MP4 has more, but its index comes first
@@ -91,7 +92,7 @@ def _is_video(head: bytes, file: BinaryIO, size: int) -> bool:
 
 def _refuse_cut_off(size: int, end: int) -> None:
     if size < end:
-        raise Refused(SAY_CUT_OFF.format(filesizeformat(size), filesizeformat(end)))
+        raise Refused(SAY_CUT_OFF.format(words.size(size), words.size(end)))
 
 
 def _refuse_cut_off_boxes(file: BinaryIO, size: int) -> None:
@@ -151,11 +152,9 @@ def _is_table(head: bytes, *, whole: bool) -> bool:
 
 
 def _decode(head: bytes, *, whole: bool) -> str | None:
-    is_utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "cp1252"):
-        try:
-            # Incremental: the head may end in the middle of a character.
-            return codecs.getincrementaldecoder(encoding)().decode(head, final=whole)
-        except UnicodeDecodeError:
-            continue
-    return None
+    encoding = find_encoding([head], whole=whole)
+    try:
+        # Incremental: the head may end in the middle of a character.
+        return codecs.getincrementaldecoder(encoding)(ERRORS[encoding]).decode(head, final=whole)
+    except UnicodeDecodeError:
+        return None

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from mediaapp.filetypes import Kind, Refused, sniff
 from mediaapp.models import CatalogueItem, Upload, User
+from mediaapp.templatetags import words
 from workers import jobs
 
 LIMITS = {Kind.VIDEO: settings.MAX_VIDEO_BYTES, Kind.CSV: settings.MAX_CSV_BYTES}
@@ -32,7 +33,7 @@ def receive(owner: User, file: UploadedFile) -> Upload:
     size = file.size or 0
     kind = sniff(cast(BinaryIO, file), size)
     if size > LIMITS[kind]:
-        raise Refused(f"The file has {megabytes(size)}; for a {kind} we take {megabytes(LIMITS[kind])} at most.")
+        raise Refused(f"The file has {words.size(size)}; for a {kind} we take {words.size(LIMITS[kind])} at most.")
     # The owner's name of the file is data, never a path; a folder of its own keeps what is made from it together.
     stored = default_storage.save(f"uploads/{uuid.uuid4()}/source", file)
     try:
@@ -46,17 +47,13 @@ def receive(owner: User, file: UploadedFile) -> Upload:
         raise
 
 
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
-
-
 class LimitedUploadHandler(FileUploadHandler):
     """Drops a file that is larger than any kind may be, and remembers why, so that the answer has words."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
         if start + len(raw_data) <= MOST:
             return raw_data
-        sentence = f"{self.file_name}: The file is larger than {megabytes(MOST)}, the most that we take."
+        sentence = f"{self.file_name}: The file is larger than {words.size(MOST)}, the most that we take."
         cast(HttpRequest, self.request).META.setdefault(PROBLEMS, []).append(sentence)
         # Not StopUpload: it reads what is left line by line, and a file without a line end would come into memory.
         raise SkipFile

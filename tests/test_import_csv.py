@@ -145,6 +145,30 @@ def test_a_bad_row_is_rejected_with_its_line_and_reason_and_leaves_the_others_al
     assert (line, told, ",".join(cells)) == (5, reason, row)
 
 
+TEN = [f"A{number},Größe {number},,,,,\n" for number in range(10)]
+
+
+def test_a_stray_byte_in_a_utf8_file_costs_its_own_row_and_leaves_the_umlauts_alone(alice):
+    stray = Import(alice, (HEADER + "".join(TEN)).encode() + b"B1,Caf\xe9,,,,,\n")
+    result = stray.run()
+    assert (counts(result), result["encoding"]) == ((10, 0, 0, 1), "utf-8")
+    assert [row[1] for row in catalogue(alice)] == [f"Größe {number}" for number in range(10)]
+    [(line, reason, cells)] = stray.rejects
+    assert (line, reason, cells[1]) == (12, "title: has bytes that are not UTF-8, where the \ufffd is", "Caf\ufffd")
+
+
+def test_a_windows_1252_file_is_taken_whole(alice):
+    result = Import(alice, (HEADER + "".join(TEN) + "B1,Café,,,,,\n").encode("windows-1252")).run()
+    assert (counts(result), result["encoding"]) == ((11, 0, 0, 0), "windows-1252")
+    assert catalogue(alice)[-1][1] == "Café"
+
+
+@pytest.mark.parametrize("title", ["'=Dune", "'-Dune", "''@x", "'quoted'"])
+def test_an_apostrophe_that_is_the_owner_s_own_stays(alice, title):
+    Import(alice, HEADER + f"A1,{title},,,,,\n").run()
+    assert catalogue(alice)[0][1] == title
+
+
 @pytest.mark.parametrize("row", ["A1,Dune,,,,12.5000,5.0", "A1,Dune,,,20261231,+1e3,007", "A1,Dune,,,2026-1-5,.5,"])
 def test_numbers_and_dates_as_spreadsheets_write_them_are_taken(alice, row):
     assert counts(Import(alice, HEADER + row).run()) == (1, 0, 0, 0)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.highmem import csv_reading
+from workers.highmem.csv_encoding import find_encoding
 from workers.highmem.csv_reading import Unreadable, examine, read_pages
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le with mark", "utf-16-be with mark", "windows-1252"]
@@ -43,15 +44,33 @@ def test_every_encoding_and_delimiter_is_recognised(encoding, delimiter):
     assert rows(encode(text.getvalue(), encoding)) == table
 
 
-def test_one_byte_that_is_not_utf8_makes_the_whole_file_windows_1252():
+def test_one_letter_beyond_ascii_makes_a_file_windows_1252():
     shape = examine(io.BytesIO(b"a,b\n" + b"x,y\n" * 600_000 + b"\xe9,z\n"))
     assert (shape.encoding, shape.records) == ("windows-1252", 600_001)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        ("Spaß,„Spaß“\n".encode("windows-1252") + b"T\xfcr\n" * 9, "windows-1252"),
+        (b"a,caf\xe9", "windows-1252"),
+        (b"a,b\n", "utf-8-sig"),
+        ("Spaß,🧀".encode(), "utf-8-sig"),
+        ("Spaß\n".encode() + b"caf\xe9\n", "utf-8-sig"),
+        (b"\xef\xbb\xbfa\n" + b"\xe9" * 50, "utf-8-sig"),
+        ("Tür\n".encode() + b"\xe9" * 50, "windows-1252"),
+    ],
+)
+def test_the_encoding_is_that_of_most_letters_however_the_file_is_cut(data, encoding, block):
+    head, rest = data[:3], data[3:]
+    assert find_encoding([head, *(rest[at : at + block] for at in range(0, len(rest), block))]) == encoding
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \r\n\n"])
 def test_a_file_without_a_header_is_empty(data):
     with pytest.raises(Unreadable, match="empty"):
-        csv_reading.read_header(io.BytesIO(data), examine(io.BytesIO(data or b"\n")))
+        csv_reading.read_header(io.BytesIO(data), examine(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("data", [b"a,b\n\x81\x8d,\xff\n", b"\xff\xfea\x00,\x00b", b"a" * 1_500_000])

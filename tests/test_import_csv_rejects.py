@@ -17,7 +17,7 @@ def job(alice) -> Job:
     return Job.objects.create(owner=alice, task="import", queue="imports", queued_at=timezone.now())
 
 
-def report_of(job: Job, owner, data: str) -> tuple[dict, str]:
+def report_of(job: Job, owner, data: str | bytes) -> tuple[dict, str]:
     """Imports the data; the result, and the rejected rows as the file to mend."""
     result = Import(owner, data).run(reject=lambda rows: rejects.store(job.id, rows))
     return result, "".join(rejects.as_csv(job.id, result["header"], result["delimiter"]))
@@ -54,6 +54,20 @@ def test_mended_rows_go_in_at_the_second_upload(alice, job, delimiter):
     assert [(row[0], row[1]) for row in catalogue(alice)] == [("'B1", "'quoted'"), ("=A1", "-Dune")]
 
 
+@pytest.mark.parametrize("title", ["=x", "'=x", "''=x", "' -x", "'x", "@x", "x'=y"])
+def test_an_apostrophe_of_ours_is_taken_off_and_one_of_the_owner_s_stays(alice, job, title):
+    _, text = report_of(job, alice, HEADER + f"A1,{title},,,,abc,\n")
+    Import(alice, text.replace("abc", "5")).run()
+    assert catalogue(alice)[0][1] == title
+
+
+def test_a_row_with_a_stray_byte_comes_back_until_it_is_mended(alice, job):
+    _, text = report_of(job, alice, (HEADER + "A1,Größe,,,,,\n").encode() + b"B1,Caf\xe9,,,,,\n")
+    assert counts(Import(alice, text).run()) == (0, 0, 0, 1)
+    assert counts(Import(alice, text.replace("\ufffd", "é")).run()) == (1, 0, 0, 0)
+    assert [row[1] for row in catalogue(alice)] == ["Größe", "Café"]
+
+
 def test_a_negative_number_is_the_same_number_after_the_round_trip(alice, job):
     _, text = report_of(job, alice, HEADER + "A1,Dune,,,,-5,\n")
     assert "'-5" in text
@@ -63,7 +77,7 @@ def test_a_negative_number_is_the_same_number_after_the_round_trip(alice, job):
 
 
 def test_unmended_rows_come_back_the_same_every_time(alice, job):
-    _, text = report_of(job, alice, HEADER + "A1,Dune,,,,abc,,too,many\nA2\n=A3,=x,,,,=y,\n")
+    _, text = report_of(job, alice, HEADER + "A1,Dune,,,,abc,,too,many\nA2\n=A3,'=x,,,,=y,\n")
     second = Job.objects.create(owner=alice, task="import", queue="imports", queued_at=timezone.now())
     _, again = report_of(second, alice, text)
     assert [row[:7] + row[9:] for row in parsed(again)] == [row[:7] + row[9:] for row in parsed(text)]

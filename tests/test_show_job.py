@@ -30,6 +30,22 @@ def test_it_says_where_the_job_stands(as_alice, alice, kind, state, job, words):
     assert words in page.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("codec", "name"), [("windows-1252", "Windows-1252"), ("utf-8", "UTF-8"), ("utf-16", "UTF-16")]
+)
+def test_an_import_names_the_encoding_as_spreadsheets_do(as_alice, alice, codec, name):
+    result = {"rows": 3, "header": ["title"], "encoding": codec, "delimiter": ";"}
+    page = as_alice.get(page_of(upload_of(alice, State.DONE, kind="csv", result=result))).content.decode()
+    assert f"read as {name}, separated by semicolons" in page
+    assert "no rows" not in page
+
+
+def test_an_import_of_a_header_alone_says_so(as_alice, alice):
+    result = {"rows": 0, "header": ["title"], "encoding": "utf-8", "delimiter": ","}
+    page = as_alice.get(page_of(upload_of(alice, State.DONE, kind="csv", result=result))).content.decode()
+    assert "The file has a header and no rows" in page
+
+
 def test_a_running_job_shows_how_far_it_is(as_alice, alice):
     page = as_alice.get(page_of(running_upload_of(alice))).content.decode()
     assert "transcoding" in page

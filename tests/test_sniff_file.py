@@ -75,6 +75,15 @@ def test_a_character_cut_in_two_by_the_look_at_the_head_is_no_fault(shift):
     assert sniff_bytes(text.encode("utf-16")) is Kind.CSV
 
 
+def test_a_stray_byte_in_a_utf8_table_is_left_to_the_import():
+    assert sniff_bytes("name\nTür\n".encode() + b"\x81\n") is Kind.CSV
+
+
+def test_how_much_arrived_is_counted_as_on_the_pages():
+    with pytest.raises(Refused, match=r"900 bytes of 5 MB arrived"):
+        sniff_bytes((struct.pack(">I4s", 5_000_000, b"moov")).ljust(900, b"\0"))
+
+
 @pytest.mark.parametrize("header", ["tax-free,price", "the moov;b", "sku", '"a\nb"\tc', "   ,a"])
 def test_odd_headers_are_csv(header):
     assert sniff_bytes(f"{header}\n1,2\n".encode()) is Kind.CSV

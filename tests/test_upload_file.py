@@ -163,7 +163,7 @@ def test_a_large_file_goes_to_the_disk_and_not_into_memory(as_alice):
 def test_a_file_over_every_limit_is_not_even_stored_and_keeps_no_other_one_back(as_alice, monkeypatch):
     monkeypatch.setattr(uploads, "MOST", 4_000_000)
     response, memory = flood(as_alice, Flood(40_000_000))
-    assert response.json()["error"] == "flood.csv: The file is larger than 4.0 MB, the most that we take."
+    assert response.json()["error"] == "flood.csv: The file is larger than 4 MB, the most that we take."
     assert memory < 8_000_000
     assert [(upload.name, upload.size) for upload in Upload.objects.all()] == [("books.csv", len(ROWS))]
     assert [path.stat().st_size for path in stored()] == [len(ROWS)]

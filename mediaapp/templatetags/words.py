@@ -89,7 +89,7 @@ def change(before: float, after: float) -> str:
 @register.filter
 def encoding(codec: str) -> str:
     """A Python codec by the name that spreadsheets use."""
-    return {"cp1252": "Windows-1252"}.get(codec, codec.upper())
+    return {"windows-1252": "Windows-1252"}.get(codec, codec.upper())
 
 
 @register.filter

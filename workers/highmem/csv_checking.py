@@ -31,7 +31,7 @@ class Checker:
         self.header = header
         self.width = header.width
         self.columns = [
-            (header.names[place], place, Column(field, required=table.requires(field)))
+            (header.names[place], place, Column(field, required=table.requires(field), defused=header.has_report))
             for field, place in header.places.items()
         ]
         self.key_of = itemgetter(*(index for index, field in enumerate(header.places) if field in table.key))

@@ -24,6 +24,7 @@ from django.db import connection, models
 from django.db.models import Field
 from django.utils.dateparse import parse_date
 
+from workers.highmem.csv_encoding import LOST
 from workers.highmem.csv_formulas import restore
 
 Parser = Callable[[list[str]], list[Any]]
@@ -37,9 +38,13 @@ class Wrong(Exception):
 
 
 class Column:
-    """The cleaner of one field. required: an empty cell is an error, whatever the field says."""
+    """The cleaner of one field. required: an empty cell is an error, whatever the field says.
 
-    def __init__(self, field: Field, *, required: bool) -> None:
+    defused: the cells have been through `defuse`.
+    """
+
+    def __init__(self, field: Field, *, required: bool, defused: bool = False) -> None:
+        self.defused = defused
         self.required = required or not (field.blank or field.null)
         self.empty = None if field.null else field.get_default()
         fast = type(field) in PARSERS and not field.choices
@@ -48,11 +53,9 @@ class Column:
 
     def clean(self, cells: Sequence[str]) -> tuple[list[Any], dict[int, str]]:
         """The values, and what is wrong by index; the value of a wrong cell means nothing."""
-        stripped = list(map(str.strip, cells))
-        if "'" in "".join(stripped):
-            stripped = [restore(cell).strip() for cell in stripped]
         problems: dict[int, str] = {}
-        return self._clean(stripped, 0, problems), problems
+        own = map(restore, cells) if self.defused else cells
+        return self._clean(list(map(str.strip, own)), 0, problems), problems
 
     def _clean(self, cells: list[str], start: int, problems: dict[int, str]) -> list[Any]:
         try:
@@ -65,6 +68,7 @@ class Column:
         return self._clean(cells[:middle], start, problems) + self._clean(cells[middle:], start + middle, problems)
 
     def _convert(self, cells: list[str]) -> list[Any]:
+        _refuse_what_is_no_text("".join(cells))
         filled = cells if all(cells) else [cell for cell in cells if cell]
         if self.required and len(filled) < len(cells):
             raise Wrong("is missing")
@@ -79,10 +83,11 @@ class Column:
         return [next(following) if cell else self.empty for cell in cells]
 
 
-def _texts(cells: list[str]) -> list[str]:
-    if "\0" in "".join(cells):
+def _refuse_what_is_no_text(text: str) -> None:
+    if "\0" in text:
         raise Wrong("has a NUL character in it, which no text may have")
-    return cells
+    if LOST in text:
+        raise Wrong(f"has bytes that are not UTF-8, where the {LOST} is")
 
 
 def _integers(cells: list[str]) -> list[int]:
@@ -128,7 +133,7 @@ def _booleans(cells: list[str]) -> list[bool]:
 
 
 PARSERS: dict[type[Field], Parser] = {
-    **dict.fromkeys([models.CharField, models.TextField, models.SlugField, models.EmailField, models.URLField], _texts),
+    **dict.fromkeys([models.CharField, models.TextField, models.SlugField, models.EmailField, models.URLField], list),
     **dict.fromkeys([models.IntegerField, models.BigIntegerField, models.SmallIntegerField], _integers),
     **dict.fromkeys([models.PositiveIntegerField, models.PositiveBigIntegerField], _integers),
     models.PositiveSmallIntegerField: _integers,

@@ -1,13 +1,13 @@
 """A cell that a spreadsheet would run as a formula gets an apostrophe in front on its way out, and loses it on its
-way in, so that mend-and-upload-again works.
+way back in, so that mend-and-upload-again works.
 
 See https://owasp.org/www-community/attacks/CSV_Injection.
 """
 
 import re
 
-_FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")
-_DEFUSED = re.compile(r"'(?=\s*[=+\-@]|[\t\r])")
+# With apostrophes of its own in front, a cell gets one more: the one that `restore` takes off is always ours.
+_FORMULA = re.compile(r"['\s]*[=+\-@]|'*[\t\r]")
 
 
 def defuse(cell: str) -> str:
@@ -16,5 +16,5 @@ def defuse(cell: str) -> str:
 
 
 def restore(cell: str) -> str:
-    """The cell as it was before `defuse`."""
-    return _DEFUSED.sub("", cell, count=1) if cell.startswith("'") else cell
+    """The cell as it was before `defuse`, which it must have been through."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

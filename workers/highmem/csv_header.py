@@ -46,7 +46,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Header:
-    """names: the header's cells; places: field -> index of its column; ignored: the names that no field has."""
+    """names: the header's cells; places: field -> index of its column; ignored: the names that no field has.
+
+    has_report: this is a file of rejected rows, mended, and so its cells have been through `defuse`.
+    """
 
     names: list[str]
     places: dict[Field, int]
@@ -59,17 +62,19 @@ class Header:
         return len(self.names) + len(REPORT) * self.has_report
 
     def own_cells(self, cells: list[str]) -> list[str]:
-        """The cells without what an earlier report of rejected rows put into the last two columns."""
+        """The cells without what an earlier report of rejected rows put into them and into the last two columns."""
+        if not self.has_report:
+            return cells
         width = len(self.names)
-        return cells[:width] + cells[width + len(REPORT) :] if self.has_report else cells
+        return list(map(restore, cells[:width] + cells[width + len(REPORT) :]))
 
 
 def match_header(cells: list[str], table: Table) -> Header:
     """The header, or Unreadable when a column that every row needs is not there, or is there twice."""
-    names = [restore(cell.strip()).replace("\0", "") for cell in cells]
+    names = [cell.strip().replace("\0", "") for cell in cells]
     has_report = [name.lower() for name in names[-2:]] == REPORT
     if has_report:
-        names = names[:-2]
+        names = list(map(restore, names[:-2]))
     fields = {_plain(str(field.verbose_name)): field for field in table.importable}
     fields |= {_plain(field.name): field for field in table.importable}
     places: dict[Field, int] = {}

@@ -1,6 +1,6 @@
 """A CSV file as pages of records, whatever program wrote it, in memory that does not grow with the file.
 
-`examine` passes once over the bytes: encoding, delimiter, about how many records. `read_pages` then cuts the file into
+`examine` passes over the bytes: encoding, delimiter, about how many records. `read_pages` then cuts the file into
 records, and keeps the physical line where each begins. A record whose quotes do not match costs one line: what the
 opened quote swallowed is read again.
 """
@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from itertools import accumulate, compress, dropwhile, islice
 from typing import IO, NamedTuple
 
+from workers.highmem.csv_encoding import ERRORS, find_encoding
+
 BLOCK = 1 << 20  # bytes
 DELIMITERS = ",;\t|"
 MAX_CHARACTERS = 1_000_000  # of a line, and of a record; csv itself stops at 131,072 for a cell
 PAGE_LINES = 10_000  # about 0.1 s of an import
 PAGE_CHARACTERS = 4_000_000
 EMPTY = "The file is empty. Choose a CSV file with a header line and at least one row."
+NO_TEXT = 'This is not the text of a CSV file. In your spreadsheet, choose "Save as" and "CSV UTF-8", and upload that.'
 MISMATCHED = (
     "the quotes do not match (a quote inside a quoted cell is written twice), "
     f"or a cell is longer than {csv.field_size_limit():,} characters"
@@ -57,20 +60,13 @@ class Page(NamedTuple):
 
 
 def examine(source: IO[bytes], tick: Callable[[], None] = lambda: None) -> Shape:
-    """The shape of the file, or Unreadable. tick is called for every block and may raise."""
-    source.seek(0)
-    detail = ""
-    for encoding in _possible_encodings(source.read(4)):
-        try:
-            records = _count_records(source, encoding, tick)
-        except UnicodeDecodeError as error:
-            detail = str(error)
-        else:
-            return Shape(encoding, _find_delimiter(source, encoding), records)
-    raise Unreadable(
-        'This is not the text of a CSV file. In your spreadsheet, choose "Save as" and "CSV UTF-8", and upload that.',
-        detail,
-    )
+    """The shape of the file, or Unreadable. tick is called again and again and may raise."""
+    encoding = find_encoding(_blocks(source, tick))
+    try:
+        records = _count_records(source, encoding, tick)
+    except UnicodeDecodeError as error:
+        raise Unreadable(NO_TEXT, str(error)) from None
+    return Shape(encoding, _find_delimiter(source, encoding), records)
 
 
 def read_header(source: IO[bytes], shape: Shape) -> tuple[list[str], int]:
@@ -161,29 +157,26 @@ def _height(row: list[str]) -> int:
 def _opened(source: IO[bytes], encoding: str) -> Iterator[io.TextIOWrapper]:
     """The source as text from its beginning. It stays open afterwards: it belongs to the caller."""
     source.seek(0)
-    text = io.TextIOWrapper(source, encoding, newline="")
+    text = io.TextIOWrapper(source, encoding, ERRORS[encoding], newline="")
     try:
         yield text
     finally:
         text.detach()
 
 
-def _possible_encodings(head: bytes) -> list[str]:
-    if not head:
-        raise Unreadable(EMPTY)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return ["utf-16"]
-    return ["utf-8-sig", "windows-1252"]
+def _blocks(source: IO[bytes], tick: Callable[[], None]) -> Iterator[bytes]:
+    source.seek(0)
+    while block := source.read(BLOCK):
+        tick()
+        yield block
 
 
 def _count_records(source: IO[bytes], encoding: str, tick: Callable[[], None]) -> int:
     """Line ends outside quotes, the header's left out: near enough for a bar, and 4 times as fast as csv.reader."""
-    source.seek(0)
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(ERRORS[encoding]), translate=True)
     ends = quoted = since_line_end = 0
     last = ""
-    while block := source.read(BLOCK):
-        tick()
+    for block in _blocks(source, tick):
         text = decoder.decode(block)
         ends += sum(part.count("\n") for part in text.split('"')[quoted::2])
         quoted ^= text.count('"') & 1
