@@ -63,8 +63,9 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     # On RabbitMQ a worker without its connection would run a job twice; on Redis this strands the message (0.6).
     worker_cancel_long_running_tasks_on_connection_loss=AMQP,
-    # On Redis a restart of the server kills a worker that has it on (0.1); a cancel is a flag in the row instead.
-    worker_enable_remote_control=AMQP,
+    # A cancel is a flag in the row. On Redis a restart of the server kills a worker that listens for commands (0.1); on
+    # RabbitMQ a worker that comes back under its name dies while the old one's queue for them is still there.
+    worker_enable_remote_control=False,
     # Every task ends. A task asks for more in its own decorator.
     task_soft_time_limit=25,
     task_time_limit=30,

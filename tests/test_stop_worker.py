@@ -76,32 +76,36 @@ def is_done_by_another(job: Job, start: Start, url: str) -> bool:
     return (read(job).state, read(job).attempt) == (State.DONE, 2)
 
 
-@pytest.mark.parametrize(
-    ("url", "tell"),
-    [
-        ("valkey", tell_all),
-        ("rabbitmq", tell_all),
-        ("valkey", tell_the_main_process),
-        ("valkey", press_ctrl_c),
-    ],
-    indirect=["url"],
-)
-def test_a_job_that_reports_goes_back_at_once_and_goes_on_in_another_worker(send, start: Start, url: str, tell):
-    worker = start("highmem", app="tests.impatient", BROKER_URL=url, GRACE=FOR_EVER)
-    job = send("report_for_ever", url)
-    wait_until(lambda: progress.read(job.pk), "its first report")
-    tell(worker)
-    assert worker.wait(DEADLINE) == 0
+def assert_it_is_handed_back(job: Job) -> None:
     back = read(job)
     assert (back.state, back.attempt, back.deaths, back.checkpoint) == (State.QUEUED, 1, 0, {"step": 7})
     assert back.dispatched_at is not None
+
+
+def test_a_job_that_reports_goes_back_at_once_and_goes_on_in_another_worker(send, start: Start, url: str):
+    worker = start("highmem", app="tests.impatient", BROKER_URL=url, GRACE=FOR_EVER)
+    job = send("report_for_ever", url)
+    wait_until(lambda: progress.read(job.pk), "its first report")
+    tell_all(worker)
+    assert worker.wait(DEADLINE) == 0
+    assert_it_is_handed_back(job)
     assert is_done_by_another(job, start, url)
     assert lines() == ["report from 0", "report from 7"]
 
 
-def test_a_task_that_ends_by_itself_is_waited_for(send, start: Start, url: str):
-    worker = start("highmem", app="tests.impatient", BROKER_URL=url, GRACE=FOR_EVER)
-    job, behind = send("end_soon_after_a_stop", url), send("never_report", url)
+@pytest.mark.parametrize("tell", [tell_the_main_process, press_ctrl_c])
+def test_it_goes_back_as_well_if_only_some_processes_are_told(send, start: Start, broker: Redis, tell):
+    worker = start("highmem", app="tests.impatient", GRACE=FOR_EVER)
+    job = send("report_for_ever", settings.BROKER_URL)
+    wait_until(lambda: progress.read(job.pk), "its first report")
+    tell(worker)
+    assert worker.wait(DEADLINE) == 0
+    assert_it_is_handed_back(job)
+
+
+def test_a_task_that_ends_by_itself_is_waited_for(send, start: Start, broker: Redis):
+    worker = start("highmem", app="tests.impatient", GRACE=FOR_EVER)
+    job, behind = send("end_soon_after_a_stop", settings.BROKER_URL), send("never_report", settings.BROKER_URL)
     wait_until(lines, "its begin")
     tell_all(worker)
     assert worker.wait(DEADLINE) == 0
