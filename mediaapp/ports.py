@@ -5,6 +5,8 @@ from contextlib import suppress
 
 import psutil
 
+LAST_PORT = 65535
+
 
 def free_port() -> int:
     """A port of the loopback address on which nobody listens."""

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
+
+from mediaapp.ports import free_port, is_free
 
 START_SECONDS = STOP_SECONDS = 60
 CLOCK_STEP_SECONDS = 2
@@ -31,6 +33,8 @@ class Server:
 
     `data`.log and `data`.pid stand beside the folder.
     """
+
+    running: ClassVar[list["Server"]] = []  # those of this process, started and not yet stopped
 
     def __init__(self, data: Path, stop_signal: int) -> None:
         self.data, self.stop_signal = data, stop_signal
@@ -51,6 +55,7 @@ class Server:
                 **identity,
             )
         self.pid_file.write_text(f"{self.process.pid} {self.process.create_time()}")
+        self.running.append(self)
         with self.process.stdin as pipe:
             pipe.write(stdin.encode())
 
@@ -62,11 +67,19 @@ class Server:
                 answer()
             except refusal as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    words = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
-                    raise ServerError(f"{self.data} did not start. {self.log}:\n{words}") from error
+                    raise ServerError(f"{self.data} did not start. {self.log}:\n{self.last_words()}") from error
                 time.sleep(0.05)
             else:
                 return
+
+    @classmethod
+    def fallen(cls) -> list["Server"]:
+        """Those of `running` that ended unasked."""
+        return [server for server in cls.running if server.process.poll() is not None]
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
 
     def end_leftover(self) -> None:
         """Stop what a killed run left, if the pid beside the data still is the same process."""
@@ -83,6 +96,8 @@ class Server:
         """End the process, if there is one, and wait for its end."""
         if self.process is None:
             return
+        if self in self.running:
+            self.running.remove(self)
         with suppress(psutil.NoSuchProcess):
             self.process.send_signal(self.stop_signal)
         try:
@@ -92,6 +107,18 @@ class Server:
             self.process.wait()
         self.pid_file.unlink(missing_ok=True)
         self.process = None
+
+
+def on_a_free_port(server: Server, start: Callable[[int], str], tries: int = 3) -> str:
+    """What `start` returns, given a free port; another one if somebody is quicker to take it."""
+    port = free_port()
+    try:
+        return start(port)
+    except ServerError:
+        server.stop()
+        if is_free(port) or tries == 1:
+            raise
+        return on_a_free_port(server, start, tries - 1)
 
 
 def die_with_parent(signum: int) -> None:

@@ -19,16 +19,18 @@ import psutil
 from honcho import manager, process
 from honcho.environ import parse_procfile
 
-from mediaapp.servers import die_with_parent
+from mediaapp.servers import Server, die_with_parent
 
 # A worker takes up to 20 s to hand its job back; honcho would kill it after 5.
 manager.KILL_WAIT = 25
 POLL_SECONDS = 0.2
+WATCH_SECONDS = 1
 
 
 class Stack(manager.Manager):  # type: ignore[misc]
     """Honcho's manager, which also calls `when_ready` and keeps in `fallen` who stopped unasked.
 
+    An embedded server that ends stops everything, as a process does: honcho knows only its own.
     A process is ready when it has made the file READY_DIR/PROCESS, web when /readyz answers 200.
     """
 
@@ -43,7 +45,7 @@ class Stack(manager.Manager):  # type: ignore[misc]
         self.add_process(name, f"exec {command}", env={**self.environment, "PROCESS": name})
 
     def run(self) -> None:
-        """Run until a signal comes or a process falls; afterwards no child of ours is left."""
+        """Run until a signal comes, a process or a server falls; afterwards no child of ours is left."""
         try:
             self.loop()
         finally:
@@ -53,12 +55,14 @@ class Stack(manager.Manager):  # type: ignore[misc]
         if not self._terminating:
             states = self._processes.items()
             self.fallen = [name for name, state in states if state.get("returncode") is not None]
+            self.fallen += [server.data.name for server in Server.fallen()]
         super().terminate()
 
     def _start(self) -> None:
         super()._start()
         # Only now: a fork of a process that has threads may hang.
-        threading.Thread(target=self._announce, daemon=True).start()
+        for work in (self._announce, self._watch_servers):
+            threading.Thread(target=work, daemon=True).start()
 
     def _announce(self) -> None:
         ready = Path(self.environment["READY_DIR"])
@@ -66,6 +70,12 @@ class Stack(manager.Manager):  # type: ignore[misc]
         while not (all((ready / name).exists() for name in reporting) and self._web_is_ready()):
             time.sleep(POLL_SECONDS)
         self.when_ready()
+
+    def _watch_servers(self) -> None:
+        # Before all have started, honcho cannot stop them.
+        while not (self._all_started() and Server.fallen()):
+            time.sleep(WATCH_SECONDS)
+        self.terminate()
 
     def _web_is_ready(self) -> bool:
         # Not urllib: it would ask the http_proxy of an office for 127.0.0.1.

@@ -12,7 +12,7 @@ from tests.conftest import wait_until
 class Up:
     """One `manage.py up` in `folder`; `output` is what it has printed so far."""
 
-    def __init__(self, folder: Path, port: int, **variables: str) -> None:
+    def __init__(self, folder: Path, port: int | str, **variables: str) -> None:
         self.folder, self.port, self.log = folder, port, Path(variables.get("LOCAL_DIR", folder)) / f"up-{port}.log"
         self.log.parent.mkdir(exist_ok=True)
         # Nothing of what the tests' own environment says.
@@ -39,7 +39,8 @@ class Up:
     def manage(self, *arguments: str) -> str:
         """What another terminal's manage.py prints, which is told nothing but its LOCAL_DIR."""
         command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=self.variables, capture_output=True, text=True, check=True)
+        told = {name: self.variables[name] for name in ("PATH", "LANG", "LOCAL_DIR") if name in self.variables}
+        done = subprocess.run(command, cwd=self.folder, env=told, capture_output=True, text=True, check=True)
         return done.stdout
 
     def end(self, signum: int) -> int:

@@ -6,14 +6,18 @@ import signal
 import socket
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
+from mediaapp.embedded import NO_RETRY, VALKEY
 from mediaapp.ports import free_port
-from tests.conftest import ROOT
+from mediaapp.servers import Server, ServerError, on_a_free_port
+from tests.conftest import DEADLINE, ROOT, wait_until
 from tests.site import Up, runs
 
 # What a fresh clone does not have, and what does not run.
@@ -84,13 +88,25 @@ def test_a_taken_port_is_a_sentence_with_the_way_out(clone: Path, tmp_path: Path
     assert "Starting" not in up.output
 
 
+@pytest.mark.parametrize("port", ["0", "80000", "abc"])
+def test_a_port_that_cannot_be_is_a_sentence_with_the_way_out(clone: Path, tmp_path: Path, port: str):
+    up = Up(clone, port, LOCAL_DIR=str(tmp_path))
+    assert up.process.wait() == 1
+    assert f"PORT={port} is no port" in up.output
+    assert "Traceback" not in up.output
+    assert "Starting" not in up.output
+
+
 def test_two_sites_share_nothing_and_a_stopped_one_goes_on_where_it_ended(site: Up, other: str):
-    neighbour = Up(site.folder, free_port(), LOCAL_DIR=other).until("Ready: ")
+    media = str(Path(other, "elsewhere"))
+    neighbour = Up(site.folder, free_port(), LOCAL_DIR=other, MEDIA_ROOT=media, JOB_LEASE="77").until("Ready: ")
     make = "from mediaapp.models import User; User.objects.create(username='neighbour')"
     find = "from mediaapp.models import User; print(User.objects.filter(username='neighbour'))"
     neighbour.manage("shell", "--command", make)
     assert "<User: neighbour>" in neighbour.manage("shell", "--command", find)
     assert "<User: neighbour>" not in site.manage("shell", "--command", find)
+    look = "from django.conf import settings; print(settings.MEDIA_ROOT, settings.JOB_LEASE)"
+    assert neighbour.manage("shell", "--command", look).splitlines()[-1] == f"{media} 77"
     assert neighbour.end(signal.SIGTERM) == 0
     assert "Traceback" not in neighbour.output
     assert site.process.poll() is None
@@ -118,3 +134,43 @@ def test_a_process_that_falls_stops_everything_and_is_named(clone: Path, other: 
     assert up.process.wait() == 1
     assert "beat fell" in up.output
     assert not any(map(runs, family))
+
+
+def test_an_embedded_server_that_falls_stops_everything_and_is_named(clone: Path, other: str):
+    up = Up(clone, free_port(), LOCAL_DIR=other).until("Ready: ")
+    family = up.process.children(recursive=True)
+    psutil.Process(int(Path(other, "broker.pid").read_text().split()[0])).kill()
+    assert up.process.wait(DEADLINE) == 1
+    assert "broker fell, so everything was stopped. Last words of broker:" in up.output
+    assert "Ready to accept connections" in up.output.split("Last words of broker:")[1]
+    wait_until(lambda: not any(map(runs, family)), "the end of every process")
+
+
+@pytest.fixture
+def snatched() -> Iterator[Callable[[int], None]]:
+    """Takes ports, as another program that is quicker."""
+    with ExitStack() as rivals:
+        yield lambda port: rivals.enter_context(socket.socket()).bind(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("rivals", [0, 2, 3])
+def test_a_server_whose_port_is_snatched_tries_two_others(tmp_path: Path, snatched, rivals: int):
+    server, tried = Server(tmp_path / "cache", signal.SIGTERM), []
+
+    def start(port: int) -> str:
+        tried.append(port)
+        if len(tried) <= rivals:
+            snatched(port)
+        server.start([str(VALKEY), "--bind", "127.0.0.1", "--port", str(port), "--save", ""])
+        with redis.Redis(port=port, retry=NO_RETRY) as client:
+            server.wait_for(client.ping, redis.RedisError)
+        return str(port)
+
+    if rivals < 3:
+        assert on_a_free_port(server, start) == str(tried[rivals])
+    else:
+        with pytest.raises(ServerError, match="Address already in use"):
+            on_a_free_port(server, start)
+        assert len(tried) == 3
+    server.stop()
+    assert server not in Server.running

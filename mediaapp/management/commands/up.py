@@ -2,7 +2,7 @@
 
 A server whose variable is set (in the environment or in .env) is used, the others are embedded.
 While it runs, `.local/env` tells every other terminal the addresses. Ctrl-C and SIGTERM stop all of
-it with exit code 0; a process that falls stops all of it with exit code 1.
+it with exit code 0; a process or a server that falls stops all of it with exit code 1.
 """
 
 import fcntl
@@ -22,12 +22,24 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mediaapp import embedded
-from mediaapp.ports import holder, is_free
-from mediaapp.servers import ServerError
+from mediaapp.ports import LAST_PORT, holder, is_free
+from mediaapp.servers import Server, ServerError
 from mediaapp.stack import Stack, read_procfile
 
 # What another terminal needs to work against the running stack.
-SHARED = ("DEBUG", "SECRET_KEY", "PORT", "DATABASE_URL", "REDIS_URL", "LOCKS_URL", "BROKER_URL")
+SHARED = (
+    "DEBUG",
+    "SECRET_KEY",
+    "PORT",
+    "SITE_URL",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "LOCKS_URL",
+    "BROKER_URL",
+    "EMAIL_URL",
+    "MEDIA_ROOT",
+    "JOB_LEASE",
+)
 
 
 class Command(BaseCommand):
@@ -53,10 +65,7 @@ class Command(BaseCommand):
         """Run everything with its data in `local`. Raises KeyboardInterrupt for an early Ctrl-C."""
         given = read_given()
         with only_one(local / "up.pid"):
-            port = int(given["PORT"])
-            if not is_free(port):
-                way_out = f"Stop that, or take another: make run PORT={port + 1}"
-                raise CommandError(f"Port {port} is taken by {holder(port)}. {way_out}")
+            check_port(given["PORT"])
             self.say("Starting the servers ...")
             with embedded.running(local, given=given) as urls:
                 secret_key = embedded.keep_secret(local / "secret_key")
@@ -78,8 +87,9 @@ class Command(BaseCommand):
             stack.add(name, command)
         stack.run()
         if stack.fallen:
-            fallen = " and ".join(stack.fallen)
-            raise CommandError(f"{fallen} fell, so everything was stopped. The reason stands above.")
+            words = [f"Last words of {server.data.name}:\n{server.last_words()}" for server in Server.fallen()]
+            reason = "\n".join(words) or "The reason stands above."
+            raise CommandError(f"{' and '.join(stack.fallen)} fell, so everything was stopped. {reason}")
 
     def say_ready(self, port: str) -> None:
         """The one line that people and programs wait for."""
@@ -108,6 +118,16 @@ def read_given() -> dict[str, str]:
         Given.read_env(".env")
     given = {name: value for name, value in Given.ENVIRON.items() if value}
     return {"PORT": "8000"} | given | {"DEBUG": "true"}
+
+
+def check_port(value: str) -> None:
+    """Raises CommandError, with the way out, unless we can listen on the port that `value` names."""
+    if not (value.isdecimal() and 0 < int(value) <= LAST_PORT):
+        raise CommandError(f"PORT={value} is no port: take a number from 1 to {LAST_PORT}, as in make run PORT=8001")
+    port = int(value)
+    if not is_free(port):
+        way_out = f"Stop that, or take another: make run PORT={port + 1}"
+        raise CommandError(f"Port {port} is taken by {holder(port)}. {way_out}")
 
 
 def prepare(environment: dict[str, str], ready: Path) -> dict[str, str]:
