@@ -228,6 +228,23 @@ def mailed_link(page: Page, address: str) -> str:
     return href
 
 
+def test_no_practice_fails_on_a_healthy_site(page: Page, photograph: Photograph):
+    page.goto("/practices/")
+    expect(page.locator("tbody tr")).to_have_count(9)
+    expect(page.get_by_text("The figures are for the staff")).to_be_visible()
+    page.goto("/accounts/login/?next=/practices/")
+    page.locator("[name=username]").fill("demo")
+    page.locator("[name=password]").fill("demo")
+    page.get_by_role("button", name="Log in").click()
+    for _ in range(60):  # the leading beat samples twice a minute
+        if page.get_by_text("Does not", exact=True).count() == 0:
+            break
+        page.wait_for_timeout(1000)
+        page.reload()
+    photograph(page, "practices")
+    expect(page.get_by_text("Does not", exact=True)).to_have_count(0)
+
+
 def test_the_site_works_without_javascript(browser: Browser, site: Up, tmp_path: Path):
     context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", java_script_enabled=False)
     page = context.new_page()

@@ -80,7 +80,7 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
         PREFIX + name, timeout=lease, blocking=False, thread_local=False
     )
     task = current_task.name if current_task else "no task"
-    token = f"{task} on {socket.gethostname()}, pid {os.getpid()} {time.time():.0f} {secrets.token_hex(8)}"
+    token = f"{task} on {socket.gethostname()}, pid {os.getpid()} {int(time.time())} {secrets.token_hex(8)}"
     if not lock.acquire(token=token):
         log.info("%s is held by another run; this one is skipped", name)
         raise Busy(name)

@@ -73,7 +73,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def take_over(self) -> bool:
         """Makes this beat the leader, if there is none."""
-        if not self.lock.acquire(token=f"{self.name} {time.time():.0f} {secrets.token_hex(8)}"):
+        if not self.lock.acquire(token=f"{self.name} {int(time.time())} {secrets.token_hex(8)}"):
             return False
         log.info("this beat leads now")
         self._dirty.clear()
