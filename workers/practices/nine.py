@@ -34,6 +34,11 @@ class Practice:
         """The file to read, from the repository's root."""
         return f"{self.module.__name__.replace('.', '/')}.py"
 
+    @property
+    def filename(self) -> str:
+        """The file's name alone, for where there is little room."""
+        return self.file.rpartition("/")[2]
+
 
 PRACTICES = (
     Practice(1, "Broker memory", broker, "docs/1-broker-memory.md"),
