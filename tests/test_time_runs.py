@@ -34,8 +34,9 @@ def send(task: str, *args: Any, **options: Any) -> None:
 
 
 def runs_of(task: str) -> list[TaskRun]:
+    """In the order in which they ended: processes send their notes in batches, so the stream's may be another one."""
     task_runs.collect()
-    return list(TaskRun.objects.filter(task__endswith=f".{task}").order_by("pk"))
+    return list(TaskRun.objects.filter(task__endswith=f".{task}").order_by("ended_at"))
 
 
 def wait_for_runs(task: str, *outcomes: str) -> list[TaskRun]:
