@@ -3,6 +3,9 @@
 import base64
 import json
 import re
+import socket
+import threading
+from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.tokens import default_token_generator
@@ -14,7 +17,7 @@ from django.utils import timezone
 from mediaapp.models import User
 from tests.outages import broker_away
 from workers import jobs
-from workers.default.tasks import send_password_reset
+from workers.default.tasks import MAIL_TRIES, send_password_reset
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -155,6 +158,45 @@ def test_while_the_mail_server_is_away_the_job_waits_a_minute_and_keeps_no_token
     assert (job.state, job.dispatched_at) == (Job.State.QUEUED, None)
     assert job.not_before > timezone.now()
     assert default_token_generator.make_token(alice) not in f"{job.message}{job.detail}{job.result}{job.arguments}"
+
+
+def test_after_an_hour_without_a_mail_server_the_job_fails(alice, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    job = ask(alice.email)
+    Job.objects.update(attempt=MAIL_TRIES - 1)
+    send_password_reset.run(str(job.pk))
+    job.refresh_from_db()
+    assert job.state == Job.State.FAILED
+
+
+@pytest.fixture
+def unwilling_server() -> Iterator[int]:
+    """The port of a mail server that refuses every receiver."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def talk() -> None:
+            with server.accept()[0] as client, client.makefile("rwb", buffering=0) as lines:
+                lines.write(b"220 here\r\n")
+                for line in lines:
+                    refused = line.upper().startswith(b"RCPT")
+                    lines.write(b"550 nobody here\r\n" if refused else b"250 fine\r\n")
+                    if line.upper().startswith(b"QUIT"):
+                        return
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+def test_a_receiver_whom_the_mail_server_refuses_is_not_tried_again(alice, settings, unwilling_server):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", unwilling_server
+    job = ask(alice.email)
+    send_password_reset.run(str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.message) == (Job.State.FAILED, "The mail server refused the mail.")
 
 
 def test_with_the_broker_away_the_answer_is_the_same_and_the_job_is_kept(alice):

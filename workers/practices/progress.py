@@ -7,7 +7,7 @@ a page reads one key of the cache, a flushed cache loses a number and never a re
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -24,12 +24,6 @@ KEY = "file_process_task_{}"
 TTL = 3000  # seconds
 EVERY = 0.4  # seconds between two writes
 STALE_AFTER = 10  # seconds without a write: a reader asks the row instead
-
-
-class Report(Protocol):
-    """What an engine calls as often as it likes. It may raise: then the work is to stop at once."""
-
-    def __call__(self, done: float, total: float, stage: str, **figures: int) -> None: ...
 
 
 def plain_key(key: str, prefix: str, version: int) -> str:
