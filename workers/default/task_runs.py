@@ -10,6 +10,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 from redis import Redis
 
+from workers.copying import copy_rows
 from workers.models import TaskHour, TaskRun
 from workers.run_stream import ALIVE, STREAM
 
@@ -72,13 +73,14 @@ def count_lost(redis: Redis) -> None:
 
 def store(runs: dict[int, dict[str, Any]]) -> None:
     """Writes the runs whose rows are not there yet."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic():
         known = set(TaskRun.objects.filter(pk__in=runs).values_list("pk", flat=True))
-        with cursor.copy(COPY) as copy:
-            for number, run in runs.items():
-                if number not in known:
-                    run |= {"id": number, "ended_at": datetime.fromtimestamp(run["ended_at"], UTC)}
-                    copy.write_row([run.get(column) for column in COLUMNS])
+        copy_rows(COPY, (_row(number, run) for number, run in runs.items() if number not in known))
+
+
+def _row(number: int, run: dict[str, Any]) -> list[Any]:
+    run |= {"id": number, "ended_at": datetime.fromtimestamp(run["ended_at"], UTC)}
+    return [run.get(column) for column in COLUMNS]
 
 
 def to_number(entry: bytes) -> int:

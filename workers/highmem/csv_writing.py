@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import NOT_PROVIDED, Field
 
+from workers.copying import copy_rows
 from workers.highmem.csv_header import Table
 
 STAGING = "csv_staging"
@@ -39,9 +40,7 @@ class Upsert:
         """How many rows were created and how many updated. No key may come twice."""
         with connection.cursor() as cursor:
             cursor.execute(self.create)
-            with cursor.copy(self.copy) as copy:
-                for row in rows:
-                    copy.write_row(row)
+            copy_rows(self.copy, rows)
             cursor.execute(self.insert, self.constants)
             created, updated = cursor.fetchone()
             cursor.execute(self.drop)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from workers.copying import copy_rows
 from workers.highmem.csv_formulas import defuse
 from workers.highmem.csv_header import REPORT
 from workers.models import RejectedRow
@@ -32,12 +33,13 @@ def store(job_id: UUID, rejects: list[Reject], kept: int = KEPT) -> None:
         return
     room = max(0, kept - RejectedRow.objects.filter(job=job_id).count())
     columns = ", ".join(connection.ops.quote_name(name) for name in ("job_id", "line", "reason", "cells"))
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY {RejectedRow._meta.db_table} ({columns}) FROM STDIN") as copy,
-    ):
-        for line, reason, cells in rejects[:room]:
-            copy.write_row((job_id, line, _storable(reason), json.dumps([_storable(cell) for cell in cells])))
+    copy_rows(
+        f"COPY {RejectedRow._meta.db_table} ({columns}) FROM STDIN",
+        (
+            (job_id, line, _storable(reason), json.dumps([_storable(cell) for cell in cells]))
+            for line, reason, cells in rejects[:room]
+        ),
+    )
 
 
 def as_csv(job_id: UUID, header: list[str], delimiter: str = ",") -> Iterator[str]:
