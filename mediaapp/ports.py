@@ -8,11 +8,21 @@ import psutil
 LAST_PORT = 65535
 
 
+_ours: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of the loopback address on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address for a server of ours; nobody else is given it while this process lives.
+
+    Bound and not listened to, the socket keeps it from all who ask for any port, another test run's
+    servers or a client that connects; SO_REUSEADDR, which servers set, lets one listen there (Linux).
+    """
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    # Not before: with it, the system may give a port that another one holds in this way.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _ours.append(holder)
+    return int(holder.getsockname()[1])
 
 
 def is_free(port: int) -> bool:

@@ -150,7 +150,7 @@ def test_an_embedded_server_that_falls_stops_everything_and_is_named(clone: Path
 def snatched() -> Iterator[Callable[[int], None]]:
     """Takes ports, as another program that is quicker."""
     with ExitStack() as rivals:
-        yield lambda port: rivals.enter_context(socket.socket()).bind(("127.0.0.1", port))
+        yield lambda port: rivals.enter_context(socket.create_server(("127.0.0.1", port)))
 
 
 @pytest.mark.parametrize("rivals", [0, 2, 3])
@@ -162,7 +162,7 @@ def test_a_server_whose_port_is_snatched_tries_two_others(tmp_path: Path, snatch
         if len(tried) <= rivals:
             snatched(port)
         server.start([str(VALKEY), "--bind", "127.0.0.1", "--port", str(port), "--save", ""])
-        with redis.Redis(port=port, retry=NO_RETRY) as client:
+        with redis.Redis(port=port, socket_timeout=1, retry=NO_RETRY) as client:
             server.wait_for(client.ping, redis.RedisError)
         return str(port)
 
