@@ -31,6 +31,12 @@ def film(
     return path
 
 
+def repeat(short: Path, times: int, path: Path) -> Path:
+    """Write to `path` a video that shows `short` so many times, which is quicker than to make a long one."""
+    bare_ffmpeg("-stream_loop", times - 1, "-i", short, "-c", "copy", path)
+    return path
+
+
 def describe(path: Path) -> str:
     """What ffmpeg says of a file: container, streams, metadata."""
     command = [FFMPEG, "-hide_banner", "-nostdin", "-i", str(path)]

@@ -7,6 +7,7 @@ import sys
 import psutil
 import pytest
 
+from tests.conftest import DEADLINE
 from tests.footage import film
 from workers.video import sandbox
 from workers.video.ffmpeg import transcode
@@ -17,9 +18,9 @@ class Cancelled(Exception):
     """What a report raises when the user has clicked on Cancel."""
 
 
-@pytest.fixture
-def source(tmp_path):
-    return film(tmp_path / "f.mp4", seconds=4, size="640x480", rate=25)
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return film(tmp_path_factory.mktemp("source") / "f.mp4", seconds=4, size="640x480", rate=25)
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_ffmpeg_dies_with_a_killed_worker(source, target):
         worker.send_signal(signal.SIGKILL)
         assert worker.wait() == -signal.SIGKILL
 
-    psutil.wait_procs([ffmpeg], timeout=10)
+    psutil.wait_procs([ffmpeg], timeout=DEADLINE)
     assert not ffmpeg.is_running() or ffmpeg.status() == psutil.STATUS_ZOMBIE
     assert not target.exists()
 
