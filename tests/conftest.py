@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from redis import Redis, from_url
 from mediaapp.models import User
 
 ROOT = Path(__file__).resolve().parent.parent
-DEADLINE = 60  # seconds for anything that a process does; a failure, never a pass, waits for it
+DEADLINE = 120  # seconds for anything that a process does; a failure, never a pass, waits for it
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +122,8 @@ def start(transactional_db, tmp_path: Path) -> Iterator[Callable[..., subprocess
         log = tmp_path / f"{name}{len(started)}.log"
         command = shlex.split(commands[name].replace("--app config", f"--app {app}"))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        env = environment(READY_DIR=str(ready), PROCESS=name, PATH=path, **more)
+        # Who is killed leaves what it has in its folder of temporary files, as every worker has some.
+        env = environment(READY_DIR=str(ready), PROCESS=name, PATH=path, TMPDIR=str(ready.parent), **more)
         with log.open("w") as output:
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True)
         started.append(process)
@@ -131,6 +133,6 @@ def start(transactional_db, tmp_path: Path) -> Iterator[Callable[..., subprocess
 
     yield start_process
     for process in started:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):  # a main process that has ended may have left others
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.conftest import ROOT, environment
+from tests.conftest import DEADLINE, ROOT, environment
 
 
 def run(code: str, **more: str) -> str:
@@ -11,7 +11,13 @@ def run(code: str, **more: str) -> str:
     command = [sys.executable, "-c", f"import django; django.setup(); {code}"]
     settings = {"DJANGO_SETTINGS_MODULE": "config.settings"}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(**settings | more), capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=ROOT,
+        env=environment(**settings | more),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout

@@ -18,8 +18,8 @@ from django_redis import get_redis_connection
 
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads import receive
-from tests.conftest import wait_until
-from tests.footage import film
+from tests.conftest import DEADLINE, wait_until
+from tests.footage import film, repeat
 from workers.default import housekeeping
 from workers.models import Job, RejectedRow
 from workers.practices import progress
@@ -96,7 +96,7 @@ def test_a_platform_that_stops_every_process_gets_the_job_back_at_once(importing
     worker = start("highmem")
     wait_until(in_the_middle, "the middle of the import")
     os.killpg(worker.pid, signal.SIGTERM)
-    worker.wait(30)
+    worker.wait(DEADLINE)
     job = job_of(importing)
     assert (job.state, job.deaths) == (Job.State.QUEUED, 0)
     start("highmem")
@@ -131,7 +131,7 @@ def test_a_restarted_database_is_an_interruption(importing: Upload, start: Start
 
 
 def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice: User, start: Start, tmp_path: Path):
-    path = film(tmp_path / "long.mp4", seconds=60, size="640x360", rate=25)
+    path = repeat(film(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25), 20, tmp_path / "long.mp4")
     with path.open("rb") as file:
         upload = receive(alice, ContentFile(file.read(), name="long.mp4"))
     worker = start("video", JOB_LEASE=LEASE)
@@ -140,7 +140,7 @@ def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice
     assert any("ffmpeg" in process.name() for process in family)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
-    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert psutil.wait_procs(family, timeout=DEADLINE)[1] == []
     start("video", JOB_LEASE=LEASE)
     wait_until(lambda: swept_until_done(upload), "the other worker to end it")
     assert job_of(upload).state == Job.State.DONE, job_of(upload).detail
