@@ -50,7 +50,7 @@ def hand_back_once(task: Task) -> None:
 @shared_task(bind=True, max_retries=1)
 def retry_once(task: Task) -> None:
     if not task.request.retries:
-        raise task.retry(countdown=1)
+        raise task.retry(countdown=2)
 
 
 @shared_task(bind=True)
