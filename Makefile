@@ -14,7 +14,7 @@ run: $(ENVIRONMENT) ## Start everything: embedded servers, web, workers, beat. C
 	@$(BIN)/python manage.py up
 
 test: lint ## Check the code and run all tests, on servers of their own
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: export DEBUG = true
 lint: $(ENVIRONMENT) ## Check the code only
