@@ -144,7 +144,7 @@ def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Phot
     expect(page.get_by_text("100,000 rows")).to_be_visible()
     page.get_by_role("searchbox").fill("Title 99999")
     page.get_by_role("button", name="Search").click()
-    expect(page.get_by_role("cell", name="B-099999")).to_be_visible()
+    expect(page.get_by_role("cell", name="B-099999", exact=True)).to_be_visible()
     photograph(page, "catalogue")
     page.goto("/")
     photograph(page, "library")
