@@ -5,6 +5,7 @@ that runs tests has servers of its own, and the one that only hands them out has
 """
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ running = ExitStack()
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     """Start the servers. A wrapper runs before all plain hooks, and so before pytest-django's."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is told to end tidies up as after Ctrl-C
     folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="mediaapp-tests-")))
     hands_out = early_config.known_args_namespace.numprocesses and "PYTEST_XDIST_WORKER" not in os.environ
     try:
