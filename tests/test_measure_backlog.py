@@ -159,8 +159,8 @@ def test_without_samples_there_is_no_flow():
 
 
 def test_verify_sees_a_late_job_a_missing_sample_and_a_missing_reader_come_and_go(broker, start):
-    sampled(1)
     workers = {worker.name: start(worker.name) for worker in queues.WORKERS}
+    sampled(1)
     assert backlog.verify() == backlog.Finding(True, "0 messages wait, nothing waits")
 
     late = job(queued_at=ago(1000))
