@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_redis import get_redis_connection
 
+from workers.deadline import ask_all
 from workers.runtime import publishing
 
 
@@ -48,12 +49,9 @@ def say_alive(request: HttpRequest) -> HttpResponse:
 @require_safe
 def say_ready(request: HttpRequest) -> JsonResponse:
     """200 if all that a request may need answers, else 503 with the names of what does not."""
-    answers = {}
-    for name, ask in NEEDS.items():
-        try:
-            ask()
-            answers[name] = "ok"
-        except Exception as error:  # whatever it is, it has not answered
-            answers[name] = type(error).__name__
+    answers = {
+        name: type(answer).__name__ if isinstance(answer, Exception) else "ok"
+        for name, answer in ask_all(NEEDS).items()
+    }
     ready = set(answers.values()) == {"ok"}
     return JsonResponse(answers | {"ready": ready}, status=200 if ready else 503)

@@ -1,11 +1,9 @@
 """The table of the nine practices. It alone feeds `manage.py check`, the doctor, the pages and the docs index."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
 
-from django.db import connection
-
+from workers.deadline import ask_all
 from workers.practices import (
     Finding,
     backlog,
@@ -54,19 +52,14 @@ PRACTICES = (
 
 
 def verify_all() -> list[tuple[Practice, Finding]]:
-    """What each practice finds now, in the order of the table. Never raises.
-
-    Side by side: a server that does not answer costs its limit once, and not once for each practice that asks it.
-    """
-    with ThreadPoolExecutor(len(PRACTICES)) as threads:
-        return list(zip(PRACTICES, threads.map(_verify, PRACTICES), strict=True))
+    """What each practice finds now, in the order of the table. Never raises, and never hangs on a server."""
+    found = ask_all({practice.title: practice.module.verify for practice in PRACTICES})
+    return [(practice, _finding(found[practice.title])) for practice in PRACTICES]
 
 
-def _verify(practice: Practice) -> Finding:
-    try:
-        finding: Finding = practice.module.verify()
-    except Exception as error:  # a page of findings that fails helps nobody
-        return Finding(None, "unknown", f"The measurement itself failed: {error!r}")
-    finally:
-        connection.close()  # the thread's own
-    return finding
+def _finding(answer: Finding | Exception) -> Finding:
+    if isinstance(answer, TimeoutError):
+        return Finding(None, "unknown", f"{answer} /readyz names the server that is silent.")
+    if isinstance(answer, Exception):
+        return Finding(None, "unknown", f"The measurement itself failed: {answer!r}")
+    return answer

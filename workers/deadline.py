@@ -1,0 +1,43 @@
+"""Questions to servers, asked side by side: all answers within one deadline, whichever server is away.
+
+Every client here has limits of its own, but they add up: a server that accepts and then says nothing costs 2 s for each
+connection to the database, and 2 s for each look into the cache.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from threading import BoundedSemaphore, Thread
+from typing import TypeVar
+
+from django.db import connections
+
+Answer = TypeVar("Answer")
+
+SECONDS = 1.5  # for all questions together
+SLOTS = BoundedSemaphore(18)  # questions at a time in this process: each may hold a connection to the database
+
+
+def ask_all(questions: Mapping[str, Callable[[], Answer]]) -> dict[str, Answer | Exception]:
+    """Asks each in a thread. Returns, by name, its value, what it raised, or a TimeoutError after SECONDS."""
+    answers: dict[str, Answer | Exception] = {}
+    deadline = time.monotonic() + SECONDS
+
+    def ask(name: str, question: Callable[[], Answer]) -> None:
+        if not SLOTS.acquire(timeout=SECONDS):
+            return
+        try:
+            answers[name] = question()
+        except Exception as error:  # whatever it is, it is the answer
+            answers[name] = error
+        finally:
+            connections.close_all()  # the thread's own
+            SLOTS.release()
+
+    # Daemons: one that is stuck must not hold up the end of the process. It ends with its client's limit.
+    threads = [Thread(target=ask, args=item, daemon=True) for item in questions.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = TimeoutError(f"No answer within {SECONDS} s.")
+    return {name: answers.get(name, late) for name in questions}
