@@ -29,6 +29,7 @@ from workers.practices import Finding
 from workers.practices.queues import DEAD, QUEUES, WORKERS, declarations
 
 log = logging.getLogger(__name__)
+CHAPTER = "See docs/1-broker-memory.md."
 
 FULL = 0.8  # share of its memory from which a broker is in danger
 FRESH = 5  # seconds for which all processes share one answer
@@ -117,7 +118,8 @@ def check() -> list[CheckMessage]:
         messages.append(
             Error(
                 "The broker and the cache are the same server.",
-                hint="Point BROKER_URL and REDIS_URL at two: a cache must evict, and an evicted message is a lost job.",
+                hint="Point BROKER_URL and REDIS_URL at two: a cache must evict, and an evicted message is a lost job."
+                f" {CHAPTER}",
                 id="practices.E101",
             )
         )
@@ -130,7 +132,7 @@ def check() -> list[CheckMessage]:
         Error(
             f"A publish goes out without {name}.",
             hint="Set it in broker.LIMITS or in broker_transport_options: confirm_publish to True, a timeout to at most"
-            f" {LONGEST} s. Else a web request hangs, or a task is lost without a word.",
+            f" {LONGEST} s. Else a web request hangs, or a task is lost without a word. {CHAPTER}",
             id="practices.E102",
         )
         for name in loose
@@ -138,7 +140,7 @@ def check() -> list[CheckMessage]:
     return messages + [
         Error(
             f"The queue {queue.name} has no limit.",
-            hint="Give it limit=<messages> in workers/practices/queues.py, or the reason why it needs none.",
+            hint=f"Give it limit=<messages> in workers/practices/queues.py, or the reason why it needs none. {CHAPTER}",
             id="practices.E103",
         )
         for queue in QUEUES.values()

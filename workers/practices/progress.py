@@ -24,6 +24,7 @@ KEY = "file_process_task_{}"
 TTL = 3000  # seconds
 EVERY = 0.4  # seconds between two writes
 STALE_AFTER = 10  # seconds without a write: a reader asks the row instead
+CHAPTER = "See docs/6-progress.md."
 
 
 def plain_key(key: str, prefix: str, version: int) -> str:
@@ -98,7 +99,8 @@ def check() -> list[CheckMessage]:
     return [
         Error(
             "Progress would not be plain JSON under its own key.",
-            hint="In CACHES, set KEY_FUNCTION to workers.practices.progress.plain_key and SERIALIZER to the JSON one.",
+            hint="In CACHES, set KEY_FUNCTION to workers.practices.progress.plain_key and SERIALIZER to the JSON one."
+            f" {CHAPTER}",
             id="practices.E601",
         )
     ]

@@ -7,6 +7,7 @@ table is the only place that says which; routes, declarations, pages and checks 
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -148,7 +149,15 @@ def _check_files() -> Iterator[CheckMessage]:
     wanted = {worker.name: [queue.name for queue in worker.queues] for worker in WORKERS}
     for name in ("Procfile", "docker-compose.yml"):
         path = Path(settings.BASE_DIR) / name
-        found = dict(read_queues(path.read_text())) if path.exists() else wanted
+        lines = list(read_queues(path.read_text())) if path.exists() else list(wanted.items())
+        found = dict(lines)
+        for worker, count in Counter(worker for worker, _ in lines).items():
+            if count > 1:
+                yield Error(
+                    f"{name}: {count} lines start the worker {worker}.",
+                    hint=f"Keep one, and let the platform run several of it. {CHAPTER}",
+                    id="practices.E301",
+                )
         for worker in sorted(wanted.keys() | found.keys()):
             reads, queues = ",".join(found.get(worker, [])), ",".join(wanted.get(worker, []))
             if reads != queues:
