@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
+from django.db import connection
 
 from workers.runtime import publishing
 
@@ -24,6 +25,17 @@ def broker_away(url: str = NOBODY) -> Iterator[None]:
         publishing.connection.cache_clear()
         yield
     publishing.connection.cache_clear()
+
+
+@contextmanager
+def database_away(address: str) -> Iterator[None]:
+    """Every connection to the database goes to this host:port."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("HOST", "PORT"), address.split(":"), strict=True):
+            patch.setitem(connection.settings_dict, name, value)
+        connection.close()
+        yield
+    connection.close()
 
 
 @contextmanager

@@ -1,16 +1,33 @@
 """Somebody asks how the nine practices stand: on the command line, for a machine, on the page."""
 
 import json
+import logging
+import subprocess
+import sys
+from contextlib import nullcontext
+from datetime import timedelta
 from io import StringIO
+from threading import Event
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
+from django.utils.html import strip_tags
 
-from tests.outages import take_away
-from workers.practices import Finding, nine, progress, timing
+from tests.conftest import ROOT, environment
+from tests.outages import NOBODY, OUTAGES, broker_away, database_away, dropping, mute, refusing, take_away
+from workers.models import Job, QueueSample, TaskHour
+from workers.practices import Finding, locks, memory, nine, progress, timing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = range(1, 10)
+
+
+@pytest.fixture(autouse=True)
+def log_again():
+    """The doctor silences the log of its process, which is the tests' here."""
+    yield
+    logging.disable(logging.NOTSET)
 
 
 def ask(*options: str) -> tuple[str, int]:
@@ -58,6 +75,42 @@ def test_a_measurement_that_fails_itself_is_unknown_and_no_traceback(monkeypatch
     assert "Traceback" not in said
 
 
+def test_a_measurement_that_hangs_is_unknown_and_the_others_are_not(monkeypatch):
+    all_hold(monkeypatch)
+    answer = Event()
+    monkeypatch.setattr(timing, "verify", answer.wait)
+    try:
+        found = {practice.module: finding for practice, finding in nine.verify_all()}
+    finally:
+        answer.set()
+    silent = found.pop(timing)
+    assert (silent.holds, "No answer within" in silent.why) == (None, True)
+    assert {finding.holds for finding in found.values()} == {True}
+
+
+@pytest.mark.parametrize(
+    ("outage", "scheme"), [(refusing, "amqp"), (mute, "amqp"), (mute, "redis"), (dropping, "redis")]
+)
+def test_with_every_server_away_it_says_nine_times_unknown_and_nothing_else(outage, scheme):
+    with outage() as address:
+        away = {
+            "DATABASE_URL": f"postgres://app:sesame@{address}/mediaapp",
+            "REDIS_URL": f"redis://:sesame@{address}/0",
+            "LOCKS_URL": f"redis://:sesame@{address}/2",
+            "BROKER_URL": f"{scheme}://app:sesame@{address}/0",
+            "BROKER_MANAGEMENT_URL": f"http://app:sesame@{address}",
+        }
+        command = [sys.executable, "manage.py", "doctor", "--json"]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(**away), capture_output=True, text=True, timeout=30, check=False
+        )
+    rows = json.loads(done.stdout)  # no line of a log beside it
+    assert [row["holds"] for row in rows] == [None] * 9
+    assert all(row["why"] for row in rows)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "sesame" not in done.stdout
+
+
 @pytest.mark.parametrize("alias", ["default", "locks"])
 def test_with_a_server_away_it_says_unknown(settings, alias):
     take_away(settings, alias)
@@ -71,6 +124,67 @@ def test_everybody_sees_whether_they_hold(client):
     for practice in nine.PRACTICES:
         assert practice.title in page
         assert practice.file in page
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.__name__)
+def test_the_page_and_the_probe_answer_with_every_server_away(as_stella, settings, outage):
+    with outage() as address:
+        settings.BROKER_URL = f"redis://{address}/0"
+        for alias in ("default", "locks"):
+            take_away(settings, alias, f"redis://{address}/1")
+        with database_away(address), broker_away(settings.BROKER_URL):
+            page = as_stella.get("/practices/")
+            probe = as_stella.get("/readyz")
+    assert page.status_code == 200
+    assert "9 cannot be measured" in " ".join(page.content.decode().split())
+    assert probe.status_code == 503
+    assert "ok" not in probe.json().values()
+
+
+@pytest.mark.parametrize("name", ["database", "cache", "locks", "broker"])
+def test_the_page_shows_staff_what_the_other_servers_tell(as_stella, settings, name):
+    settings.BROKER_URL = NOBODY if name == "broker" else settings.BROKER_URL
+    if name in ("cache", "locks"):
+        take_away(settings, {"cache": "default"}.get(name, name))
+    with database_away("127.0.0.1:1") if name == "database" else nullcontext():
+        page = as_stella.get("/practices/")
+    assert page.status_code == 200
+    text = " ".join(page.content.decode().split())
+    assert ("the server of the locks does not answer" in text) is (name == "locks")
+    assert ("Recurring tasks" in text) is (name != "database")  # without it nobody is known
+
+
+def test_staff_see_how_the_queues_stand_and_move(as_stella):
+    now = timezone.now()
+    QueueSample.objects.create(queue="video", taken_at=now - timedelta(minutes=10), waiting=50, unacked=0)
+    for _ in range(30):
+        Job.objects.create(task="x", queue="video", queued_at=now, state="done", finished_at=now)
+    Job.objects.create(task="x", queue="video", queued_at=now - timedelta(seconds=700))
+    page = " ".join(strip_tags(as_stella.get("/practices/").content.decode()).split())
+    assert "video 0 readers · 0.0 in, 3.0 out a minute 0 0 \N{EN DASH} 0 0.0 3.0 \N{EN DASH} 12 min 10 min" in page
+
+
+def test_staff_see_the_locks_the_entries_and_the_memory(as_stella):
+    TaskHour.objects.create(
+        task="workers.default.tasks.sweep_jobs",
+        queue="default",
+        hour=timezone.now(),
+        outcomes={},
+        runs=1,
+        peak_p95=90 * memory.MB,
+    )
+    with locks.exclusive("import:7", lease=30):
+        page = " ".join(strip_tags(as_stella.get("/practices/").content.decode()).split())
+    assert "import:7" in page
+    assert "The default worker: 460.0 MB in all, a standard-1x is enough" in page
+    assert "sweep_jobs 90.0 MB 231.0 MB" in page
+
+
+def test_the_tables_are_for_staff_alone(client):
+    with locks.exclusive("import:7", lease=30):
+        page = client.get("/practices/").content.decode()
+    assert "import:7" not in page
+    assert "<h2" not in page
 
 
 def test_the_figures_are_for_staff_alone(client, as_stella, monkeypatch):

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -12,9 +13,10 @@ from django.utils import timezone
 
 from tests import elsewhere
 from tests.conftest import wait_until
+from workers import jobs
 from workers.brokers import Standing
 from workers.default import housekeeping
-from workers.models import Job, QueueSample
+from workers.models import Job, QueueSample, TaskRun
 from workers.practices import backlog, broker, queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,6 +150,16 @@ def test_the_flow_says_what_comes_what_goes_and_when_the_queue_is_empty():
     assert video.seconds_to_empty == pytest.approx(900, rel=0.1)
 
 
+def test_the_flow_of_a_queue_without_rows_is_its_runs():
+    sampled(600, waiting=0, unacked=0)
+    for number in range(20):
+        TaskRun.objects.create(id=number, task="t", queue="default", outcome="succeeded", ended_at=ago(100))
+        TaskRun.objects.create(id=100 + number, task="t", queue="video", outcome="retried", ended_at=ago(100))
+    moving = backlog.flows(dict.fromkeys(queues.QUEUES, backlog.EMPTY))
+    assert (round(moving["default"].finishing), round(moving["default"].arriving)) == (2, 2)
+    assert moving["video"].finishing == 0  # whose jobs have rows, and none has ended
+
+
 def test_a_queue_that_grows_is_never_empty():
     sampled(600, waiting=0, unacked=0)
     now = dict.fromkeys(queues.QUEUES, THIRTY)
@@ -179,6 +191,28 @@ def test_verify_sees_a_late_job_a_missing_sample_and_a_missing_reader_come_and_g
     wait_until(lambda: backlog.verify().why == "Nobody reads imports. Nobody reads highmem.", "it to be missed")
     start("highmem")
     wait_until(lambda: backlog.verify().holds, "all to be well again")
+
+
+def test_a_job_that_waits_for_its_worker_is_found_until_it_runs(broker, start, monkeypatch, alice):
+    monkeypatch.setitem(queues.QUEUES, "video", replace(queues.QUEUES["video"], target=1))
+    waiting = jobs.create(VIDEO, owner_id=alice.pk, arguments={"source": "none"})
+    wait_until(lambda: "The oldest in video has waited" in backlog.verify().why, "it to be missed")
+    (video,) = (each for each in backlog.overview() if each.queue.name == "video")
+    assert (video.late, video.standing["waiting"]) == (True, 1)
+    start("video")
+    wait_until(lambda: Job.objects.get(pk=waiting.pk).is_final, "the job")
+    assert "The oldest" not in backlog.verify().why
+
+
+def test_the_overview_has_a_line_for_each_queue_even_without_the_broker(settings):
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    sampled(600, waiting=1)
+    job(queued_at=ago(50))
+    overview = backlog.overview()
+    assert [each.queue.name for each in overview] == list(queues.QUEUES)
+    (video,) = (each for each in overview if each.queue.name == "video")
+    assert (video.standing, video.flow, video.late) == (backlog.UNKNOWN, None, False)
+    assert video.oldest >= 50
 
 
 def test_a_canary_that_does_not_come_back_is_a_wait_beyond_the_target():

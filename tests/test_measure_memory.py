@@ -115,13 +115,18 @@ def test_the_proposal_says_what_moves_and_which_machine_is_enough(db):
     hours_of("workers.video.tasks.transcode_video", 700)
     hours_of("workers.highmem.tasks.import_catalogue", 120)
     default, video, highmem = memory.proposals()
-    assert default == memory.Proposal(
-        "default", (100 + 4 * 400) * MB, "performance-m", ("workers.default.tasks.delete_old",), ()
-    )
-    assert video == memory.Proposal("video", 800 * MB, "standard-2x", (), ())
-    assert highmem == memory.Proposal(
-        "highmem", 220 * MB, "standard-1x", (), ("workers.highmem.tasks.import_catalogue",)
-    )
+    assert (default.needs, default.size) == ((100 + 4 * 400) * MB, "performance-m")
+    assert default.to_highmem == ("workers.default.tasks.delete_old",)
+    assert (video.needs, video.size, video.to_highmem) == (800 * MB, "standard-2x", ())
+    assert (highmem.needs, highmem.size) == (220 * MB, "standard-1x")
+    assert highmem.elsewhere == ("workers.highmem.tasks.import_catalogue",)
+
+
+def test_the_proposal_names_what_each_task_needs_and_has(db):
+    hours_of("workers.default.tasks.sweep_jobs", 90)
+    default = memory.proposals()[0]
+    assert default.peaks == {"workers.default.tasks.sweep_jobs": 90 * MB}
+    assert default.share == (1024 - 100) * MB // 4
 
 
 def test_one_bad_hour_in_weeks_moves_nothing(db):

@@ -56,6 +56,18 @@ def age(moment: datetime) -> float:
 
 
 @register.filter
+def until(moment: datetime) -> str:
+    """How long it is until then: 7 s, 3 h."""
+    return span(-age(moment))
+
+
+@register.filter
+def task_name(task: str) -> str:
+    """The last word of a task's name: sweep_jobs."""
+    return task.rpartition(".")[2]
+
+
+@register.filter
 def ago(moment: datetime) -> str:
     """How long ago it was, or from last week on the day: just now, 2 min ago, yesterday, 5 Mar 2026."""
     seconds = age(moment)

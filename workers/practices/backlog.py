@@ -8,7 +8,7 @@ message at a time, whose absence has an age. The leading beat samples all this, 
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
@@ -24,7 +24,7 @@ from kombu.exceptions import OperationalError
 
 from workers.brokers import NoAnswer, Standing
 from workers.practices import Finding, broker
-from workers.practices.queues import QUEUES, queue_of
+from workers.practices.queues import QUEUES, Queue, queue_of
 
 SAMPLE = "workers.practices.backlog.sample"
 CANARY = "workers.default.tasks.answer_canary"
@@ -36,6 +36,7 @@ KEEP = timedelta(days=30)
 WINDOW = timedelta(minutes=15)  # over which a flow is measured
 UNKNOWN = Standing(waiting=None, unacked=None, consumers=None, size=None, limit=None)
 EMPTY = Standing(waiting=0, unacked=0, consumers=0, size=None, limit=None)
+CHAPTER = "See docs/8-backlog.md."
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,21 @@ class Flow:
     arriving: float
     finishing: float
     seconds_to_empty: float | None
+
+
+@dataclass(frozen=True)
+class QueueNow:
+    """A queue of the table. oldest: seconds for which its oldest has waited, None if nothing waits."""
+
+    queue: Queue
+    standing: Standing
+    oldest: float | None
+    flow: Flow | None
+
+    @property
+    def late(self) -> bool:
+        """Whether it has waited for longer than its users accept."""
+        return (self.oldest or 0) > self.queue.target
 
 
 def waiting(queue: str) -> int:
@@ -66,6 +82,14 @@ def standings() -> dict[str, Standing]:
         with broker.asking() as connection:
             known = {queue: _ask(connection, queue) for queue in QUEUES}
     return {queue: known.get(queue, EMPTY) for queue in QUEUES}
+
+
+def _known() -> dict[str, Standing]:
+    """The same, with UNKNOWN for every queue where the broker does not answer."""
+    try:
+        return standings()
+    except NoAnswer:
+        return dict.fromkeys(QUEUES, UNKNOWN)
 
 
 def _ask(connection: Connection, queue: str) -> Standing:
@@ -120,10 +144,6 @@ def answer_canary(queue: str) -> None:
 def sample() -> None:
     """Writes how every queue stands. What the broker does not say is null. Raises DatabaseError."""
     sampled, now, waits = apps.get_model("workers.QueueSample"), timezone.now(), ages()
-    try:
-        found = standings()
-    except NoAnswer:
-        found = dict.fromkeys(QUEUES, UNKNOWN)
     sampled.objects.bulk_create(
         sampled(
             queue=name,
@@ -133,7 +153,7 @@ def sample() -> None:
             consumers=queue["consumers"],
             oldest_seconds=waits.get(name),
         )
-        for name, queue in found.items()
+        for name, queue in _known().items()
     )
     send_canaries()
 
@@ -141,22 +161,36 @@ def sample() -> None:
 def flows(found: dict[str, Standing]) -> dict[str, Flow]:
     """How the queues moved since the oldest sample of the last WINDOW; none for a queue without. Raises DatabaseError.
 
-    found: how they stand now. What went is the jobs that ended; what came is that and what the queue has grown by.
+    found: how they stand now. What went is the jobs that ended, or the runs of the queues that beat feeds, which have
+    no rows; what came is that and what the queue has grown by.
     """
     now = timezone.now()
     lately = apps.get_model("workers.QueueSample").objects.filter(taken_at__gte=now - WINDOW, waiting__isnull=False)
     first = {each.queue: each for each in lately.order_by("queue", "taken_at").distinct("queue")}
-    since = min((each.taken_at for each in first.values()), default=now)
-    ended = apps.get_model("workers.Job").objects.filter(finished_at__gte=since).values_list("queue")
-    went = dict(ended.annotate(Count("pk")))
+    went = _ended_since(min((each.taken_at for each in first.values()), default=now))
     flow = {}
     for queue, then in first.items():
+        if found[queue]["waiting"] is None:
+            continue
         minutes = max((now - then.taken_at).total_seconds(), 1) / 60
         held = (found[queue]["waiting"] or 0) + (found[queue]["unacked"] or 0)
         grown = (held - (then.waiting or 0) - (then.unacked or 0)) / minutes
         finishing = went.get(queue, 0) / minutes
         flow[queue] = Flow(max(0.0, finishing + grown), finishing, held / -grown * 60 if grown < 0 else None)
     return flow
+
+
+def _ended_since(moment: datetime) -> dict[str, int]:
+    jobs = apps.get_model("workers.Job").objects.filter(finished_at__gte=moment)
+    runs = apps.get_model("workers.TaskRun").objects.filter(ended_at__gte=moment, queue__in=_fed_by_beat())
+    return {queue: count for ended in (jobs, runs) for queue, count in ended.values_list("queue").annotate(Count("pk"))}
+
+
+def overview() -> list[QueueNow]:
+    """Every queue of the table, as it stands and moves. What the broker does not say is None. Raises DatabaseError."""
+    found, waits = _known(), ages()
+    moving = flows(found)
+    return [QueueNow(queue, found[name], waits.get(name), moving.get(name)) for name, queue in QUEUES.items()]
 
 
 def check() -> list[CheckMessage]:
@@ -167,14 +201,14 @@ def check() -> list[CheckMessage]:
             Error(
                 "Nobody samples the queues.",
                 hint=f"Name {SAMPLE} among the leader_duties of config/celery.py. A recurring task would"
-                " wait in a clogged queue itself.",
+                f" wait in a clogged queue itself. {CHAPTER}",
                 id="practices.E802",
             )
         )
     return unsampled + [
         Error(
             f"The queue {queue.name} has no target.",
-            hint="Give it target=<seconds of waiting that its users accept> in workers/practices/queues.py.",
+            hint=f"Give it target=<seconds of waiting that its users accept> in workers/practices/queues.py. {CHAPTER}",
             id="practices.E801",
         )
         for queue in QUEUES.values()

@@ -22,6 +22,7 @@ from workers.practices.queues import WORKERS, Worker
 MB = 1024**2
 # https://devcenter.heroku.com/articles/dyno-types, smallest first.
 SIZES = {"standard-1x": 512 * MB, "standard-2x": 1024 * MB, "performance-m": 2560 * MB, "performance-l": 14 * 1024 * MB}
+CHAPTER = "See docs/9-memory.md."
 MAIN_PROCESS = 100 * MB  # the worker's own, which runs no task: 83 MB measured
 PEAKS = """
     SELECT task, percentile_disc(%(share)s) WITHIN GROUP (ORDER BY peak) FROM (
@@ -36,12 +37,15 @@ PEAKS = """
 class Proposal:
     """What the last weeks say of a worker.
 
+    share: bytes for each of its runs, on the dyno that it has. peaks: bytes by task, the p95 of four weeks.
     needs: bytes for as many of its largest task as it runs at once. size: the smallest dyno that holds them, None if
     none does. to_highmem: tasks that do not fit into their share of it. elsewhere: on the high-memory worker, but not
     for their memory.
     """
 
     worker: str
+    share: int
+    peaks: dict[str, int]
     needs: int
     size: str | None
     to_highmem: tuple[str, ...]
@@ -60,7 +64,7 @@ def proposals() -> list[Proposal]:
         high = worker.name == "highmem"
         too_big = tuple(task for task, peak in tasks.items() if peak > _share_of(worker) and not high)
         small_enough = tuple(task for task, peak in tasks.items() if peak <= small and high)
-        found.append(Proposal(worker.name, needs, size, too_big, small_enough))
+        found.append(Proposal(worker.name, _share_of(worker), tasks, needs, size, too_big, small_enough))
     return found
 
 
@@ -99,15 +103,18 @@ def check() -> list[CheckMessage]:
 def _check(worker: Worker) -> list[CheckMessage]:
     name, dyno, limit = worker.name, _dyno(worker.name), _limit_of(worker.name)
     if dyno is None:
-        hint = f'Write "{name}": {{"size": ...}} with one of {", ".join(SIZES)} into the formation of app.json.'
+        hint = (
+            f'Write "{name}": {{"size": ...}} with one of {", ".join(SIZES)} into the formation of app.json. {CHAPTER}'
+        )
         return [Error(f"app.json does not say which dyno the {name} worker runs on.", hint=hint, id="practices.E901")]
     share = _share_of(worker)
     if limit is None:
-        hint = f"Write --max-memory-per-child (KiB, at most {share // 1024}) in its line of the Procfile."
+        hint = f"Write --max-memory-per-child (KiB, at most {share // 1024}) in its line of the Procfile. {CHAPTER}"
         return [Error(f"The {name} worker keeps a process that grew.", hint=hint, id="practices.E902")]
     if limit > share:
         hint = (
             f"At most --max-memory-per-child {share // 1024}, or a lower --concurrency, or a bigger dyno in app.json."
+            f" {CHAPTER}"
         )
         message = f"{worker.concurrency} processes of {limit // MB} MB do not fit on the {name} worker's dyno."
         return [Error(message, hint=hint, id="practices.E903")]
