@@ -226,12 +226,14 @@ def test_few_slow_runs_are_chance(db):
     assert timing.verify().holds is True
 
 
-def test_without_history_it_is_unknown(db):
-    assert timing.verify().holds is None
-    past("t", 0, [1.0])
+def test_a_young_site_holds_and_says_that_it_is_too_young(db):
+    past("t", 0, [1.0, 2.0])
     finding = timing.verify()
-    assert finding.holds is None
-    assert "history" in finding.why
+    assert (finding.holds, "too young to compare: 2 runs" in finding.figure) == (True, True)
+
+
+def test_where_nothing_was_ever_collected_it_is_unknown(db):
+    assert timing.verify().holds is None
 
 
 def test_when_nothing_is_collected_it_is_unknown(db):
@@ -259,7 +261,9 @@ def test_check_fires_for_a_hard_limit_that_comes_first(monkeypatch):
     assert "sweep_jobs" in message.msg
 
 
-def test_check_fires_if_nobody_collects(monkeypatch):
-    (ours,) = (name for name, e in current_app.conf.beat_schedule.items() if e["task"].endswith("collect_runs"))
+@pytest.mark.parametrize("task", ["collect_runs", "roll_up_runs"])
+def test_check_fires_if_nobody_collects_or_rolls_up(monkeypatch, task):
+    (ours,) = (name for name, e in current_app.conf.beat_schedule.items() if e["task"].endswith(task))
     monkeypatch.delitem(current_app.conf.beat_schedule, ours)
-    assert [message.id for message in timing.check()] == ["practices.E702"]
+    (message,) = timing.check()
+    assert (message.id, task in message.msg) == ("practices.E702", True)
