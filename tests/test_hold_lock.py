@@ -88,10 +88,11 @@ def test_the_lock_of_a_killed_process_frees_itself():
         [sys.executable, "-c", code], cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert holder.stdout.readline() == b"held\n"
-    assert locks.is_held("import:7")
+    assert locks.verify().figure == "1 held, 0 without end"
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     wait_until(lambda: not locks.is_held("import:7"), "the lease to end")
+    assert locks.verify().figure == "0 held, 0 without end"
 
 
 def test_many_threads_get_in_one_after_the_other():

@@ -1,14 +1,18 @@
 """Work reports its progress: JSON under the object's id, seldom, with an end, and never backwards."""
 
 import json
+import os
+import signal
 import time
 
 import pytest
+from celery import current_app
 from django.core.cache import cache
 from django.utils import timezone
 from django_redis import get_redis_connection
 
 from mediaapp.models import Upload
+from tests.conftest import wait_until
 from workers import jobs
 from workers.models import Job
 from workers.practices import progress
@@ -125,6 +129,20 @@ def test_verify_fails_for_a_running_job_without_a_sign_of_life_and_holds_again(a
     assert str(job.pk) in progress.verify().why
     progress.Progress(job.pk, owner=alice.pk).report(1, 2, "writing")
     assert progress.verify().holds is True
+
+
+def test_a_worker_that_is_frozen_is_found_until_it_goes_on(start, monkeypatch, alice):
+    monkeypatch.setattr(progress, "STALE_AFTER", 2)
+    job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now())
+    worker = start("video", app="tests.impatient")
+    current_app.send_task("tests.misbehaving.report_for_ever", args=[str(job.pk)], queue="video")
+    wait_until(lambda: Job.objects.filter(started_at__lt=timezone.now() - timezone.timedelta(seconds=2)), "the job")
+    assert progress.verify() == progress.Finding(True, "1 in progress, 0 silent, 0 without end")
+    os.killpg(worker.pid, signal.SIGSTOP)
+    wait_until(lambda: progress.verify().holds is False, "the silence")
+    assert str(job.pk) in progress.verify().why
+    os.killpg(worker.pid, signal.SIGCONT)
+    wait_until(lambda: progress.verify().holds is True, "the next report")
 
 
 @pytest.mark.django_db

@@ -1,12 +1,15 @@
 """A task goes to its own queue, and every queue has one worker that reads it."""
 
+from dataclasses import replace
+
 import pytest
 from celery import current_app
 from celery.exceptions import QueueNotFound
 from django.utils import timezone
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_until
 from workers import jobs
+from workers.default import task_runs
 from workers.models import Job, TaskRun
 from workers.practices import queues
 
@@ -58,6 +61,22 @@ def test_check_fires_for_a_worker_that_the_table_does_not_know(settings, tmp_pat
     assert [message.id for message in queues.check()] == ["practices.E301"]
 
 
+def test_check_fires_for_a_queue_that_two_lines_read(settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    ours = (ROOT / "Procfile").read_text()
+    (tmp_path / "Procfile").write_text(ours + "more: celery --app config worker --hostname video@%h --queues video\n")
+    (message,) = queues.check()
+    assert (message.id, "2 lines start the worker video" in message.msg) == ("practices.E301", True)
+
+
+def test_check_fires_for_a_service_that_reads_other_queues(settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    ours = (ROOT / "docker-compose.yml").read_text()
+    (tmp_path / "docker-compose.yml").write_text(ours.replace("--queues urgent,default", "--queues default"))
+    (message,) = queues.check()
+    assert (message.id, message.msg.startswith("docker-compose.yml")) == ("practices.E301", True)
+
+
 def test_check_fires_for_a_formation_without_a_worker(settings, tmp_path):
     settings.BASE_DIR = tmp_path
     for name in ("Procfile", "docker-compose.yml"):
@@ -97,6 +116,24 @@ def test_verify_fails_once_a_mail_waits_too_long_and_holds_again(alice, django_c
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=60))
     assert queues.verify().holds is False
     mail.delete()
+    assert queues.verify().holds is True
+
+
+def test_a_mail_that_waits_for_its_worker_is_found_while_videos_wait_too(bob, start, monkeypatch):
+    """On real processes: the finding changes while the worker is down, and once more for what has waited."""
+    monkeypatch.setitem(queues.QUEUES, "urgent", replace(queues.QUEUES["urgent"], target=1))
+    for _ in range(3):
+        jobs.create("workers.video.tasks.transcode_video", owner_id=bob.pk, arguments={"source": "none"})
+    mail = jobs.create("workers.default.tasks.send_password_reset", owner_id=bob.pk, arguments={"user_id": bob.pk})
+    assert queues.verify().holds is True
+    wait_until(lambda: queues.verify().holds is False, "it to be missed")
+    start("default")
+    wait_until(lambda: Job.objects.get(pk=mail.pk).is_final, "the mail")
+    finding = queues.verify()
+    assert (finding.holds, "3 others queued" in finding.figure) == (True, True)
+    wait_until(task_runs.collect, "the run")
+    assert "one in twenty" in queues.verify().why
+    TaskRun.objects.update(wait_seconds=0.1)
     assert queues.verify().holds is True
 
 
