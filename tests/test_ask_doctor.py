@@ -161,7 +161,7 @@ def test_staff_see_how_the_queues_stand_and_move(as_stella):
         Job.objects.create(task="x", queue="video", queued_at=now, state="done", finished_at=now)
     Job.objects.create(task="x", queue="video", queued_at=now - timedelta(seconds=700))
     page = " ".join(strip_tags(as_stella.get("/practices/").content.decode()).split())
-    assert "video 0 readers · 0.0 in, 3.0 out a minute 0 0 \N{EN DASH} 0 0.0 3.0 \N{EN DASH} 12 min 10 min" in page
+    assert "video No reader. 0.0 in, 3.0 out 0 0 \N{EN DASH} 0 0.0 3.0 \N{EN DASH} 12 min 10 min" in page
 
 
 def test_staff_see_the_locks_the_entries_and_the_memory(as_stella):

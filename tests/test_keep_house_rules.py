@@ -1,5 +1,7 @@
 """The house keeps its own rules: layers, settings, migrations, process files, sizes."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +79,29 @@ def test_every_practice_has_all_its_parts(practice):
     assert callable(practice.module.verify)
     assert (ROOT / practice.chapter).exists()
     assert practice.module.__doc__.startswith(f"Practice {practice.number}: ")
+
+
+@pytest.mark.parametrize("practice", nine.PRACTICES, ids=lambda practice: practice.title)
+def test_every_rule_has_its_chapter_in_its_hint_and_a_test_that_breaks_it(practice):
+    source = (ROOT / practice.file).read_text()
+    rules = set(re.findall(r'id="(practices\.[EW]\d+)"', source))
+    tests = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    chapter = (ROOT / practice.chapter).read_text()
+    assert rules
+    assert {rule for rule in rules if rule not in tests} == set()
+    assert {rule for rule in rules if rule not in chapter} == set()
+    assert {rule for rule in rules if not rule[-3:].startswith(str(practice.number))} == set()
+    assert f"See {practice.chapter}." == practice.module.CHAPTER
+    assert [hint for hint in hints(source) if not hint.endswith("{CHAPTER}")] == []
+    assert len(hints(source)) >= len(rules)
+
+
+def hints(source: str) -> list[str]:
+    """What is given as the hint of a message: as it is called, or to a variable of that name before."""
+    nodes = list(ast.walk(ast.parse(source)))
+    given = [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "hint"]
+    named = [node.value for node in nodes if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "hint"]
+    return [ast.unparse(hint).rstrip("'\"") for hint in given + named if not isinstance(hint, ast.Name)]
 
 
 def test_no_file_is_long():

@@ -1,10 +1,14 @@
 """Imports into one table take turns, across all workers, and hold no worker slot while they wait."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection
 from django.utils import timezone
+from django_redis import get_redis_connection
 
 from mediaapp.models import CatalogueItem
 from mediaapp.uploads import receive
@@ -65,23 +69,75 @@ def test_an_import_that_finds_the_table_busy_frees_its_worker_and_says_so(alice,
     assert CatalogueItem.objects.get().title == "One"
 
 
+def test_two_imports_at_work_on_one_table_are_found_until_one_has_stopped(alice, start: Callable, monkeypatch):
+    """The lock of the first is given away, so that a second comes in: what the practice prevents, on real processes."""
+    monkeypatch.setattr(concurrency, "CLAIMED", timezone.timedelta(0))
+    files = [ContentFile(f"external_id,title\n{name},{name}\n".encode(), name=f"{name}.csv") for name in ("A", "B")]
+    with table_locked():  # so that an import stands still where it writes
+        first = receive(alice, files[0])
+        start("highmem", JOB_LEASE="7")
+        wait_until(lambda: locks.is_held(f"import:{TABLE}"), "the first import")
+        assert f"1 on {TABLE}" in concurrency.verify().figure
+        assert concurrency.verify().holds is True
+        get_redis_connection("locks").set(f"{locks.PREFIX}import:{TABLE}", "somebody else", px=3000)
+        wait_until(lambda: not locks.is_held(f"import:{TABLE}"), "the lock to be lost")
+        second = receive(alice, files[1])
+        start("highmem", JOB_LEASE="7")
+        wait_until(lambda: concurrency.verify().holds is False, "both to be at work")
+        assert f"2 on {TABLE}" in concurrency.verify().figure
+        assert TABLE in concurrency.verify().why
+    wait_until(lambda: Job.objects.get(pk=second.pk).is_final, "the second one")
+    wait_until(lambda: housekeeping.sweep() or concurrency.verify().holds, "the first one to be taken back")
+    wait_until(lambda: housekeeping.sweep() or Job.objects.get(pk=first.pk).is_final, "the first one")
+    assert sorted(CatalogueItem.objects.values_list("title", flat=True)) == ["A", "B"]
+
+
+@contextmanager
+def table_locked() -> Iterator[None]:
+    """Nobody reads or writes the catalogue while the block runs."""
+    with closing(connection.copy()) as another:
+        another.set_autocommit(False)
+        with another.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {CatalogueItem._meta.db_table}")
+        yield
+
+
+def job(state: str, *span: float, **fields: Any) -> Job:
+    """One that began, and ended if it did, so many seconds ago."""
+    moments = [timezone.now() - timezone.timedelta(seconds=seconds) for seconds in span]
+    began, ended = (*moments, None)[:2]
+    fields = {"queue": "imports", "arguments": {"table": TABLE}, "result": {"rows": 50_000}} | fields
+    return Job.objects.create(task=TASK, state=state, queued_at=began, started_at=began, finished_at=ended, **fields)
+
+
 @pytest.mark.django_db
-def test_verify_holds_until_two_imports_are_at_work_on_one_table(alice):
-    made = [jobs.create(TASK, owner_id=alice.pk, arguments={"table": TABLE}) for _ in range(2)]
-    Job.objects.filter(pk=made[0].pk).update(state=Job.State.RUNNING)
+def test_the_figure_says_how_fast_the_last_imports_were_and_in_what_company():
+    assert concurrency.verify().figure == "imports at work: none; none has ended yet"
+    job("done", 102, 100)
+    assert "the last 1 wrote 25,000 rows/s, 0.0 jobs beside them" in concurrency.verify().figure
+    job("failed", 101, 90, queue="highmem")  # beside half of it
+    assert "25,000 rows/s, 0.5 jobs beside them" in concurrency.verify().figure
+    job("running", 103, queue="highmem")  # beside all of it
+    assert "25,000 rows/s, 1.5 jobs beside them" in concurrency.verify().figure
+
+
+@pytest.mark.django_db
+def test_what_ran_elsewhere_or_waited_was_not_beside_an_import():
+    job("done", 102, 100)
+    job("running", 103, queue="video")
+    job("done", 90, 80, queue="highmem")
+    job("queued", 103, queue="highmem")
+    job("cancelled", 103, 99, queue="highmem")
+    assert "0.0 jobs beside them" in concurrency.verify().figure
+
+
+@pytest.mark.django_db
+def test_an_import_that_was_claimed_just_now_may_find_its_table_taken():
+    job("running", 60)
+    job("running", 0)
     assert concurrency.verify().holds is True
-    Job.objects.update(state=Job.State.RUNNING)
+    Job.objects.update(started_at=timezone.now() - timezone.timedelta(seconds=60))
     assert concurrency.verify().holds is False
-    assert TABLE in concurrency.verify().why
-
-
-@pytest.mark.django_db
-def test_the_figure_says_how_fast_the_last_imports_were(alice):
-    job = jobs.create(TASK, owner_id=alice.pk, arguments={"table": TABLE})
-    now = timezone.now()
-    ended = {"finished_at": now, "started_at": now - timezone.timedelta(seconds=2), "result": {"rows": 50_000}}
-    Job.objects.filter(pk=job.pk).update(state=Job.State.DONE, **ended)
-    assert "25,000 rows/s" in concurrency.verify().figure
 
 
 def test_check_fires_when_the_imports_worker_runs_several_at_once(settings, tmp_path):

@@ -9,11 +9,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
+from django.db.models import Q
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 from redis.exceptions import RedisError
 
 from workers.models import Job
@@ -21,6 +25,8 @@ from workers.practices import Finding, locks, queues
 
 FIRST_PAUSE, LONGEST_PAUSE = 5, 60  # seconds
 LAST = 5  # ended imports that verify() looks at
+CLAIMED = timedelta(seconds=2)  # for which a job that found its table taken may still say "running"
+CHAPTER = "See docs/4-concurrency.md."
 
 
 class TryLater(Exception):
@@ -63,7 +69,8 @@ def check() -> list[CheckMessage]:
     return [
         Error(
             f"Procfile: the {worker.name} worker runs {concurrency_of(worker.name) or 'any number of'} tasks at once.",
-            hint=f"Write --concurrency {worker.concurrency}, or change the table in queues.py with a measured reason.",
+            hint=f"Write --concurrency {worker.concurrency}, or change the table in queues.py with a measured reason."
+            f" {CHAPTER}",
             id="practices.E401",
         )
         for worker in queues.WORKERS
@@ -72,25 +79,53 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """Holds while no table has two imports that write. The figure: how fast the last ones were."""
+    """Holds while no table has two imports at work. The figure: how fast the last ones were, in what company."""
     imports = Job.objects.filter(queue="imports")
     try:
-        running = Counter(
-            job.arguments.get("table") for job in imports.filter(state=Job.State.RUNNING).only("arguments")
-        )
-        ended = list(imports.filter(state=Job.State.DONE).order_by("-finished_at")[:LAST])
+        working = imports.filter(state=Job.State.RUNNING, started_at__lt=timezone.now() - CLAIMED).only("arguments")
+        tables = Counter(str(job.arguments.get("table")) for job in working)
+        ended = list(imports.filter(state=Job.State.DONE, started_at__isnull=False).order_by("-finished_at")[:LAST])
+        speed = f"the last {len(ended)} wrote {rows_a_second(ended):,.0f} rows/s, {beside(ended):.1f} jobs beside them"
     except DatabaseError as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
-    figure = f"{running.total()} imports at work on {len(running)} tables, last ones {rows_a_second(ended):,.0f} rows/s"
-    crowded = [str(table) for table, jobs in running.items() if jobs > 1]
+    at_work = ", ".join(f"{count} on {table}" for table, count in sorted(tables.items())) or "none"
+    figure = f"imports at work: {at_work}; {speed if ended else 'none has ended yet'}"
+    crowded = [table for table, count in tables.items() if count > 1]
     if crowded:
         return Finding(False, figure, f"Several imports are at work on {', '.join(crowded)}, and slow each other down.")
     return Finding(True, figure)
 
 
 def rows_a_second(ended: list[Job]) -> float:
-    """Rows per second of some ended imports, all in all."""
-    rows = sum(job.result.get("rows", 0) for job in ended)
-    spans = [job.finished_at - job.started_at for job in ended if job.finished_at and job.started_at]
-    seconds = sum(span.total_seconds() for span in spans)
-    return rows / seconds if seconds else 0.0
+    """Rows per second of some ended imports, all in all. One that was taken up again counts with all its rows."""
+    rows: int = sum(job.result.get("rows", 0) for job in ended)
+    return rows / _seconds(ended)
+
+
+def beside(ended: list[Job]) -> float:
+    """How many other jobs of the same workers ran at a time, on average, while these did. Raises DatabaseError.
+
+    Each job counts with its last attempt, and a cancelled one not at all: it may have been waiting.
+    """
+    spans = {job.pk: (job.started_at, job.finished_at) for job in ended if job.started_at and job.finished_at}
+    (together,) = (worker.queues for worker in queues.WORKERS if queues.QUEUES["imports"] in worker.queues)
+    ran = Job.objects.filter(
+        Q(finished_at=None) | Q(finished_at__gt=min((start for start, _ in spans.values()), default=timezone.now())),
+        queue__in=[queue.name for queue in together],
+        state__in=(Job.State.RUNNING, Job.State.DONE, Job.State.FAILED),
+        started_at__isnull=False,
+    )
+    others = list(ran.values_list("pk", "started_at", Coalesce("finished_at", Now())))
+    shared = (
+        min(end, others_end) - max(start, others_start)
+        for pk, (start, end) in spans.items()
+        for other, others_start, others_end in others
+        if other != pk
+    )
+    seconds: float = sum(max(0.0, span.total_seconds()) for span in shared)
+    return seconds / _seconds(ended)
+
+
+def _seconds(ended: list[Job]) -> float:
+    spans = (job.finished_at - job.started_at for job in ended if job.finished_at and job.started_at)
+    return sum(span.total_seconds() for span in spans) or 1.0
