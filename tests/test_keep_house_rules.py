@@ -12,6 +12,7 @@ from celery.app.defaults import NAMESPACES, flatten
 from django.core.management import call_command
 from django.urls import reverse
 
+from tests import elsewhere
 from tests.conftest import ROOT
 from workers.practices import nine, queues
 
@@ -48,6 +49,12 @@ def test_every_change_of_a_model_has_its_migration():
 
 def test_the_system_check_is_silent():
     call_command("check", fail_level="WARNING")
+
+
+def test_it_is_silent_with_rabbitmq_too():
+    code = "from django.core.management import call_command; call_command('check', fail_level='WARNING')"
+    said = elsewhere.run(code, BROKER_URL="amqp://app:secret@rabbit//")
+    assert said.strip() == "System check identified no issues (0 silenced)."
 
 
 def test_every_celery_option_is_one_that_celery_reads():

@@ -57,6 +57,8 @@ def wait_until_it_holds(holds: bool | None, words: str = "") -> None:
 def test_a_queue_without_a_reader_is_found_until_its_worker_is_up(either, start):
     elsewhere.publish(VIDEO, "video", 2, **either)
     wait_until_it_holds(False, "2 messages in video, and nobody reads it. Is the video worker up?")
+    amqp = either["BROKER_URL"].startswith("amqp")
+    wait_until(lambda: bool(broker.state()["queues"]["video"]["size"]) is amqp, "bytes, which Valkey does not tell")
     start("video", **either)
     wait_until_it_holds(True)
 
@@ -94,6 +96,16 @@ def test_a_valkey_that_is_nearly_full_is_found(valkey):
     assert (finding.holds, "more than 80%" in finding.why) == (False, True)
     valkey.config_set("maxmemory", valkey.info("memory")["used_memory"] * 10)
     assert broker.verify().holds is True
+
+
+def test_a_disk_alarm_is_found_until_it_is_over(node):
+    wait_until_it_holds(True)
+    try:
+        node.ctl("set_disk_free_limit", "100000GB")
+        wait_until_it_holds(False, "disk alarm")
+    finally:
+        node.ctl("set_disk_free_limit", "50MB")
+    wait_until_it_holds(True)
 
 
 def test_a_memory_alarm_is_found_until_it_is_over(node):
