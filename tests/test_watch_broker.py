@@ -102,7 +102,7 @@ def test_a_disk_alarm_is_found_until_it_is_over(node):
     wait_until_it_holds(True)
     try:
         node.ctl("set_disk_free_limit", "100000GB")
-        wait_until_it_holds(False, "disk alarm")
+        wait_until_it_holds(False, "disk space alarm")
     finally:
         node.ctl("set_disk_free_limit", "50MB")
     wait_until_it_holds(True)
