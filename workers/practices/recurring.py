@@ -28,6 +28,7 @@ OURS = "Written in config/schedule.py: change it there. What is changed here is 
 DAY = 24 * 60  # minutes
 HEARTBEAT = "beat:tick"  # the leading beat's key in the cache, which ends a minute after its last tick
 PATIENCE = 60  # seconds that a run may be overdue before it counts as late
+CHAPTER = "See docs/5-expires.md."
 
 
 def expires_after(gap: float) -> int:
@@ -131,7 +132,7 @@ def check() -> list[CheckMessage]:
     return [
         Error(
             f"The recurring entry {name!r} expires too late or never.",
-            hint="Write it with recurring.every() or recurring.daily(), which compute the expiry.",
+            hint=f"Write it with recurring.every() or recurring.daily(), which compute the expiry. {CHAPTER}",
             id="practices.E501",
         )
         for name, entry in current_app.conf.beat_schedule.items()
