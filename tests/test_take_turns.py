@@ -87,8 +87,10 @@ def test_two_imports_at_work_on_one_table_are_found_until_one_has_stopped(alice,
         assert f"2 on {TABLE}" in concurrency.verify().figure
         assert TABLE in concurrency.verify().why
     wait_until(lambda: Job.objects.get(pk=second.pk).is_final, "the second one")
-    wait_until(lambda: housekeeping.sweep() or concurrency.verify().holds, "the first one to be taken back")
-    wait_until(lambda: housekeeping.sweep() or Job.objects.get(pk=first.pk).is_final, "the first one")
+    wait_until(jobs.orphans, "the first one to stop")
+    wait_until(housekeeping.sweep, "it to be sent once more")
+    wait_until(lambda: Job.objects.get(pk=first.pk).is_final, "the first one")
+    assert concurrency.verify().holds is True
     assert list(Job.objects.values_list("state", "message")) == [("done", "")] * 2
     assert sorted(CatalogueItem.objects.values_list("title", flat=True)) == ["A", "B"]
 
