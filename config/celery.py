@@ -8,13 +8,21 @@ from pathlib import Path
 
 from celery import Celery
 from celery.app.utils import Settings
-from celery.signals import beat_init, celeryd_init, setup_logging, worker_init, worker_ready
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    setup_logging,
+    task_received,
+    task_revoked,
+    worker_init,
+    worker_ready,
+)
 from django.conf import settings
 from django.utils.log import configure_logging
 
 from config.schedule import SCHEDULE
 from workers.practices import backlog, broker, queues, recurring
-from workers.runtime import acknowledgement, delivery, stopping
+from workers.runtime import acknowledgement, delivery, stopping, unseen
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -71,6 +79,7 @@ app.conf.update(
     task_time_limit=30,
     # State lives in rows: no result backend, no connection per child for it.
     task_ignore_result=True,
+    result_expires=None,  # else beat sends a task every night that cleans the backend up
     # Ids and short strings only.
     task_serializer="json",
     accept_content=["json"],
@@ -93,6 +102,9 @@ if not AMQP:
     app.steps["consumer"].update({delivery.Renewal, acknowledgement.Watch})
 # Before say_ready: a worker that is ready can be told to stop.
 worker_ready.connect(stopping.take_over_signals)
+# What beat sent is seen, so that beat may send the next one.
+task_received.connect(unseen.take)
+task_revoked.connect(unseen.drop)
 
 
 @setup_logging.connect

@@ -34,8 +34,8 @@ def test_expired_runs_are_counted_once_and_a_waiting_one_stays(vhost: Node):
 
 def test_a_message_that_came_back_too_often_is_lost_and_not_expired():
     death = {"reason": "delivery_limit", "queue": "video", "count": 1, "time": timezone.now()}
-    told = dead_letters.note({"task": "workers.video.tasks.transcode_video", "x-death": [death]})
-    assert (told["outcome"], told["queue"]) == ("lost", "video")
+    died = dead_letters.what_died({"task": "workers.video.tasks.transcode_video", "x-death": [death]})
+    assert died == ("workers.video.tasks.transcode_video", "video", "lost")
 
 
 def test_on_redis_there_are_none():

@@ -25,11 +25,13 @@ SECONDLY, HOURLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.de
 
 @pytest.fixture
 def senders(broker: Redis) -> Callable[[str], list[int]]:
-    """The pids of the beats that sent a task, in the order of its messages."""
+    """The pids of the beats that sent a task, in the order of its messages. Takes them away: beat waits for that."""
+    taken: list[dict[str, str]] = []
 
     def read(task: str = SECONDLY) -> list[int]:
-        headers = [json.loads(message)["headers"] for message in reversed(broker.lrange("default", 0, -1))]
-        return [int(each["origin"].removeprefix("gen").partition("@")[0]) for each in headers if each["task"] == task]
+        while message := broker.rpop("default"):
+            taken.append(json.loads(message)["headers"])
+        return [int(each["origin"].removeprefix("gen").partition("@")[0]) for each in taken if each["task"] == task]
 
     return read
 

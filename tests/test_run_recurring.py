@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from tests.outages import take_away
 from workers.models import TaskRun
 from workers.practices import recurring
 
@@ -22,7 +23,6 @@ SWEEP = "workers.default.tasks.sweep_jobs"
 @pytest.fixture
 def beat(transactional_db):
     """What beat does with the schedule when it starts."""
-    PeriodicTask.objects.filter(name="celery.backend_cleanup").delete()
     DatabaseScheduler(app=current_app._get_current_object(), lazy=False)
     cache.set(recurring.HEARTBEAT, {"beat": "here", "at": time.time()}, 60)
     yield
@@ -100,6 +100,31 @@ def test_verify_fails_while_no_beat_ticks(beat):
     assert "No beat" in finding.why
 
 
+def test_verify_says_unknown_while_the_cache_is_away(beat, settings):
+    take_away(settings, "default")
+    finding = recurring.verify()
+    assert finding.holds is None
+    assert "cache" in finding.why
+
+
+def test_verify_fails_for_what_it_knows_while_the_cache_is_away(beat, settings):
+    PeriodicTask.objects.filter(task=SWEEP).update(expire_seconds=None)
+    take_away(settings, "default")
+    finding = recurring.verify()
+    assert finding.holds is False
+    assert "never expires" in finding.why
+
+
+def test_verify_fails_for_an_entry_in_a_queue_that_nobody_reads(beat):
+    sweep = PeriodicTask.objects.filter(task=SWEEP)
+    sweep.update(queue="defualt")
+    finding = recurring.verify()
+    assert finding.holds is False
+    assert "No worker reads defualt" in finding.why
+    sweep.update(queue="default")
+    assert recurring.verify().holds is True
+
+
 def test_verify_fails_while_an_entry_is_late(beat):
     PeriodicTask.objects.filter(task=SWEEP).update(last_run_at=timezone.now() - timedelta(minutes=10))
     finding = recurring.verify()
@@ -115,21 +140,46 @@ def test_runs_that_did_not_happen_are_counted_by_why(beat):
     assert "3 runs skipped" in recurring.verify().figure
 
 
+def test_the_skipped_runs_of_a_task_with_two_entries_are_summed_up_once(beat):
+    ten = IntervalSchedule.objects.create(every=10, period="seconds")
+    PeriodicTask.objects.create(name="by hand", task=SWEEP, interval=ten, expire_seconds=9)
+    TaskRun.objects.create(id=1, task=SWEEP, outcome="expired", ended_at=timezone.now())
+    assert "1 runs skipped" in recurring.verify().figure
+
+
 def test_check_fires_for_an_entry_written_by_hand(monkeypatch):
     assert recurring.check() == []
     for options in ({}, {"options": {"expire_seconds": 10}}):
         monkeypatch.setitem(current_app.conf.beat_schedule, "by hand", {"task": SWEEP, "schedule": 10.0} | options)
-        assert [message.id for message in recurring.check()] == ["practices.E501"]
+        (message,) = recurring.check()
+        assert message.id == "practices.E501"
+        assert "docs/5-expires.md" in message.hint
 
 
-@pytest.mark.django_db
+@pytest.fixture
+def submit(rf, admin_user):
+    """The admin's form for an entry every ten seconds, filled in by hand."""
+
+    def fill_in(**values: str):
+        ten = IntervalSchedule.objects.create(every=10, period="seconds")
+        request = rf.get("/")
+        request.user = admin_user
+        form_class = site.get_model_admin(PeriodicTask).get_form(request)
+        filled = {"name": "by hand", "task": SWEEP, "interval": ten.pk, "expire_seconds": "9"} | values
+        return form_class(data=filled | {"args": "[]", "kwargs": "{}", "headers": "{}", "enabled": "on"})
+
+    return fill_in
+
+
 @pytest.mark.parametrize(("expires", "words"), [("", "never expires"), ("10", "too late"), ("9", "")])
-def test_the_admin_refuses_an_entry_that_would_pile_up(rf, admin_user, expires, words):
-    ten = IntervalSchedule.objects.create(every=10, period="seconds")
-    request = rf.get("/")
-    request.user = admin_user
-    form_class = site.get_model_admin(PeriodicTask).get_form(request)
-    values = {"name": "by hand", "task": SWEEP, "interval": ten.pk, "expire_seconds": expires}
-    form = form_class(data=values | {"args": "[]", "kwargs": "{}", "headers": "{}", "enabled": "on"})
+def test_the_admin_refuses_an_entry_that_would_pile_up(submit, expires, words):
+    form = submit(expire_seconds=expires)
     assert words in str(form.errors.get("expire_seconds", ""))
+    assert form.is_valid() is (words == "")
+
+
+@pytest.mark.parametrize(("queue", "words"), [("defualt", "No worker reads defualt"), ("video", ""), ("", "")])
+def test_the_admin_refuses_an_entry_for_a_queue_that_nobody_reads(submit, queue, words):
+    form = submit(queue=queue)
+    assert words in str(form.errors.get("queue", ""))
     assert form.is_valid() is (words == "")

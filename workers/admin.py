@@ -11,12 +11,13 @@ from workers.practices import recurring
 
 
 class ExpiringTaskForm(PeriodicTaskForm):  # type: ignore[misc]
-    """Refuses an entry that does not expire before its next run, and says which number would do."""
+    """Refuses an entry that does not expire before its next run, or that nobody would run, and says what would do."""
 
     def _post_clean(self) -> None:
         super()._post_clean()
-        if not self.errors and (problem := recurring.problem_with(self.instance)):
-            self.add_error("expire_seconds", ValidationError(problem))
+        if not self.errors:
+            for field, problem in recurring.problems_with(self.instance).items():
+                self.add_error(field, ValidationError(problem))
 
 
 class ExpiringTaskAdmin(PeriodicTaskAdmin):  # type: ignore[misc]

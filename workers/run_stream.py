@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -25,6 +26,12 @@ BOUND = 50_000  # entries
 EVERY = 0.2  # seconds between two batches, and between two looks at the children of a run
 SIGN_EVERY = 1  # seconds between two signs of life; none in the first, so that short runs cost nothing
 PAUSE = 10  # seconds without a try after the server was away
+
+
+def note_missed(task: str, queue: str, outcome: str) -> None:
+    """Adds a run that did not happen, for who sees it elsewhere than in a worker. Raises RedisError."""
+    note = {"task": task, "queue": queue, "outcome": outcome, "ended_at": time.time(), "release": settings.RELEASE}
+    get_redis_connection("locks").xadd(STREAM, {"run": json.dumps(note | {"worker": ""})}, maxlen=BOUND)
 
 
 @dataclass

@@ -5,17 +5,14 @@ recurring task. Here each dead letter becomes a note on a run that did not happe
 Redis there are no dead letters: a worker that finds an expired message says so itself.
 """
 
-import json
-import time
 from typing import Any
 
-from django.conf import settings
-from django_redis import get_redis_connection
 from kombu import Queue
 
 from workers.practices import broker
 from workers.practices.queues import DEAD
-from workers.run_stream import BOUND, STREAM
+from workers.run_stream import note_missed
+from workers.runtime import unseen
 
 
 def collect() -> int:
@@ -25,25 +22,19 @@ def collect() -> int:
     """
     if not broker.is_amqp():
         return 0
-    stream = get_redis_connection("locks")
     collected = 0
     with broker.asking() as connection:
         letters = Queue(DEAD, channel=connection.default_channel)
         while letter := letters.get(no_ack=False):
-            stream.xadd(STREAM, {"run": json.dumps(note(letter.headers))}, maxlen=BOUND)
+            task, queue, outcome = what_died(letter.headers)
+            note_missed(task, queue, outcome)
+            unseen.clear(queue, letter.headers)
             letter.ack()
             collected += 1
     return collected
 
 
-def note(headers: dict[str, Any]) -> dict[str, Any]:
-    """What is told of a message by its headers, to which RabbitMQ has added why it is dead."""
+def what_died(headers: dict[str, Any]) -> tuple[str, str, str]:
+    """The task of a message, its queue and its outcome, by its headers: RabbitMQ has added there why it is dead."""
     death = (headers.get("x-death") or [{}])[0]
-    return {
-        "task": headers.get("task", ""),
-        "queue": death.get("queue", ""),
-        "worker": "",
-        "release": settings.RELEASE,
-        "outcome": "expired" if death.get("reason") == "expired" else "lost",
-        "ended_at": time.time(),
-    }
+    return headers.get("task", ""), death.get("queue", ""), "expired" if death.get("reason") == "expired" else "lost"

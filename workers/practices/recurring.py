@@ -2,7 +2,8 @@
 
 The trap: the worker stops for a night, and in the morning 8,640 copies of the ten-second job wait before anything
 else. And with django-celery-beat `options={"expires": ...}` is dropped in silence: only `expire_seconds` reaches the
-database (CELERY-FACTS 0.8), so both are written here, computed from the schedule and never by hand.
+database (CELERY-FACTS 0.8), so both are written here, computed from the schedule and never by hand. An expired message
+still waits in the broker: that beat adds no other one is the matter of workers/runtime/unseen.py.
 """
 
 import time
@@ -19,9 +20,11 @@ from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
 from django.db.models import Count, Q
 from django.utils import timezone
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
 
 from workers.practices import Finding
-from workers.practices.queues import queue_of
+from workers.practices.queues import QUEUES, queue_of
 
 Entry = dict[str, Any]
 OURS = "Written in config/schedule.py: change it there. What is changed here is overwritten at the next start."
@@ -79,22 +82,29 @@ def disable_removed() -> int:
     return disabled
 
 
-def problem_with(entry: Any) -> str:
-    """What is wrong with the expiry of a row of django-celery-beat, as a sentence; empty if nothing is."""
-    gap = gap_of(entry.schedule)
-    if gap is None or entry.one_off or entry.expires:
-        return ""
-    wanted = f"Runs are {gap:,.0f} s apart: write {expires_after(gap):,}, so that they never pile up."
-    if entry.expire_seconds is None:
-        return f"It never expires. {wanted}"
-    return f"It expires too late. {wanted}" if entry.expire_seconds >= gap else ""
+def problems_with(entry: Any) -> dict[str, str]:
+    """What is wrong with a row of django-celery-beat: by field, a sentence; empty if nothing is."""
+    problems = {}
+    if entry.queue and entry.queue not in QUEUES:
+        problems["queue"] = f"No worker reads {entry.queue}: leave it empty, or take one of {', '.join(QUEUES)}."
+    gap, expires = gap_of(entry.schedule), entry.expire_seconds
+    if gap and not entry.one_off and not entry.expires and (expires is None or expires >= gap):
+        fault = "It never expires." if expires is None else "It expires too late."
+        wanted = f"Runs are {gap:,.0f} s apart: write {expires_after(gap):,}, so that they never pile up."
+        problems["expire_seconds"] = f"{fault} {wanted}"
+    return problems
 
 
 @dataclass(frozen=True)
 class EntryState:
-    """How a recurring entry stands. expired, refused: runs of the last day that did not happen, and why."""
+    """How a recurring entry stands. expired, refused: runs of its task in the last day that did not happen.
+
+    expired: no worker took it in time, or beat did not send it while the last one waited. refused: another run held
+    the lock.
+    """
 
     name: str
+    task: str
     last_run: datetime | None
     next_run: datetime | None
     late: bool
@@ -115,7 +125,8 @@ def _state(row: Any, expired: int, refused: int) -> EntryState:
     since = row.last_run_at or row.date_changed
     left = row.schedule.remaining_estimate(since)
     late = left.total_seconds() < -PATIENCE
-    return EntryState(row.name, row.last_run_at, timezone.now() + left, late, expired, refused, problem_with(row))
+    problem = " ".join(problems_with(row).values())
+    return EntryState(row.name, row.task, row.last_run_at, timezone.now() + left, late, expired, refused, problem)
 
 
 def _skipped(tasks: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -145,16 +156,30 @@ def _gap_in_seconds(schedule: Any) -> float:
 
 
 def verify() -> Finding:
-    """Holds while every enabled entry of the database expires before its next run, none is late, and beat ticks."""
+    """Holds while every enabled entry expires before its next run and has a queue, none is late, and beat ticks."""
     try:
         entries = states()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    beat = cache.get(HEARTBEAT)
-    skipped = sum(entry.expired + entry.refused for entry in entries)
-    ticked = f"beat ticked {time.time() - beat['at']:.0f} s ago" if beat else "no beat"
-    figure = f"{len(entries)} entries, {skipped} runs skipped in a day, {ticked}"
     why = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
     why += [f"{entry.name} is late." for entry in entries if entry.late]
-    why += [] if beat else ["No beat has ticked for a minute: is it up, and the cache?"]
-    return Finding(not why, figure, " ".join(why))
+    # Of entries that share a task, each has the runs of both.
+    skipped = sum({entry.task: entry.expired + entry.refused for entry in entries}.values())
+    figure = f"{len(entries)} entries, {skipped} runs skipped in a day"
+    try:
+        beat = _last_tick()
+    except RedisError as error:
+        why.append(f"The cache did not answer, where beat leaves its heartbeat: {error}")
+        return Finding(False if len(why) > 1 else None, figure, " ".join(why))
+    if not beat:
+        why.append("No beat has ticked for a minute: is it up?")
+    ticked = f"beat ticked {time.time() - beat['at']:.0f} s ago" if beat else "no beat"
+    return Finding(not why, f"{figure}, {ticked}", " ".join(why))
+
+
+def _last_tick() -> dict[str, Any] | None:
+    """The heartbeat of the leading beat; None if there is none. Raises RedisError."""
+    if beat := cache.get(HEARTBEAT):
+        return dict(beat)
+    get_redis_connection("default").ping()  # a cache that is away looks like an empty one
+    return None

@@ -25,6 +25,7 @@ from redis.lock import Lock
 
 from workers.practices.locks import PREFIX
 from workers.practices.recurring import HEARTBEAT
+from workers.runtime import unseen
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,11 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         return reserved
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Sends one entry. Not after a tick that hung on the database for so long that another beat leads."""
-        if time.monotonic() < self.leads_until:
+        """Sends one entry, unless its last message still waits (workers/runtime/unseen.py).
+
+        Not after a tick that hung on the database for so long that another beat leads.
+        """
+        if time.monotonic() < self.leads_until and unseen.may_send(entry):
             super().apply_entry(entry, producer)
 
     def close(self) -> None:

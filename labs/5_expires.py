@@ -1,0 +1,167 @@
+"""Do the runs of a recurring entry pile up? `python -m labs.5_expires [seconds] [way ...]`; without, a minute of each.
+
+Every 2 s beat sends a task that takes 5 s and a lock. Before it in the queue lies a message that lives for an hour. In
+the first third of the time no worker is up, in the second one, in the last two. The ways:
+  never    the entry has no expiry
+  expires  it has one, and is sent whether or not its last message waits
+  waits    as the site does it
+Printed: how many of its messages waited at once, and what became of the runs that were due, as it was and as the site's
+own telemetry counts it. Exit code 1 if the last way let two wait, or if anything was counted wrong. Runs on servers of
+its own but for those that the environment names (BROKER_URL=amqp://...), and refuses a site that is in use.
+"""
+
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from subprocess import Popen
+
+import django
+from celery import current_app
+from django.apps import apps
+from django.core.management import call_command
+
+from labs import processes
+from workers.brokers import NoAnswer
+from workers.default import dead_letters
+from workers.practices import backlog, broker, locks, recurring
+
+HEADER = "way      at once    due =  ran + refused + expired   counted right"
+LINE = "{way:<8}{waited:>8}{due:>7}{ran:>7}{refused:>10}{expired:>10}   {is_right}"
+WAYS = ("never", "expires", "waits")
+NAME, TASK, NIGHTLY = "every 2 seconds", "labs.expiring.take_five", "labs.expiring.come_first"
+BEAT = ("beat", "--pidfile=")
+WORKER = ("worker", "--queues=default", "--concurrency=1", "--without-gossip", "--without-mingle")
+
+
+@dataclass
+class Found:
+    """due = ran + refused + expired. expired: dropped by a worker or by RabbitMQ, or never sent."""
+
+    way: str
+    waited: int  # messages of the entry, at once
+    due: int
+    ran: int
+    refused: int
+    expired: int
+    counted: dict[str, int]  # by outcome, in the rows of TaskRun
+    shown: tuple[int, int]  # expired and refused, by recurring.states()
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every run that was due is counted once, as what became of it."""
+        wanted = {"succeeded": self.ran, "refused": self.refused, "expired": self.expired}
+        return self.counted == {name: count for name, count in wanted.items() if count} and self.shown == (
+            self.expired,
+            self.refused,
+        )
+
+
+class Watch(threading.Thread):
+    """Looks ten times a second how many messages of the entry wait."""
+
+    def __init__(self, ledger: Path) -> None:
+        super().__init__(daemon=True)
+        self.ledger, self.most, self.over = ledger, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.1):
+            with suppress(NoAnswer):
+                self.most = max(self.most, waiting(self.ledger))
+
+
+def waiting(ledger: Path) -> int:
+    return backlog.waiting("default") - ("nightly" not in ledger.read_text())
+
+
+def run(way: str, seconds: float, ledger: Path) -> int:
+    """Lets beat and its workers work, then the queue run dry. Returns how many messages waited at most."""
+    ledger.touch()
+    current_app.send_task(NIGHTLY, queue="default", expires=3600)
+    with ExitStack() as stack:
+
+        def start(*command: str) -> Popen[bytes]:
+            return stack.enter_context(processes.started(*command, app="labs.expiring", WAY=way, LEDGER=str(ledger)))
+
+        beat, watch, workers = start(*BEAT), Watch(ledger), []
+        watch.start()
+        time.sleep(seconds / 3)
+        for name in ("one", "two"):
+            workers.append(start(*WORKER, f"--hostname={name}@%h"))
+            time.sleep(seconds / 3)
+        processes.stop(beat)
+        processes.wait_until(lambda: waiting(ledger) == 0 and not busy(ledger), "the end of the last run")
+        for worker in workers:
+            processes.stop(worker)
+        watch.over.set()
+        watch.join()
+    return watch.most
+
+
+def busy(ledger: Path) -> bool:
+    lines = Counter(line.split()[0] for line in ledger.read_text().splitlines())
+    return lines["begun"] > lines["ran"]
+
+
+def look(way: str, waited: int, ledger: Path) -> Found:
+    """What became of the runs: by the ledger, whose lines the tasks and beat wrote, and by what the site counts."""
+    lines = [line.split() for line in ledger.read_text().splitlines()]
+    ended = Counter(run for what, run in lines if what in ("ran", "refused"))
+    due = apps.get_model("django_celery_beat.PeriodicTask").objects.get(name=NAME).total_run_count
+    what = Counter(what for what, _ in lines)
+    dead_letters.collect()
+    import_module("workers.default.task_runs").collect()
+    runs = apps.get_model("workers.TaskRun").objects.filter(task=TASK)
+    counted = Counter(runs.values_list("outcome", flat=True))
+    (state,) = recurring.states()
+    return Found(
+        way=way,
+        waited=waited,
+        due=due,
+        ran=what["ran"],
+        refused=what["refused"],
+        expired=due - len(ended),
+        counted=dict(counted),
+        shown=(state.expired, state.refused),
+    )
+
+
+def prepare() -> None:
+    """An empty site. Raises SystemExit for one that is in use."""
+    call_command("migrate", verbosity=0)
+    broker.prepare()
+    if apps.get_model("django_celery_beat.PeriodicTask").objects.exists() or locks.is_held("beat"):
+        sys.exit("A site uses this database or these locks: unset DATABASE_URL, REDIS_URL and LOCKS_URL.")
+    if backlog.waiting("default"):
+        sys.exit("Messages wait in this broker's default queue: name another BROKER_URL.")
+
+
+def forget() -> None:
+    apps.get_model("django_celery_beat.PeriodicTask").objects.all().delete()
+    apps.get_model("workers.TaskRun").objects.filter(task=TASK).delete()
+
+
+def main() -> int:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
+    all_found = []
+    with processes.servers() as folder:
+        django.setup()
+        prepare()
+        for way in sys.argv[2:] or WAYS:
+            ledger = folder / f"{way}.ledger"
+            all_found.append(found := look(way, run(way, seconds, ledger), ledger))
+            print(json.dumps(asdict(found) | {"is_right": found.is_right}), flush=True)
+            forget()
+    print(HEADER)
+    for found in all_found:
+        print(LINE.format(**asdict(found), is_right="yes" if found.is_right else "NO"))
+    return int(not all(found.is_right and (found.way != WAYS[-1] or found.waited <= 1) for found in all_found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

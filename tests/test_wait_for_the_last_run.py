@@ -1,0 +1,102 @@
+"""Beat does not send an entry while its last message waits for a worker, and nothing stops it for good."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+from django.conf import settings as site
+from django.core.cache import caches
+
+from tests import elsewhere
+from tests.conftest import wait_until
+from tests.outages import NOBODY, take_away
+from tests.rabbitmq import Node
+from workers.run_stream import STREAM
+from workers.runtime import unseen
+
+SWEEP, NIGHTLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.delete_old"
+MARKS = unseen.MARKS.format("default")
+PREPARE = "from workers.practices import broker; broker.prepare(); from celery import current_app; "
+SEND = PREPARE + "current_app.send_task({!r}, queue='default', expires={}, headers={{'periodic_task_name': 'a'}})"
+WAITING = "from workers.practices import backlog; print(backlog.waiting('default'))"
+
+
+@pytest.fixture
+def redis():
+    return caches["locks"].client.get_client()
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def brokers(request) -> dict[str, str]:
+    """The environment of a site on an empty broker of either kind."""
+    if request.param == "redis":
+        request.getfixturevalue("broker")
+        return {"BROKER_URL": site.BROKER_URL}
+    node: Node = request.getfixturevalue("vhost")
+    return {"BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management}
+
+
+def outcomes(redis) -> list[str]:
+    """How the runs of the entry ended so far, as it is counted."""
+    runs = [json.loads(fields[b"run"]) for _, fields in redis.xrange(STREAM)]
+    return [run["outcome"] for run in runs if run["task"] == SWEEP]
+
+
+def entry(name: str, queue: str | None = None) -> SimpleNamespace:
+    return SimpleNamespace(name=name, task=SWEEP, options={"queue": queue} if queue else {})
+
+
+def test_one_message_waits_behind_one_that_lives_for_long_and_the_others_count_as_expired(brokers, start, redis):
+    elsewhere.run(f"exec({SEND.format(NIGHTLY, 3600)!r})", **brokers)
+    start("beat", app="tests.impatient", **brokers)
+    wait_until(lambda: len(outcomes(redis)) >= 3, "three runs that are not sent")
+    assert elsewhere.run(WAITING, **brokers) == "2\n"
+    assert set(outcomes(redis)) == {"expired"}
+
+
+def test_a_worker_that_takes_a_message_clears_its_mark_whether_it_runs_it_or_drops_it(broker, start, redis):
+    start("default")
+    for expires in (60, -60):
+        redis.zadd(MARKS, {"a": time.time()})
+        elsewhere.run(f"exec({SEND.format(SWEEP, expires)!r})")
+        wait_until(lambda: not redis.exists(MARKS), "the mark to go")
+    wait_until(lambda: outcomes(redis) == ["succeeded", "expired"], "one run of each")
+
+
+def test_an_entry_whose_message_got_lost_is_sent_again(broker):
+    assert [unseen.may_send(entry("a")), unseen.may_send(entry("a"))] == [True, True]
+
+
+def test_an_entry_of_the_same_task_or_of_another_queue_is_left_alone(broker):
+    for name, queue in (("a", None), ("b", None), ("c", "video")):
+        assert unseen.may_send(entry(name, queue))
+        broker.lpush(queue or "default", "{}")
+    assert [unseen.may_send(entry(name)) for name in ("a", "b")] == [False, False]
+    assert not unseen.may_send(entry("c", "video"))
+
+
+def test_what_was_sent_before_a_message_that_is_seen_waits_no_more(broker, redis):
+    broker.lpush("default", "{}")
+    before = time.time()
+    assert unseen.may_send(entry("a"))
+    unseen.clear("default", {"periodic_task_name": "b", "published_at": before})
+    unseen.clear("video", {"periodic_task_name": "b", "published_at": time.time()})
+    unseen.clear("default", {"published_at": time.time()})
+    assert not unseen.may_send(entry("a"))
+    unseen.clear("default", {"periodic_task_name": "b", "published_at": time.time()})
+    assert unseen.may_send(entry("a"))
+
+
+def test_an_entry_is_sent_while_the_broker_cannot_be_asked(broker, settings):
+    assert unseen.may_send(entry("a"))
+    settings.BROKER_URL = NOBODY
+    assert unseen.may_send(entry("a"))
+
+
+def test_an_entry_is_sent_while_the_server_of_the_locks_is_away(broker, settings):
+    broker.lpush("default", "{}")
+    assert unseen.may_send(entry("a"))
+    take_away(settings, "locks")
+    assert unseen.may_send(entry("a"))
+    unseen.clear("default", {"periodic_task_name": "a", "published_at": time.time()})
