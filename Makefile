@@ -16,6 +16,9 @@ run: $(ENVIRONMENT) ## Start everything: embedded servers, web, workers, beat. C
 test: lint ## Check the code and run all tests, on servers of their own
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
+drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on servers of its own; a quarter of an hour
+	@$(BIN)/python -m labs.drills
+
 lint: export DEBUG = true
 lint: $(ENVIRONMENT) ## Check the code only
 	$(BIN)/ruff format --check .
@@ -33,4 +36,4 @@ $(ENVIRONMENT): requirements.txt requirements-dev.txt
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help run test lint
+.PHONY: help run test drills lint
