@@ -50,14 +50,17 @@ def running(*, rabbitmq: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def worker(name: str, queues: str, *, concurrency: int, include: str, app: str = "config") -> Iterator[None]:
+def worker(name: str, queues: str, *, concurrency: int, include: str, prefetch: int = 1) -> Iterator[None]:
     """A worker that is ready to read `queues`; killed with its children at the end.
 
-    include: the module whose tasks it has beside the site's. app: another Celery app than the site's.
+    include: the module whose tasks it has beside the site's.
     """
     ready = Path(tempfile.mkdtemp(dir=settings.LOCAL_DIR))
-    options = f"--hostname {name}@%h --queues {queues} --concurrency {concurrency} --include {include} --loglevel ERROR"
-    command = f"{sys.executable} -m celery --quiet --app {app} worker {options} --without-gossip --without-mingle"
+    queue_options = (
+        f"--hostname {name}@%h --queues {queues} --concurrency {concurrency} --prefetch-multiplier {prefetch}"
+    )
+    quiet = "--without-gossip --without-mingle --without-heartbeat --loglevel ERROR"
+    command = f"{sys.executable} -m celery --quiet --app config worker {queue_options} --include {include} {quiet}"
     environment = os.environ | {"READY_DIR": str(ready), "PROCESS": name}
     with (ready / "log").open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
@@ -71,5 +74,6 @@ def worker(name: str, queues: str, *, concurrency: int, include: str, app: str =
             time.sleep(0.05)
         yield
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
