@@ -16,7 +16,7 @@ from statistics import median
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from labs import servers
+from labs import processes
 from workers import jobs
 from workers.models import Job
 
@@ -42,9 +42,9 @@ def waits(videos: int, seconds: float, setup: tuple[str, str, list[tuple[str, in
     """The seconds for which each reset has waited."""
     long, short, workers = setup
     with ExitStack() as running:
-        for queues, processes in workers:
-            name = queues.partition(",")[0]
-            running.enter_context(servers.worker(name, queues, concurrency=processes, include=__name__))
+        for queues, concurrency in workers:
+            options = f"--queues={queues}", f"--concurrency={concurrency}", f"--include={__name__}"
+            running.enter_context(processes.started("worker", *options, app="config"))
         for _ in range(videos):
             watch.apply_async([seconds], queue=long)
         clicked = [click(short) for _ in range(RESETS)]

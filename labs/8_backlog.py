@@ -16,12 +16,13 @@ from celery import current_app, shared_task
 from django.db.models import Min
 from django.utils import timezone
 
-from labs import servers
+from labs import processes
 from workers import jobs
 from workers.models import Job
 from workers.practices import backlog, broker
 
-PROCESSES, PREFETCH = 2, 4  # Celery's default: a worker takes up to four messages for each process
+# As Celery does by default, it takes up to four messages for each process.
+WORKER = ("--hostname=video@%h", "--queues=video", "--concurrency=2", "--prefetch-multiplier=4")
 # As in a new project. The worker imports this module before it looks.
 current_app.conf.worker_enable_remote_control = True
 
@@ -97,7 +98,7 @@ def main() -> None:
     count, seconds = (int(sys.argv[1]), float(sys.argv[2])) if sys.argv[2:] else (40, 0.5)
     broker.FRESH = 0  # each look asks anew
     print(f"{'':<39}{'says':>8}{'truth':>8}{'in':>12}")
-    with servers.worker("video", "video", concurrency=PROCESSES, prefetch=PREFETCH, include=__name__):
+    with processes.started("worker", *WORKER, f"--include={__name__}", app="config"):
         send(count, seconds)
         time.sleep(2 * broker.is_amqp())  # what RabbitMQ's management says is a second old
         backlog.sample()

@@ -1,17 +1,24 @@
 """`python -m labs` lists the experiments. `python -m labs 3` runs one on servers of its own, `--rabbitmq` on RabbitMQ.
 
-What stands after the number are the lab's sizes; its docstring says which.
+A lab may fill, flush and stop those: it never sees the servers of a site, whatever the environment names. What stands
+after the number are its sizes; its docstring says which.
 """
 
 import ast
 import os
 import sys
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
-from labs import servers
+import django
+from django.core.management import call_command
+
+from labs import processes
+from tests.rabbitmq import fresh_node
 
 LABS = {path.name.partition("_")[0]: path for path in sorted(Path(__file__).parent.glob("[1-9]_*.py"))}
+LITTLE_MEMORY = "vm_memory_high_watermark.absolute = 190MB\n"  # 150 MB are RabbitMQ's own
 
 
 def main() -> int:
@@ -20,10 +27,19 @@ def main() -> int:
         for number, path in LABS.items():
             print(number, (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0])
         return int(bool(words))
-    load = os.getloadavg()[0]
-    with servers.running(rabbitmq="--rabbitmq" in sys.argv):
-        print(f"The load of this machine before: {load:.1f} on {os.cpu_count()} cores.")
+    print(f"The load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.", flush=True)
+    with ExitStack() as stack:
+        for name in processes.URLS:
+            os.environ.pop(name, None)
+        stack.enter_context(processes.servers())
+        if "--rabbitmq" in sys.argv:
+            node = stack.enter_context(fresh_node(LITTLE_MEMORY))
+            os.environ |= {"BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management}
+        os.environ["LOG_LEVEL"] = "ERROR"  # refused publishes and the like are what a lab is for
+        django.setup()
+        call_command("migrate", verbosity=0)
         sys.argv = words
+        # Only now: a lab imports models.
         return import_module(f"labs.{LABS[words[0]].stem}").main() or 0
 
 
