@@ -80,7 +80,7 @@ def run_wrong(kilobytes: int) -> dict[str, Any]:
     seconds, said = filling.wait(), filling.said
     if not broker.is_amqp():
         show("wrong: no limit", filling.went, seconds, f"{said}, for every queue")
-        return {"messages": filling.went, "seconds": round(seconds, 3), "says": said, "lost": lose_one_to_a_worker()}
+        return {"messages": filling.went, "seconds": round(seconds, 3), "says": said, "lost": read_on()}
     lost = filling.went - length("celery")
     show("wrong: no confirm", filling.went, 0, f"every one is said to be sent, {lost} did not arrive")
     careful = new_project(confirm_publish=True)
@@ -103,8 +103,8 @@ def length(queue: str) -> int:
     return lengths[-1]
 
 
-def lose_one_to_a_worker() -> int:
-    """A worker comes to drain a full Valkey: it takes a message off the list and finds no room to note that it did."""
+def read_on() -> int:
+    """What a worker does to a full Valkey: it takes a message off the list and finds no room to note that it did."""
     valkey = from_url(settings.BROKER_URL)
     before, read, began = valkey.llen("celery"), [], time.monotonic()
     with Connection(settings.BROKER_URL) as connection, suppress(OutOfMemoryError):
@@ -112,7 +112,9 @@ def lose_one_to_a_worker() -> int:
         with reader:
             connection.drain_events(timeout=1)
     lost = int(before - valkey.llen("celery") - valkey.hlen("unacked"))
-    show("wrong: a worker comes", len(read), time.monotonic() - began, f"it ends, and {lost} message is gone")
+    show(
+        "either: a worker reads", len(read), time.monotonic() - began, f"it ends with an error, {lost} message is gone"
+    )
     return lost
 
 

@@ -88,7 +88,7 @@ def path_of(files: str, number: int) -> Path:
 
 
 def do_import(what: Import) -> int:
-    """Tries until the file is in, from its checkpoint, as a job does. Returns how many deadlocks it was the victim of."""
+    """Tries until the file is in, from its checkpoint, as a job does. Returns how many deadlocks it lost."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET search_path = {what.schema}, public; SET application_name = 'lab'")
     kept: dict[str, Any] = {}

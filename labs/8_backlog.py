@@ -109,5 +109,5 @@ def main() -> None:
         time.sleep(seconds)
     killed = look("killed")
     readers = backlog.standings()["video"]["consumers"]
-    show("killed", "right: workers that read it", readers, 0, 0)
+    show("killed", "right: workers that read it", readers or 0, 0, 0)
     print(json.dumps({"at work": at_work, "to empty": empty, "killed": killed, "readers": readers}))
