@@ -18,7 +18,6 @@ from labs import processes
 from tests.rabbitmq import fresh_node
 
 LABS = {path.name.partition("_")[0]: path for path in sorted(Path(__file__).parent.glob("[1-9]_*.py"))}
-LITTLE_MEMORY = "vm_memory_high_watermark.absolute = 190MB\n"  # 150 MB are RabbitMQ's own
 
 
 def main() -> int:
@@ -33,8 +32,9 @@ def main() -> int:
             os.environ.pop(name, None)
         stack.enter_context(processes.servers())
         if "--rabbitmq" in sys.argv:
-            node = stack.enter_context(fresh_node(LITTLE_MEMORY))
-            os.environ |= {"BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management}
+            node = stack.enter_context(fresh_node())
+            # Its environment too: with it a lab can call rabbitmqctl.
+            os.environ |= {**node.environment, "BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management}
         os.environ["LOG_LEVEL"] = "ERROR"  # refused publishes and the like are what a lab is for
         django.setup()
         call_command("migrate", verbosity=0)

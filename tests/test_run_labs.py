@@ -51,6 +51,6 @@ def test_the_labs_are_listed_by_their_questions():
 
 @pytest.mark.skipif(not SERVER.exists(), reason="no RabbitMQ")
 def test_rabbitmq_loses_what_it_does_not_confirm_and_the_row_keeps_what_it_refuses():
-    figures = json.loads(run("--rabbitmq", "1", "50").splitlines()[-1])
+    figures = json.loads(run("--rabbitmq", "1").splitlines()[-1])
     assert (figures["broker"], figures["wrong"]["says"]) == ("rabbitmq", "hangs")
     assert figures["right"] == figures["right"] | {"lost": 0, "urgent": True}
