@@ -21,7 +21,6 @@ from celery import Celery
 from django.conf import settings
 from django.utils import timezone
 from kombu import Connection, Queue
-from kombu.exceptions import OperationalError
 from redis import from_url
 from redis.exceptions import OutOfMemoryError
 
@@ -51,7 +50,7 @@ class Filling(Thread):
             while not self.full.is_set():
                 self.publish()
                 self.went, self.since = self.went + 1, time.monotonic()
-        except (OperationalError, OSError) as error:
+        except Exception as error:  # kombu's OperationalError mostly, its AttributeError after a retry on Valkey
             self.said = f"raises {type(error).__name__}"
 
     def wait(self) -> float:

@@ -30,7 +30,8 @@ def main() -> int:
     with ExitStack() as stack:
         for name in processes.URLS:
             os.environ.pop(name, None)
-        stack.enter_context(processes.servers())
+        folder = stack.enter_context(processes.servers())
+        os.environ["TMPDIR"] = str(folder)  # of workers, which are killed and leave there what they have
         if "--rabbitmq" in sys.argv:
             node = stack.enter_context(fresh_node())
             # Its environment too: with it a lab can call rabbitmqctl.

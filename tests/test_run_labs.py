@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import ROOT, environment
 from tests.rabbitmq import SERVER
+from tests.servers import NO_SERVERS
 
 LABS = {
     "1_broker": ("1", "200"),
@@ -17,18 +18,11 @@ LABS = {
     "8_backlog": ("8", "9", "0.2"),
 }
 
-NOBODY = {
-    "DATABASE_URL": "postgres://127.0.0.1:1/gone",
-    "BROKER_URL": "redis://127.0.0.1:1/0",
-    "REDIS_URL": "redis://127.0.0.1:1/0",
-    "LOCKS_URL": "redis://127.0.0.1:1/0",
-}
-
 
 def run(*words: str) -> str:
     """What `python -m labs` prints for it."""
     command = [sys.executable, "-m", "labs", *words]
-    done = subprocess.run(command, cwd=ROOT, env=environment(**NOBODY), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(**NO_SERVERS), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     return done.stdout
 
