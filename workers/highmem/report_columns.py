@@ -3,8 +3,8 @@
 Runs in the report's own process (report_process.py). Values leave as JSON takes them: days in ISO form, text cut off.
 """
 
-from collections.abc import Sequence
 from datetime import date, timedelta
+from math import isfinite
 from typing import Any
 
 import polars as pl
@@ -13,8 +13,8 @@ TOP = 8  # values that come most often
 BINS = 24  # bars of a histogram, at most
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SHOWN = 80  # characters of a value
-DAYS = {"day"}
-MEASURED = {"whole", "decimal", "float", *DAYS}  # what has quantiles and can be correlated
+FRACTIONS = {"decimal", "float"}
+MEASURED = {*FRACTIONS, "whole", "day"}  # what can be correlated
 DAY_0 = date(1970, 1, 1)
 
 
@@ -52,7 +52,7 @@ def measure(values: pl.Series, kind: str) -> pl.Series:
     """Values as numbers with distances: a day as the days since 1970, a text as its length."""
     if kind == "text":
         values = values.str.len_chars()
-    return (values.to_physical() if kind in DAYS else values).cast(pl.Float64)
+    return (values.to_physical() if kind == "day" else values).cast(pl.Float64)
 
 
 def shown(value: Any) -> Any:
@@ -74,46 +74,47 @@ def _top(counted: pl.DataFrame) -> list[list[Any]]:
 
 
 def _spread(numbers: pl.Series, kind: str) -> dict[str, Any] | None:
-    """Quantiles, mean and histogram: bars of equal width between `edges`."""
+    """Quantiles, mean and histogram: bars of equal width between `edges`. positions: of the quantiles, 0 to 1."""
     if not len(numbers):
         return None
-    label = _as_day if kind in DAYS else float
-    low, high = float(numbers.min() or 0), float(numbers.max() or 0)  # type: ignore[arg-type] # they are floats
-    edges = _edges(low, high, whole=kind not in ("decimal", "float"))
-    cut = numbers.cut(edges[1:-1], left_closed=True).to_physical() if len(edges) > 2 else pl.zeros(len(numbers), eager=True)
-    bars = [0] * (len(edges) - 1)
-    for bar, count in cut.value_counts().iter_rows():
-        bars[int(bar)] = count
-    mean = numbers.mean()
+    low, high, mean = (float(value) for value in (numbers.min(), numbers.max(), numbers.mean()))  # type: ignore[arg-type]
+    quantiles = [float(numbers.quantile(share, "linear")) for share in SHARES]  # type: ignore[arg-type]
+    width, count = _bins(low, high, whole=kind not in FRACTIONS)
+    bars = [0] * count
+    # Divided before the difference is taken: between the largest floats there is no number for it.
+    places = (numbers / width - low / width).floor().clip(0, count - 1).cast(pl.Int64)
+    for place, rows in places.value_counts().iter_rows():
+        bars[place] = rows
+    label = _day if kind == "day" else _finite
     return {
-        "of": "characters" if kind == "text" else "days" if kind in DAYS else "values",
-        "mean": label(mean if isinstance(mean, float) else low),
-        "quantiles": [[share, label(float(numbers.quantile(share, "linear") or 0))] for share in SHARES],
-        "low": label(low),
-        "high": label(high),
-        "edges": [label(edge) for edge in edges],
+        "of": "characters" if kind == "text" else "values",
+        "mean": label(mean),
+        "quantiles": [[share, label(value)] for share, value in zip(SHARES, quantiles, strict=True)],
+        "positions": [_position(value, low, high) for value in quantiles],
+        "edges": [label(low), *(label(low + width * place) for place in range(1, count)), label(high)],
         "bars": bars,
-        "positions": [_position(numbers.quantile(share, "linear"), low, high) for share in SHARES],
     }
 
 
-def _edges(low: float, high: float, *, whole: bool) -> Sequence[float]:
-    """Where the bars begin and end. Of whole numbers each bar holds equally many, or a chart would show a comb."""
-    if low == high:
-        return (low, high)
+def _bins(low: float, high: float, *, whole: bool) -> tuple[float, int]:
+    """The width of a bar, and how many. Of whole numbers each holds equally many, or a chart would show a comb."""
     if whole:
         width = -(-(high - low + 1) // BINS)  # rounded up
-        count = -(-(high - low + 1) // width)
-        return [low + width * place for place in range(int(count) + 1)]
-    width = (high - low) / BINS
-    return [low + width * place for place in range(BINS)] + [high]
+        return width, int(-(-(high - low + 1) // width))
+    width = high / BINS - low / BINS
+    return (width, BINS) if width else (1.0, 1)
 
 
-def _position(value: float | None, low: float, high: float) -> float:
+def _position(value: float, low: float, high: float) -> float:
     """Where a value stands between the lowest, 0, and the highest, 1."""
-    return 0.5 if value is None or low == high else (value - low) / (high - low)
+    span = high / 2 - low / 2
+    return min(1.0, max(0.0, (value / 2 - low / 2) / span)) if span else 0.5
 
 
-def _as_day(number: float) -> str:
-    days = min(round(number), (date.max - DAY_0).days)
-    return (DAY_0 + timedelta(days=days)).isoformat()
+def _finite(number: float) -> float | None:
+    """JSON has no other numbers. The mean of the largest floats is none."""
+    return number if isfinite(number) else None
+
+
+def _day(number: float) -> str:
+    return (DAY_0 + timedelta(days=min(round(number), (date.max - DAY_0).days))).isoformat()

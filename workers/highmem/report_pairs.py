@@ -4,6 +4,7 @@ Runs in the report's own process (report_process.py).
 """
 
 from itertools import combinations
+from math import isfinite
 from typing import Any
 
 import polars as pl
@@ -60,4 +61,5 @@ def _r(one: pl.Series, other: pl.Series) -> float | None:
     both = pl.DataFrame([one.alias("x"), other.alias("y")]).drop_nulls()
     if len(both) < FEWEST or any(column.min() == column.max() for column in both):
         return None
-    return round(float(both.select(pl.corr("x", "y")).item()), 3)
+    r = float(both.select(pl.corr("x", "y")).item())
+    return round(r, 3) if isfinite(r) else None  # the squares of the largest floats are none
