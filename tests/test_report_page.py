@@ -1,6 +1,8 @@
 """Somebody asks for a report, looks at it, takes its rows away, and nobody else does."""
 
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,9 @@ from workers.practices.memory import MAIN_PROCESS, MB
 
 HOSTILE = "<script>alert(1)</script>"
 MADE = {"rows": 3, "seconds": 1.2, "peak_bytes": 150 * MB, "expected_bytes": 180 * MB}
+
+
+VARIED = [("Emma", "Austen", 4, Decimal("8.50"), 0.25, date(1815, 12, 23), False), FULL]
 
 
 def finished(owner: User, folder: Path, rows: list[tuple] | None = None, **result: int) -> Report:
@@ -90,10 +95,10 @@ def test_one_file_has_a_report_of_its_own(as_alice, as_bob, alice, dune):
 
 
 def test_a_finished_report_shows_every_column_with_its_charts(as_alice, alice, tmp_path):
-    page = text_of(as_alice, finished(alice, tmp_path))
+    page = text_of(as_alice, finished(alice, tmp_path, [*VARIED, (*FULL[:5], None, None)]))
     for name in COLUMNS:
         assert f"{name.capitalize()} <span" in page
-    assert page.count("<figure") == len(COLUMNS) - 1  # of yes and no there is no histogram
+    assert page.count("<figure") == 5  # yes and no have no histogram, and the titles are equally long
     assert "1965-08-01" in page
     assert "9.90" in page
     assert "rows agree with another one in title and creator: 1 group." in page
