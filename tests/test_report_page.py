@@ -60,7 +60,10 @@ def test_a_click_makes_a_report_and_shows_its_page(as_alice, alice, dune):
     assert (job.owner, job.queue, job.state) == (alice, "highmem", State.QUEUED)
     assert job.arguments == {"table": "mediaapp.CatalogueItem", "same": ["title", "creator"]}
     assert "Report on your catalogue" in text_of(as_alice, report)
-    assert "file" not in as_alice.get(page_of(report)).content.decode().partition('id="state"')[2].partition("</section>")[0]
+    assert (
+        "file"
+        not in as_alice.get(page_of(report)).content.decode().partition('id="state"')[2].partition("</section>")[0]
+    )
 
 
 def test_a_second_click_shows_the_report_that_is_being_made(as_alice, as_bob, bob, dune):

@@ -2,11 +2,11 @@
 
 import csv
 import io
-import os
 import signal
 import subprocess
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import psutil
@@ -130,7 +130,7 @@ def test_a_cancelled_report_ends_its_process_and_leaves_nothing(at_work):
     jobs.cancel(report.job)
     assert ended(report).state == Job.State.CANCELLED
     wait_until(lambda: not process.is_running(), "the end of the process")
-    assert os.listdir(default_storage.path(f"reports/{report.pk}")) == []
+    assert list(Path(default_storage.path(f"reports/{report.pk}")).iterdir()) == []
 
 
 def test_out_of_memory_is_a_failed_report_and_the_worker_lives_on(at_work, alice, bob):

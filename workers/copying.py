@@ -23,7 +23,11 @@ def copied_rows(statement: str, parameters: Iterable[Any]) -> Generator[bytes]:
 
     On a connection of its own, so that its caller can ask the database other things meanwhile. Close the generator.
     """
-    with closing(connection.copy()) as own, own.cursor() as cursor, own.wrap_database_errors:
+    with (
+        closing(connection.copy()) as own,
+        own.cursor() as cursor,
+        own.wrap_database_errors,
         # psycopg's own cursor: with DEBUG, Django's takes no parameters here.
-        with cursor.cursor.copy(statement, list(parameters)) as copy:
-            yield from map(bytes, copy)
+        cursor.cursor.copy(statement, list(parameters)) as copy,
+    ):
+        yield from map(bytes, copy)

@@ -1,4 +1,4 @@
-"""The figures of a report as the pages draw them: bars, boxes and tables of server-side SVG. No script, no inline style.
+"""The figures of a report as the pages draw them: bars and boxes of server-side SVG. No script, no inline style.
 
 A drawing is stretched to its place, so what it says in words stands beside it in HTML, where it keeps its size.
 """
@@ -26,9 +26,9 @@ KINDS = {
 
 @register.filter
 def figure(value: Any) -> str:
-    """A value as a table shows it: 1,234.5, yes, – for none; a text or a day as it is."""
+    """A value as a table shows it: 1,234.5, yes, a dash for none; a text or a day as it is."""
     if value is None:
-        return "–"
+        return "\u2013"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):

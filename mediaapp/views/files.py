@@ -60,7 +60,9 @@ def _beside(upload: Upload, name: str) -> str:
 def serve(request: HttpRequest, stored: str, headers: dict[str, str]) -> FileResponse:
     """A file by its name in default_storage. Ranges, for players that seek, are whitenoise's."""
     try:
-        found = StaticFile(default_storage.path(stored), list(headers.items())).get_response(request.method, request.META)
+        found = StaticFile(default_storage.path(stored), list(headers.items())).get_response(
+            request.method, request.META
+        )
     except (MissingFileError, FileNotFoundError):
         raise Http404 from None
     response = FileResponse(found.file or (), status=int(found.status))

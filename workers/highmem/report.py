@@ -77,7 +77,7 @@ def make_report(rows: Rows, *, same: list[str], folder: Path, limit: int, report
                     raise OutOfMemory(GREW.format(_amount(limit)))
 
             try:
-                _hand_over(process, rows, _task(rows, same, scratch), tick)
+                _hand_over(process, rows, task_of(rows, same, scratch), tick)
                 ended = _follow(process, tick)
             finally:
                 process.kill()
@@ -109,7 +109,8 @@ def _started() -> Iterator[Popen[bytes]]:
         yield process
 
 
-def _task(rows: Rows, same: list[str], folder: Path) -> bytes:
+def task_of(rows: Rows, same: list[str], folder: Path) -> bytes:
+    """What report_process.py is told first: a Task of it, as JSON."""
     columns = [
         (field.name, kind_of(field), getattr(field, "max_digits", 0), getattr(field, "decimal_places", 0))
         for field in rows.fields

@@ -29,7 +29,9 @@ def find_duplicates(table: pl.DataFrame, columns: list[str]) -> dict[str, Any]:
     keys = table.select(columns)[suspects].select(plain).with_columns(suspects.alias("place"))
     keys = keys.filter(pl.any_horizontal(pl.col(name) != "" for name in columns))
     groups = keys.group_by(columns).agg(pl.len().alias("count"), pl.col("place").min())
-    groups = groups.filter(pl.col("count") > 1).select("count", "place").sort("count", "place", descending=[True, False])
+    groups = (
+        groups.filter(pl.col("count") > 1).select("count", "place").sort("count", "place", descending=[True, False])
+    )
     largest = groups.head(EXAMPLES)
     return {
         "columns": columns,

@@ -6,7 +6,7 @@ Rust aborts where Python would raise a MemoryError; and because what it held goe
 knows no Django, no database and no secret: rows come in, files and figures go out.
 
 stdin: frames, each with its length before it (8 bytes, big-endian). The first is a Task as JSON, the others are rows as
-CSV, an empty one ends them. stdout: a line of JSON for each step, {"done", "total", "stage"}; the last is {"rows", "peak"}.
+CSV, an empty one ends them. stdout: a line of JSON for each step, {"done", "total", "stage"}, at last {"rows", "peak"}.
 """
 
 import json
@@ -49,7 +49,10 @@ class Task(TypedDict):
 
 
 def make(task: Task, frames: Iterator[bytes], tell: Callable[[int, int, str], None]) -> int:
-    """Reads the rows and writes the three files. tell(done, total, stage) is called before every step. How many rows."""
+    """Reads the rows and writes the three files. Returns how many rows.
+
+    tell(done, total, stage): called before every step.
+    """
     kinds = {name: kind for name, kind, _, _ in task["columns"]}
     steps = len(kinds) + 4
     table = read_rows(task, frames)

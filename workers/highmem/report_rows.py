@@ -67,7 +67,10 @@ def rows_of(table: Table, source: str | None, report: Callable[[float, float, st
 
 
 def rows_of_table(table: Table) -> Rows:
-    """The rows of a model that have the table's fixed values. Counted by the server: statistics lag behind an import."""
+    """The rows of a model that have the table's fixed values.
+
+    Counted by the server, for its statistics lag behind an import by minutes.
+    """
     where = " AND ".join(f"{_quoted(column)} = %s" for column in table.fixed) or "true"
     rows = f"FROM {_quoted(table.model._meta.db_table)} WHERE {where}"
     texts = [f"coalesce(octet_length({_text(field)}), 0)" for field in table.importable if kind_of(field) == "text"]
@@ -116,7 +119,7 @@ def _framed(lines: Generator[bytes]) -> Generator[Frame]:
 
 
 def _line(row: Iterable[Any]) -> bytes:
-    """As PostgreSQL writes it: an empty text in quotes, what is missing without. Python's csv can do so from 3.12 on."""
+    """As PostgreSQL writes it: an empty text in quotes, what is missing without. Python's csv can from 3.12 on."""
     return (",".join(map(_cell, row)) + "\n").encode()
 
 
