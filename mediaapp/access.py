@@ -1,4 +1,4 @@
-"""Who may see what: an upload or a report, and its job, are their owner's. Staff see to them; nobody else knows of them."""
+"""Who may see what: uploads, reports and their jobs are their owners', and staff see to them; nobody else knows of them."""
 
 from typing import Any
 from uuid import UUID

@@ -111,7 +111,7 @@ def the_process(worker: subprocess.Popen) -> psutil.Process | None:
 @pytest.fixture
 def at_work(start: Start, broker: Redis, alice) -> tuple[Report, subprocess.Popen, psutil.Process]:
     """A report whose process has begun and stands still."""
-    fill(alice, many(2000))
+    fill(alice, many(20_000))  # more than a pipe holds: whoever waits for it to be read, hears nothing
     report, worker = ask_for(alice), start("highmem")
     found: list[psutil.Process] = []
 

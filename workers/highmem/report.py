@@ -13,8 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from selectors import EVENT_READ, DefaultSelector
+from select import select
 from shutil import rmtree
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
@@ -125,38 +127,37 @@ def _hand_over(process: Popen[bytes], rows: Rows, task: bytes, tick: Tick) -> No
     """The first half of the bar. A process that ends meanwhile is for _follow to find."""
     read = 0
     with suppress(BrokenPipeError):
-        _send(process, task)
-        for frame, count in rows.frames:
-            tick(50 * min(1, read / max(1, rows.count)), READING)
-            _send(process, frame)
+        for frame, count in chain([(task, 0)], rows.frames, [(b"", 0)]):
+            _send(process, frame, partial(tick, 50 * min(1, read / max(1, rows.count)), READING))
             read += count
-        _send(process, b"")
 
 
-def _send(process: Popen[bytes], frame: bytes) -> None:
+def _send(process: Popen[bytes], frame: bytes, tick: Callable[[], None]) -> None:
+    """As much at a time as the process takes, so that one that stands still does not stop the ticks."""
     assert process.stdin  # noqa: S101 - it is a pipe
+    os.set_blocking(process.stdin.fileno(), False)
     left = memoryview(LENGTH.pack(len(frame)) + frame)
     while left:
-        left = left[os.write(process.stdin.fileno(), left) :]
+        tick()
+        if select([], [process.stdin], [], TICK)[1]:
+            left = left[os.write(process.stdin.fileno(), left) :]
 
 
 def _follow(process: Popen[bytes], tick: Tick) -> dict[str, int]:
     """The second half: tells every step. Returns the process's last word; raises OutOfMemory where it has none."""
     assert process.stdout  # noqa: S101 - it is a pipe
     said, now = b"", (50.0, READING)
-    with DefaultSelector() as selector:
-        selector.register(process.stdout, EVENT_READ)
-        while True:
-            tick(*now)
-            if not selector.select(TICK):
-                continue
-            if not (chunk := os.read(process.stdout.fileno(), 65536)):
-                raise _reason(process)
-            *lines, said = (said + chunk).split(b"\n")
-            for line in map(json.loads, lines):
-                if "peak" in line:
-                    return dict(line)
-                now = 50 + 50 * line["done"] / line["total"], line["stage"]
+    while True:
+        tick(*now)
+        if not select([process.stdout], [], [], TICK)[0]:
+            continue
+        if not (chunk := os.read(process.stdout.fileno(), 65536)):
+            raise _reason(process)
+        *lines, said = (said + chunk).split(b"\n")
+        for line in map(json.loads, lines):
+            if "peak" in line:
+                return dict(line)
+            now = 50 + 50 * line["done"] / line["total"], line["stage"]
 
 
 def _reason(process: Popen[bytes]) -> Exception:
