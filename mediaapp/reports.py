@@ -16,7 +16,9 @@ def ask_for(owner: User, upload: Upload | None = None) -> Report:
 
     Where the same one is queued or running already it is that one. The oldest ended ones beyond KEPT are deleted.
     """
-    arguments = {"table": CatalogueItem._meta.label, "same": ALIKE} | ({"source": upload.file} if upload else {})
+    # Of a file all that its import was told: it is read in the same way.
+    told = upload.job.arguments | {"source": upload.file} if upload else {}
+    arguments = told | {"table": CatalogueItem._meta.label, "same": ALIKE}
     with transaction.atomic():
         User.objects.select_for_update().get(pk=owner.pk)  # a second click waits here for the first one
         reports = Report.objects.filter(owner=owner).order_by("-created_at")

@@ -57,12 +57,12 @@ def kind_of(field: Field) -> str:
 
 
 @contextmanager
-def rows_of(table: Table, source: str | None, report: Callable[[float, float, str], None]) -> Iterator[Rows]:
-    """The rows of the table, or of the CSV file that has the name `source` in default_storage."""
-    if source is None:
+def rows_of(table: Table, told: dict[str, Any], report: Callable[[float, float, str], None]) -> Iterator[Rows]:
+    """The rows of the table; or of a CSV file, if told the arguments of its import: its name in default_storage."""
+    if "source" not in told:
         yield rows_of_table(table)
     else:
-        with default_storage.open(source) as file:
+        with default_storage.open(told["source"]) as file:
             yield rows_of_file(file, table, partial(report, 0, 0, "looking through the file"))
 
 

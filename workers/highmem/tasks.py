@@ -39,6 +39,6 @@ def report_on_rows(job_id: str) -> None:
     with jobs.working_on(job_id) as job:
         table = Table(apps.get_model(job.arguments["table"]), fixed={"owner_id": job.owner_id})
         folder = Path(default_storage.path(FOLDER.format(job.id)))
-        with rows_of(table, job.arguments.get("source"), job.report) as rows:
+        with rows_of(table, job.arguments, job.report) as rows:
             limit = memory.limit_of_runs("highmem")
             job.result = make_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=job.report)
