@@ -1,4 +1,4 @@
-"""Who may see what: uploads, reports and their jobs are their owners', and staff see to them; nobody else knows of them."""
+"""Who may see what: an upload, a report and their jobs are their owner's; staff see to them, and nobody else knows."""
 
 from typing import Any
 from uuid import UUID
