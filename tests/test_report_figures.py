@@ -142,6 +142,11 @@ def test_columns_that_move_together_correlate_and_one_without_variety_does_not(t
     assert values["weight"] == [None] * 4
 
 
+def test_a_column_of_one_value_has_no_correlation_however_it_rounds(tmp_path):
+    rows = [("t", "c", number * number % 17, None, 0.1, None, None) for number in range(20)]
+    assert Made(tmp_path, rows).found["correlations"]["rows"][0]["values"] == [1.0, None, None, None]
+
+
 def test_of_several_rows_with_one_key_the_last_one_counts(tmp_path):
     made = Made(tmp_path, of("stock", 1, 2) + of("title", "Ubik"), key=["title"])
     assert [row[:3] for row in made.parquet] == [("Dune", "Herbert", 2), ("Ubik", "Herbert", 3)]
