@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.highmem.csv_formulas import defuse
+from workers.highmem.report_pairs import correlate
 from workers.highmem.report_process import make
 from workers.highmem.report_rows import _line
 
@@ -142,9 +143,10 @@ def test_columns_that_move_together_correlate_and_one_without_variety_does_not(t
     assert values["weight"] == [None] * 4
 
 
-def test_a_column_of_one_value_has_no_correlation_however_it_rounds(tmp_path):
-    rows = [("t", "c", number * number % 17, None, 0.1, None, None) for number in range(20)]
-    assert Made(tmp_path, rows).found["correlations"]["rows"][0]["values"] == [1.0, None, None, None]
+def test_a_column_of_one_value_has_no_correlation_however_it_rounds():
+    table = pl.DataFrame({"stock": [number * number % 17 for number in range(7)], "weight": [0.7] * 7})
+    found = correlate(table, {"stock": "whole", "weight": "float"})
+    assert [row["values"] for row in found["rows"]] == [[1.0, None], [None, None]]
 
 
 def test_of_several_rows_with_one_key_the_last_one_counts(tmp_path):
