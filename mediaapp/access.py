@@ -1,11 +1,11 @@
-"""Who may see what: an upload and its job belong to their owner, and staff see to them; nobody else knows of them."""
+"""Who may see what: an upload, a report and their jobs are their owner's; staff see to them, and nobody else knows."""
 
 from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from mediaapp.models import Upload, User
+from mediaapp.models import Report, Upload, User
 from workers.practices import progress
 
 
@@ -30,6 +30,18 @@ def upload_for(request: HttpRequest, job_id: UUID) -> Upload:
     if upload is None:
         raise Http404
     return upload
+
+
+def subject_for(request: HttpRequest, job_id: UUID) -> Upload | Report:
+    """What a job is about, an upload or a report, with its job. Raises Http404 as upload_for does."""
+    try:
+        return upload_for(request, job_id)
+    except Http404:
+        reports = Report.objects.select_related("job", "upload")
+        report = reports.filter(pk=job_id).first() if request.user.is_authenticated else None
+        if report is None or not (request.user.is_staff or report.owner == request.user):
+            raise
+        return report
 
 
 def remember_viewer(request: HttpRequest, response: HttpResponse) -> None:

@@ -142,6 +142,16 @@ def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Phot
 
     page.goto("/catalogue/")
     expect(page.get_by_text("100,000 rows")).to_be_visible()
+    page.get_by_role("button", name="Make a report").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("#state .tag")).to_have_text("Ready", timeout=SLOW)
+    expect(page.get_by_role("img", name=re.compile("Histogram of Price"))).to_be_visible()
+    photograph(page, "report")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download CSV").click()
+    assert Path(download.value.path()).read_text("utf-8-sig").count("\n") == ROWS + 1
+    page.goto("/catalogue/")
+    expect(page.get_by_role("link", name="Report on your catalogue")).to_be_visible()
     page.get_by_role("searchbox").fill("Title 99999")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("cell", name="B-099999", exact=True)).to_be_visible()

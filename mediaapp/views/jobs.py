@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
-from mediaapp.access import progress_for, remember_viewer, upload_for
+from mediaapp.access import progress_for, remember_viewer, subject_for
 from workers import jobs
 
 
@@ -19,11 +19,11 @@ from workers import jobs
 @login_required
 def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """What it is, where it stands, what one can do, what happened."""
-    upload = upload_for(request, job_id)
+    subject = subject_for(request, job_id)
     context = {
-        "upload": upload,
-        "job": upload.job,
-        "state": jobs.state_of(upload.job),
+        "subject": subject,
+        "job": subject.job,
+        "state": jobs.state_of(subject.job),
         "poll_after": 1,
     }
     response = render(request, "jobs/job.html", context)
@@ -43,8 +43,8 @@ def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
     was_queued = request.GET.get("was") == "queued"
     if not was_queued and (now := progress_for(request, job_id)):
         return render(request, "jobs/_running.html", context | {"state": jobs.running_state(now)})
-    upload = upload_for(request, job_id)
-    context |= {"upload": upload, "job": upload.job, "state": jobs.state_of(upload.job)}
+    subject = subject_for(request, job_id)
+    context |= {"subject": subject, "job": subject.job, "state": jobs.state_of(subject.job)}
     response = retarget(render(request, "jobs/_state.html", context), "#state")
     remember_viewer(request, response)
     return response
@@ -56,7 +56,7 @@ def tell_progress(request: HttpRequest, job_id: UUID) -> JsonResponse:
     """The same for programs."""
     if now := progress_for(request, job_id):
         return JsonResponse(jobs.running_state(now))
-    response = JsonResponse(jobs.state_of(upload_for(request, job_id).job))
+    response = JsonResponse(jobs.state_of(subject_for(request, job_id).job))
     remember_viewer(request, response)
     return response
 
@@ -65,7 +65,7 @@ def tell_progress(request: HttpRequest, job_id: UUID) -> JsonResponse:
 @login_required
 def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Ends it now if it waits; a running one stops within two seconds."""
-    if not jobs.cancel(upload_for(request, job_id).job):
+    if not jobs.cancel(subject_for(request, job_id).job):
         messages.info(request, "It had ended before, so there was nothing to cancel.")
     return redirect("job", job_id)
 
@@ -74,7 +74,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @login_required
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Puts a failed or cancelled one at the end of its queue."""
-    if not jobs.retry(upload_for(request, job_id).job):
+    if not jobs.retry(subject_for(request, job_id).job):
         messages.info(request, "It is neither failed nor cancelled, so there was nothing to try again.")
     return redirect("job", job_id)
 
