@@ -14,8 +14,10 @@ from mediaapp.models import ColumnMapping, Upload
 from tests.belongings import State, upload_of
 from workers import jobs
 from workers.default import housekeeping
+from workers.highmem.csv_dialect import dialect_in
 from workers.highmem.csv_preview import preview
 from workers.highmem.csv_reading import Unreadable
+from workers.highmem.report_rows import rows_of_file
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job, RejectedRow
 from workers.practices import backlog
@@ -125,6 +127,16 @@ def test_the_rows_to_mend_come_back_without_a_question(as_alice, alice):
     import_catalogue(str(mended.pk))
     item = alice.catalogue.get(external_id="B1")
     assert (item.title, str(item.price), str(item.released_on)) == ("Nachtzüge", "12.50", "2024-02-01")
+
+
+def test_a_report_on_a_mapped_file_reads_it_as_its_import_did(as_alice, alice):
+    upload = send(as_alice, GERMAN)
+    confirm(as_alice, upload)
+    with default_storage.open(upload.file) as file:
+        told = job_of(upload).arguments
+        rows = rows_of_file(file, table_of(alice.pk), lambda: None, dialect_in(told), told["columns"])
+        read = b"".join(frame for frame, _ in rows.frames).decode()
+    assert read.startswith('"A0","Größe 0","Müller","2024-12-31","1234.56","1000"\n')
 
 
 def test_days_that_may_be_months_wait_for_a_word_and_are_remembered(as_alice, alice):

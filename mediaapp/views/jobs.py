@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
 from mediaapp.access import progress_for, remember_viewer, subject_for
+from mediaapp.models import Upload
 from workers import jobs
 from workers.models import Job
 
@@ -80,8 +81,9 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @login_required
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Puts a failed or cancelled one at the end of its queue; `force` imports the good rows among many bad ones."""
-    job = subject_for(request, job_id).job
-    if job.arguments.get("dialect", {}) is None:  # it was cancelled before anybody had confirmed its columns
+    subject = subject_for(request, job_id)
+    job, unconfirmed = subject.job, subject.job.arguments.get("dialect", {}) is None
+    if subject.kind == Upload.Kind.CSV and unconfirmed:  # it was cancelled before anybody had confirmed its columns
         done = jobs.ask_again(job)
     else:
         done = jobs.retry(job, **{"force": True} if "force" in request.POST else {})

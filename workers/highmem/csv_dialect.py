@@ -33,6 +33,11 @@ class Dialect:
     dates: str = "ymd"
 
 
+def dialect_in(arguments: dict[str, Any]) -> Dialect | None:
+    """The dialect in the arguments of an import's job, None where nobody has said."""
+    return Dialect(**arguments["dialect"]) if arguments.get("dialect") else None
+
+
 def guess_delimiter(head: str) -> str:
     """The one by which the most records are as wide as the header; of equals the one that makes it wider."""
     return max(DELIMITERS, key=lambda delimiter: _fit(head, delimiter))

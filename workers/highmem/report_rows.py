@@ -15,6 +15,7 @@ from django.db.models import Field
 
 from workers.copying import copied_rows
 from workers.highmem.csv_checking import Checker
+from workers.highmem.csv_dialect import Dialect, dialect_in
 from workers.highmem.csv_header import Table, match_header
 from workers.highmem.csv_reading import examine, read_header, read_pages
 
@@ -63,7 +64,8 @@ def rows_of(table: Table, told: dict[str, Any], report: Callable[[float, float, 
         yield rows_of_table(table)
     else:
         with default_storage.open(told["source"]) as file:
-            yield rows_of_file(file, table, partial(report, 0, 0, "looking through the file"))
+            tick = partial(report, 0, 0, "looking through the file")
+            yield rows_of_file(file, table, tick, dialect_in(told), told.get("columns"))
 
 
 def rows_of_table(table: Table) -> Rows:
@@ -82,17 +84,23 @@ def rows_of_table(table: Table) -> Rows:
     return Rows(table.importable, count, int(characters), [], _framed(lines))
 
 
-def rows_of_file(source: IO[bytes], table: Table, tick: Callable[[], None]) -> Rows:
+def rows_of_file(
+    source: IO[bytes],
+    table: Table,
+    tick: Callable[[], None],
+    dialect: Dialect | None = None,
+    columns: dict[str, int] | None = None,
+) -> Rows:
     """The good rows of a CSV file, one for each key, whatever has become of them in the table since.
 
-    source: seekable; left open. tick: called now and then while the file is looked through; may raise. Raises
-    Unreadable.
+    source: seekable; left open. tick: called now and then while the file is looked through; may raise. dialect,
+    columns: as its import reads it. Raises Unreadable.
     """
-    shape = examine(source, tick)
+    shape = examine(source, tick, dialect)
     cells, first_line = read_header(source, shape)
-    header = match_header(cells, table)
+    header = match_header(cells, table, columns)
     pages = read_pages(source, shape, first_line=first_line)
-    checker = Checker(header, table)
+    checker = Checker(header, table, shape)
 
     def lines() -> Generator[bytes]:
         with closing(pages):
