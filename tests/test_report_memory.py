@@ -64,7 +64,8 @@ def test_what_does_not_fit_is_refused_with_both_figures_and_no_row_is_read(tmp_p
     large = rows(30_000_000, opened)
     with pytest.raises(OutOfMemory) as refused:
         make(large, tmp_path, 2_460_000_000)
-    assert "needs about 7." in refused.value.sentence
+    needed = refused.value.sentence.partition("needs about ")[2].partition(" GB")[0]
+    assert 7 <= float(needed) < 9  # what the tests' own process has is a part of it
     assert "its worker has 2.5 GB, so it was not begun" in refused.value.sentence
     assert (opened, left(tmp_path)) == ([], [])
 
