@@ -19,6 +19,9 @@ test: lint ## Check the code and run all tests, on servers of their own
 drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on servers of its own; a quarter of an hour
 	@$(BIN)/python -m labs.drills
 
+bench: $(ENVIRONMENT) ## Measure the bars of docs/bench.md, on servers of its own; some minutes on a quiet machine
+	@$(BIN)/python -m bench
+
 lint: export DEBUG = true
 lint: $(ENVIRONMENT) ## Check the code only
 	$(BIN)/ruff format --check .
@@ -36,4 +39,4 @@ $(ENVIRONMENT): requirements.txt requirements-dev.txt
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help run test drills lint
+.PHONY: help run test drills bench lint

@@ -1,0 +1,69 @@
+"""A transcode as a job, with all that is around it, against the bare ffmpeg command with the same options."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+import imageio_ffmpeg
+from django.conf import settings
+from django.utils import timezone
+
+from bench.rows import Row
+from workers.models import Job
+from workers.video.ffmpeg import FILM
+from workers.video.tasks import transcode_video
+
+ROUNDS = 5
+
+
+def measure(*, quick: bool) -> Iterator[Row]:
+    """Rounds of both, one after the other; the median of their ratios."""
+    seconds, size, rounds = (1, "160x120", 1) if quick else (20, "1280x720", ROUNDS)
+    folder = Path(settings.MEDIA_ROOT, "bench")
+    folder.mkdir(parents=True)
+    source = folder / "source"
+    film(source, seconds, size)
+    bare, ours = [], []
+    for _ in range(rounds):
+        bare.append(seconds_of_bare(source, folder / "bare.mp4"))
+        ours.append(seconds_of_job(source))
+    ratio = median(one / other for one, other in zip(ours, bare, strict=True))
+    note = f"{seconds} s of {size}: {median(ours):.2f} s, bare {median(bare):.2f} s"
+    yield Row("transcode job / bare ffmpeg, wall time", ratio, at_most=1.03, note=note)
+
+
+def film(path: Path, seconds: int, size: str) -> None:
+    """Writes a video with a moving picture and a tone."""
+    inputs = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25", "-f", "lavfi", "-i", "sine=440")
+    coding = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "mp4")
+    ffmpeg(*inputs, "-t", str(seconds), *coding, str(path))
+
+
+def ffmpeg(*arguments: str) -> None:
+    """The bare command."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-y", "-v", "error", *arguments]
+    subprocess.run(command, check=True)  # noqa: S603 - nothing in it comes from outside
+
+
+def seconds_of_bare(source: Path, target: Path) -> float:
+    began = time.monotonic()
+    ffmpeg("-i", str(source), *FILM, str(target))
+    return time.monotonic() - began
+
+
+def seconds_of_job(source: Path) -> float:
+    """From the claim of its row to its last word: probe, poster and film, with lock, progress and looks at the row."""
+    arguments = {"source": str(source.relative_to(settings.MEDIA_ROOT))}
+    job = Job.objects.create(
+        id=uuid4(), task=transcode_video.name, queue="video", arguments=arguments, queued_at=timezone.now()
+    )
+    began = time.monotonic()
+    transcode_video(str(job.id))
+    took = time.monotonic() - began
+    job.refresh_from_db()
+    if job.state != Job.State.DONE:
+        raise RuntimeError(f"{job}: {job.message} {job.detail}")
+    return took
