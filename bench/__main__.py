@@ -16,7 +16,7 @@ from django.core.management import call_command
 from bench.processes import servers
 from bench.rows import Row
 
-BARS = ("transcode",)
+BARS = ("overhead", "throughput", "transcode")
 WORDS = {True: "holds", False: "DOES NOT", None: "-"}
 
 
