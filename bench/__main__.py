@@ -10,13 +10,12 @@ import sys
 from argparse import ArgumentParser
 from importlib import import_module
 
-import django
 from django.core.management import call_command
 
 from bench.processes import servers
-from bench.rows import Row
 
-BARS = ("overhead", "throughput", "transcode")
+BARS = ("overhead", "polls", "resets", "transcode", "history")
+COLUMNS = "{:<11}{:<54}{:>10}  {:<15}  {:<9} {}"
 WORDS = {True: "holds", False: "DOES NOT", None: "-"}
 
 
@@ -28,7 +27,7 @@ def main() -> None:
     if unknown := set(given.names) - set(BARS):
         parser.error(f"no bar is named {', '.join(sorted(unknown))}: {', '.join(BARS)}")
     with servers():
-        django.setup()
+        import_module("bench.wsgi")  # sets Django up
         call_command("migrate", verbosity=0)
         sys.exit(0 if run(given.names or BARS, quick=given.quick) else 1)
 
@@ -37,19 +36,15 @@ def run(names: tuple[str, ...] | list[str], *, quick: bool) -> bool:
     """Prints a line as soon as it is measured. False if a bar does not hold."""
     load = ", ".join(f"{each:.2f}" for each in os.getloadavg())
     print(f"{os.cpu_count()} processors, {platform.machine()}, load before the start {load}\n")
-    print(f"{'bar':<62}{'measured':>12}  {'wanted':<18}{'':<10}note")
+    print(COLUMNS.format("name", "bar", "measured", "wanted", "", "note"))
     good = True
     for name in names:
         for row in import_module(f"bench.{name}").measure(quick=quick):
             holds = None if quick else row.holds
             good = good and holds is not False
-            print(line(row, WORDS[holds]), flush=True)
+            figure = f"{row.figure:.3g} {row.unit}"
+            print(COLUMNS.format(name, row.what, figure, row.wanted, WORDS[holds], row.note).rstrip(), flush=True)
     return good
-
-
-def line(row: Row, word: str) -> str:
-    """One row as text."""
-    return f"{row.what:<62}{f'{row.figure:.3g} {row.unit}':>12}  {row.wanted:<18}{word:<10}{row.note}".rstrip()
 
 
 if __name__ == "__main__":

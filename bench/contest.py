@@ -40,7 +40,7 @@ class Contender:
     def cpu(self) -> float:
         """Seconds of its main process and of its pool."""
         times = [each.cpu_times() for each in (self.process, *self.process.children())]
-        return sum(each.user + each.system for each in times)
+        return float(sum(each.user + each.system for each in times))
 
 
 @contextmanager

@@ -48,8 +48,8 @@ def worker(name: str, *, app: str = "config", **variables: str) -> Iterator[subp
 
 
 @contextmanager
-def web(**variables: str) -> Iterator[str]:
-    """The site under the Procfile's gunicorn; yields its address."""
+def web(*, app: str = "config", **variables: str) -> Iterator[str]:
+    """The site, or the `wsgi` of another package, under the Procfile's gunicorn; yields its address."""
     address = f"http://127.0.0.1:{(port := free_port())}"
     ask = build_opener(ProxyHandler({})).open
 
@@ -59,7 +59,7 @@ def web(**variables: str) -> Iterator[str]:
         except OSError:
             return False
 
-    with _started("web", "config", variables | {"PORT": str(port)}) as (process, ready):
+    with _started("web", app, variables | {"PORT": str(port)}) as (process, ready):
         wait_until(lambda: process.poll() is not None or answers(), "the site")
         _require(process, ready)
         yield address
@@ -67,7 +67,8 @@ def web(**variables: str) -> Iterator[str]:
 
 @contextmanager
 def _started(name: str, app: str, variables: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    command = shlex.split(read_procfile(ROOT / "Procfile")[name].replace("--app config", f"--app {app}"))
+    line = read_procfile(ROOT / "Procfile")[name]
+    command = shlex.split(line.replace("--app config", f"--app {app}").replace("config.wsgi", f"{app}.wsgi"))
     with TemporaryDirectory(prefix=f"{name}-") as folder:
         ready = Path(folder, "ready")
         ready.mkdir()

@@ -28,5 +28,5 @@ class Row:
     def wanted(self) -> str:
         """The bar in words."""
         if self.at_least is not None:
-            return f"at least {self.at_least:g} {self.unit}"
-        return f"at most {self.at_most:g} {self.unit}" if self.at_most is not None else ""
+            return f"at least {self.at_least:g} {self.unit}".rstrip()
+        return f"at most {self.at_most:g} {self.unit}".rstrip() if self.at_most is not None else ""

@@ -1,0 +1,105 @@
+"""The doctor and its page on a site that has run for long: database time with ten million task runs kept."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import StringIO
+from statistics import median
+from typing import Any
+
+from django.core.management import call_command
+from django.db import connection
+from django.db.backends.signals import connection_created
+from django.test import Client
+
+from bench.rows import Row
+
+RUNS, ROUNDS = 10_000_000, 5
+# What beat sends comes at its own pace (every 10 s, 10 s and 30 s of 30 days), the rest is the users'.
+FILL = """
+    INSERT INTO workers_taskrun
+        (id, task, queue, worker, release, outcome, ended_at, wait_seconds, run_seconds, peak_bytes)
+    SELECT n, kind.task, kind.queue, 'worker@host', 'v1', 'succeeded',
+        now() - (%(runs)s - n) * interval '30 days' / %(runs)s, random(), random(), 80000000 + n %% 1000
+    FROM generate_series(1, %(runs)s) AS n JOIN (VALUES
+        (0, 25, 'workers.default.tasks.sweep_jobs', 'default'),
+        (26, 51, 'workers.default.tasks.collect_runs', 'default'),
+        (52, 59, 'workers.default.tasks.answer_canary', 'default'),
+        (60, 799, 'workers.default.tasks.send_password_reset', 'urgent'),
+        (800, 949, 'workers.video.tasks.transcode_video', 'video'),
+        (950, 999, 'workers.highmem.tasks.import_catalogue', 'imports')
+    ) AS kind (first, last, task, queue) ON n %% 1000 BETWEEN kind.first AND kind.last"""
+HOURS = """
+    INSERT INTO workers_taskhour
+        (task, queue, hour, outcomes, runs, run_p50, run_p95, run_max, wait_p95, peak_p95)
+    SELECT task, queue, date_trunc('hour', now()) - n * interval '1 hour', '{"succeeded": 100}', 100, 0.5, 0.95, 1,
+        0.95, 80000000
+    FROM generate_series(1, 24 * 365) AS n
+    CROSS JOIN (SELECT DISTINCT task, queue FROM workers_taskrun WHERE id <= 1000) AS kind"""
+SAMPLES = """
+    INSERT INTO workers_queuesample (queue, taken_at, waiting, unacked, consumers, oldest_seconds)
+    SELECT queue, now() - n * interval '30 seconds', 0, 0, 1, NULL
+    FROM generate_series(1, 2 * 60 * 24 * 30) AS n
+    CROSS JOIN unnest(ARRAY['urgent', 'default', 'video', 'imports', 'highmem']) AS queue"""
+
+
+def measure(*, quick: bool) -> Iterator[Row]:
+    """The database as it is after 30 days; each page some times, the median of their sums of query times."""
+    runs, rounds = (10_000, 1) if quick else (RUNS, ROUNDS)
+    began = time.monotonic()
+    fill(runs)
+    seconds = time.monotonic() - began
+    pages = {"doctor": doctor, "/practices/": Client().get}
+    for name, show in pages.items():
+        spent = [milliseconds(show, name) for _ in range(rounds)]
+        note = f"the first time {spent[0]:.0f} ms; {runs:,} runs, filled in {seconds:.0f} s"
+        yield Row(f"database time of {name}", median(spent), "ms", at_most=100, note=note)
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE workers_taskrun, workers_taskhour, workers_queuesample")
+
+
+def fill(runs: int) -> None:
+    """Writes the rows, and leaves the tables as autovacuum would."""
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, {"runs": runs})
+        cursor.execute(HOURS)
+        cursor.execute(SAMPLES)
+        cursor.execute("VACUUM ANALYZE workers_taskrun, workers_taskhour, workers_queuesample")
+
+
+def doctor(_: str) -> None:
+    """What a terminal shows."""
+    with suppress(SystemExit):
+        call_command("doctor", stdout=StringIO())
+
+
+def milliseconds(show: Any, name: str) -> float:
+    """The sum of the times of all its queries, those side by side too."""
+    with timed_queries() as spent:
+        show(name)
+    return 1000 * sum(spent)
+
+
+@contextmanager
+def timed_queries() -> Iterator[list[float]]:
+    """Collects the seconds of every query of every new connection: each practice is measured in its own thread."""
+    spent: list[float] = []
+
+    def run(execute: Any, *query: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return execute(*query)
+        finally:
+            spent.append(time.monotonic() - began)
+
+    def watch(connection: Any, **_: object) -> None:
+        connection.execute_wrappers.append(run)
+
+    connection.close()
+    connection_created.connect(watch)
+    try:
+        yield spent
+    finally:
+        connection_created.disconnect(watch)
+        connection.close()
+        connection.execute_wrappers.clear()
