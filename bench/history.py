@@ -14,9 +14,9 @@ from django.test import Client
 
 from bench.rows import Row
 
-RUNS, ROUNDS = 10_000_000, 5
+RUNS, HOURS, SAMPLES, ROUNDS = 10_000_000, 24 * 365, 2 * 60 * 24 * 30, 5
 # What beat sends comes at its own pace (every 10 s, 10 s and 30 s of 30 days), the rest is the users'.
-FILL = """
+FILL_RUNS = """
     INSERT INTO workers_taskrun
         (id, task, queue, worker, release, outcome, ended_at, wait_seconds, run_seconds, peak_bytes)
     SELECT n, kind.task, kind.queue, 'worker@host', 'v1', 'succeeded',
@@ -29,25 +29,25 @@ FILL = """
         (800, 949, 'workers.video.tasks.transcode_video', 'video'),
         (950, 999, 'workers.highmem.tasks.import_catalogue', 'imports')
     ) AS kind (first, last, task, queue) ON n %% 1000 BETWEEN kind.first AND kind.last"""
-HOURS = """
+FILL_HOURS = """
     INSERT INTO workers_taskhour
         (task, queue, hour, outcomes, runs, run_p50, run_p95, run_max, wait_p95, peak_p95)
     SELECT task, queue, date_trunc('hour', now()) - n * interval '1 hour', '{"succeeded": 100}', 100, 0.5, 0.95, 1,
         0.95, 80000000
-    FROM generate_series(1, 24 * 365) AS n
+    FROM generate_series(1, %(hours)s) AS n
     CROSS JOIN (SELECT DISTINCT task, queue FROM workers_taskrun WHERE id <= 1000) AS kind"""
-SAMPLES = """
+FILL_SAMPLES = """
     INSERT INTO workers_queuesample (queue, taken_at, waiting, unacked, consumers, oldest_seconds)
     SELECT queue, now() - n * interval '30 seconds', 0, 0, 1, NULL
-    FROM generate_series(1, 2 * 60 * 24 * 30) AS n
+    FROM generate_series(1, %(samples)s) AS n
     CROSS JOIN unnest(ARRAY['urgent', 'default', 'video', 'imports', 'highmem']) AS queue"""
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
     """The database as it is after 30 days; each page some times, the median of their sums of query times."""
-    runs, rounds = (10_000, 1) if quick else (RUNS, ROUNDS)
+    runs, hours, samples, rounds = (10_000, 48, 100, 1) if quick else (RUNS, HOURS, SAMPLES, ROUNDS)
     began = time.monotonic()
-    fill(runs)
+    fill(runs, hours, samples)
     seconds = time.monotonic() - began
     pages = {"doctor": doctor, "/practices/": Client().get}
     for name, show in pages.items():
@@ -58,12 +58,12 @@ def measure(*, quick: bool) -> Iterator[Row]:
         cursor.execute("TRUNCATE workers_taskrun, workers_taskhour, workers_queuesample")
 
 
-def fill(runs: int) -> None:
+def fill(runs: int, hours: int, samples: int) -> None:
     """Writes the rows, and leaves the tables as autovacuum would."""
     with connection.cursor() as cursor:
-        cursor.execute(FILL, {"runs": runs})
-        cursor.execute(HOURS)
-        cursor.execute(SAMPLES)
+        cursor.execute(FILL_RUNS, {"runs": runs})
+        cursor.execute(FILL_HOURS, {"hours": hours})
+        cursor.execute(FILL_SAMPLES, {"samples": samples})
         cursor.execute("VACUUM ANALYZE workers_taskrun, workers_taskhour, workers_queuesample")
 
 

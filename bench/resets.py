@@ -110,9 +110,10 @@ def backlog(owner: User, clip: str, table: str, videos: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for job in Job.objects.exclude(state__in=Job.FINAL):
+        left = Job.objects.filter(owner=owner).exclude(state__in=Job.FINAL)
+        for job in left.all():
             jobs.cancel(job)
-        wait_until(lambda: not Job.objects.exclude(state__in=Job.FINAL).exists(), "the end of the backlog")
+        wait_until(lambda: not left.exists(), "the end of the backlog")
 
 
 @contextmanager
