@@ -3,6 +3,7 @@
 `app` has the options of config/celery.py that say what is lost when a worker dies, `defaults` has none of them.
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -21,6 +22,10 @@ app = Celery("plain", broker=os.environ["BROKER_URL"])
 app.conf.update(**OPTIONS, **SAFE, task_default_queue="default")
 defaults = Celery("defaults", broker=os.environ["BROKER_URL"])
 defaults.conf.update(**OPTIONS, task_default_queue="default")
+
+# Two lines for each task would be its main cost: as quiet as ours (LOGGING in config/settings.py).
+for name in ("celery.worker.strategy", "celery.app.trace"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @worker_ready.connect
