@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.request import ProxyHandler, build_opener
 
 from mediaapp import embedded
 from mediaapp.ports import free_port
+from mediaapp.servers import die_with_parent
 from mediaapp.stack import read_procfile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,7 +78,13 @@ def _started(name: str, app: str, variables: dict[str, str]) -> Iterator[tuple[s
         environment = os.environ | {"READY_DIR": str(ready), "PROCESS": name, "PATH": path} | variables
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - the Procfile's
-                command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=partial(die_with_parent, signal.SIGKILL),
             )
         try:
             yield process, ready
