@@ -7,10 +7,12 @@ from io import StringIO
 from statistics import median
 from typing import Any
 
+from celery import current_app
 from django.core.management import call_command
 from django.db import connection
 from django.db.backends.signals import connection_created
 from django.test import Client
+from django_celery_beat.schedulers import DatabaseScheduler
 
 from bench.rows import Row
 
@@ -59,7 +61,8 @@ def measure(*, quick: bool) -> Iterator[Row]:
 
 
 def fill(runs: int, hours: int, samples: int) -> None:
-    """Writes the rows, and leaves the tables as autovacuum would."""
+    """Writes the rows, and beat's entries, and leaves the tables as autovacuum would."""
+    DatabaseScheduler(current_app._get_current_object()).setup_schedule()
     with connection.cursor() as cursor:
         cursor.execute(FILL_RUNS, {"runs": runs})
         cursor.execute(FILL_HOURS, {"hours": hours})
