@@ -19,13 +19,17 @@ from mediaapp.servers import die_with_parent
 from mediaapp.stack import read_procfile
 
 ROOT = Path(__file__).resolve().parent.parent
+COUNTED = ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on")
 PATIENCE = 120  # seconds for anything that a process does
 
 
 @contextmanager
 def servers() -> Iterator[Path]:
     """PostgreSQL and two Valkeys in a new folder, as `make run` has them, and a site's environment in os.environ."""
-    with TemporaryDirectory(prefix="mediaapp-bench-") as folder, embedded.running(Path(folder)) as urls:
+    with (
+        TemporaryDirectory(prefix="mediaapp-bench-") as folder,
+        embedded.running(Path(folder), postgres_settings=COUNTED) as urls,
+    ):
         os.environ |= urls | {
             "DEBUG": "false",
             "SECRET_KEY": "of-the-bench",

@@ -16,7 +16,7 @@ from workers.models import Job
 from workers.video.ffmpeg import FILM
 from workers.video.tasks import transcode_video
 
-ROUNDS = 7
+ROUNDS = 5
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
