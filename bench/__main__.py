@@ -6,6 +6,7 @@ bench uses, the database migrated, and Django set up. Exit code 1: a bar does no
 
 import os
 import platform
+import signal
 import sys
 from argparse import ArgumentParser
 from importlib import import_module
@@ -26,6 +27,8 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.names) - set(BARS):
         parser.error(f"no bar is named {', '.join(sorted(unknown))}: {', '.join(BARS)}")
+    # Told to stop, it stops what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with servers():
         import_module("bench.wsgi")  # sets Django up
         call_command("migrate", verbosity=0)
