@@ -29,6 +29,7 @@ from workers.models import Job
 from workers.run_stream import STREAM
 
 RESETS, ROUNDS, VIDEOS, IMPORTS, ROWS = 40, 3, 200, 5, 300_000
+WARM_UP = 8  # resets, so that each process of the pool has opened its connections
 ADDRESS = "forgetful@example.com"
 TOKEN = "x" * 32  # the site takes any that comes twice
 FORM = urlencode({"email": ADDRESS, "csrfmiddlewaretoken": TOKEN})
@@ -64,13 +65,15 @@ def watch(resets: int, rounds: int, videos: int, rows: int) -> tuple[Times, Time
         mails, arrivals = processes.enter_context(mail_sink())
         _, *busy = [processes.enter_context(worker(name, EMAIL_URL=mails)) for name in ("default", "video", "highmem")]
         site = processes.enter_context(web(app="bench", **UNLIMITED))
-        reset(site, arrivals)  # to open its connections
+        for _ in range(WARM_UP):
+            reset(site, arrivals)
         for _ in range(rounds):
             for state in STATES:
                 keep_to_last_processor(busy, state == "apart")
                 with nullcontext() if state == "idle" else backlog(owner, clip, table, videos):
                     get_redis_connection("locks").delete(STREAM)
                     took[state] += [reset(site, arrivals) for _ in range(resets)]
+                    wait_until(lambda: len(urgent_waits()) >= resets, "the notes on the resets")
                     waits[state] += urgent_waits()
     return took, waits
 
@@ -92,7 +95,7 @@ def reset(site: str, arrivals: Arrivals) -> float:
 
 
 def urgent_waits() -> list[float]:
-    """Seconds between publication and start of the resets, as practice 7 noted them; of the last ones, not all yet."""
+    """Seconds between publication and start of the resets, as practice 7 has noted them so far."""
     notes = [json.loads(fields[b"run"]) for _, fields in get_redis_connection("locks").xrange(STREAM)]
     return [note["wait_seconds"] for note in notes if note["queue"] == "urgent"]
 
