@@ -10,6 +10,7 @@ from statistics import median
 from bench.contest import Contender, contender
 from bench.rows import Row
 
+WARM_UP = 20  # tasks, so that each process of the pool has opened its connections
 NOTHING, SECOND, GUARDED = "bench.tasks.do_nothing", "bench.tasks.take_a_second", "bench.guarded.take_a_second"
 
 
@@ -20,6 +21,8 @@ def measure(*, quick: bool) -> Iterator[Row]:
         contender("bench.plain:app", 5) as plain,
         contender("bench.plain:defaults", 6) as defaults,
     ):
+        for each in (ours, plain, defaults):
+            each.work_off(NOTHING, WARM_UP)
         yield from of_a_second(ours, plain, *((4, 1) if quick else (20, 5)))
         yield from of_nothing((ours, plain, defaults), *((20, 1) if quick else (500, 9)))
 
