@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from itertools import compress, islice
 from typing import Any
 
-from django.db.models import Field
-
 from workers.copying import lines_of
 from workers.highmem.csv_columns import Column
 from workers.highmem.csv_header import Header, Table
@@ -71,11 +69,12 @@ class Checker:
         if reasons:
             rejects += [self._reject(lines[index], reason, rows[index]) for index, reason in reasons.items()]
             good = [index not in reasons for index in range(len(rows))]
-            lines, rows, *values = (list(compress(column, good)) for column in (lines, rows, *values))
+            lines, rows = list(compress(lines, good)), list(compress(rows, good))
+            values = [list(compress(column, good)) for column in values]
         if rows:
             others = [list(islice(values_of, len(rows))) for values_of in self.others]
             chunk.rows += lines_of(others + values)
-            chunk.keys += values[self.key[0]] if len(self.key) == 1 else zip(*(values[index] for index in self.key))
+            chunk.keys += self._keys(values)
             chunk.lines += lines
             chunk.cells += rows
         chunk.rejects += sorted(rejects)
@@ -93,6 +92,10 @@ class Checker:
             for index, problem in problems.items():
                 wrong[index].append(f"{name}: {problem}")
         return values, {index: "; ".join(reasons) for index, reasons in wrong.items()}
+
+    def _keys(self, values: list[list[Any]]) -> Iterable[Any]:
+        first, *others = (values[index] for index in self.key)
+        return zip(first, *others, strict=True) if others else first
 
     def _reject(self, line: int, reason: str, cells: list[str]) -> Reject:
         return Reject(line, reason, self.header.own_cells(cells))

@@ -24,7 +24,7 @@ def words_of(error: Error, model: type[Model]) -> str:
     rule = getattr(said, "constraint_name", None)
     for constraint in model._meta.constraints:
         if constraint.name == rule and _has_own_words(constraint):
-            return constraint.get_violation_error_message().rstrip(".")
+            return str(constraint.get_violation_error_message()).rstrip(".")
     words = WORDS.get(getattr(said, "sqlstate", None) or "")
     if words is None:
         return getattr(said, "message_primary", None) or str(error)
@@ -39,6 +39,5 @@ def _has_own_words(constraint: BaseConstraint) -> bool:
 
 def _columns_of(rule: str | None, model: type[Model]) -> list[str]:
     with connection.cursor() as cursor:
-        constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
-    found: list[str] = constraints.get(rule, {}).get("columns") or []
-    return found
+        rules: dict[Any, Any] = connection.introspection.get_constraints(cursor, model._meta.db_table)
+    return rules[rule]["columns"] or [] if rule in rules else []

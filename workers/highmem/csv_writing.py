@@ -4,7 +4,7 @@ Runs on Django's connection, inside the caller's transaction; the primary key is
 the file does not have keeps its value in rows that exist, and gets its field's default in new ones.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any

@@ -4,6 +4,7 @@ from functools import partial
 
 from celery import shared_task
 from django.apps import apps
+from django.conf import settings
 from django.core.files.storage import default_storage
 
 from workers import jobs
@@ -13,7 +14,7 @@ from workers.highmem.csv_import import Table, import_csv
 
 @shared_task(soft_time_limit=3300, time_limit=3600)
 def import_catalogue(job_id: str) -> None:
-    """Writes the job's CSV into the table that it names, for the job's owner."""
+    """Writes the job's CSV into the table that it names, for the job's owner; with `force`, however bad its rows."""
     with (
         jobs.working_on(job_id) as job,
         job.writing_to(job.arguments["table"]),
@@ -26,4 +27,5 @@ def import_catalogue(job_id: str) -> None:
             save=job.save,
             reject=partial(rejects.store, job.id),
             report=job.report,
+            max_bad_share=1 if job.arguments.get("force") else settings.IMPORT_MAX_BAD_SHARE,
         )
