@@ -1,4 +1,4 @@
-"""`python -m bench.one_import FILE OWNER`: an import in a process of its own, as in a fresh worker, and what it took."""
+"""`python -m bench.one_import FILE OWNER`: an import in a process of its own, as a fresh worker has it; its figures."""
 
 import json
 import resource
