@@ -55,7 +55,7 @@ def bulk_create(path: Path, owner: User) -> None:
             )
 
 
-class Items(ModelResource):
+class Items(ModelResource):  # type: ignore[misc] # it has no types
     """django-import-export as its documentation begins."""
 
     owner = Field(attribute="owner_id", column_name="owner")

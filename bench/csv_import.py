@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -44,7 +45,7 @@ def beside_copy(folder: Path, owner: User, rows: int, rounds: int) -> Iterator[R
     first, second = catalogues.catalogue(folder / "a.csv", rows), catalogues.catalogue(folder / "b.csv", rows, more=1)
     turns = []
     for _ in range(rounds):
-        turn: dict[str, Any] = {"copy": timed(lambda: catalogues.copy(first, owner))}
+        turn: dict[str, Any] = {"copy": timed(partial(catalogues.copy, first, owner))}
         catalogues.empty()
         for outcome, path in (("created", first), ("unchanged", first), ("updated", second)):
             turn[outcome] = imported(path, owner)
@@ -93,7 +94,7 @@ def others(folder: Path, owner: User, rows: int, rounds: int) -> Iterator[Row]:
     for name, way in catalogues.ways():
         ratios, rates = [], []
         for _ in range(max(1, rounds // 2)):
-            theirs = timed(lambda way=way: way(path, owner))["seconds"]
+            theirs = timed(partial(way, path, owner))["seconds"]
             catalogues.empty()
             ratios.append(theirs / imported(path, owner)["seconds"])
             rates.append(rows / theirs)
@@ -111,7 +112,8 @@ def imported(path: Path, owner: User) -> dict[str, Any]:
         output.append(done.stdout)
 
     whole = timed(run)
-    return whole | json.loads(output[0])
+    own: dict[str, Any] = json.loads(output[0])
+    return whole | own
 
 
 def timed(run: Callable[[], object]) -> dict[str, float]:

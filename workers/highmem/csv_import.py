@@ -86,7 +86,7 @@ def import_csv(
                 with transaction.atomic():
                     written = upsert.write(chunk)
                     result = _added(result, chunk, written)
-                    reject(sorted(chunk.rejects + written.refused))
+                    reject(sorted([*chunk.rejects, *written.refused]))
                     save({"shape": asdict(shape), "next_line": chunk.next_line, "result": result}, result)
                 tell(shape.records, result)
         result |= {"duplicates": keys.duplicates()}

@@ -1,11 +1,11 @@
-"""Rows into a table, as fast as COPY while all of them are new, and one by one where the database itself refuses some.
+"""Rows into a table, as fast as COPY while all of them are new, and one by one where the database refuses some.
 
 Runs on Django's connection, inside the caller's transaction; the primary key is the database's to make. A column that
 the file does not have keeps its value in rows that exist, and gets its field's default in new ones.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.db.models import NOT_PROVIDED, Field
 from workers.copying import copy_lines
 from workers.highmem.csv_checking import Chunk
 from workers.highmem.csv_header import Table
-from workers.highmem.csv_refusals import words_of
+from workers.highmem.csv_refusals import Reasons, write_one_by_one
 from workers.highmem.rejects import Reject
 
 STAGING = "csv_staging"
@@ -30,7 +30,7 @@ class Written:
 
     created: int = 0
     updated: int = 0
-    refused: list[Reject] = field(default_factory=list)
+    refused: Sequence[Reject] = ()
 
 
 class Upsert:
@@ -48,63 +48,69 @@ class Upsert:
         self.copy = f"COPY {name} ({columns}) FROM STDIN"
         self.create = f"CREATE TEMPORARY TABLE {STAGING} AS SELECT {columns} FROM {name} WITH NO DATA"  # noqa: S608
         self.stage = f"COPY {STAGING} ({columns}) FROM STDIN"
+        upsert = f"""
+            INSERT INTO {name} AS kept ({columns}) {{source}}
+            ON CONFLICT ({_listed(table.key)}) DO {_update(fields, list(others), table.key)}
+            RETURNING xmax = 0 AS is_new"""
         self.merge = f"""
-            WITH written AS (
-                INSERT INTO {name} AS kept ({columns}) SELECT {columns} FROM {STAGING}
-                ON CONFLICT ({_listed(table.key)}) DO {_update(fields, list(others), table.key)}
-                RETURNING xmax = 0 AS is_new
-            )
-            SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written
-        """  # noqa: S608 - the model's own names, quoted
+            WITH written AS ({upsert.format(source=f"SELECT {columns} FROM {STAGING}")})
+            SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written"""  # noqa: S608
+        staged = ", ".join(f"staged.{_column(field)}" for field in [*others, *fields])
+        self.merge_one = upsert.format(source=f"VALUES ({staged})")
         self.drop = f"DROP TABLE {STAGING}"  # and not ON COMMIT DROP: the caller may have a transaction around many
 
     def write(self, chunk: Chunk) -> Written:
         """Of several records with one key the last is written. A row that breaks the table's rules is refused alone."""
         with connection.cursor() as cursor:
             cursor.execute(PREPARE)
-        written = Written()
-        rows = self._write(chunk, 0, len(chunk.rows), written)
-        self.only_new = written.created == rows
-        return written
-
-    def _write(self, chunk: Chunk, begin: int, end: int, written: Written) -> int:
-        """How many rows the records from begin to end were; halved until those that are refused stand alone."""
-        rows = list(dict(zip(chunk.keys[begin:end], chunk.rows[begin:end], strict=True)).values())
+        rows = list(dict(zip(chunk.keys, chunk.rows, strict=True)).values())
         if not rows:
-            return 0
+            return Written()
         try:
             with transaction.atomic():
-                created, updated = self._insert(rows) or self._merge(rows)
-        except (IntegrityError, DataError) as error:
-            if end - begin > 1:
-                middle = (begin + end) // 2
-                return self._write(chunk, begin, middle, written) + self._write(chunk, middle, end, written)
-            reason = words_of(error, self.model)
-            written.refused.append(Reject(chunk.lines[begin], reason, chunk.cells[begin]))
-            return 0
-        written.created += created
-        written.updated += updated
-        return len(rows)
+                written = self._insert(rows) or self._merge(rows)
+        except (IntegrityError, DataError):
+            written = self._merge_one_by_one(chunk)
+        self.only_new = written.created == len(rows)
+        return written
 
-    def _insert(self, rows: list[str]) -> tuple[int, int] | None:
+    def _insert(self, rows: list[str]) -> Written | None:
         """Straight into the table, which is half the work. None once one of the rows is there already."""
         if self.only_new:
             try:
                 with transaction.atomic():
                     copy_lines(self.copy, rows)
-                return len(rows), 0
+                return Written(created=len(rows))
             except IntegrityError:
                 self.only_new = False
         return None
 
-    def _merge(self, rows: list[str]) -> tuple[int, int]:
+    def _merge(self, rows: list[str]) -> Written:
         with connection.cursor() as cursor:
             cursor.execute(self.create)
             copy_lines(self.stage, rows)
             cursor.execute(self.merge)
             created, updated = cursor.fetchone()
             cursor.execute(self.drop)
-        return created, updated
+        return Written(created, updated)
+
+    def _merge_one_by_one(self, chunk: Chunk) -> Written:
+        """All of its records in their order, so that one that is refused does not replace one before it."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.create)
+            copy_lines(self.stage, chunk.rows)
+            outcomes = write_one_by_one(STAGING, self.merge_one)
+            cursor.execute(self.drop)
+        reasons = Reasons(self.model)
+        return Written(
+            created=sum(outcome.is_new is True and outcome.state is None for outcome in outcomes),
+            updated=sum(outcome.is_new is False and outcome.state is None for outcome in outcomes),
+            refused=[
+                Reject(chunk.lines[place], reasons.of(outcome), chunk.cells[place])
+                for place, outcome in enumerate(outcomes)
+                if outcome.state
+            ],
+        )
 
 
 def _values_of_other_fields(table: Table, fields: list[Field]) -> dict[Field, Iterator[Any]]:
