@@ -258,6 +258,23 @@ def test_a_report_that_raises_ends_the_import_and_keeps_what_was_committed(alice
     assert len(catalogue(alice)) == stopped.checkpoint["result"]["created"] > 0
 
 
+def test_a_release_that_cuts_the_file_elsewhere_goes_on_and_counts_the_same(alice, bob):
+    expected = Import(bob, MIXED).run()
+    stopped = Import(alice, MIXED)
+
+    def cancel(done, total, stage, **counts):
+        if done > 30:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stopped.run(report=cancel)
+    result = stopped.run(chunk_lines=50)
+    assert [result[name] for name in ("rows", "rejected", "duplicates")] == [
+        expected[name] for name in ("rows", "rejected", "duplicates")
+    ]
+    assert (catalogue(alice), len(stopped.rejects)) == (catalogue(bob), expected["rejected"])
+
+
 def mostly_bad(rows: int) -> str:
     return HEADER + "".join(f"A{number},T,,,,{'x' if number % 3 else number},\n" for number in range(rows))
 
