@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from workers.highmem.csv_columns import Column
+from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_header import Header, Table
 from workers.highmem.csv_reading import MISMATCHED, Page
 from workers.highmem.rejects import Reject
@@ -27,11 +28,12 @@ class Chunk(NamedTuple):
 class Checker:
     """Made once for a file."""
 
-    def __init__(self, header: Header, table: Table) -> None:
+    def __init__(self, header: Header, table: Table, dialect: Dialect) -> None:
         self.header = header
         self.width = header.width
+        defused = header.has_report
         self.columns = [
-            (header.names[place], place, Column(field, required=table.requires(field), defused=header.has_report))
+            (header.names[place], place, Column(field, dialect, required=table.requires(field), defused=defused))
             for field, place in header.places.items()
         ]
         self.key_of = itemgetter(*(index for index, field in enumerate(header.places) if field in table.key))

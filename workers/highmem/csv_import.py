@@ -14,6 +14,7 @@ from typing import IO, Any
 from django.db import transaction
 
 from workers.highmem.csv_checking import Checker, Chunk
+from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_header import Header, Table, match_header
 from workers.highmem.csv_reading import PAGE_LINES, Shape, examine, read_header, read_pages
 from workers.highmem.csv_writing import Upsert
@@ -33,19 +34,22 @@ def import_csv(
     reject: Callable[[list[Reject]], None],
     report: Callable[..., None],
     chunk_lines: int = PAGE_LINES,
+    dialect: Dialect | None = None,
+    columns: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Inserts or updates a row for every record of the file, by the table's key. Returns the result.
 
-    source: seekable; left open. checkpoint: what save was given last, or {}.
+    source: seekable; left open. checkpoint: what save was given last, or {}. dialect: how the file is written, guessed
+    where it is None. columns: field name -> index of its column; None: by the names in the header.
     save(checkpoint, result), reject(rows): called within the chunk's transaction; raising undoes the chunk.
     report(done, total, stage, **counts): called after every chunk, in records; total 0 while it is unknown.
     The result: "rows" = created + updated + unchanged + rejected. Of records with one key in one chunk the last is
     written, and the others count as unchanged. Raises Unreadable.
     """
     report(0, 0, READING)
-    shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING))
+    shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING), dialect)
     cells, next_line = read_header(source, shape)
-    header = match_header(cells, table)
+    header = match_header(cells, table, columns)
     result = _empty_result(header, shape)
     if checkpoint:
         next_line, result = checkpoint["next_line"], checkpoint["result"]
@@ -53,7 +57,7 @@ def import_csv(
     tell(shape.records, result)
     upsert = Upsert(table, list(header.places))
     pages = read_pages(source, shape, first_line=next_line, page_lines=chunk_lines)
-    with closing(pages), closing(_one_ahead(map(Checker(header, table).check, pages))) as chunks:
+    with closing(pages), closing(_one_ahead(map(Checker(header, table, shape).check, pages))) as chunks:
         for chunk in chunks:
             with transaction.atomic():
                 result = _added(result, chunk, *upsert.write(chunk.rows))
@@ -80,6 +84,8 @@ def _empty_result(header: Header, shape: Shape) -> dict[str, Any]:
         "ignored_columns": header.ignored,
         "encoding": shape.encoding.removesuffix("-sig"),
         "delimiter": shape.delimiter,
+        "decimal": shape.decimal,
+        "dates": shape.dates,
     }
 
 

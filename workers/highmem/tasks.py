@@ -9,6 +9,7 @@ from django.core.files.storage import default_storage
 
 from workers import jobs
 from workers.highmem import rejects
+from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_import import Table, import_csv
 from workers.highmem.report import FOLDER, make_report
 from workers.highmem.report_rows import rows_of
@@ -30,6 +31,8 @@ def import_catalogue(job_id: str) -> None:
             save=job.save,
             reject=partial(rejects.store, job.id),
             report=job.report,
+            dialect=Dialect(**dialect) if (dialect := job.arguments.get("dialect")) else None,
+            columns=job.arguments.get("columns"),
         )
 
 
