@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_date
 
 from workers.highmem.csv_cells import Wrong, shown
 
+LONGEST = 40  # characters of a date with its midnight
 EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
 _MIDNIGHT = re.compile(r"(?m)[ T]0?0:00(:00(\.0+)?)?$")  # what databases and spreadsheets add to a day
 _YEAR_FIRST = re.compile(r"(?m)^(\d{4})([./]) ?(\d{1,2})\2 ?(\d{1,2})\.?$")
@@ -70,6 +71,8 @@ def _vote(cell: str) -> str:
 
 def _as_iso(cells: list[str], order: str) -> list[str]:
     """The cells with the year first. What has no such form stays as it is."""
+    if max(map(len, cells)) > LONGEST:
+        return cells
     text = "\n".join(cells)
     plain = _YEAR_FIRST.sub(r"\1-\3-\4", _MIDNIGHT.sub("", text))
     if order in _REORDERED:

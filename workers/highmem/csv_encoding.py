@@ -6,7 +6,6 @@ of the older encodings a file is in, its letters tell: charset-normalizer knows 
 """
 
 import codecs
-import re
 from collections.abc import Iterable
 from itertools import chain
 
@@ -28,7 +27,6 @@ ERRORS = KNOWN | dict.fromkeys(OLDER, "replace")
 # half one and half the other is rather rejected in part than taken with half of its letters wrong.
 STRAYS_PER_CHARACTER = 10
 SAMPLE = 1 << 14  # bytes that the library looks at: 5 ms
-_LETTERS = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
 
 
 def guess_encoding(head: bytes, *, whole: bool) -> tuple[str, bool]:
@@ -41,7 +39,7 @@ def guess_encoding(head: bytes, *, whole: bool) -> tuple[str, bool]:
     characters, strays = _letters(iter([head]), whole=whole)
     if strays <= characters:
         return encoding, True
-    letters = b"\n".join(_LETTERS.findall(head))[:SAMPLE]
+    letters = b"\n".join(line for line in head.splitlines() if not line.isascii())[:SAMPLE]
     likely = from_bytes(letters, cp_isolation=["cp1252", *OLDER])
     best = likely.best()
     # Of what a few letters leave open, Windows-1252 is by far the most frequent; the library goes by the alphabet.

@@ -12,9 +12,10 @@ from decimal import Decimal, InvalidOperation
 from workers.highmem.csv_cells import Wrong, shown
 
 SPACES = " \u00a0\u2009\u202f"
+LONGEST = 80  # characters of a number, its marks and its currency included
 NAMED = {".": "", ",": " with a decimal comma"}
 _CURRENCY = r"(?:[$€£¥₹₽₺]|CHF|EUR|USD|GBP|JPY|SEK|NOK|DKK|PLN|CZK|kr\.?|zł|Kč|Fr\.)"
-_MONEY = re.compile(rf"(?im)^{_CURRENCY}[{SPACES}]*|[{SPACES}]*{_CURRENCY}$")
+_MONEY = re.compile(rf"(?im)^{_CURRENCY}[{SPACES}]?|[{SPACES}]?{_CURRENCY}$")
 _MARKED = re.compile(rf"[+\-−]?[\d.,'’{SPACES}]+")  # noqa: RUF001 - the signs that files have
 _PLAIN = {ord(sign): None for sign in f"'’{SPACES}"} | {ord("−"): "-"}  # noqa: RUF001
 
@@ -72,6 +73,8 @@ def guess_decimal(cells: Iterable[str]) -> tuple[str, bool]:
 
 def _vote(cell: str) -> str:
     """The mark that a cell proves, "?" for one that might be either, "" for none."""
+    if len(cell) > LONGEST:
+        return ""
     number = _MONEY.sub("", cell.strip())
     marks = re.findall(r"[.,]", number)
     if not marks or not _MARKED.fullmatch(number):
@@ -98,6 +101,8 @@ def _quick(cells: list[str], mark: str) -> list[str]:
 
 def _as_python(cells: list[str], mark: str) -> list[str]:
     """The cells as Python writes numbers. Raises ValueError where one has another form."""
+    if max(map(len, cells)) > LONGEST:
+        raise ValueError
     plain = _MONEY.sub("", "\n".join(cells)).split("\n")
     if len(plain) != len(cells) or not all(map(_NUMBERS[mark].fullmatch, plain)):
         raise ValueError

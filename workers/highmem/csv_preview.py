@@ -33,6 +33,7 @@ from workers.highmem.csv_reading import (
 from workers.highmem.rejects import Reject
 
 HEAD = 2_000_000  # bytes
+LINES = 20_000  # most of them blank, or in quoted cells
 RECORDS = 1000
 QUOTED = 1 << 16  # characters that tell the delimiter
 
@@ -93,7 +94,7 @@ def preview(
         missing=missing,
         rejects=Checker(header, table, dialect).check(page).rejects if header else [],
         records=len(page.rows) + len(page.broken),
-        is_exact=_is_exact(names, table, guessed),
+        is_exact=not missing and _is_exact(names, table, guessed),
     )
 
 
@@ -112,9 +113,10 @@ def _head(source: IO[bytes], encoding: str) -> tuple[str, str, bool]:
         raise Unreadable(NO_TEXT, str(error)) from None
     if not whole:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
-    if not text or max(map(len, io.StringIO(text, newline=""))) > MAX_CHARACTERS:
+    lines = list(islice(io.StringIO(text, newline=""), LINES))
+    if not lines or max(map(len, lines)) > MAX_CHARACTERS:
         raise Unreadable(TOO_LONG)
-    return text, encoding, is_sure
+    return "".join(lines), encoding, is_sure
 
 
 def _first_records(text: str, dialect: Dialect) -> tuple[list[str], Page]:
@@ -123,7 +125,7 @@ def _first_records(text: str, dialect: Dialect) -> tuple[list[str], Page]:
     cells, next_line = read_header(source, known)
     first = Page([], [], [], next_line)
     with closing(read_pages(source, known, first_line=next_line, page_lines=RECORDS)) as pages:
-        for page in islice(pages, RECORDS):
+        for page in pages:
             first.lines.extend(page.lines)
             first.rows.extend(page.rows)
             first.broken.extend(page.broken)
