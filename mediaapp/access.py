@@ -44,6 +44,14 @@ def subject_for(request: HttpRequest, job_id: UUID) -> Upload | Report:
         return report
 
 
+def own_upload(request: HttpRequest, job_id: UUID) -> Upload:
+    """An upload for its owner alone: what a file's columns mean, staff do not decide. Raises Http404."""
+    upload = upload_for(request, job_id)
+    if upload.owner_id != request.user.pk:
+        raise Http404
+    return upload
+
+
 def remember_viewer(request: HttpRequest, response: HttpResponse) -> None:
     """Lets the polls of the next minutes prove who asks without the session's SQL: a signed cookie says it.
 

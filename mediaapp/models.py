@@ -121,3 +121,22 @@ class CatalogueItem(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class ColumnMapping(models.Model):
+    """Which column is which field, as an owner confirmed it: the next file with the same columns starts at once."""
+
+    owner = models.ForeignKey(User, models.CASCADE, related_name="column_mappings")
+    columns_digest = models.CharField(max_length=64, help_text="Of the names of all columns, in any order.")
+    columns = models.JSONField(help_text="Field name -> name of its column.")
+    decimal = models.CharField(max_length=1, help_text="Where a file does not tell its decimal mark.")
+    dates = models.CharField(max_length=3, help_text="Where a file does not tell the order of its dates.")
+    confirmed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "columns_digest"], name="one_mapping_per_owner_and_columns"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{len(self.columns)} columns of {self.owner}"

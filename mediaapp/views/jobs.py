@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,19 +13,23 @@ from django_htmx.http import retarget
 
 from mediaapp.access import progress_for, remember_viewer, subject_for
 from workers import jobs
+from workers.models import Job
 
 
 @never_cache
 @require_safe
 @login_required
 def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """What it is, where it stands, what one can do, what happened."""
+    """What it is, where it stands, what one can do, what happened. Where it needs a mapping, that is the page."""
     subject = subject_for(request, job_id)
+    if subject.job.state == Job.State.NEEDS_MAPPING:
+        return redirect("mapping", job_id)
     context = {
         "subject": subject,
         "job": subject.job,
         "state": jobs.state_of(subject.job),
         "poll_after": 1,
+        "stopped_early": stopped_early(subject.job),
     }
     response = render(request, "jobs/job.html", context)
     remember_viewer(request, response)
@@ -45,6 +50,7 @@ def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
         return render(request, "jobs/_running.html", context | {"state": jobs.running_state(now)})
     subject = subject_for(request, job_id)
     context |= {"subject": subject, "job": subject.job, "state": jobs.state_of(subject.job)}
+    context |= {"stopped_early": stopped_early(subject.job)}
     response = retarget(render(request, "jobs/_state.html", context), "#state")
     remember_viewer(request, response)
     return response
@@ -73,10 +79,22 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 @login_required
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Puts a failed or cancelled one at the end of its queue."""
-    if not jobs.retry(subject_for(request, job_id).job):
+    """Puts a failed or cancelled one at the end of its queue; `force` imports the good rows among many bad ones."""
+    job = subject_for(request, job_id).job
+    if job.arguments.get("dialect", {}) is None:  # it was cancelled before anybody had confirmed its columns
+        done = jobs.ask_again(job)
+    else:
+        done = jobs.retry(job, **{"force": True} if "force" in request.POST else {})
+    if not done:
         messages.info(request, "It is neither failed nor cancelled, so there was nothing to try again.")
     return redirect("job", job_id)
+
+
+def stopped_early(job: Job) -> bool:
+    """Whether the import gave up on a file with too many bad rows, so that its owner may want the good ones anyway."""
+    made = job.result
+    limit = getattr(settings, "IMPORT_MAX_BAD_SHARE", 0.5) * made.get("rows", 0)
+    return job.state == Job.State.FAILED and made.get("rejected", 0) > limit and not job.arguments.get("force")
 
 
 def pause_after(age: int) -> float:

@@ -92,6 +92,15 @@ def names_in(cells: list[str]) -> tuple[list[str], bool]:
     return (list(map(restore, names[:-2])), True) if has_report else (names, False)
 
 
+def labels_of(names: list[str]) -> list[str]:
+    """The names, each made the only one of its kind: "Price", "Price (2)", "column 3" for one without a name."""
+    labels = list[str]()
+    for place, name in enumerate(names, 1):
+        label = name or f"column {place}"
+        labels.append(label if label not in labels else f"{label} ({place})")
+    return labels
+
+
 def match_names(names: list[str], table: Table) -> dict[Field, int]:
     """Field -> index of the column that is named after it. Raises Unreadable when there are two."""
     fields = {plain(str(field.verbose_name)): field for field in table.importable}

@@ -109,13 +109,13 @@ def _head(source: IO[bytes], encoding: str) -> tuple[str, str, bool]:
     codec = encoding or "utf-8-sig"
     try:
         text = codecs.getincrementaldecoder(codec)(ERRORS[codec]).decode(head, final=whole)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise Unreadable(NO_TEXT, str(error)) from None
-    if not whole:
-        text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
     lines = list(islice(io.StringIO(text, newline=""), LINES))
-    if not lines or max(map(len, lines)) > MAX_CHARACTERS:
+    if any(len(line) > MAX_CHARACTERS for line in lines):
         raise Unreadable(TOO_LONG)
+    if not whole and len(lines) < LINES:
+        lines.pop()  # the cut goes through it
     return "".join(lines), encoding, is_sure
 
 

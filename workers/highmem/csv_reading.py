@@ -68,7 +68,7 @@ def examine(source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect:
         with _opened(source, encoding) as text:
             known = dialect or guess_quoting("".join(islice(dropwhile(str.isspace, text), 20)))
         records = _count_records(source, encoding, known.quote[-1], tick)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise Unreadable(NO_TEXT, str(error)) from None
     return Shape(**asdict(known) | {"encoding": encoding}, records=records)
 
