@@ -311,7 +311,7 @@ def test_of_a_hostile_file_only_the_beginning_is_read_and_shown(as_alice, troubl
     source = Counting(HOSTILE[trouble]())
     with suppress(Unreadable):  # a line of a million characters is no CSV
         preview(source, table_of(1), synonyms={}, choices={})
-    assert source.read_bytes <= 2_000_000
+    assert source.read_bytes <= 1_500_000
     upload = send(as_alice, source.getvalue())
     Job.objects.update(state="needs_mapping")
     page = as_alice.get(page_of(upload))
