@@ -114,6 +114,19 @@ def test_the_next_file_with_the_same_columns_in_any_order_starts_at_once(as_alic
     assert send(as_bob, other).job.state == "needs_mapping"
 
 
+def test_the_rows_to_mend_come_back_without_a_question(as_alice, alice):
+    upload = send(as_alice, GERMAN + "B1;Nachtzüge;Lind;auf Anfrage;2;01.02.2024\n")
+    confirm(as_alice, upload)
+    import_catalogue(str(upload.pk))
+    assert job_of(upload).result["rejected"] == 1
+    given = as_alice.get(reverse("rejected_rows", args=[upload.pk])).getvalue().decode()
+    mended = send(as_alice, given.replace("auf Anfrage;2;", "12,50;2;"))
+    assert mended.job.state == "queued"
+    import_catalogue(str(mended.pk))
+    item = alice.catalogue.get(external_id="B1")
+    assert (item.title, str(item.price), str(item.released_on)) == ("Nachtzüge", "12.50", "2024-02-01")
+
+
 def test_days_that_may_be_months_wait_for_a_word_and_are_remembered(as_alice, alice):
     upload = send(as_alice, DAYS)
     assert upload.job.state == "needs_mapping"
