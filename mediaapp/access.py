@@ -1,11 +1,11 @@
-"""Who may see what: an upload and its job belong to their owner, and staff see to them; nobody else knows of them."""
+"""Who may see what: an upload, a report and their jobs are their owner's; staff see to them, and nobody else knows."""
 
 from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from mediaapp.models import Upload, User
+from mediaapp.models import Report, Upload, User
 from workers.practices import progress
 
 
@@ -28,6 +28,26 @@ def upload_for(request: HttpRequest, job_id: UUID) -> Upload:
         uploads = uploads.filter(owner=request.user)
     upload = uploads.filter(pk=job_id).first()
     if upload is None:
+        raise Http404
+    return upload
+
+
+def subject_for(request: HttpRequest, job_id: UUID) -> Upload | Report:
+    """What a job is about, an upload or a report, with its job. Raises Http404 as upload_for does."""
+    try:
+        return upload_for(request, job_id)
+    except Http404:
+        reports = Report.objects.select_related("job", "upload")
+        report = reports.filter(pk=job_id).first() if request.user.is_authenticated else None
+        if report is None or not (request.user.is_staff or report.owner == request.user):
+            raise
+        return report
+
+
+def own_upload(request: HttpRequest, job_id: UUID) -> Upload:
+    """An upload for its owner alone: what a file's columns mean, staff do not decide. Raises Http404."""
+    upload = upload_for(request, job_id)
+    if upload.owner_id != request.user.pk:
         raise Http404
     return upload
 

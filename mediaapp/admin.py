@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from mediaapp.models import Upload, User
+from mediaapp.models import Report, Upload, User
 from workers.models import Job
 
 
@@ -37,6 +37,13 @@ class UploadAdmin(ReadOnly):
     list_filter = ("kind",)
     search_fields = ("name", "owner__username")
     list_select_related = ("owner",)
+
+
+@admin.register(Report)
+class ReportAdmin(ReadOnly):
+    list_display = ("name", "owner", "created_at")
+    search_fields = ("owner__username",)
+    list_select_related = ("owner", "upload")
 
 
 @admin.register(User)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import BinaryIO
 
 from mediaapp.templatetags import words
-from workers.highmem.csv_encoding import ERRORS, find_encoding
+from workers.highmem.csv_encoding import ERRORS, guess_encoding
 
 HEAD = 64 * 1024
 MAX_BOXES = 200  # a fragmented MP4 has more, but its index comes first
@@ -33,6 +33,7 @@ PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1",
 SPREADSHEET = re.compile(rb"PK\x03\x04|\xd0\xcf\x11\xe0")  # xlsx, ods, any zip; xls
 
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+SEPARATED = re.compile(rb"[,;\t|]")
 MARKUP_OR_SCRIPT = re.compile(r"\s*(<|\{|\[|%PDF|#!|#EXTM3U|ffconcat)")
 
 SAY_EMPTY = "The file is empty. Look at it on your own computer, then choose it again."
@@ -144,15 +145,18 @@ def _matroska_length(head: bytes, at: int) -> tuple[int, int]:
 
 
 def _is_table(head: bytes, *, whole: bool) -> bool:
-    """Text with a first line, in an encoding that the import reads, and not some other language."""
+    """Text with a first line, in an encoding that the import may read, and not some other language."""
     text = _decode(head, whole=whole)
     if text is None or CONTROL.search(text) or MARKUP_OR_SCRIPT.match(text):
         return False
-    return whole or len(text.splitlines()) > 1
+    return whole or len(text.splitlines()) > 1 or bool(SEPARATED.search(head))  # one line may name 10,000 columns
 
 
 def _decode(head: bytes, *, whole: bool) -> str | None:
-    encoding = find_encoding([head], whole=whole)
+    encoding, is_sure = guess_encoding(head, whole=whole)
+    if not (is_sure or SEPARATED.search(head)):
+        return None
+    encoding = encoding or "utf-8-sig"
     try:
         # Incremental: the head may end in the middle of a character.
         return codecs.getincrementaldecoder(encoding)(ERRORS[encoding]).decode(head, final=whole)

@@ -1,13 +1,19 @@
-"""What people own: their account, their uploads, their catalogue."""
+"""What people own: their account, their uploads, their catalogue, their reports."""
 
-from typing import ClassVar
+import json
+import shutil
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
+from django.core.files.storage import default_storage
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F
 from django.db.models.functions import Upper
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 
+from workers.highmem.report import FOLDER, SUMMARY
 from workers.models import Job
 
 
@@ -51,6 +57,49 @@ class Upload(models.Model):
         return self.name
 
 
+class Report(models.Model):
+    """Figures that somebody asked for, on the whole catalogue or on one CSV file, and the job that computes them.
+
+    Its files are in a folder of its own (workers/highmem/report.py) and go with it.
+    """
+
+    kind = "report"
+
+    job = models.OneToOneField(Job, models.CASCADE, primary_key=True, related_name="report")
+    owner = models.ForeignKey(User, models.CASCADE, related_name="reports")
+    upload = models.ForeignKey(Upload, models.CASCADE, null=True, related_name="reports", help_text="None: all rows.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("owner"), F("created_at").desc(), name="report_of_owner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        return f"Report on {self.upload.name if self.upload else 'your catalogue'}"
+
+    def file(self, name: str) -> str:
+        """One of its files, by its name in default_storage."""
+        return f"{FOLDER.format(self.pk)}/{name}"
+
+    def summary(self) -> dict[str, Any] | None:
+        """The figures as its worker wrote them (workers/highmem/report_process.py); None where there are none."""
+        try:
+            with default_storage.open(self.file(SUMMARY)) as file:
+                return dict(json.load(file))
+        except FileNotFoundError:
+            return None
+
+
+@receiver(post_delete, sender=Report)
+def delete_files(instance: Report, **_: Any) -> None:
+    """Whatever deletes a report: its job, its upload, its owner, the admin. Once it is sure to be gone."""
+    folder = default_storage.path(FOLDER.format(instance.pk))
+    transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True), robust=True)
+
+
 class CatalogueItem(models.Model):
     """A row of somebody's catalogue. A CSV file inserts or updates by (owner, external_id)."""
 
@@ -72,3 +121,22 @@ class CatalogueItem(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class ColumnMapping(models.Model):
+    """Which column is which field, as an owner confirmed it: the next file with the same columns starts at once."""
+
+    owner = models.ForeignKey(User, models.CASCADE, related_name="column_mappings")
+    columns_digest = models.CharField(max_length=64, help_text="Of the names of all columns, in any order.")
+    columns = models.JSONField(help_text="Field name -> name of its column.")
+    decimal = models.CharField(max_length=1, help_text="Where a file does not tell its decimal mark.")
+    dates = models.CharField(max_length=3, help_text="Where a file does not tell the order of its dates.")
+    confirmed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "columns_digest"], name="one_mapping_per_owner_and_columns"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{len(self.columns)} columns of {self.owner}"

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from mediaapp.filetypes import Kind, Refused, sniff
+from mediaapp.mapping import first_look
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.templatetags import words
 from workers import jobs
@@ -28,18 +29,21 @@ TASKS = {
 def receive(owner: User, file: UploadedFile) -> Upload:
     """Stores a file and writes its Upload and its Job in one transaction; the task is published on commit.
 
-    Raises Refused, with words for people, for what is neither a video nor a CSV, empty, cut off or too large.
+    A CSV whose columns or numbers may mean several things waits for its owner's word instead. Raises Refused,
+    with words for people, for what is neither a video nor a CSV, empty, cut off or too large.
     """
     size = file.size or 0
     kind = sniff(cast(BinaryIO, file), size)
     if size > LIMITS[kind]:
         raise Refused(f"The file has {words.size(size)}; for a {kind} we take {words.size(LIMITS[kind])} at most.")
+    looked = first_look(owner.pk, cast(BinaryIO, file)) if kind == Kind.CSV else {}
     # The owner's name of the file is data, never a path; a folder of its own keeps what is made from it together.
     stored = default_storage.save(f"uploads/{uuid.uuid4()}/source", file)
     try:
         with transaction.atomic():
-            arguments = {"source": stored, "table": CatalogueItem._meta.label}
-            job = jobs.create(TASKS[kind], owner_id=owner.pk, arguments=arguments)
+            arguments = {"source": stored, "table": CatalogueItem._meta.label} | looked
+            asks = looked.get("dialect", {}) is None
+            job = jobs.create(TASKS[kind], owner_id=owner.pk, arguments=arguments, needs_mapping=asks)
             name = PurePath(file.name or "").name[-255:] or "unnamed"
             return Upload.objects.create(job=job, owner=owner, kind=kind, name=name, file=stored, size=size)
     except BaseException:

@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from mediaapp.views import accounts, catalogue, files, health, jobs, library, practices
+from mediaapp.views import accounts, catalogue, files, health, jobs, library, mapping, practices, reports
 
 urlpatterns = [
     path("", library.show_library, name="library"),
@@ -13,11 +13,18 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/progress.json", jobs.tell_progress, name="progress_json"),
     path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry"),
+    path("jobs/<uuid:job_id>/mapping/", mapping.show_mapping, name="mapping"),
+    path("jobs/<uuid:job_id>/mapping/confirm/", mapping.confirm_mapping, name="confirm_mapping"),
+    path("jobs/<uuid:job_id>/mapping/change/", mapping.change_mapping, name="change_mapping"),
     path("jobs/<uuid:job_id>/video.mp4", files.video, name="video"),
     path("jobs/<uuid:job_id>/poster.jpg", files.poster, name="poster"),
     path("jobs/<uuid:job_id>/rejected.csv", files.rejected_rows, name="rejected_rows"),
+    path("jobs/<uuid:job_id>/report/", reports.report_on_upload, name="report_on_upload"),
+    path("jobs/<uuid:job_id>/rows.parquet", reports.rows, {"kind": "parquet"}, name="parquet"),
+    path("jobs/<uuid:job_id>/rows.csv", reports.rows, {"kind": "csv"}, name="csv"),
     path("catalogue/", catalogue.show_catalogue, name="catalogue"),
     path("catalogue/sample.csv", catalogue.sample, name="sample"),
+    path("catalogue/report/", reports.report_on_catalogue, name="report_on_catalogue"),
     path("accounts/signup/", accounts.SignUp.as_view(), name="signup"),
     path("accounts/login/", accounts.Login.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),

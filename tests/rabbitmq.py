@@ -68,12 +68,12 @@ def rabbitmq_node() -> Iterator[Node]:
 
 
 @contextmanager
-def fresh_node(more_configuration: str = "") -> Iterator[Node]:
+def fresh_node() -> Iterator[Node]:
     """A node without a queue or a message, for as long as the block runs; five seconds to start."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rabbitmq-")))
         amqp, management, password = free_port(), free_port(), secrets.token_hex(8)
-        environment = configure(folder, amqp, management, password, more_configuration)
+        environment = configure(folder, amqp, management, password)
         # RabbitMQ would start an epmd itself, as a daemon that outlives it.
         epmd = ["epmd", "-port", environment["ERL_EPMD_PORT"], "-address", "127.0.0.1"]
         stack.enter_context(killed_at_the_end(epmd, environment, folder / "epmd.log"))
@@ -97,8 +97,8 @@ def vhost(rabbitmq_node: Node) -> Iterator[Node]:
     rabbitmq_node.ask("DELETE", f"/api/vhosts/{name}")
 
 
-def configure(folder: Path, amqp: int, management: int, password: str, more: str) -> dict[str, str]:
-    """Write the node's files, with `more` lines in its configuration; return the environment in which it starts."""
+def configure(folder: Path, amqp: int, management: int, password: str) -> dict[str, str]:
+    """Write the node's files; return the environment in which it starts."""
     (folder / "enabled_plugins").write_text("[rabbitmq_management].")
     (folder / "advanced.config").write_text("[{rabbit, [{quorum_tick_interval, 500}]}].")  # as below
     (folder / "rabbitmq-env.conf").touch()  # so that it does not read the one in /etc
@@ -115,7 +115,7 @@ def configure(folder: Path, amqp: int, management: int, password: str, more: str
         "collect_statistics_interval = 1000\n"
         "management.sample_retention_policies.global.minute = 1\n"
         "management.sample_retention_policies.basic.minute = 1\n"
-        "management.sample_retention_policies.detailed.10 = 1\n" + more
+        "management.sample_retention_policies.detailed.10 = 1\n"
     )
     return {
         "PATH": os.environ["PATH"],

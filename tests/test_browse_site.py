@@ -142,12 +142,66 @@ def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Phot
 
     page.goto("/catalogue/")
     expect(page.get_by_text("100,000 rows")).to_be_visible()
+    page.get_by_role("button", name="Make a report").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("#state .tag")).to_have_text("Ready", timeout=SLOW)
+    expect(page.get_by_role("img", name=re.compile("Histogram of Price"))).to_be_visible()
+    photograph(page, "report")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download CSV").click()
+    assert Path(download.value.path()).read_text("utf-8-sig").count("\n") == ROWS + 1
+    page.goto("/catalogue/")
+    expect(page.get_by_role("link", name="Report on your catalogue")).to_be_visible()
     page.get_by_role("searchbox").fill("Title 99999")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("cell", name="B-099999", exact=True)).to_be_visible()
     photograph(page, "catalogue")
     page.goto("/")
     photograph(page, "library")
+
+
+GERMAN = "Art.-Nr.;Titel;Autor;Verkaufspreis;Bestand;Erschienen\n" + "".join(
+    f"B-{row:04};Die große Stille {row};Anna Härtel;1.{row % 900 + 100},50;{row};0{row % 9 + 1}/04/2024\n"
+    for row in range(1200)
+)
+
+
+@pytest.mark.parametrize("site", ["valkey"], indirect=True)
+def test_a_file_with_other_names_is_mapped_and_its_like_starts_at_once(
+    page: Page, photograph: Photograph, tmp_path: Path
+):
+    sign_up(page, "foreign")
+    path = tmp_path / "Lagerliste.csv"
+    path.write_bytes((GERMAN + "B-9999;;x;auf Anfrage;1;01/04/2024\n").encode("windows-1252"))
+    page.locator("input[type=file]").set_input_files(path)
+    page.wait_for_url(re.compile("/mapping/"))
+    expect(page.get_by_label("Creator")).to_have_value("2")
+    expect(page.get_by_text("Is 03/04 the third of April")).to_be_visible()
+    start = page.get_by_role("button", name="Start the import")
+    expect(start).to_be_disabled()
+    photograph(page, "mapping-doubt")
+    page.goto("/")
+    expect(page.get_by_text("Waits for you")).to_be_visible()
+    photograph(page, "library-waits")
+    page.get_by_role("link", name="Lagerliste.csv").click()
+    page.get_by_label("Numbers such as").select_option("1,234.56")
+    expect(page.get_by_text("is not a number").first).to_be_visible()
+    photograph(page, "mapping-rejects")
+    page.get_by_label("Numbers such as").select_option("1.234,56")
+    expect(page.get_by_text("is not a number")).to_have_count(0)
+    page.get_by_label("Dates such as").select_option("31.12.2026")
+    expect(start).to_be_enabled()
+    expect(page.get_by_text("All of the first 1,000 rows")).to_be_visible()
+    photograph(page, "mapping")
+    start.click()
+    expect(page.locator("#state .tag")).to_contain_text("Imported")
+    expect(page.get_by_text("read as Windows-1252, separated by semicolons, with decimal commas")).to_be_visible()
+    expect(page.locator("#state .figures")).to_contain_text("1,200")
+    photograph(page, "import-mapped")
+    page.goto("/")
+    page.locator("input[type=file]").set_input_files(path)
+    page.wait_for_url(re.compile("/jobs/[0-9a-f-]+/$"))
+    expect(page.locator("#state .tag")).to_contain_text("Imported")
 
 
 def test_a_broken_file_fails_with_words_and_can_be_tried_again(page: Page, photograph: Photograph, tmp_path: Path):
@@ -258,4 +312,13 @@ def test_the_site_works_without_javascript(browser: Browser, site: Up, tmp_path:
     page.locator("input[type=file]").set_input_files(tmp_path / "small.csv")
     page.get_by_role("button", name="Upload").click()
     expect(page.locator("#state .tag")).to_contain_text("Imported")  # the page reloads itself
+
+    (tmp_path / "days.csv").write_text("external_id,name,released_on\n1,One,03/04/2024\n")
+    page.goto("/")
+    page.locator("input[type=file]").set_input_files(tmp_path / "days.csv")
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_label("Dates such as").select_option("31.12.2026")
+    page.get_by_role("button", name="Show it so").click()
+    page.get_by_role("button", name="Start the import").click()
+    expect(page.locator("#state .tag")).to_contain_text("Imported")
     context.close()

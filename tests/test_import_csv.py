@@ -177,7 +177,11 @@ def test_a_stray_byte_in_a_utf8_file_costs_its_own_row_and_leaves_the_umlauts_al
     assert (counts(result), result["encoding"]) == ((10, 0, 0, 1), "utf-8")
     assert [row[1] for row in catalogue(alice)] == [f"Größe {number}" for number in range(10)]
     [(line, reason, cells)] = stray.rejects
-    assert (line, reason, cells[1]) == (12, "title: has bytes that are not UTF-8, where the \ufffd is", "Caf\ufffd")
+    assert (line, reason, cells[1]) == (
+        12,
+        "title: has bytes that are no letters of its encoding, where the \ufffd is",
+        "Caf\ufffd",
+    )
 
 
 def test_a_windows_1252_file_is_taken_whole(alice):

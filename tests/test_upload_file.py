@@ -51,7 +51,12 @@ def test_a_csv_becomes_a_job_of_its_owner_and_the_worker_is_told(as_alice, alice
     assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, Kind.CSV, "books.csv", len(ROWS))
     assert (upload.job.owner, upload.job.state, upload.job.queue) == (alice, "queued", "imports")
     assert upload.job.dispatched_at
-    assert upload.job.arguments == {"source": upload.file, "table": "mediaapp.CatalogueItem"}
+    assert upload.job.arguments == {
+        "source": upload.file,
+        "table": "mediaapp.CatalogueItem",
+        "dialect": {"encoding": "", "delimiter": ",", "quote": '"', "decimal": ".", "dates": "ymd"},
+        "columns": {"external_id": 0, "title": 1},
+    }
     assert [path.read_bytes() for path in stored()] == [ROWS]
     assert broker.llen("imports") == 1
 

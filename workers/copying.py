@@ -1,11 +1,12 @@
-"""Rows into PostgreSQL by COPY, with the errors that any other query of Django's raises.
+"""Rows into PostgreSQL and out of it by COPY, with the errors that any other query of Django's raises.
 
 Django hands out psycopg's `cursor.copy` unwrapped: a restarted database would be an AdminShutdown that nobody waits
 for, where everything else sees OperationalError (an interruption: the job is taken up again).
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -57,3 +58,18 @@ def _dump(value: Any) -> str:
     if isinstance(value, str):
         return value
     return bytes(Transformer().get_dumper(value, PyFormat.TEXT).dump(value) or b"").decode()
+
+
+def copied_rows(statement: str, parameters: Iterable[Any]) -> Generator[bytes]:
+    """Runs `COPY ... TO STDOUT` and gives its rows as the server sends them: one snapshot, none kept in memory.
+
+    On a connection of its own, so that its caller can ask the database other things meanwhile. Close the generator.
+    """
+    with (
+        closing(connection.copy()) as own,
+        own.cursor() as cursor,
+        own.wrap_database_errors,
+        # psycopg's own cursor: with DEBUG, Django's takes no parameters here.
+        cursor.cursor.copy(statement, list(parameters)) as copy,
+    ):
+        yield from map(bytes, copy)

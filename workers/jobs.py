@@ -36,23 +36,48 @@ OUR_FAULT = "Something went wrong on our side. Your file is safe: try again."
 TOO_LONG = "This took longer than we allow for one file. Try a smaller one."
 POISON = "This file stopped our worker several times, so we gave up on it. Your file is safe."
 SILENT = "No sign of life for {:.0f} s. If its worker died, another one goes on with it in a minute."
-QUEUED, RUNNING = Job.State.QUEUED, Job.State.RUNNING
+WAITS = "Your file is safe. Confirm how it is to be read, then it starts."
+NEEDS_MAPPING, QUEUED, RUNNING = Job.State.NEEDS_MAPPING, Job.State.QUEUED, Job.State.RUNNING
+FRESH: dict[str, Any] = {"message": "", "detail": "", "deaths": 0, "cancel_requested_at": None, "finished_at": None}
 
 
-def create(task: str, *, owner_id: int | None, arguments: dict[str, Any]) -> Job:
-    """Writes a job and publishes it once the surrounding transaction has committed.
+def create(task: str, *, owner_id: int | None, arguments: dict[str, Any], needs_mapping: bool = False) -> Job:
+    """Writes a job and publishes it once the surrounding transaction has committed, unless it needs a mapping.
 
     task: a name from the table of queues, LookupError otherwise. arguments: JSON: ids, storage names, short strings.
     """
     job = Job.objects.create(
+        state=NEEDS_MAPPING if needs_mapping else QUEUED,
+        message=WAITS if needs_mapping else "",
         task=task,
         queue=queues.queue_of(task),
         owner_id=owner_id,
         arguments=arguments,
         queued_at=timezone.now(),
     )
-    transaction.on_commit(lambda: publish(job), robust=True)
+    if not needs_mapping:
+        transaction.on_commit(lambda: publish(job), robust=True)
     return job
+
+
+def confirm(job: Job, **arguments: Any) -> bool:
+    """Puts a job that needs a mapping into its queue, to begin from the start. False if it does not need one.
+
+    arguments: more of the job's, such as its columns. What it wrote before stays written; its counts begin anew.
+    """
+    anew = {"arguments": job.arguments | arguments, "checkpoint": {}, "result": {}, "queued_at": timezone.now()}
+    with transaction.atomic():
+        if not Job.objects.filter(pk=job.pk, state=NEEDS_MAPPING).update(state=QUEUED, **anew, **FRESH, **UNSENT):
+            return False
+        job.rejected_rows.all().delete()
+        transaction.on_commit(lambda: publish(job), robust=True)
+    return True
+
+
+def ask_again(job: Job) -> bool:
+    """Lets a failed or cancelled job wait for a mapping. False if it is neither, or waits already."""
+    ended = Job.objects.filter(pk=job.pk, state__in=(Job.State.FAILED, Job.State.CANCELLED))
+    return bool(ended.update(state=NEEDS_MAPPING, **FRESH | {"message": WAITS}))
 
 
 def publish(job: Job) -> bool:
@@ -67,25 +92,25 @@ def publish(job: Job) -> bool:
 
 
 def cancel(job: Job) -> bool:
-    """Ends a queued job, and asks a running one to stop, which it sees within 2 s. False if it had ended before."""
+    """Ends a waiting job, and asks a running one to stop, which it sees within 2 s. False if it had ended before."""
     now, message = timezone.now(), "Cancelled before it started."
     this = Job.objects.filter(pk=job.pk)
     ended = {"state": Job.State.CANCELLED, "message": message, "finished_at": now}
-    return bool(this.filter(state=QUEUED).update(**ended) or this.filter(state=RUNNING).update(cancel_requested_at=now))
+    return bool(
+        this.filter(state__in=(NEEDS_MAPPING, QUEUED)).update(**ended)
+        or this.filter(state=RUNNING).update(cancel_requested_at=now)
+    )
 
 
-def retry(job: Job) -> bool:
-    """Puts a failed or cancelled job at the end of its queue; its checkpoint stays. False if it is neither."""
+def retry(job: Job, **arguments: Any) -> bool:
+    """Puts a failed or cancelled job at the end of its queue; its checkpoint stays. False if it is neither.
+
+    arguments: more of the job's, such as force=True.
+    """
     ended = Job.objects.filter(pk=job.pk, state__in=(Job.State.FAILED, Job.State.CANCELLED))
-    fresh = {
-        "message": "",
-        "detail": "",
-        "deaths": 0,
-        "cancel_requested_at": None,
-        "finished_at": None,
-    }
+    again = {"state": QUEUED, "queued_at": timezone.now(), "arguments": job.arguments | arguments}
     with transaction.atomic():
-        if not ended.update(state=QUEUED, queued_at=timezone.now(), **fresh, **UNSENT):
+        if not ended.update(**again, **FRESH, **UNSENT):
             return False
         transaction.on_commit(lambda: publish(job), robust=True)
     return True

@@ -34,7 +34,7 @@ class Meter:
         yet, and its pages are ours. RUSAGE_CHILDREN counts just that one, and is the maximum of all runs.
         """
         alive = set(_descendants(os.getpid()))
-        self._children = max(self._children, sum(_high_water(pid) for pid in alive & self._seen))
+        self._children = max(self._children, sum(high_water(pid) for pid in alive & self._seen))
         self._seen = alive
 
     def peak(self) -> int | None:
@@ -59,8 +59,8 @@ def _descendants(pid: int) -> list[int]:
     return found + [deeper for child in found for deeper in _descendants(child)]
 
 
-def _high_water(pid: int) -> int:
-    """Bytes; 0 for a process that is gone."""
+def high_water(pid: int | str) -> int:
+    """Bytes that a process held at most, "self" for this one; 0 for one that is gone, or without /proc."""
     with suppress(OSError):
         if found := HIGH_WATER.search(Path(f"/proc/{pid}/status").read_text()):
             return int(found[1]) * 1024

@@ -14,20 +14,25 @@ from django.db.models import F, Q
 class Job(models.Model):
     """One piece of work for a user, from the request to its end.
 
-    queued -> running -> done | failed | cancelled
-       ^---------'  handed back, or taken up again after its worker died
+    needs_mapping -> queued -> running -> done | failed | cancelled
+          ^             ^---------'  handed back, or taken up again after its worker died
+          '--------------------- failed | cancelled, when its owner wants its columns read otherwise
+
+    While it needs a mapping it waits for its owner's word, and no broker knows of it.
 
     The row is the outbox too: `dispatched_at` is set once the broker took the message. `attempt` grows at each claim
     and is the fence: a holder with an older number can write nothing any more.
     """
 
     class State(models.TextChoices):
+        NEEDS_MAPPING = "needs_mapping"
         QUEUED = "queued"
         RUNNING = "running"
         DONE = "done"
         FAILED = "failed"
         CANCELLED = "cancelled"
 
+    MOVING: ClassVar = (State.QUEUED, State.RUNNING)
     FINAL: ClassVar = (State.DONE, State.FAILED, State.CANCELLED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -36,7 +41,7 @@ class Job(models.Model):
     queue = models.CharField(max_length=40)
     arguments = models.JSONField(default=dict)
 
-    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    state = models.CharField(max_length=13, choices=State.choices, default=State.QUEUED)
     message = models.TextField(blank=True, help_text="One or two sentences for people.")
     detail = models.TextField(blank=True, help_text="For staff: the last lines of the tool, or the traceback.")
     result = models.JSONField(default=dict)
@@ -68,6 +73,11 @@ class Job(models.Model):
     @property
     def is_final(self) -> bool:
         return self.state in self.FINAL
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether its page is worth asking again: it goes on by itself."""
+        return self.state in self.MOVING
 
 
 class RejectedRow(models.Model):

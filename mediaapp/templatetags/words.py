@@ -98,14 +98,49 @@ def change(before: float, after: float) -> str:
     return f"{share} % smaller" if share > 0 else f"{-share} % larger"
 
 
+ENCODINGS = {
+    "windows-1252": "Windows-1252",
+    "cp1250": "Windows-1250, Central European",
+    "cp1251": "Windows-1251, Cyrillic",
+    "cp1253": "Windows-1253, Greek",
+    "cp1254": "Windows-1254, Turkish",
+    "mac_roman": "Mac Roman",
+    "cp850": "DOS 850, Western European",
+    "shift_jis": "Shift JIS, Japanese",
+    "gb18030": "GB 18030, Chinese",
+    "big5": "Big5, Chinese",
+    "euc_kr": "EUC-KR, Korean",
+    "utf-16-le": "UTF-16 LE",
+    "utf-16-be": "UTF-16 BE",
+}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+QUOTES = {'"': 'Double: "', "'": "Single: '", '\\"': 'Double, with a backslash inside: \\"'}
+DECIMALS = {".": "1,234.56", ",": "1.234,56"}
+DATES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
+
+
 @register.filter
 def encoding(codec: str) -> str:
     """A Python codec by the name that spreadsheets use."""
-    return {"windows-1252": "Windows-1252"}.get(codec, codec.upper())
+    return ENCODINGS.get(codec, codec.removesuffix("-sig").upper())
 
 
 @register.filter
 def delimiter(character: str) -> str:
     """What stands between the cells, in words."""
-    names = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-    return names.get(character, character)
+    return DELIMITERS.get(character, character)
+
+
+@register.filter
+def date_form(order: str) -> str:
+    """A day as it is written in that order."""
+    return DATES.get(order, order)
+
+
+@register.simple_tag
+def choice(name: str, value: str) -> str:
+    """A value of a CSV's dialect, as a person chooses it."""
+    if name == "encoding":
+        return encoding(value or "utf-8")
+    words = {"delimiter": DELIMITERS, "quote": QUOTES, "decimal": DECIMALS, "dates": DATES}[name]
+    return words.get(value, value).capitalize()

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from mediaapp.access import SignedIn
-from mediaapp.models import CatalogueItem
+from mediaapp.models import CatalogueItem, Report
 
 PER_PAGE = 50
 SAMPLE = """external_id,title,creator,category,released_on,price,stock
@@ -29,7 +29,8 @@ def show_catalogue(request: SignedIn) -> HttpResponse:
             Q(title__icontains=query) | Q(creator__icontains=query) | Q(external_id__istartswith=query)
         )
     page = Paginator(items, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "catalogue/catalogue.html", {"page": page, "query": query})
+    reports = Report.objects.filter(owner=request.user).select_related("job", "upload").order_by("-created_at")
+    return render(request, "catalogue/catalogue.html", {"page": page, "query": query, "reports": reports})
 
 
 @require_safe

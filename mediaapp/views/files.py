@@ -26,7 +26,7 @@ def video(request: HttpRequest, job_id: UUID) -> FileResponse:
     if "download" in request.GET:
         name = f"{PurePath(upload.name).stem}.mp4"
         headers["Content-Disposition"] = content_disposition_header(True, name) or ""
-    return _serve(request, upload, "video.mp4", headers)
+    return serve(request, _beside(upload, "video.mp4"), headers)
 
 
 @require_safe
@@ -34,7 +34,7 @@ def video(request: HttpRequest, job_id: UUID) -> FileResponse:
 @cache_control(private=True, max_age=3600)
 def poster(request: HttpRequest, job_id: UUID) -> FileResponse:
     """A frame of the video."""
-    return _serve(request, upload_for(request, job_id), "poster.jpg", {"Content-Type": "image/jpeg"})
+    return serve(request, _beside(upload_for(request, job_id), "poster.jpg"), {"Content-Type": "image/jpeg"})
 
 
 @require_safe
@@ -52,11 +52,17 @@ def rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
     return response
 
 
-def _serve(request: HttpRequest, upload: Upload, name: str, headers: dict[str, str]) -> FileResponse:
-    """A file beside the upload's source. Ranges, for players that seek, are whitenoise's."""
-    path = default_storage.path(str(PurePath(upload.file).with_name(name)))
+def _beside(upload: Upload, name: str) -> str:
+    """The name of a file beside the upload's source."""
+    return str(PurePath(upload.file).with_name(name))
+
+
+def serve(request: HttpRequest, stored: str, headers: dict[str, str]) -> FileResponse:
+    """A file by its name in default_storage. Ranges, for players that seek, are whitenoise's."""
     try:
-        found = StaticFile(path, list(headers.items())).get_response(request.method, request.META)
+        found = StaticFile(default_storage.path(stored), list(headers.items())).get_response(
+            request.method, request.META
+        )
     except (MissingFileError, FileNotFoundError):
         raise Http404 from None
     response = FileResponse(found.file or (), status=int(found.status))

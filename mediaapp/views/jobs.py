@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,21 +11,25 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
-from mediaapp.access import progress_for, remember_viewer, upload_for
+from mediaapp.access import progress_for, remember_viewer, subject_for
 from workers import jobs
+from workers.models import Job
 
 
 @never_cache
 @require_safe
 @login_required
 def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """What it is, where it stands, what one can do, what happened."""
-    upload = upload_for(request, job_id)
+    """What it is, where it stands, what one can do, what happened. Where it needs a mapping, that is the page."""
+    subject = subject_for(request, job_id)
+    if subject.job.state == Job.State.NEEDS_MAPPING:
+        return redirect("mapping", job_id)
     context = {
-        "upload": upload,
-        "job": upload.job,
-        "state": jobs.state_of(upload.job),
+        "subject": subject,
+        "job": subject.job,
+        "state": jobs.state_of(subject.job),
         "poll_after": 1,
+        "stopped_early": stopped_early(subject.job),
     }
     response = render(request, "jobs/job.html", context)
     remember_viewer(request, response)
@@ -43,8 +48,9 @@ def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
     was_queued = request.GET.get("was") == "queued"
     if not was_queued and (now := progress_for(request, job_id)):
         return render(request, "jobs/_running.html", context | {"state": jobs.running_state(now)})
-    upload = upload_for(request, job_id)
-    context |= {"upload": upload, "job": upload.job, "state": jobs.state_of(upload.job)}
+    subject = subject_for(request, job_id)
+    context |= {"subject": subject, "job": subject.job, "state": jobs.state_of(subject.job)}
+    context |= {"stopped_early": stopped_early(subject.job)}
     response = retarget(render(request, "jobs/_state.html", context), "#state")
     remember_viewer(request, response)
     return response
@@ -56,7 +62,7 @@ def tell_progress(request: HttpRequest, job_id: UUID) -> JsonResponse:
     """The same for programs."""
     if now := progress_for(request, job_id):
         return JsonResponse(jobs.running_state(now))
-    response = JsonResponse(jobs.state_of(upload_for(request, job_id).job))
+    response = JsonResponse(jobs.state_of(subject_for(request, job_id).job))
     remember_viewer(request, response)
     return response
 
@@ -65,7 +71,7 @@ def tell_progress(request: HttpRequest, job_id: UUID) -> JsonResponse:
 @login_required
 def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Ends it now if it waits; a running one stops within two seconds."""
-    if not jobs.cancel(upload_for(request, job_id).job):
+    if not jobs.cancel(subject_for(request, job_id).job):
         messages.info(request, "It had ended before, so there was nothing to cancel.")
     return redirect("job", job_id)
 
@@ -73,10 +79,22 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 @login_required
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Puts a failed or cancelled one at the end of its queue."""
-    if not jobs.retry(upload_for(request, job_id).job):
+    """Puts a failed or cancelled one at the end of its queue; `force` imports the good rows among many bad ones."""
+    job = subject_for(request, job_id).job
+    if job.arguments.get("dialect", {}) is None:  # it was cancelled before anybody had confirmed its columns
+        done = jobs.ask_again(job)
+    else:
+        done = jobs.retry(job, **{"force": True} if "force" in request.POST else {})
+    if not done:
         messages.info(request, "It is neither failed nor cancelled, so there was nothing to try again.")
     return redirect("job", job_id)
+
+
+def stopped_early(job: Job) -> bool:
+    """Whether the import gave up on a file with too many bad rows, so that its owner may want the good ones anyway."""
+    made = job.result
+    limit = getattr(settings, "IMPORT_MAX_BAD_SHARE", 0.5) * made.get("rows", 0)
+    return job.state == Job.State.FAILED and made.get("rejected", 0) > limit and not job.arguments.get("force")
 
 
 def pause_after(age: int) -> float:

@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from workers.copying import lines_of
 from workers.highmem.csv_columns import Column
+from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_header import Header, Table
 from workers.highmem.csv_reading import MISMATCHED, Page
 from workers.highmem.rejects import Reject
@@ -30,14 +31,23 @@ class Chunk:
     next_line: int = 0
 
 
+class Good(NamedTuple):
+    """The good records of a page: where and how each stands in the file, and the values of each field's column."""
+
+    lines: list[int]
+    cells: list[list[str]]
+    columns: list[list[Any]]
+
+
 class Checker:
     """Made once for a file. others: a source of values for each column that the file does not set."""
 
-    def __init__(self, header: Header, table: Table, others: Sequence[Iterator[Any]] = ()) -> None:
+    def __init__(self, header: Header, table: Table, dialect: Dialect, others: Sequence[Iterator[Any]] = ()) -> None:
         self.header = header
         self.width = header.width
+        defused = header.has_report
         self.columns = [
-            (header.names[place], place, Column(field, required=table.requires(field), defused=header.has_report))
+            (header.names[place], place, Column(field, dialect, required=table.requires(field), defused=defused))
             for field, place in header.places.items()
         ]
         self.key = [index for index, field in enumerate(header.places) if field in table.key]
@@ -47,14 +57,30 @@ class Checker:
         """What a few thousand records take stays in the processor's cache; a transaction is worth more of them."""
         chunk = Chunk()
         for number, page in enumerate(pages, 1):
-            self._add(page, chunk)
+            self.check(page, chunk)
             if number % pages_each == 0:
                 yield chunk
                 chunk = Chunk()
         if chunk.records:
             yield chunk
 
-    def _add(self, page: Page, chunk: Chunk) -> None:
+    def check(self, page: Page, chunk: Chunk | None = None) -> Chunk:
+        """The chunk with the page's records in it; without one, a new one."""
+        chunk = chunk or Chunk()
+        good, rejects = self.judge(page)
+        if good.lines:
+            others = [list(islice(values_of, len(good.lines))) for values_of in self.others]
+            chunk.rows += lines_of(others + good.columns)
+            chunk.keys += self.keys(good)
+            chunk.lines += good.lines
+            chunk.cells += good.cells
+        chunk.rejects += rejects
+        chunk.records += len(page.rows) + len(page.broken)
+        chunk.next_line = page.next_line
+        return chunk
+
+    def judge(self, page: Page) -> tuple[Good, list[Reject]]:
+        """The page's records apart: the good ones, and the others."""
         lines, rows = page.lines, page.rows
         rejects = [self._reject(line, MISMATCHED, cells) for line, cells in page.broken]
         fits = [len(row) == self.width for row in rows]
@@ -71,15 +97,12 @@ class Checker:
             good = [index not in reasons for index in range(len(rows))]
             lines, rows = list(compress(lines, good)), list(compress(rows, good))
             values = [list(compress(column, good)) for column in values]
-        if rows:
-            others = [list(islice(values_of, len(rows))) for values_of in self.others]
-            chunk.rows += lines_of(others + values)
-            chunk.keys += self._keys(values)
-            chunk.lines += lines
-            chunk.cells += rows
-        chunk.rejects += sorted(rejects)
-        chunk.records += len(page.rows) + len(page.broken)
-        chunk.next_line = page.next_line
+        return Good(lines, rows, values), sorted(rejects)
+
+    def keys(self, good: Good) -> Iterable[Any]:
+        """What tells each of the records from the others."""
+        first, *others = (good.columns[index] for index in self.key)
+        return zip(first, *others, strict=True) if others else first
 
     def _clean(self, rows: list[list[str]]) -> tuple[list[list[Any]], dict[int, str]]:
         """The values of each column, and what is wrong with a row by its index."""
@@ -92,10 +115,6 @@ class Checker:
             for index, problem in problems.items():
                 wrong[index].append(f"{name}: {problem}")
         return values, {index: "; ".join(reasons) for index, reasons in wrong.items()}
-
-    def _keys(self, values: list[list[Any]]) -> Iterable[Any]:
-        first, *others = (values[index] for index in self.key)
-        return zip(first, *others, strict=True) if others else first
 
     def _reject(self, line: int, reason: str, cells: list[str]) -> Reject:
         return Reject(line, reason, self.header.own_cells(cells))

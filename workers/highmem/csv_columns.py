@@ -6,10 +6,8 @@ and fields with choices, are cleaned by the field itself, a cell at a time.
 """
 
 import operator
-import re
 from collections.abc import Callable, Sequence
-from datetime import date
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,10 +20,13 @@ from django.core.validators import (
 )
 from django.db import connection, models
 from django.db.models import Field
-from django.utils.dateparse import parse_date
 
+from workers.highmem.csv_cells import Wrong, shown
+from workers.highmem.csv_dates import dates
+from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_encoding import LOST
 from workers.highmem.csv_formulas import restore
+from workers.highmem.csv_numbers import decimals, integers
 
 Parser = Callable[[list[str]], list[Any]]
 Check = Callable[[list[Any]], None]
@@ -33,22 +34,18 @@ TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 TRUTH = dict.fromkeys(TRUE, True) | dict.fromkeys(FALSE, False)
 
 
-class Wrong(Exception):
-    """A cell of this column is no value for its field. The text completes "price: ..."."""
-
-
 class Column:
     """The cleaner of one field. required: an empty cell is an error, whatever the field says.
 
-    defused: the cells have been through `defuse`.
+    defused: the cells have been through `defuse`. dialect: how numbers and dates are written.
     """
 
-    def __init__(self, field: Field, *, required: bool, defused: bool = False) -> None:
+    def __init__(self, field: Field, dialect: Dialect, *, required: bool, defused: bool = False) -> None:
         self.defused = defused
         self.required = required or not (field.blank or field.null)
         self.empty = None if field.null else field.get_default()
         fast = type(field) in PARSERS and not field.choices
-        self.parse = PARSERS[type(field)] if fast else _parser_of(field)
+        self.parse = PARSERS[type(field)](dialect) if fast else _parser_of(field)
         self.checks = [_check_of(validator) for validator in field.validators] if fast else []
 
     def clean(self, cells: Sequence[str]) -> tuple[list[Any], dict[int, str]]:
@@ -87,59 +84,32 @@ def _refuse_what_is_no_text(text: str) -> None:
     if "\0" in text:
         raise Wrong("has a NUL character in it, which no text may have")
     if LOST in text:
-        raise Wrong(f"has bytes that are not UTF-8, where the {LOST} is")
-
-
-def _integers(cells: list[str]) -> list[int]:
-    try:
-        return list(map(int, _without_underscores(cells)))
-    except ValueError:
-        pass
-    try:  # as Django's forms do: spreadsheets write 5.0
-        return [int(re.sub(r"\.0*$", "", cell)) for cell in cells]
-    except ValueError:
-        raise Wrong(f"{_shown(cells[0])} is not a whole number") from None
-
-
-def _decimals(cells: list[str]) -> list[Decimal]:
-    try:
-        values = list(map(Decimal, _without_underscores(cells)))
-    except (InvalidOperation, ValueError):
-        raise Wrong(f"{_shown(cells[0])} is not a number") from None
-    if not all(map(Decimal.is_finite, values)):
-        raise Wrong(f"{_shown(cells[0])} is not a number")
-    return values
-
-
-def _dates(cells: list[str]) -> list[date]:
-    try:
-        return list(map(date.fromisoformat, cells))
-    except ValueError:
-        pass
-    try:
-        values = list(map(parse_date, cells))
-    except ValueError:
-        raise Wrong(f"{_shown(cells[0])} is not a day of any calendar") from None
-    if None in values:
-        raise Wrong(f"{_shown(cells[0])} is not a date such as 2026-12-31")
-    return values  # type: ignore[return-value] # no None is left
+        raise Wrong(f"has bytes that are no letters of its encoding, where the {LOST} is")
 
 
 def _booleans(cells: list[str]) -> list[bool]:
     try:
         return [TRUTH[cell.lower()] for cell in cells]
     except KeyError:
-        raise Wrong(f"{_shown(cells[0])} is neither yes nor no") from None
+        raise Wrong(f"{shown(cells[0])} is neither yes nor no") from None
 
 
-PARSERS: dict[type[Field], Parser] = {
-    **dict.fromkeys([models.CharField, models.TextField, models.SlugField, models.EmailField, models.URLField], list),
+def _texts(dialect: Dialect) -> Parser:
+    return list
+
+
+def _integers(dialect: Dialect) -> Parser:
+    return integers(dialect.decimal)
+
+
+PARSERS: dict[type[Field], Callable[[Dialect], Parser]] = {
+    **dict.fromkeys([models.CharField, models.TextField, models.SlugField, models.EmailField, models.URLField], _texts),
     **dict.fromkeys([models.IntegerField, models.BigIntegerField, models.SmallIntegerField], _integers),
     **dict.fromkeys([models.PositiveIntegerField, models.PositiveBigIntegerField], _integers),
     models.PositiveSmallIntegerField: _integers,
-    models.DecimalField: _decimals,
-    models.DateField: _dates,
-    models.BooleanField: _booleans,
+    models.DecimalField: lambda dialect: decimals(dialect.decimal),
+    models.DateField: lambda dialect: dates(dialect.dates),
+    models.BooleanField: lambda dialect: _booleans,
 }
 
 
@@ -204,17 +174,6 @@ def _digits(validator: DecimalValidator) -> Check:
             raise Wrong(f"has more than {places} digits after the point")
 
     return check
-
-
-def _without_underscores(cells: list[str]) -> list[str]:
-    """Python reads 1_000 as a number. People do not."""
-    if "_" in "".join(cells):
-        raise ValueError
-    return cells
-
-
-def _shown(cell: str) -> str:
-    return f'"{cell[:40]}"'
 
 
 def _words_of(error: ValidationError) -> str:

@@ -77,37 +77,64 @@ class Header:
         return list(map(restore, cells[:width] + cells[width + len(REPORT) :]))
 
 
-def match_header(cells: list[str], table: Table) -> Header:
-    """The header, or Unreadable when a column that every row needs is not there, or is there twice."""
-    names = [cell.strip().replace("\0", "") for cell in cells]
-    has_report = [name.lower() for name in names[-2:]] == REPORT
-    if has_report:
-        names = list(map(restore, names[:-2]))
-    fields = {_plain(str(field.verbose_name)): field for field in table.importable}
-    fields |= {_plain(field.name): field for field in table.importable}
-    places: dict[Field, int] = {}
-    ignored = []
-    for place, name in enumerate(names):
-        field = fields.get(_plain(name))
-        if field is None:
-            ignored += [name] if name else []
-        elif field in places:
-            raise Unreadable(
-                f'Two columns are for {field.verbose_name}: "{names[places[field]]}" and "{name}". '
-                "Take one of them out and upload the file again."
-            )
-        else:
-            places[field] = place
+def match_header(cells: list[str], table: Table, columns: dict[str, int] | None = None) -> Header:
+    """The header, or Unreadable when a column that every row needs is not there, or is there twice.
+
+    columns: field name -> index of its column, where somebody has said so; None: by the names.
+    """
+    names, has_report = names_in(cells)
+    places = match_names(names, table) if columns is None else _confirmed(columns, names, table)
     if missing := [field.name for field in table.importable if table.requires(field) and field not in places]:
         raise Unreadable(
             f"The first line must name the columns. Missing: {_listed(missing)}. Found: {_listed(names)}. "
             "Add what is missing and upload the file again."
         )
+    ignored = [name for place, name in enumerate(names) if name and place not in places.values()]
     return Header(names, places, ignored, has_report)
 
 
-def _plain(name: str) -> str:
+def names_in(cells: list[str]) -> tuple[list[str], bool]:
+    """The names of the columns, and whether a report of rejected rows stood behind them."""
+    names = [cell.strip().replace("\0", "") for cell in cells]
+    has_report = [name.lower() for name in names[-2:]] == REPORT
+    return (list(map(restore, names[:-2])), True) if has_report else (names, False)
+
+
+def labels_of(names: list[str]) -> list[str]:
+    """The names, each made the only one of its kind: "Price", "Price (2)", "column 3" for one without a name."""
+    labels = list[str]()
+    for place, name in enumerate(names, 1):
+        label = name or f"column {place}"
+        labels.append(label if label not in labels else f"{label} ({place})")
+    return labels
+
+
+def match_names(names: list[str], table: Table) -> dict[Field, int]:
+    """Field -> index of the column that is named after it. Raises Unreadable when there are two."""
+    fields = {plain(str(field.verbose_name)): field for field in table.importable}
+    fields |= {plain(field.name): field for field in table.importable}
+    places: dict[Field, int] = {}
+    for place, name in enumerate(names):
+        field = fields.get(plain(name))
+        if field in places:
+            raise Unreadable(
+                f'Two columns are for {field.verbose_name}: "{names[places[field]]}" and "{name}". '
+                "Take one of them out and upload the file again."
+            )
+        if field:
+            places[field] = place
+    return places
+
+
+def plain(name: str) -> str:
+    """A name as it is compared."""
     return re.sub(r"[\s_-]+", "", name).casefold()
+
+
+def _confirmed(columns: dict[str, int], names: list[str], table: Table) -> dict[Field, int]:
+    return {
+        field: columns[field.name] for field in table.importable if columns.get(field.name, len(names)) < len(names)
+    }
 
 
 def _listed(names: list[str]) -> str:

@@ -15,6 +15,7 @@ from typing import IO, Any
 from django.db import transaction
 
 from workers.highmem.csv_checking import Checker, Chunk
+from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_duplicates import Keys, counted_keys
 from workers.highmem.csv_header import Header, Table, match_header
 from workers.highmem.csv_reading import PAGE_LINES, Shape, examine, read_header, read_pages
@@ -61,10 +62,13 @@ def import_csv(
     report: Callable[..., None],
     max_bad_share: float = 1,
     chunk_lines: int = CHUNK_LINES,
+    dialect: Dialect | None = None,
+    columns: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Inserts or updates a row for every record of the file, by the table's key. Returns the result.
 
-    source: seekable; left open. checkpoint: what save was given last, or {}.
+    source: seekable; left open. checkpoint: what save was given last, or {}. dialect: how the file is written, guessed
+    where it is None. columns: field name -> index of its column; None: by the names in the header.
     save(checkpoint, result), reject(rows): called within the chunk's transaction; raising undoes the chunk.
     report(done, total, stage, **counts): called after every chunk, in records; total 0 while it is unknown.
     max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk. 1 takes any file.
@@ -73,16 +77,16 @@ def import_csv(
     The last commits are on disk with the caller's next one: they do not wait for it themselves.
     """
     report(0, 0, READING)
-    shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING))
+    shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING), dialect)
     cells, first_line = read_header(source, shape)
-    header = match_header(cells, table)
+    header = match_header(cells, table, columns)
     result, next_line = _empty_result(header, shape), first_line
     if checkpoint:
         result, next_line = checkpoint["result"], checkpoint["next_line"]
     tell = partial(_report, report, f"writing {table.model._meta.verbose_name_plural}")
     tell(shape.records, result)
     upsert = Upsert(table, list(header.places))
-    checker = Checker(header, table, upsert.others)
+    checker = Checker(header, table, shape, upsert.others)
 
     def chunks_from(line: int) -> Generator[Chunk, None, None]:
         page_lines = min(PAGE_LINES, chunk_lines)
@@ -140,6 +144,8 @@ def _empty_result(header: Header, shape: Shape) -> dict[str, Any]:
         "ignored_columns": header.ignored,
         "encoding": shape.encoding.removesuffix("-sig"),
         "delimiter": shape.delimiter,
+        "decimal": shape.decimal,
+        "dates": shape.dates,
     }
 
 

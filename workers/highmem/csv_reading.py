@@ -10,19 +10,20 @@ import csv
 import io
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate, compress, dropwhile, islice
 from typing import IO, NamedTuple
 
+from workers.highmem.csv_dialect import Dialect, guess_delimiter, guess_quote, options
 from workers.highmem.csv_encoding import ERRORS, find_encoding
 
 BLOCK = 1 << 20  # bytes
-DELIMITERS = ",;\t|"
 MAX_CHARACTERS = 1_000_000  # of a line, and of a record; csv itself stops at 131,072 for a cell
 PAGE_LINES = 1_000  # more of them no longer fit the processor's cache, at twice the time a line
 PAGE_CHARACTERS = 400_000
 EMPTY = "The file is empty. Choose a CSV file with a header line and at least one row."
 NO_TEXT = 'This is not the text of a CSV file. In your spreadsheet, choose "Save as" and "CSV UTF-8", and upload that.'
+TOO_LONG = f"This is no CSV file: a line is longer than {MAX_CHARACTERS:,} characters."
 MISMATCHED = (
     "the quotes do not match (a quote inside a quoted cell is written twice), "
     f"or a cell is longer than {csv.field_size_limit():,} characters"
@@ -39,12 +40,10 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What must be known to read a file. encoding: a Python codec; records: about how many, the header left out."""
+class Shape(Dialect):
+    """A dialect whose encoding is known. records: about how many there are, the header left out."""
 
-    encoding: str
-    delimiter: str
-    records: int
+    records: int = 0
 
 
 class Page(NamedTuple):
@@ -59,17 +58,28 @@ class Page(NamedTuple):
     next_line: int
 
 
-def examine(source: IO[bytes], tick: Callable[[], None] = lambda: None) -> Shape:
-    """The shape of the file, or Unreadable. tick is called again and again and may raise."""
-    encoding = find_encoding(_blocks(source, tick))
+def examine(source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect: Dialect | None = None) -> Shape:
+    """The shape of the file, or Unreadable. tick is called again and again and may raise.
+
+    dialect: what is known of it; without one, delimiter and quotes are guessed from the first lines.
+    """
+    encoding = (dialect and dialect.encoding) or find_encoding(_blocks(source, tick))
     try:
-        records = _count_records(source, encoding, tick)
-    except UnicodeDecodeError as error:
+        with _opened(source, encoding) as text:
+            known = dialect or guess_quoting("".join(islice(dropwhile(str.isspace, text), 20)))
+        records = _count_records(source, encoding, known.quote[-1], tick)
+    except UnicodeError as error:
         raise Unreadable(NO_TEXT, str(error)) from None
-    return Shape(encoding, _find_delimiter(source, encoding), records)
+    return Shape(**asdict(known) | {"encoding": encoding}, records=records)
 
 
-def read_header(source: IO[bytes], shape: Shape) -> tuple[list[str], int]:
+def guess_quoting(head: str) -> Dialect:
+    """The delimiter and the quotes of a file that begins like this."""
+    delimiter = guess_delimiter(head)
+    return Dialect(delimiter=delimiter, quote=guess_quote(head, delimiter))
+
+
+def read_header(source: IO[bytes], shape: Dialect) -> tuple[list[str], int]:
     """The cells of the first record, and the line where the second begins."""
     with closing(read_pages(source, shape, page_lines=1)) as pages:
         page = next(pages, None)
@@ -81,14 +91,14 @@ def read_header(source: IO[bytes], shape: Shape) -> tuple[list[str], int]:
 
 
 def read_pages(
-    source: IO[bytes], shape: Shape, *, first_line: int = 1, page_lines: int = PAGE_LINES
+    source: IO[bytes], shape: Dialect, *, first_line: int = 1, page_lines: int = PAGE_LINES
 ) -> Generator[Page, None, None]:
     """Every record from first_line on, where one begins. Close the generator before you close the source."""
     with _opened(source, shape.encoding) as text:
         next(islice(text, first_line - 1, first_line - 1), None)
         next_line, lines = first_line, list[str]()
         for more in _cut(text, first_line, page_lines):
-            page, lines = _read_page(lines + more, next_line, shape.delimiter, at_end=not more)
+            page, lines = _read_page(lines + more, next_line, shape, at_end=not more)
             next_line = page.next_line
             if page.rows or page.broken:
                 yield page
@@ -109,12 +119,12 @@ def _cut(text: Iterator[str], first_line: int, page_lines: int) -> Iterator[list
     yield []
 
 
-def _read_page(lines: list[str], line: int, delimiter: str, *, at_end: bool) -> tuple[Page, list[str]]:
+def _read_page(lines: list[str], line: int, dialect: Dialect, *, at_end: bool) -> tuple[Page, list[str]]:
     """The records that begin on these lines, and the lines of a last one that may go on beyond them."""
     page = Page([], [], [], line)
     begin = 0
     while True:
-        rows, end, matched = _read_rows(lines, begin, delimiter)
+        rows, end, matched = _read_rows(lines, begin, dialect)
         starts = _line_numbers(rows, line + begin, end - begin)
         filled = list(map(any, rows))
         page.rows.extend(compress(rows, filled))
@@ -123,16 +133,15 @@ def _read_page(lines: list[str], line: int, delimiter: str, *, at_end: bool) -> 
         goes_on = end == len(lines) and not at_end and sum(map(len, lines[begin:])) < MAX_CHARACTERS
         if matched or goes_on:
             return page._replace(next_line=line + begin), lines[begin:]
-        page.broken.append((line + begin, _split_roughly(lines[begin], delimiter)))
+        page.broken.append((line + begin, _split_roughly(lines[begin], dialect)))
         begin += 1
 
 
-def _read_rows(lines: list[str], begin: int, delimiter: str) -> tuple[list[list[str]], int, bool]:
+def _read_rows(lines: list[str], begin: int, dialect: Dialect) -> tuple[list[list[str]], int, bool]:
     """The records until the first whose quotes do not match (yet), the end of what was read, and whether all did."""
     rows: list[list[str]] = []
-    reader = csv.reader(
-        map(lines.__getitem__, range(begin, len(lines))), delimiter=delimiter, strict=True, skipinitialspace=True
-    )
+    following = map(lines.__getitem__, range(begin, len(lines)))
+    reader = csv.reader(following, strict=True, **options(dialect.delimiter, dialect.quote))
     try:
         rows.extend(reader)
     except csv.Error:
@@ -171,33 +180,26 @@ def _blocks(source: IO[bytes], tick: Callable[[], None]) -> Iterator[bytes]:
         yield block
 
 
-def _count_records(source: IO[bytes], encoding: str, tick: Callable[[], None]) -> int:
+def _count_records(source: IO[bytes], encoding: str, quote: str, tick: Callable[[], None]) -> int:
     """Line ends outside quotes, the header's left out: near enough for a bar, and 4 times as fast as csv.reader."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(ERRORS[encoding]), translate=True)
     ends = quoted = since_line_end = 0
     last = ""
     for block in _blocks(source, tick):
         text = decoder.decode(block)
-        ends += sum(part.count("\n") for part in text.split('"')[quoted::2])
-        quoted ^= text.count('"') & 1
+        ends += sum(part.count("\n") for part in text.split(quote)[quoted::2])
+        quoted ^= text.count(quote) & 1
         since_line_end = since_line_end + len(text) if "\n" not in text else len(text) - text.rindex("\n") - 1
         if since_line_end > MAX_CHARACTERS:
-            raise Unreadable(f"This is no CSV file: a line is longer than {MAX_CHARACTERS:,} characters.")
+            raise Unreadable(TOO_LONG)
         last = text[-1:] or last
     decoder.decode(b"", final=True)
     return max(0, ends - (last == "\n"))
 
 
-def _find_delimiter(source: IO[bytes], encoding: str) -> str:
-    """The delimiter that cuts the header into the most cells."""
-    with _opened(source, encoding) as text:
-        head = "".join(islice(dropwhile(str.isspace, text), 20))
-    return max(DELIMITERS, key=lambda delimiter: len(_split_roughly(head, delimiter)))
-
-
-def _split_roughly(text: str, delimiter: str) -> list[str]:
-    """The cells of the first record, as far as they can be told."""
+def _split_roughly(line: str, dialect: Dialect) -> list[str]:
+    """The cells of a record that cannot be read, as far as they can be told."""
     try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True), [])
+        return next(csv.reader([line], **options(dialect.delimiter, dialect.quote)), [])
     except csv.Error:
-        return [text]
+        return [line]

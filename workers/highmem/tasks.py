@@ -1,6 +1,7 @@
 """What runs on the high-memory worker, one at a time: CSV imports (`imports`) and reports (`highmem`)."""
 
 from functools import partial
+from pathlib import Path
 
 from celery import shared_task
 from django.apps import apps
@@ -9,7 +10,11 @@ from django.core.files.storage import default_storage
 
 from workers import jobs
 from workers.highmem import rejects
+from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_import import Table, import_csv
+from workers.highmem.report import FOLDER, make_report
+from workers.highmem.report_rows import rows_of
+from workers.practices import memory
 
 
 @shared_task(soft_time_limit=3300, time_limit=3600)
@@ -28,4 +33,17 @@ def import_catalogue(job_id: str) -> None:
             reject=partial(rejects.store, job.id),
             report=job.report,
             max_bad_share=1 if job.arguments.get("force") else settings.IMPORT_MAX_BAD_SHARE,
+            dialect=Dialect(**dialect) if (dialect := job.arguments.get("dialect")) else None,
+            columns=job.arguments.get("columns"),
         )
+
+
+@shared_task(soft_time_limit=3300, time_limit=3600)
+def report_on_rows(job_id: str) -> None:
+    """Makes a report on the owner's rows of the table that the job names, or on those of the job's CSV."""
+    with jobs.working_on(job_id) as job:
+        table = Table(apps.get_model(job.arguments["table"]), fixed={"owner_id": job.owner_id})
+        folder = Path(default_storage.path(FOLDER.format(job.id)))
+        with rows_of(table, job.arguments, job.report) as rows:
+            limit = memory.limit_of_runs("highmem")
+            job.result = make_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=job.report)

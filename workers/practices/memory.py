@@ -75,6 +75,11 @@ def peaks(window: timedelta, *, share: float) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
+def limit_of_runs(worker: str) -> int:
+    """Bytes that one run on a worker may hold, all its processes together, while the worker runs as many as it does."""
+    return next(_share_of(each) for each in WORKERS if each.name == worker)
+
+
 def _dyno(worker: str) -> int | None:
     """Bytes of the dyno that app.json gives to a worker; None where it names none that we know."""
     manifest = Path(settings.BASE_DIR, "app.json")

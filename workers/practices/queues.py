@@ -82,7 +82,7 @@ WORKERS = (
         concurrency=1,
         queues=(
             Queue("imports", target=60, limit=10_000, longest=3600, tasks=("workers.highmem.tasks.import_catalogue",)),
-            Queue("highmem", target=600, limit=10_000, longest=3600, tasks=()),
+            Queue("highmem", target=600, limit=10_000, longest=3600, tasks=("workers.highmem.tasks.report_on_rows",)),
         ),
     ),
 )

@@ -1,0 +1,166 @@
+"""Are imports into one table faster side by side? `python -m labs 4 [rows a file]` (a minute).
+
+Four files, imported by the site's engine in 1, 2 and 4 processes at once: into one table, into two, and into one where
+all files have the same keys in different orders, as the editions of a price list have. Wrong: nothing keeps them apart.
+Right: concurrency.one_writer; an import that finds its table taken tries again here after 0.05 s, and not after the 5 s
+and more of a real job. Printed: rows a second in all; how much of their time the imports waited for each other's rows
+(lock), for each other inside PostgreSQL, and for the disk; deadlocks. It teaches to measure before adding workers, and
+what the one writer costs where files have nothing in common, and saves where they have.
+"""
+
+import csv
+import json
+import random
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Event
+from typing import Any, NamedTuple
+
+import django
+from django.conf import settings
+from django.db import OperationalError, connection
+
+from mediaapp.models import CatalogueItem, User
+from workers.highmem.csv_import import Table, import_csv
+from workers.practices import concurrency
+
+FILES = 4
+AT_ONCE = (1, 2, 4)
+HEADER = ["external_id", "title", "creator", "category", "released_on", "price", "stock"]
+TABLE = CatalogueItem._meta.db_table
+LOOK_EVERY = 0.02  # seconds
+WAITS = {"lock": "Lock", "inside": "LWLock", "disk": "IO"}  # as pg_stat_activity calls them
+LOOK = """
+    SELECT wait_event_type FROM pg_stat_activity
+    WHERE application_name = 'lab' AND state IN ('active', 'idle in transaction')"""
+
+
+class Case(NamedTuple):
+    """schemas: where the tables are; the engine writes to the first one on the search path. files: whose keys."""
+
+    name: str
+    schemas: tuple[str, ...]
+    files: str
+
+
+CASES = (
+    Case("one table", ("public",), "apart"),
+    Case("two tables", ("public", "second"), "apart"),
+    Case("one table, same keys", ("public",), "same"),
+)
+
+
+class Import(NamedTuple):
+    """One file into one table. is_alone: with the lock."""
+
+    path: Path
+    schema: str
+    owner_id: int
+    is_alone: bool
+
+
+def write_files(rows: int) -> None:
+    """`apart<n>.csv` have no key in common, `same<n>.csv` have all of them, each in an order of its own."""
+    chance = random.Random(4)
+    for number in range(FILES):
+        write("apart", number, range(number * rows, (number + 1) * rows))
+        write("same", number, chance.sample(range(rows), rows))
+
+
+def write(files: str, number: int, keys: Any) -> None:
+    with path_of(files, number).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        writer.writerows(
+            [f"A{key:08}", f"Title {key}", f"Creator {key % 997}", "Book", "1999-12-31", f"{number}.50", key % 50]
+            for key in keys
+        )
+
+
+def path_of(files: str, number: int) -> Path:
+    return Path(settings.LOCAL_DIR, f"{files}{number}.csv")
+
+
+def do_import(what: Import) -> int:
+    """Tries until the file is in, from its checkpoint, as a job does. Returns how many deadlocks it lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET search_path = {what.schema}, public; SET application_name = 'lab'")
+    kept: dict[str, Any] = {}
+    deadlocks = 0
+    while True:
+        apart = concurrency.one_writer(f"labs.{what.schema}", tries=1) if what.is_alone else nullcontext()
+        try:
+            with apart, what.path.open("rb") as source:
+                import_csv(
+                    source,
+                    table=Table(CatalogueItem, fixed={"owner_id": what.owner_id}),
+                    checkpoint=kept,
+                    save=lambda checkpoint, _: kept.update(checkpoint),
+                    reject=lambda _: None,
+                    report=lambda *_, **__: None,
+                )
+            return deadlocks
+        except concurrency.TryLater:
+            time.sleep(0.05)
+        except OperationalError as error:
+            if "deadlock" not in str(error):
+                raise
+            deadlocks += 1
+
+
+def run(processes: ProcessPoolExecutor, imports: list[Import], at_once: int) -> tuple[float, int, Counter[str]]:
+    """So many imports at once, into empty tables. Returns the seconds, the deadlocks, and what was waited for."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE public.{TABLE}, second.{TABLE}")
+    over = Event()
+    with ThreadPoolExecutor(at_once) as hands, ThreadPoolExecutor(1) as eyes:
+        seen, began = eyes.submit(watch, over), time.monotonic()
+        deadlocks = sum(hands.map(lambda each: processes.submit(do_import, each).result(), imports))
+        seconds = time.monotonic() - began
+        over.set()
+        return seconds, deadlocks, seen.result()
+
+
+def watch(over: Event) -> Counter[str]:
+    """What every import at work waited for, at every look; "" for none that waited."""
+    seen: Counter[str] = Counter()
+    with connection.cursor() as cursor:
+        while not over.wait(LOOK_EVERY):
+            cursor.execute(LOOK)
+            seen.update(event or "" for (event,) in cursor.fetchall())
+    connection.close()
+    return seen
+
+
+def make_tables() -> int:
+    """The second table has the indexes and the foreign key of the first. Returns the id of who owns the rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA second; CREATE TABLE second.{TABLE} (LIKE public.{TABLE} INCLUDING ALL)")
+        cursor.execute(f"ALTER TABLE second.{TABLE} ADD FOREIGN KEY (owner_id) REFERENCES {User._meta.db_table}")
+    return User.objects.create(username="lab").pk
+
+
+def main() -> None:
+    rows = int(sys.argv[1]) if sys.argv[1:] else 30_000
+    write_files(rows)
+    owner_id, found = make_tables(), []
+    columns = f"{'at once':>12}{'rows/s':>10}{'lock':>8}{'inside':>8}{'disk':>8}{'deadlocks':>11}"
+    print(f"{f'{FILES} files of {rows:,} rows':<32}{columns}")
+    with ProcessPoolExecutor(max(AT_ONCE), get_context("spawn"), initializer=django.setup) as processes:
+        list(processes.map(time.sleep, [0.5] * max(AT_ONCE)))  # until all are there
+        for case, is_alone, at_once in product(CASES, (False, True), AT_ONCE):
+            schemas = [case.schemas[number % len(case.schemas)] for number in range(FILES)]
+            imports = [Import(path_of(case.files, n), schema, owner_id, is_alone) for n, schema in enumerate(schemas)]
+            seconds, deadlocks, seen = run(processes, imports, at_once)
+            speed, name = round(FILES * rows / seconds), f"{'right' if is_alone else 'wrong'}: {case.name}"
+            shares = {wait: round(seen[event] / max(seen.total(), 1), 3) for wait, event in WAITS.items()}
+            waits = "".join(f"{share:>8.0%}" for share in shares.values())
+            print(f"{name:<32}{at_once:>12}{speed:>10,}{waits}{deadlocks:>11}", flush=True)
+            found.append({"case": name, "at_once": at_once, "rows/s": speed, "deadlocks": deadlocks, **shares})
+    print(json.dumps(found))

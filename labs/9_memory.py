@@ -1,0 +1,131 @@
+"""What does one hungry task do to the size of every worker? `python -m labs 9 [rows]` (300,000 where nothing is said).
+
+Wrong: four processes that run everything. Each gets a report sooner or later, computes it in its own memory, and keeps
+a part of that for ever; when two do so at once, the machine must hold both peaks. Right: a small worker for the small
+tasks, and one process for the reports, each computed by a process that ends (workers/highmem/report.py). The work is
+the same: four reports. Printed for each worker: the memory of its processes before, at most and after (RSS, looked at
+ten times a second), and the smallest dyno that holds them. No process is replaced for its size here, so that it can be
+seen.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Generator
+from contextlib import AbstractContextManager, ExitStack, suppress
+from importlib import import_module
+from pathlib import Path
+from subprocess import Popen
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import psutil
+from celery import shared_task
+from django.core.cache import cache
+
+from labs import processes
+from mediaapp.models import CatalogueItem
+from mediaapp.reports import ALIKE
+from workers.highmem.csv_header import Table
+from workers.highmem.report import make_report, task_of
+from workers.highmem.report_rows import Frame, Rows
+from workers.practices.memory import MB, SIZES
+
+REPORTS = 4
+FRAME = 20_000  # rows
+LIMITS = {"soft_time_limit": 600, "time_limit": 660}
+
+# name: the queue of the reports, and for each worker its queue and its processes
+SETUPS = {
+    "wrong: one worker for everything": ("default", {"default": 4}),
+    "right: the reports apart": ("highmem", {"default": 4, "highmem": 1}),
+}
+
+
+@shared_task(**LIMITS)
+def report_here(count: int, done: str) -> None:
+    """As it is mostly done: in the memory of the worker. Imported here, for the other worker must stay small."""
+    process = import_module("workers.highmem.report_process")
+    with TemporaryDirectory() as folder:
+        task = json.loads(task_of(rows(count), ALIKE, Path(folder)))
+        process.make(task, (frame for frame, _ in frames(count)), lambda *_: None)
+    cache.incr(done)
+
+
+@shared_task(**LIMITS)
+def report_apart(count: int, done: str) -> None:
+    """As the site does it."""
+    with TemporaryDirectory() as folder:
+        limit = SIZES["performance-l"]
+        make_report(rows(count), same=ALIKE, folder=Path(folder), limit=limit, report=lambda *_: None)
+    cache.incr(done)
+
+
+def rows(count: int) -> Rows:
+    return Rows(Table(CatalogueItem, {"owner_id": 0}).importable, count, 70 * count, [], frames(count))
+
+
+def frames(count: int) -> Generator[Frame]:
+    for start in range(0, count, FRAME):
+        numbers = range(start, min(start + FRAME, count))
+        lines = (
+            f"B-{n:07},The title of the book number {n * 7919 % count},Creator {n % 5003},Novel,"
+            f"{1950 + n % 70}-05-01,{n % 90}.50,{n % 101}\n"
+            for n in numbers
+        )
+        yield "".join(lines).encode(), len(numbers)
+
+
+def sizes(worker: int) -> list[int]:
+    """The RSS of every process of a worker, what its tasks started included; the largest first."""
+    main = psutil.Process(worker)
+    found = []
+    for process in (main, *main.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            found.append(process.memory_info().rss)
+    return sorted(found, reverse=True)
+
+
+def worker(name: str, concurrency: int) -> AbstractContextManager[Popen[bytes]]:
+    """One that reads the queue of its name."""
+    options = f"--hostname {name}@%h --queues {name} --concurrency {concurrency} --include {__name__}"
+    quiet = "--without-gossip --without-mingle --without-heartbeat --loglevel ERROR"
+    return processes.started("worker", *options.split(), *quiet.split(), app="config")
+
+
+def run(count: int, setup: tuple[str, dict[str, int]]) -> dict[str, dict[str, Any]]:
+    """For each worker: bytes of its processes before and after, and of all together at most."""
+    queue, workers = setup
+    task, done = (report_here, report_apart)["highmem" in workers], f"labs.9 {uuid4()}"
+    cache.set(done, 0, 3600)
+    with ExitStack() as running:
+        pids = {name: running.enter_context(worker(name, concurrency)).pid for name, concurrency in workers.items()}
+        found: dict[str, dict[str, Any]] = {name: {"before": sizes(pid), "most": 0} for name, pid in pids.items()}
+        for _ in range(REPORTS):
+            task.apply_async([count, done], queue=queue)
+        while cache.get(done) < REPORTS:
+            for name, pid in pids.items():
+                found[name]["most"] = max(found[name]["most"], sum(sizes(pid)))
+            time.sleep(0.1)
+        time.sleep(1)
+        for name, pid in pids.items():
+            found[name]["after"] = sizes(pid)
+            found[name]["dyno"] = next((size for size, holds in SIZES.items() if holds >= found[name]["most"]), "none")
+    return found
+
+
+def shown(sizes: list[int]) -> str:
+    return f"{sum(sizes) // MB:>5} MB ({', '.join(str(size // MB) for size in sizes)})"
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if sys.argv[1:] else 300_000
+    found = {}
+    for name, setup in SETUPS.items():
+        print(f"{name}, {REPORTS} reports on {count:,} rows", flush=True)
+        found[name] = run(count, setup)
+        for worker, memory in found[name].items():
+            print(f"  {worker:<9}before {shown(memory['before'])}, after {shown(memory['after'])}")
+            print(f"  {'':<9}at most {memory['most'] // MB} MB: {memory['dyno']}", flush=True)
+    print(json.dumps(found))

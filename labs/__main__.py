@@ -1,0 +1,48 @@
+"""`python -m labs` lists the experiments. `python -m labs 3` runs one on servers of its own, `--rabbitmq` on RabbitMQ.
+
+A lab may fill, flush and stop those: it never sees the servers of a site, whatever the environment names. What stands
+after the number are its sizes; its docstring says which.
+"""
+
+import ast
+import os
+import sys
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+
+import django
+from django.core.management import call_command
+
+from labs import processes
+from tests.rabbitmq import fresh_node
+
+LABS = {path.name.partition("_")[0]: path for path in sorted(Path(__file__).parent.glob("[1-9]_*.py"))}
+
+
+def main() -> int:
+    words = [word for word in sys.argv[1:] if word != "--rabbitmq"]
+    if not words or words[0] not in LABS:
+        for number, path in LABS.items():
+            print(number, (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0])
+        return int(bool(words))
+    print(f"The load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.", flush=True)
+    with ExitStack() as stack:
+        for name in processes.URLS:
+            os.environ.pop(name, None)
+        folder = stack.enter_context(processes.servers())
+        os.environ["TMPDIR"] = str(folder)  # of workers, which are killed and leave there what they have
+        if "--rabbitmq" in sys.argv:
+            node = stack.enter_context(fresh_node())
+            # Its environment too: with it a lab can call rabbitmqctl.
+            os.environ |= {**node.environment, "BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management}
+        os.environ["LOG_LEVEL"] = "ERROR"  # refused publishes and the like are what a lab is for
+        django.setup()
+        call_command("migrate", verbosity=0)
+        sys.argv = words
+        # Only now: a lab imports models.
+        return import_module(f"labs.{LABS[words[0]].stem}").main() or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

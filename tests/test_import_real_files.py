@@ -1,0 +1,43 @@
+"""Any real CSV: every file of tests/csv_files.py is guessed right or asked about, and its rows are counted."""
+
+import io
+
+import pytest
+
+from mediaapp.mapping import first_look, look, table_of
+from tests.csv_files import FILES
+from workers.highmem.csv_import import import_csv
+
+
+@pytest.mark.parametrize("trouble", FILES)
+def test_it_is_taken_as_it_was_meant(alice, trouble):
+    file = FILES[trouble]
+    source = io.BytesIO(file.data)
+    told = first_look(alice.pk, source)
+    assert (told["dialect"] is None) == bool(file.asks)
+    seen, _ = look(alice.pk, source, file.choices)
+    if file.asks in ("encoding", "decimal", "dates"):
+        assert file.asks in look(alice.pk, source)[0].doubts
+    assert not seen.doubts
+    rejects: list = []
+    result = import_csv(
+        source,
+        table=table_of(alice.pk),
+        checkpoint={},
+        save=lambda checkpoint, result: None,
+        reject=rejects.extend,
+        report=lambda *told, **counts: None,
+        dialect=seen.dialect,
+        columns=seen.columns,
+    )
+    assert (result["created"], result["rejected"], len(rejects)) == (file.created, file.rejected, file.rejected)
+    assert len(seen.rejects) == file.rejected  # the preview has promised the same
+    item = alice.catalogue.filter(external_id="A1").first()
+    assert item
+    assert {name: str(getattr(item, name)) for name in file.holds} == {
+        name: str(value) for name, value in file.holds.items()
+    }
+
+
+def test_there_are_as_many_as_the_issue_wants():
+    assert len(FILES) >= 30

@@ -1,0 +1,341 @@
+"""Somebody says which column of a CSV is which field, and how its numbers and dates are written."""
+
+import io
+from contextlib import suppress
+
+import pytest
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from mediaapp.mapping import table_of
+from mediaapp.models import ColumnMapping, Upload
+from tests.belongings import State, upload_of
+from workers import jobs
+from workers.default import housekeeping
+from workers.highmem.csv_preview import preview
+from workers.highmem.csv_reading import Unreadable
+from workers.highmem.tasks import import_catalogue
+from workers.models import Job, RejectedRow
+from workers.practices import backlog
+
+pytestmark = pytest.mark.django_db(transaction=True)
+GERMAN = "Artikelnummer;Titel;Autor;Preis;Bestand;Datum\n" + "".join(
+    f"A{row};Größe {row};Müller;1.234,56;1.000;31.12.2024\n" for row in range(30)
+)
+DAYS = "external_id,title,released_on\nA1,Dune,03/04/2024\nA2,Ubik,01/02/2024\n"
+
+
+def send(client: Client, text: str | bytes, name: str = "books.csv") -> Upload:
+    content = text.encode() if isinstance(text, str) else text
+    job_id = client.post("/uploads/", {"file": SimpleUploadedFile(name, content)}, headers=JSON).json()["id"]
+    return Upload.objects.select_related("job").get(pk=job_id)
+
+
+JSON = {"Accept": "application/json"}
+
+
+def page_of(upload: Upload) -> str:
+    return reverse("mapping", args=[upload.pk])
+
+
+def form_of(client: Client, upload: Upload, **more: str) -> dict[str, str]:
+    """What a browser sends: the page's own values, and what was changed."""
+    context = client.get(page_of(upload)).context
+    values = {select["name"]: select["chosen"] for select in context["selects"]}
+    if "seen" in context:
+        values |= {"digest": context["digest"]}
+        values |= {
+            f"column-{row['field'].name}": "" if row["place"] is None else row["place"] for row in context["fields"]
+        }
+    return values | more
+
+
+def confirm(client: Client, upload: Upload, **more: str):
+    return client.post(reverse("confirm_mapping", args=[upload.pk]), form_of(client, upload, **more))
+
+
+def job_of(upload: Upload) -> Job:
+    return Job.objects.get(pk=upload.pk)
+
+
+def test_a_file_with_other_names_waits_and_no_broker_knows_of_it(as_alice, broker):
+    upload = send(as_alice, GERMAN)
+    assert (upload.job.state, upload.job.dispatched_at, broker.llen("imports")) == ("needs_mapping", None, 0)
+    assert as_alice.get(reverse("job", args=[upload.pk])).url == page_of(upload)
+    told = as_alice.get(reverse("progress_json", args=[upload.pk])).json()
+    assert (told["state"], told["message"], told["queue_position"]) == ("needs_mapping", jobs.WAITS, None)
+
+
+def test_a_file_that_says_all_starts_at_once(as_alice, broker):
+    upload = send(as_alice, "external_id;Title;Price;remark\nA1;Dune;9,90;x\n")
+    assert (upload.job.state, broker.llen("imports")) == ("queued", 1)
+    assert upload.job.arguments["dialect"]["decimal"] == ","
+
+
+def test_the_page_shows_the_first_rows_and_what_we_take_them_for(as_alice):
+    upload = send(as_alice, GERMAN.encode("windows-1252"))
+    context = as_alice.get(page_of(upload)).context
+    seen = context["seen"]
+    assert seen.columns == {"external_id": 0, "title": 1, "creator": 2, "price": 3, "stock": 4, "released_on": 5}
+    dialect = seen.dialect
+    assert (dialect.encoding, dialect.delimiter, dialect.decimal, dialect.dates) == ("windows-1252", ";", ",", "dmy")
+    assert (len(context["rows"]), seen.records, seen.rejects) == (20, 30, [])
+    assert context["rows"][3][:2] == ["A3", "Größe 3"]
+
+
+def test_confirmed_it_is_imported_as_it_was_shown(as_alice, alice, broker):
+    upload = send(as_alice, GERMAN.encode("windows-1252"))
+    assert confirm(as_alice, upload).url == reverse("job", args=[upload.pk])
+    assert (job_of(upload).state, broker.llen("imports")) == ("queued", 1)
+    import_catalogue(str(upload.pk))
+    assert job_of(upload).state == "done"
+    item = alice.catalogue.get(external_id="A7")
+    assert (item.title, item.creator, str(item.price), item.stock) == ("Größe 7", "Müller", "1234.56", 1000)
+    assert str(item.released_on) == "2024-12-31"
+    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
+    assert "with decimal commas, with dates such as 31.12.2026" in page
+
+
+def test_a_second_confirmation_is_harmless(as_alice, broker):
+    upload = send(as_alice, GERMAN)
+    form = form_of(as_alice, upload)
+    for _ in range(2):
+        assert as_alice.post(reverse("confirm_mapping", args=[upload.pk]), form).status_code == 302
+    assert (job_of(upload).state, broker.llen("imports"), ColumnMapping.objects.count()) == ("queued", 1, 1)
+
+
+def test_the_next_file_with_the_same_columns_in_any_order_starts_at_once(as_alice, as_bob, broker):
+    confirm(as_alice, send(as_alice, GERMAN))
+    other = "Titel;Artikelnummer;Autor;Preis;Bestand;Datum\nDune;A1;Herbert;9,90;1;03.04.2024\n"
+    again = send(as_alice, other)
+    assert (again.job.state, again.job.arguments["columns"]["title"]) == ("queued", 0)
+    assert send(as_bob, other).job.state == "needs_mapping"
+
+
+def test_the_rows_to_mend_come_back_without_a_question(as_alice, alice):
+    upload = send(as_alice, GERMAN + "B1;Nachtzüge;Lind;auf Anfrage;2;01.02.2024\n")
+    confirm(as_alice, upload)
+    import_catalogue(str(upload.pk))
+    assert job_of(upload).result["rejected"] == 1
+    given = as_alice.get(reverse("rejected_rows", args=[upload.pk])).getvalue().decode()
+    mended = send(as_alice, given.replace("auf Anfrage;2;", "12,50;2;"))
+    assert mended.job.state == "queued"
+    import_catalogue(str(mended.pk))
+    item = alice.catalogue.get(external_id="B1")
+    assert (item.title, str(item.price), str(item.released_on)) == ("Nachtzüge", "12.50", "2024-02-01")
+
+
+def test_days_that_may_be_months_wait_for_a_word_and_are_remembered(as_alice, alice):
+    upload = send(as_alice, DAYS)
+    assert upload.job.state == "needs_mapping"
+    page = as_alice.get(page_of(upload))
+    assert page.context["seen"].doubts == {"dates"}
+    assert "Is 03/04 the third of April" in page.content.decode()
+    assert b"Nothing has started yet" in confirm(as_alice, upload).content
+    assert job_of(upload).state == "needs_mapping"
+    confirm(as_alice, upload, dates="mdy")
+    import_catalogue(str(upload.pk))
+    assert str(alice.catalogue.get(external_id="A1").released_on) == "2024-03-04"
+    assert send(as_alice, DAYS).job.arguments["dialect"]["dates"] == "mdy"
+
+
+def test_what_the_file_itself_says_goes_before_what_is_remembered(as_alice):
+    confirm(as_alice, send(as_alice, DAYS), dates="mdy")
+    assert send(as_alice, DAYS + "A3,Solaris,31/12/2024\n").job.arguments["dialect"]["dates"] == "dmy"
+
+
+def test_numbers_that_may_be_thousands_wait_for_a_word(as_alice):
+    upload = send(as_alice, "external_id,title,price\nA1,Dune,1.250\n")
+    assert as_alice.get(page_of(upload)).context["seen"].doubts == {"decimal"}
+    confirm(as_alice, upload, decimal=",")
+    assert job_of(upload).arguments["dialect"]["decimal"] == ","
+
+
+def test_another_choice_shows_the_same_page_anew_and_changes_nothing(as_alice):
+    upload = send(as_alice, GERMAN)
+    page = as_alice.post(page_of(upload), form_of(as_alice, upload, decimal="."))
+    reasons = {reject.reason for reject in page.context["seen"].rejects}
+    assert reasons == {'Preis: "1.234,56" is not a number'}
+    assert (job_of(upload).state, job_of(upload).arguments["dialect"]) == ("needs_mapping", None)
+
+
+def test_columns_chosen_by_hand_are_taken_and_those_taken_away_are_not(as_alice, alice):
+    upload = send(as_alice, "foo,bar,price\nA1,Dune,9.90\n")
+    assert [field.name for field in as_alice.get(page_of(upload)).context["seen"].missing] == ["external_id", "title"]
+    more = {"column-external_id": "0", "column-title": "1", "column-price": ""}
+    confirm(as_alice, upload, **more)
+    import_catalogue(str(upload.pk))
+    item = alice.catalogue.get()
+    assert (item.external_id, item.title, item.price) == ("A1", "Dune", None)
+    assert job_of(upload).result["ignored_columns"] == ["price"]
+
+
+def test_with_another_delimiter_the_columns_are_guessed_anew(as_alice):
+    upload = send(as_alice, "Titel;id,x\nDune;A1,1\nUbik;A2\n")
+    assert form_of(as_alice, upload)["column-title"] == 0
+    page = as_alice.post(page_of(upload), form_of(as_alice, upload, delimiter=","))
+    assert (page.context["seen"].names, page.context["seen"].columns) == (["Titel;id", "x"], {"title": 0})
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"encoding": "rot13"}, {"delimiter": "xx"}, {"decimal": "?"}, {"column-title": "-1"}, {"column-title": "99"},
+        {"column-title": "²"}, {"column-title": "1" * 5000}, {"digest": "\0"}, {"encoding": "utf-16"}, {"quote": "'"},
+    ],
+)  # fmt: skip
+def test_a_choice_that_nobody_offered_does_no_harm(as_alice, more):
+    upload = send(as_alice, GERMAN)
+    assert as_alice.post(page_of(upload), form_of(as_alice, upload) | more).status_code == 200
+    assert job_of(upload).state == "needs_mapping"
+
+
+def test_a_file_in_another_encoding_waits_with_our_best_guess(as_alice, alice):
+    titles = ["Война и мир", "Преступление и наказание", "Мастер и Маргарита", "Анна Каренина"]
+    text = "external_id,title\n" + "".join(f"A{row},{titles[row % 4]}\n" for row in range(40))
+    upload = send(as_alice, text.encode("cp1251"))
+    context = as_alice.get(page_of(upload)).context
+    assert (context["seen"].dialect.encoding, context["seen"].doubts) == ("cp1251", {"encoding"})
+    confirm(as_alice, upload, encoding="cp1251")
+    import_catalogue(str(upload.pk))
+    assert alice.catalogue.get(external_id="A2").title == titles[2]
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
+def test_an_import_that_ended_badly_can_be_mapped_anew_and_counts_anew(as_alice, alice, state):
+    upload = send(as_alice, "external_id,title,price\nA1,Dune,9.90\nA2,Ubik,x\n")
+    import_catalogue(str(upload.pk))
+    Job.objects.filter(pk=upload.pk).update(state=state)
+    assert RejectedRow.objects.count() == 1
+    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
+    assert "Change the mapping" in page
+    assert as_alice.post(reverse("change_mapping", args=[upload.pk])).url == page_of(upload)
+    assert RejectedRow.objects.count() == 1  # until it is confirmed
+    confirm(as_alice, upload, **{"column-price": ""})
+    assert (job_of(upload).checkpoint, RejectedRow.objects.count()) == ({}, 0)
+    import_catalogue(str(upload.pk))
+    result = job_of(upload).result
+    assert (result["created"], result["unchanged"], result["rejected"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.DONE])
+def test_an_import_that_has_not_ended_badly_keeps_its_mapping(as_alice, alice, state):
+    upload = upload_of(alice, state, kind="csv")
+    as_alice.post(reverse("change_mapping", args=[upload.pk]))
+    assert job_of(upload).state == state
+    assert as_alice.get(page_of(upload)).status_code == 302
+
+
+def test_a_video_has_no_columns(as_alice, alice):
+    upload = upload_of(alice, State.FAILED)
+    as_alice.post(reverse("change_mapping", args=[upload.pk]))
+    assert job_of(upload).state == "failed"
+
+
+def test_cancelled_while_it_waits_it_is_asked_for_again_and_not_imported_by_a_guess(as_alice, broker):
+    upload = send(as_alice, DAYS)
+    as_alice.post(reverse("cancel", args=[upload.pk]))
+    assert job_of(upload).state == "cancelled"
+    as_alice.post(reverse("retry", args=[upload.pk]))
+    assert (job_of(upload).state, broker.llen("imports")) == ("needs_mapping", 0)
+
+
+def test_it_waits_for_days_and_the_sweeps_leave_it_alone(as_alice, broker):
+    upload = send(as_alice, GERMAN)
+    Job.objects.update(queued_at="2026-01-01T00:00Z")
+    assert housekeeping.sweep() == 0
+    assert (job_of(upload).state, broker.llen("imports")) == ("needs_mapping", 0)
+    assert backlog.waiting("imports") == 0
+    page = as_alice.get("/")
+    assert page.context["poll_after"] is None
+    assert "Waits for you" in page.content.decode()
+
+
+def test_nothing_of_it_exists_for_somebody_else_and_staff_may_look_only(as_alice, as_bob, as_stella, broker):
+    upload = send(as_alice, GERMAN)
+    form = form_of(as_alice, upload)
+    pages = [page_of(upload), *(reverse(name, args=[upload.pk]) for name in ("confirm_mapping", "change_mapping"))]
+    assert [as_bob.post(page, form).status_code for page in pages] == [404, 404, 404]
+    assert as_bob.get(page_of(upload)).status_code == 404
+    assert [as_stella.post(page, form).status_code for page in pages] == [200, 404, 404]
+    assert "Start the import" not in as_stella.get(page_of(upload)).content.decode()
+    assert (job_of(upload).state, broker.llen("imports")) == ("needs_mapping", 0)
+
+
+def test_a_foreign_form_confirms_nothing(as_alice, alice):
+    upload = send(as_alice, GERMAN)
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(alice)
+    assert careful.post(reverse("confirm_mapping", args=[upload.pk]), form_of(as_alice, upload)).status_code == 403
+    assert careful.get(reverse("confirm_mapping", args=[upload.pk])).status_code == 405
+
+
+def test_a_file_that_is_gone_says_so(as_alice):
+    upload = send(as_alice, GERMAN)
+    default_storage.delete(upload.file)
+    assert "The file is no longer there" in as_alice.get(page_of(upload)).content.decode()
+
+
+def test_an_import_stopped_for_its_bad_rows_offers_the_good_ones(as_alice, alice, broker):
+    result = {"rows": 1000, "created": 100, "updated": 0, "unchanged": 0, "rejected": 900, "header": ["external_id"]}
+    upload = upload_of(alice, State.FAILED, kind="csv", message="Stopped after 1,000 rows.", result=result)
+    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
+    assert "Import the good rows anyway" in page
+    as_alice.post(reverse("retry", args=[upload.pk]), {"force": "yes"})
+    assert (job_of(upload).arguments["force"], broker.llen("imports")) == (True, 1)
+
+
+def test_another_failure_does_not(as_alice, alice):
+    result = {"rows": 1000, "created": 900, "updated": 0, "unchanged": 0, "rejected": 100, "header": ["external_id"]}
+    upload = upload_of(alice, State.FAILED, kind="csv", message="x", result=result)
+    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
+    assert "Import the good rows anyway" not in page
+    assert "Try again" in page
+
+
+HEADER = b"external_id,title,creator,category,released_on,price,stock,Datum\n"
+HOSTILE = {
+    "blank lines": lambda: HEADER + b"\n" * 2_000_000,
+    "open quotes": lambda: HEADER + b'"x\n' * 500_000,
+    "a cell of 100 MB": lambda: HEADER + b'A1,"' + b"x" * 100_000_000,
+    "a cell of many lines": lambda: HEADER + b'A1,"' + b"xxxxxxxxx\n" * 1_000_000,
+    "long numbers": lambda: HEADER + (b"A1,T,,,1," + b" EUR" * 3000 + b"," + b"1,1" * 500 + b",1\n") * 150,
+    "10,000 columns": lambda: (
+        b",".join(b"name%d" % place for place in range(10_000)) + b"\n" + (b"x," * 9_999 + b"\n") * 90
+    ),
+}
+
+
+class Counting(io.BytesIO):
+    """A file that knows how much of it was read."""
+
+    read_bytes = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.read_bytes += len(data)
+        return data
+
+
+@pytest.mark.parametrize("trouble", HOSTILE)
+def test_of_a_hostile_file_only_the_beginning_is_read_and_shown(as_alice, trouble):
+    source = Counting(HOSTILE[trouble]())
+    with suppress(Unreadable):  # a line of a million characters is no CSV
+        preview(source, table_of(1), synonyms={}, choices={})
+    assert source.read_bytes <= 1_500_000
+    upload = send(as_alice, source.getvalue())
+    Job.objects.update(state="needs_mapping")
+    page = as_alice.get(page_of(upload))
+    assert page.status_code == 200
+    assert len(page.content) < 700_000
+
+
+def test_one_line_of_100_mb_is_no_csv_and_its_import_says_so(as_alice):
+    upload = send(as_alice, b"a,b\n" + b"x" * 100_000_000)
+    assert upload.job.state == "queued"
+    import_catalogue(str(upload.pk))
+    assert (job_of(upload).state, "a line is longer" in job_of(upload).message) == ("failed", True)
+    as_alice.post(reverse("change_mapping", args=[upload.pk]))
+    assert "a line is longer" in as_alice.get(page_of(upload)).content.decode()

@@ -1,0 +1,143 @@
+"""A report knows what it needs, is refused or stopped where it does not fit, and polars stays out of every worker."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import models
+
+from mediaapp.models import CatalogueItem
+from tests.conftest import ROOT, environment
+from tests.test_report_figures import COLUMNS, FULL
+from workers.highmem import report, report_rows
+from workers.highmem.csv_header import Table
+from workers.highmem.report import OutOfMemory, make_report
+from workers.highmem.report_rows import Rows, _line, rows_of_file, rows_of_table
+
+LARGE = 10**12
+FIELDS: dict[str, models.Field] = {
+    "text": models.TextField(),
+    "whole": models.IntegerField(),
+    "decimal": models.DecimalField(max_digits=10, decimal_places=2),
+    "float": models.FloatField(),
+    "day": models.DateField(),
+    "truth": models.BooleanField(),
+}
+
+
+def rows(count: int, opened: list | None = None) -> Rows:
+    """Some rows, with fields of every kind."""
+
+    def frames():
+        if opened is not None:
+            opened.append(True)
+        yield b"".join(map(_line, [FULL] * count)), count
+
+    fields = [FIELDS[kind].clone() for kind, _, _ in COLUMNS.values()]
+    for name, field in zip(COLUMNS, fields, strict=True):
+        field.set_attributes_from_name(name)
+    return Rows(fields, count, 11 * count, [], frames())
+
+
+def make(given: Rows, folder: Path, limit: int = LARGE, tell=lambda *_: None) -> dict:
+    return make_report(given, same=["title"], folder=folder / "report", limit=limit, report=tell)
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "report").glob("*"))
+
+
+def test_what_fits_is_made_and_tells_how_far_it_is(tmp_path):
+    told: list = []
+    made = make(rows(1000), tmp_path, tell=lambda *step: told.append(step))
+    assert left(tmp_path) == ["report.json", "rows.csv", "rows.parquet"]
+    assert made["rows"] == 1000
+    assert 0 < made["peak_bytes"] < made["expected_bytes"]
+    assert [step[0] for step in told] == sorted(step[0] for step in told)
+    assert {step[1] for step in told} == {100}
+    assert told[0] == (0, 100, "reading rows")
+
+
+def test_what_does_not_fit_is_refused_with_both_figures_and_no_row_is_read(tmp_path):
+    opened: list = []
+    large = rows(30_000_000, opened)
+    with pytest.raises(OutOfMemory) as refused:
+        make(large, tmp_path, 2_460_000_000)
+    assert "needs about 7." in refused.value.sentence
+    assert "its worker has 2.5 GB, so it was not begun" in refused.value.sentence
+    assert (opened, left(tmp_path)) == ([], [])
+
+
+def test_what_grows_beyond_what_was_expected_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "BASE", 0)
+    monkeypatch.setattr(report, "FACTOR", 0)
+    with pytest.raises(OutOfMemory, match="so it was stopped"):
+        make(rows(100_000), tmp_path, report.high_water("self") + 30_000_000)
+    assert left(tmp_path) == []
+
+
+def test_a_report_that_is_called_off_leaves_nothing_and_the_last_one_stays(tmp_path):
+    class CalledOff(Exception):
+        pass
+
+    def tell(done, total, stage):
+        if done >= 50:
+            raise CalledOff
+
+    make(rows(10), tmp_path)
+    before = {path: path.stat().st_ino for path in (tmp_path / "report").iterdir()}
+    (tmp_path / "report" / ".making-old").mkdir()  # a killed attempt's
+    with pytest.raises(CalledOff):
+        make(rows(10), tmp_path, tell=tell)
+    assert {path: path.stat().st_ino for path in (tmp_path / "report").iterdir()} == before
+
+
+def test_an_error_of_its_process_is_told_to_the_staff(tmp_path):
+    broken = rows(1)
+    wrong = Rows(broken.fields, 1, 1, [], (frame for frame in [(b'"a","b","no number",,,,\n', 1)]))
+    with pytest.raises(RuntimeError, match="no number"):
+        make(wrong, tmp_path)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_rows_of_a_table_are_counted_before_they_are_read(alice, bob, settings, debug):
+    settings.DEBUG = debug
+    for owner, title in ((alice, "größe"), (alice, 'two\nlines, "quoted"'), (bob, "x" * 200)):
+        CatalogueItem.objects.create(owner=owner, external_id=title[:5], title=title, price=None, stock=0)
+    found = rows_of_table(Table(CatalogueItem, {"owner_id": alice.pk}))
+    assert found.count == 2
+    assert found.characters == len("größe".encode()) * 2 + len('two\nlines, "quoted"') + 5
+    assert found.size == found.characters + 2 * (4 * 16 + 4 + 16 + 8)
+    assert list(found.frames) == [('größe,größe,"","",,,0\n"two\nl","two\nlines, ""quoted""","","",,,0\n'.encode(), 2)]
+
+
+@pytest.mark.django_db
+def test_a_table_that_grows_by_huge_cells_is_known_to(alice):
+    CatalogueItem.objects.create(owner=alice, external_id="A1", title="x" * 200, creator="y" * 200)
+    assert rows_of_table(Table(CatalogueItem, {"owner_id": alice.pk})).characters == 402
+
+
+def test_the_good_rows_of_a_file_come_as_those_of_a_table(tmp_path):
+    path = tmp_path / "books.csv"
+    path.write_text('external_id;title;stock;x\nA1;"a ""b""";3;\nA2;;1;\nA3;Ubik;;\n')
+    with path.open("rb") as source:
+        found = rows_of_file(source, Table(CatalogueItem, {"owner_id": 1}), lambda: None)
+        assert [field.name for field in found.fields] == ["external_id", "title", "stock"]
+        assert (found.count, found.characters, found.key) == (3, path.stat().st_size, ["external_id"])
+        assert list(found.frames) == [(b'"A1","a ""b""","3"\n"A3","Ubik",\n', 2)]
+
+
+def test_frames_are_of_a_size_however_many_rows_there_are(monkeypatch):
+    monkeypatch.setattr(report_rows, "FRAME", 25)
+    assert [count for _, count in report_rows._framed(line for line in [b"x" * 9 + b"\n"] * 8)] == [3, 3, 2]
+
+
+@pytest.mark.parametrize("module", ["config.celery", "workers.highmem.tasks", "mediaapp.urls"])
+def test_nobody_but_the_reports_own_process_has_polars_in_memory(module):
+    code = f"import django, sys; django.setup(); import {module}; sys.exit('polars' in sys.modules)"
+    variables = environment(DJANGO_SETTINGS_MODULE="config.settings")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, check=False)
+    assert done.returncode == 0

@@ -1,0 +1,219 @@
+"""Somebody asks for a report, looks at it, takes its rows away, and nobody else does."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.urls import reverse
+from django.utils import timezone
+
+from mediaapp.models import CatalogueItem, Report, User
+from mediaapp.reports import KEPT, ask_for
+from tests.belongings import State, upload_of
+from tests.test_report_figures import COLUMNS, FULL, Made
+from workers import jobs
+from workers.models import Job
+from workers.practices.memory import MAIN_PROCESS, MB
+
+HOSTILE = "<script>alert(1)</script>"
+MADE = {"rows": 3, "seconds": 1.2, "peak_bytes": 150 * MB, "expected_bytes": 180 * MB}
+
+
+VARIED = [("Emma", "Austen", 4, Decimal("8.50"), 0.25, date(1815, 12, 23), False), FULL]
+
+
+def finished(owner: User, folder: Path, rows: list[tuple] | None = None, **result: int) -> Report:
+    """A report as its worker leaves it."""
+    report = ask_for(owner)
+    now = timezone.now()
+    moments = {"started_at": now, "finished_at": now}
+    Job.objects.filter(pk=report.pk).update(state=State.DONE, result=MADE | result, attempt=1, **moments)
+    made = Made(folder, [(HOSTILE, *FULL[1:])] * 2 + [FULL] if rows is None else rows)
+    names = {"summary": "report.json", "parquet": "rows.parquet", "csv": "rows.csv"}
+    for kind, path in made.paths.items():
+        default_storage.save(report.file(names[kind]), ContentFile(path.read_bytes()))
+    return Report.objects.get(pk=report.pk)
+
+
+def page_of(report: Report) -> str:
+    return reverse("job", args=[report.pk])
+
+
+def text_of(client, report: Report) -> str:
+    return client.get(page_of(report)).content.decode()
+
+
+@pytest.fixture
+def dune(alice) -> CatalogueItem:
+    return CatalogueItem.objects.create(owner=alice, external_id="A1", title="Dune")
+
+
+def test_a_click_makes_a_report_and_shows_its_page(as_alice, alice, dune):
+    answer = as_alice.post(reverse("report_on_catalogue"))
+    report = Report.objects.get()
+    assert (report.owner, report.upload, answer.url) == (alice, None, page_of(report))
+    job = report.job
+    assert (job.owner, job.queue, job.state) == (alice, "highmem", State.QUEUED)
+    assert job.arguments == {"table": "mediaapp.CatalogueItem", "same": ["title", "creator"]}
+    assert "Report on your catalogue" in text_of(as_alice, report)
+    assert (
+        "file"
+        not in as_alice.get(page_of(report)).content.decode().partition('id="state"')[2].partition("</section>")[0]
+    )
+
+
+def test_a_second_click_shows_the_report_that_is_being_made(as_alice, as_bob, bob, dune):
+    CatalogueItem.objects.create(owner=bob, external_id="B1", title="Ubik")
+    first = as_alice.post(reverse("report_on_catalogue")).url
+    assert as_alice.post(reverse("report_on_catalogue")).url == first
+    Job.objects.update(state=State.RUNNING)
+    assert as_alice.post(reverse("report_on_catalogue")).url == first
+    assert as_bob.post(reverse("report_on_catalogue")).url != first
+    Job.objects.update(state=State.DONE)
+    assert as_alice.post(reverse("report_on_catalogue")).url != first
+
+
+def test_an_empty_catalogue_says_what_to_do_instead(as_alice):
+    answer = as_alice.post(reverse("report_on_catalogue"), follow=True)
+    assert "your catalogue has no rows" in answer.content.decode()
+    assert "Make a report" not in answer.content.decode()
+    assert not Report.objects.exists()
+
+
+def test_one_file_has_a_report_of_its_own(as_alice, as_bob, alice, dune):
+    upload = upload_of(alice, State.DONE, kind="csv", name="books.csv")
+    address = reverse("report_on_upload", args=[upload.pk])
+    assert address in as_alice.get(reverse("job", args=[upload.pk])).content.decode()
+    assert as_bob.post(address).status_code == 404
+    assert as_alice.post(address).url != as_alice.post(reverse("report_on_catalogue")).url
+    report = Report.objects.get(upload=upload)
+    assert report.job.arguments["source"] == upload.file
+    assert "Report on books.csv" in text_of(as_alice, report)
+    film = upload_of(alice, State.DONE)
+    assert as_alice.post(reverse("report_on_upload", args=[film.pk])).status_code == 404
+
+
+def test_a_finished_report_shows_every_column_with_its_charts(as_alice, alice, tmp_path):
+    page = text_of(as_alice, finished(alice, tmp_path, [*VARIED, (*FULL[:5], None, None)]))
+    for name in COLUMNS:
+        assert f"{name.capitalize()} <span" in page
+    assert page.count("<figure") == 5  # yes and no have no histogram, and the titles are equally long
+    assert "1965-08-01" in page
+    assert "9.90" in page
+    assert "rows agree with another one in title and creator: 1 group." in page
+    assert "1.2 s" in page or "1 s" in page
+
+
+def test_what_stands_in_cells_is_text_and_nothing_else(as_alice, alice, tmp_path):
+    page = text_of(as_alice, finished(alice, tmp_path))
+    assert HOSTILE not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "style=" not in page  # the site's policy has the browser drop it
+
+
+@pytest.mark.parametrize("rows", [[], [(None,) * 7], [FULL]])
+def test_no_row_no_value_and_one_row_have_a_page_too(as_alice, alice, tmp_path, rows):
+    page = as_alice.get(page_of(finished(alice, tmp_path, rows)))
+    assert page.status_code == 200
+    assert ("There was no row to report on" in page.content.decode()) == (not rows)
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        (256 * MB - MAIN_PROCESS, "<b>50 %</b>"),
+        (768 * MB - MAIN_PROCESS, "150 % of the memory: <b>the dyno would have swapped</b>"),
+        (1280 * MB - MAIN_PROCESS, "250 % of the memory: <b>the dyno would have been killed</b>"),
+    ],
+)
+def test_it_says_what_it_would_have_done_to_a_small_dyno(as_alice, alice, tmp_path, held, words):
+    assert words in text_of(as_alice, finished(alice, tmp_path, peak_bytes=held))
+
+
+def test_the_rows_come_as_csv_and_as_parquet(as_alice, alice, tmp_path):
+    report = finished(alice, tmp_path)
+    for kind, start in (("csv", b"\xef\xbb\xbftitle,creator"), ("parquet", b"PAR1")):
+        answer = as_alice.get(reverse(kind, args=[report.pk]))
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="Report on your catalogue.{kind}"'
+        assert b"".join(answer).startswith(start)
+        assert "private" in answer.headers["Cache-Control"]
+
+
+def test_nothing_of_it_exists_for_somebody_else(as_bob, as_stella, client, alice, tmp_path):
+    report = finished(alice, tmp_path)
+    for name in ("job", "progress", "progress_json", "csv", "parquet"):
+        address = reverse(name, args=[report.pk])
+        assert as_bob.get(address).status_code == 404
+        assert client.get(address).status_code in (302, 404)
+        staff = as_stella.get(address)
+        assert staff.status_code == 200
+        list(staff)
+    for name in ("cancel", "retry"):
+        assert as_bob.post(reverse(name, args=[report.pk])).status_code == 404
+    catalogue = as_bob.get(reverse("catalogue")).content.decode()
+    assert str(report.pk) not in catalogue
+
+
+def test_no_file_is_there_before_it_is_made(as_alice, alice):
+    report = ask_for(alice)
+    assert as_alice.get(reverse("csv", args=[report.pk])).status_code == 404
+    upload = upload_of(alice, State.DONE, kind="csv")
+    assert as_alice.get(reverse("csv", args=[upload.pk])).status_code == 404
+
+
+def test_a_failed_report_says_why_and_can_be_made_again(as_alice, alice):
+    report = ask_for(alice)
+    Job.objects.update(state=State.FAILED, message="This report needs about 3.1 GB.", finished_at=timezone.now())
+    page = text_of(as_alice, report)
+    assert "This report needs about 3.1 GB." in page
+    as_alice.post(reverse("retry", args=[report.pk]))
+    assert Job.objects.get().state == State.QUEUED
+
+
+def test_a_queued_report_is_cancelled(as_alice, alice):
+    report = ask_for(alice)
+    as_alice.post(reverse("cancel", args=[report.pk]))
+    assert Job.objects.get().state == State.CANCELLED
+    assert "Your file" not in text_of(as_alice, report)
+
+
+def test_the_catalogue_lists_the_reports_newest_first(as_alice, alice, dune, tmp_path):
+    old = finished(alice, tmp_path)
+    new = ask_for(alice)
+    page = as_alice.get(reverse("catalogue")).content.decode()
+    assert page.index(page_of(new)) < page.index(page_of(old))
+    assert "Make a report" in page
+
+
+def test_a_report_that_is_deleted_takes_its_files_and_leaves_the_others_alone(
+    alice, tmp_path, django_capture_on_commit_callbacks
+):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    gone, stays = finished(alice, tmp_path / "a"), finished(alice, tmp_path / "b")
+    with django_capture_on_commit_callbacks(execute=True):
+        gone.job.delete()
+    assert not default_storage.exists(f"reports/{gone.pk}")
+    assert default_storage.exists(stays.file("rows.csv"))
+
+
+def test_the_newest_are_kept_and_those_of_others_left_alone(alice, bob):
+    theirs = ask_for(bob)
+    made = []
+    for _ in range(KEPT + 2):
+        made.append(ask_for(alice).pk)
+        Job.objects.update(state=State.DONE)
+    left = Report.objects.filter(owner=alice).order_by("created_at")
+    assert [report.pk for report in left] == made[-KEPT:]
+    assert Report.objects.filter(pk=theirs.pk).exists()
+
+
+def test_its_state_for_programs_has_the_figures_of_the_run(as_alice, alice, tmp_path):
+    report = finished(alice, tmp_path)
+    state = json.loads(as_alice.get(reverse("progress_json", args=[report.pk])).content)
+    assert (state["state"], state["result"]) == ("done", MADE)
+    assert jobs.state_of(report.job)["state"] == "done"
