@@ -1,9 +1,10 @@
 """What does a publish take when nobody reads a queue? `python -m labs [--rabbitmq] 1 [KB a message]` (half a minute).
 
 Wrong: a new project's tasks, with their data in them, go to a queue without reader or limit until the broker takes no
-more. Right: ids, through the site's own publish, into a queue that it limits (a list of Valkey has no limit). Printed
-for each: how many messages went, what the next publish takes and says, and what is lost. It teaches that a full broker
-is full for every queue, that its error comes late or never, and that only a row keeps what a broker refuses.
+more. Right: ids, through the site's own publish, into a queue that it limits (RabbitMQ refuses; on Valkey the publish
+looks first). Printed for each: how many messages went, what the next publish takes and says, and what is lost. It
+teaches that a full broker is full for every queue, that its error comes late or never, and that only a row keeps what a
+broker refuses.
 """
 
 import json

@@ -5,6 +5,7 @@ import socket
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,12 +13,15 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from kombu import Connection
 from redis import Redis
 
 from mediaapp.models import User
+from tests import elsewhere
 from workers import jobs
 from workers.default import housekeeping
 from workers.models import Job
+from workers.practices import queues
 from workers.runtime import publishing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -173,6 +177,34 @@ def test_a_broker_that_does_not_answer_fails_within_the_limits(alice, use_broker
     assert read(job).dispatched_at is None
     assert limits
     assert max(limit for limit in limits if limit is not None) <= 1
+
+
+def test_a_full_queue_takes_no_more_and_the_sweep_sends_the_rest_when_there_is_room(alice, broker, monkeypatch):
+    monkeypatch.setitem(queues.QUEUES, "video", replace(queues.QUEUES["video"], limit=2))
+    waiting = [video_job(alice) for _ in range(3)]
+    assert [read(job).dispatched_at is None for job in waiting] == [False, False, True]
+    Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=10))
+    assert housekeeping.sweep() == 0
+    broker.rpop("video")
+    assert housekeeping.sweep() == 1
+    assert len(messages(broker)) == 2
+
+
+def test_a_full_queue_leaves_the_others_alone(alice, broker, monkeypatch):
+    monkeypatch.setitem(queues.QUEUES, "video", replace(queues.QUEUES["video"], limit=1))
+    video_job(alice)
+    jobs.create("workers.default.tasks.send_password_reset", owner_id=None, arguments={})
+    assert len(messages(broker, "urgent")) == 1
+
+
+def test_a_queue_that_stands_with_other_arguments_is_a_broker_away(alice, vhost):
+    with Connection(vhost.url) as connection:
+        connection.default_channel.queue_declare("video", durable=True)
+    Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
+    code = "from workers import jobs; from workers.models import Job; print(jobs.publish(Job.objects.get()))"
+    said = elsewhere.run(code, BROKER_URL=vhost.url)
+    assert said.endswith("False\n")
+    assert "PRECONDITION_FAILED" in said
 
 
 def test_the_password_of_the_broker_is_in_no_log(alice, use_broker, caplog):

@@ -98,12 +98,14 @@ def test_ffmpeg_sees_neither_the_environment_nor_more_than_its_limits(source, ta
             seen["environment"] = ffmpeg.environ()
             seen["memory"] = ffmpeg.rlimit(psutil.RLIMIT_AS)
             seen["core"] = ffmpeg.rlimit(psutil.RLIMIT_CORE)
+            seen["politer"] = ffmpeg.nice() - psutil.Process().nice()
 
     transcode_with(report, source, target)
 
     assert seen["environment"] == {}
     assert seen["memory"] == (sandbox.MAX_MEMORY_BYTES,) * 2
     assert seen["core"] == (0, 0)
+    assert seen["politer"] > 0
 
 
 def test_a_result_that_grows_too_large_is_ended_with_words(source, target, monkeypatch):

@@ -11,10 +11,12 @@ from typing import Any, NoReturn
 from amqp import RecoverableConnectionError
 from celery import current_app
 from kombu import Connection
+from kombu.exceptions import OperationalError
 from kombu.pools import producers
 from kombu.transport import pyamqp
 
 from workers.practices.broker import LIMITS
+from workers.practices.queues import QUEUES
 
 POOL_WAIT = 1  # seconds that a thread waits for another one's publish
 
@@ -46,10 +48,25 @@ def connection() -> Connection:
 def publish(task: str, job_id: str, queue: str) -> None:
     """Sends one message that carries the job's id and nothing else; the id is the task's id too.
 
-    Raises kombu's OperationalError or OSError if the broker did not take it for sure.
+    Raises kombu's OperationalError or OSError if the broker did not take it for sure: it is away, the queue is full,
+    or stands there with other arguments than ours.
     """
-    with producers[connection()].acquire(block=True, timeout=POOL_WAIT) as producer:
-        current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
+    through = connection()
+    try:
+        with producers[through].acquire(block=True, timeout=POOL_WAIT) as producer:
+            if through.transport.driver_type == "redis":
+                _refuse_if_full(producer.channel, queue)
+            current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
+    except (*through.connection_errors, *through.channel_errors) as error:
+        raise OperationalError(str(error)) from error
+
+
+def _refuse_if_full(channel: Any, queue: str) -> None:
+    """As RabbitMQ does by its policy. A list of Redis has no limit, and a server without memory cannot be emptied by
+    its own workers: to take a message they must note there that they did (labs/1_broker.py)."""
+    limit = QUEUES[queue].limit
+    if isinstance(limit, int) and channel.client.llen(queue) >= limit:
+        raise OperationalError(f"the queue {queue} holds its {limit} messages")
 
 
 def ask_broker() -> None:
