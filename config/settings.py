@@ -152,6 +152,8 @@ FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 FILE_UPLOAD_PERMISSIONS = 0o640
 MAX_VIDEO_BYTES = env.int("MAX_VIDEO_BYTES", default=2_000_000_000)
 MAX_CSV_BYTES = env.int("MAX_CSV_BYTES", default=1_000_000_000)
+# With a larger share of bad rows, an import stops early and asks; 1 never stops.
+IMPORT_MAX_BAD_SHARE = env.float("IMPORT_MAX_BAD_SHARE", default=0.5)
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {

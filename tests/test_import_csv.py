@@ -8,7 +8,7 @@ import pytest
 
 from mediaapp.models import CatalogueItem, User
 from workers.highmem.csv_header import Table
-from workers.highmem.csv_import import import_csv
+from workers.highmem.csv_import import MostlyBad, import_csv
 from workers.highmem.csv_reading import Unreadable
 
 HEADER = "external_id,title,creator,category,released_on,price,stock\n"
@@ -24,7 +24,7 @@ class Import:
         self.rejects: list = []
         self.reports: list = []
 
-    def run(self, *, save=None, reject=None, report=None, chunk_lines=5) -> dict:
+    def run(self, *, save=None, reject=None, report=None, chunk_lines=5, max_bad_share=1.0) -> dict:
         return import_csv(
             io.BytesIO(self.data),
             table=Table(CatalogueItem, fixed={"owner_id": self.owner.pk}),
@@ -32,6 +32,7 @@ class Import:
             save=save or self.save,
             reject=reject or self.rejects.extend,
             report=report or (lambda *told, **counts: self.reports.append((*told, counts))),
+            max_bad_share=max_bad_share,
             chunk_lines=chunk_lines,
         )
 
@@ -87,6 +88,28 @@ def test_the_last_of_several_records_with_one_key_wins(alice, chunk_lines):
     assert result["created"] == 2
     assert counts(result)[3] == 0
     assert alice.catalogue.get(external_id="A1").title == "Three"
+    assert result["duplicates"] == 1
+
+
+def test_what_is_replaced_is_counted_and_a_rejected_row_replaces_nothing(alice):
+    data = HEADER + "A1,One,,,,,\nA2,Two,,,,,\nA1,Three,,,,x,\nA1,Four,,,,,\nA1,Five,,,,,\n"
+    for expected in ((2, 2, 0, 1), (0, 3, 1, 1)):
+        result = Import(alice, data).run(chunk_lines=1)
+        assert (counts(result), result["duplicates"]) == (expected, 2)
+    result = Import(alice, HEADER + "A1,Six,,,,,\nA2,Two,,,,,\n").run()
+    assert (counts(result), result["duplicates"]) == ((0, 1, 1, 0), 0)
+
+
+def test_a_chunk_of_many_pages_is_one_transaction_and_counts_as_any(alice):
+    lines = [f'A{number % 2400},"T\t\\N\n{number}",,,,{"x" if number % 1000 == 9 else ""},' for number in range(2500)]
+    whole = Import(alice, HEADER + "\n".join(lines))
+    saved: list = []
+    result = whole.run(chunk_lines=10_000, save=lambda checkpoint, result: saved.append(result["rows"]))
+    assert (counts(result), saved, result["duplicates"]) == ((2398, 0, 99, 3), [2500], 99)
+    assert [reject.line for reject in whole.rejects] == [2 * number + 2 for number in (9, 1009, 2009)]
+    assert alice.catalogue.get(external_id="A5").title == "T\t\\N\n2405"
+    again = Import(alice, HEADER + "\n".join(lines)).run(chunk_lines=500)
+    assert counts(again) == (0, 198, 2299, 3)
 
 
 def test_header_names_match_without_regard_to_case_and_signs_and_others_are_listed(alice):
@@ -237,6 +260,44 @@ def test_a_report_that_raises_ends_the_import_and_keeps_what_was_committed(alice
     with pytest.raises(Killed):
         stopped.run(report=cancel)
     assert len(catalogue(alice)) == stopped.checkpoint["result"]["created"] > 0
+
+
+def test_a_release_that_cuts_the_file_elsewhere_goes_on_and_counts_the_same(alice, bob):
+    expected = Import(bob, MIXED).run()
+    stopped = Import(alice, MIXED)
+
+    def cancel(done, total, stage, **counts):
+        if done > 30:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stopped.run(report=cancel)
+    result = stopped.run(chunk_lines=50)
+    assert [result[name] for name in ("rows", "rejected", "duplicates")] == [
+        expected[name] for name in ("rows", "rejected", "duplicates")
+    ]
+    assert (catalogue(alice), len(stopped.rejects)) == (catalogue(bob), expected["rejected"])
+
+
+def mostly_bad(rows: int) -> str:
+    return HEADER + "".join(f"A{number},T,,,,{'x' if number % 3 else number},\n" for number in range(rows))
+
+
+def test_a_file_of_mostly_bad_rows_stops_early_and_says_so_and_goes_on_when_it_is_forced(alice):
+    bad = Import(alice, mostly_bad(3_000))
+    with pytest.raises(MostlyBad) as stopped:
+        bad.run(chunk_lines=500, max_bad_share=0.5)
+    assert stopped.value.sentence.startswith("Stopped after 1,499 rows, because 999 of them were rejected. What was ")
+    assert (len(catalogue(alice)), len(bad.rejects)) == (500, 999)
+    with pytest.raises(MostlyBad):
+        bad.run(chunk_lines=500, max_bad_share=0.5)
+    assert len(bad.rejects) == 999
+    assert counts(bad.run(chunk_lines=500)) == (1000, 0, 0, 2000)
+
+
+@pytest.mark.parametrize(("rows", "share"), [(900, 0.5), (3_000, 0.7)])
+def test_a_short_file_and_one_with_fewer_bad_rows_are_read_to_the_end(alice, rows, share):
+    assert counts(Import(alice, mostly_bad(rows)).run(chunk_lines=100, max_bad_share=share))[3] == rows * 2 // 3
 
 
 def test_progress_begins_with_reading_and_ends_with_all_rows(alice):

@@ -24,7 +24,7 @@ from workers.default import housekeeping
 from workers.models import Job, RejectedRow
 from workers.practices import progress
 
-ROWS, BAD = 150_000, 30
+ROWS, BAD, AGAIN = 150_000, 30, 25  # AGAIN: rows of the second half that have the key of one in the first
 LEASE = "2"  # seconds, so that a dead worker's job is free soon
 Start = Callable[..., subprocess.Popen]
 
@@ -33,7 +33,8 @@ def catalogue(rows: int = ROWS) -> Iterator[str]:
     yield "external_id,title,price\n"
     for row in range(rows):
         price = "dear" if row % (ROWS // BAD) == 7 else f"{row % 500}.50"
-        yield f"B-{row},Title {row},{price}\n"
+        key = row - ROWS // 2 if row >= ROWS // 2 and row % (ROWS // 2 // AGAIN) == 11 else row
+        yield f"B-{key},Title {row},{price}\n"
 
 
 @pytest.fixture
@@ -62,10 +63,10 @@ def swept_until_done(upload: Upload) -> bool:
 def assert_every_row_counts_once(upload: Upload) -> None:
     job = job_of(upload)
     assert job.state == Job.State.DONE, (job.message, job.detail)
-    counts = {name: job.result[name] for name in ("created", "updated", "unchanged", "rejected", "rows")}
-    expected = {"created": ROWS - BAD, "updated": 0, "unchanged": 0, "rejected": BAD, "rows": ROWS}
-    assert counts == expected
-    assert CatalogueItem.objects.count() == ROWS - BAD
+    counts = {name: job.result[name] for name in ("created", "updated", "unchanged", "rejected", "rows", "duplicates")}
+    expected = {"created": ROWS - BAD - AGAIN, "updated": AGAIN, "unchanged": 0, "rejected": BAD, "rows": ROWS}
+    assert counts == expected | {"duplicates": AGAIN}
+    assert CatalogueItem.objects.count() == ROWS - BAD - AGAIN
     assert list(RejectedRow.objects.order_by("line").values_list("line", flat=True)) == [
         row + 2 for row in range(7, ROWS, ROWS // BAD)
     ]

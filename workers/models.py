@@ -122,7 +122,17 @@ class TaskRun(models.Model):
     peak_bytes = models.BigIntegerField(null=True, help_text="Of the process and its children, in this run alone.")
 
     class Meta:
-        indexes: ClassVar = [models.Index(F("ended_at"), F("task"), name="task_run_ended")]
+        indexes: ClassVar = [
+            models.Index(F("ended_at"), F("task"), name="task_run_ended"),
+            # Of 333,000 runs a day a few are skipped, and practice 5 counts those of a day: 156 ms without.
+            models.Index(
+                F("ended_at"),
+                F("task"),
+                F("outcome"),
+                name="task_run_skipped",
+                condition=models.Q(outcome__in=["expired", "refused"]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task} {self.outcome}"

@@ -95,7 +95,7 @@ def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def stopped_early(job: Job) -> bool:
     """Whether the import gave up on a file with too many bad rows, so that its owner may want the good ones anyway."""
     made = job.result
-    limit = getattr(settings, "IMPORT_MAX_BAD_SHARE", 0.5) * made.get("rows", 0)
+    limit = settings.IMPORT_MAX_BAD_SHARE * made.get("rows", 0)
     return job.state == Job.State.FAILED and made.get("rejected", 0) > limit and not job.arguments.get("force")
 
 

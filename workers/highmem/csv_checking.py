@@ -1,10 +1,12 @@
-"""A page of records against the model: what can be written, as values, and what cannot, with all reasons of a row."""
+"""Pages of records against the model: what can be written, as lines for COPY, and what cannot, with every reason."""
 
 from collections import defaultdict
-from itertools import compress
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress, islice
 from typing import Any, NamedTuple
 
+from workers.copying import lines_of
 from workers.highmem.csv_columns import Column
 from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_header import Header, Table
@@ -12,23 +14,35 @@ from workers.highmem.csv_reading import MISMATCHED, Page
 from workers.highmem.rejects import Reject
 
 
-class Chunk(NamedTuple):
+@dataclass
+class Chunk:
     """What is written in one transaction.
 
-    rows: values in the order of the header's fields, no key twice. records: how many of the file this was.
-    next_line: where the file goes on.
+    rows, keys, lines, cells: of each good record what COPY takes, its key, and where and how it stands in the file.
+    records: how many of the file this was. next_line: where the file goes on.
     """
 
-    rows: list[tuple[Any, ...]]
-    rejects: list[Reject]
-    records: int
-    next_line: int
+    rows: list[str] = field(default_factory=list)
+    keys: list[Any] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    cells: list[list[str]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    records: int = 0
+    next_line: int = 0
+
+
+class Good(NamedTuple):
+    """The good records of a page: where and how each stands in the file, and the values of each field's column."""
+
+    lines: list[int]
+    cells: list[list[str]]
+    columns: list[list[Any]]
 
 
 class Checker:
-    """Made once for a file."""
+    """Made once for a file. others: a source of values for each column that the file does not set."""
 
-    def __init__(self, header: Header, table: Table, dialect: Dialect) -> None:
+    def __init__(self, header: Header, table: Table, dialect: Dialect, others: Sequence[Iterator[Any]] = ()) -> None:
         self.header = header
         self.width = header.width
         defused = header.has_report
@@ -36,9 +50,37 @@ class Checker:
             (header.names[place], place, Column(field, dialect, required=table.requires(field), defused=defused))
             for field, place in header.places.items()
         ]
-        self.key_of = itemgetter(*(index for index, field in enumerate(header.places) if field in table.key))
+        self.key = [index for index, field in enumerate(header.places) if field in table.key]
+        self.others = others
 
-    def check(self, page: Page) -> Chunk:
+    def chunks(self, pages: Iterable[Page], pages_each: int) -> Iterator[Chunk]:
+        """What a few thousand records take stays in the processor's cache; a transaction is worth more of them."""
+        chunk = Chunk()
+        for number, page in enumerate(pages, 1):
+            self.check(page, chunk)
+            if number % pages_each == 0:
+                yield chunk
+                chunk = Chunk()
+        if chunk.records:
+            yield chunk
+
+    def check(self, page: Page, chunk: Chunk | None = None) -> Chunk:
+        """The chunk with the page's records in it; without one, a new one."""
+        chunk = chunk or Chunk()
+        good, rejects = self.judge(page)
+        if good.lines:
+            others = [list(islice(values_of, len(good.lines))) for values_of in self.others]
+            chunk.rows += lines_of(others + good.columns)
+            chunk.keys += self.keys(good)
+            chunk.lines += good.lines
+            chunk.cells += good.cells
+        chunk.rejects += rejects
+        chunk.records += len(page.rows) + len(page.broken)
+        chunk.next_line = page.next_line
+        return chunk
+
+    def judge(self, page: Page) -> tuple[Good, list[Reject]]:
+        """The page's records apart: the good ones, and the others."""
         lines, rows = page.lines, page.rows
         rejects = [self._reject(line, MISMATCHED, cells) for line, cells in page.broken]
         fits = [len(row) == self.width for row in rows]
@@ -50,15 +92,20 @@ class Checker:
             ]
             lines, rows = list(compress(lines, fits)), list(compress(rows, fits))
         values, reasons = self._clean(rows)
-        rejects += [self._reject(lines[index], reason, rows[index]) for index, reason in reasons.items()]
         if reasons:
-            values = [row for index, row in enumerate(values) if index not in reasons]
-        last_of_each_key = {self.key_of(row): row for row in values}
-        records = len(page.rows) + len(page.broken)
-        return Chunk(list(last_of_each_key.values()), sorted(rejects), records, page.next_line)
+            rejects += [self._reject(lines[index], reason, rows[index]) for index, reason in reasons.items()]
+            good = [index not in reasons for index in range(len(rows))]
+            lines, rows = list(compress(lines, good)), list(compress(rows, good))
+            values = [list(compress(column, good)) for column in values]
+        return Good(lines, rows, values), sorted(rejects)
 
-    def _clean(self, rows: list[list[str]]) -> tuple[list[tuple[Any, ...]], dict[int, str]]:
-        """The values of each row, and what is wrong with a row by its index."""
+    def keys(self, good: Good) -> Iterable[Any]:
+        """What tells each of the records from the others."""
+        first, *others = (good.columns[index] for index in self.key)
+        return zip(first, *others, strict=True) if others else first
+
+    def _clean(self, rows: list[list[str]]) -> tuple[list[list[Any]], dict[int, str]]:
+        """The values of each column, and what is wrong with a row by its index."""
         cells = list(zip(*rows, strict=True)) or [()] * self.width
         values = []
         wrong = defaultdict[int, list[str]](list)
@@ -67,7 +114,7 @@ class Checker:
             values.append(cleaned)
             for index, problem in problems.items():
                 wrong[index].append(f"{name}: {problem}")
-        return list(zip(*values, strict=True)), {index: "; ".join(reasons) for index, reasons in wrong.items()}
+        return values, {index: "; ".join(reasons) for index, reasons in wrong.items()}
 
     def _reject(self, line: int, reason: str, cells: list[str]) -> Reject:
         return Reject(line, reason, self.header.own_cells(cells))

@@ -26,9 +26,17 @@ class Table:
 
     @property
     def key(self) -> list[Field]:
-        """The fields that tell one row from another: those of the model's first unique constraint."""
-        names = self.model._meta.total_unique_constraints[0].fields
-        return [field for field in self.model._meta.concrete_fields if field.name in names]
+        """The fields that tell one row from another: those of the first unique constraint that every row takes part in.
+
+        Raises LookupError where none of the model's is without NULL and can be filled by a file.
+        """
+        meta = self.model._meta
+        unique = [constraint.fields for constraint in meta.total_unique_constraints if not constraint.deferrable]
+        for names in [*unique, *([field.name] for field in meta.concrete_fields if field.unique)]:
+            fields = [field for field in meta.concrete_fields if field.name in names]
+            if all(not field.null and (field in self.importable or field.attname in self.fixed) for field in fields):
+                return fields
+        raise LookupError(f"{meta.label} has no unique constraint by which a file could update its rows.")
 
     @property
     def importable(self) -> list[Field]:

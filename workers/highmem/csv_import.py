@@ -4,9 +4,10 @@ Knows the model's fields and nothing else of the site. Stopped at any moment, it
 committed, and every record counts once. While the database writes one chunk, a thread reads and checks the next.
 """
 
+import gc
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import IO, Any
@@ -15,16 +16,42 @@ from django.db import transaction
 
 from workers.highmem.csv_checking import Checker, Chunk
 from workers.highmem.csv_dialect import Dialect
+from workers.highmem.csv_duplicates import Keys, counted_keys
 from workers.highmem.csv_header import Header, Table, match_header
 from workers.highmem.csv_reading import PAGE_LINES, Shape, examine, read_header, read_pages
-from workers.highmem.csv_writing import Upsert
+from workers.highmem.csv_writing import Upsert, Written
 from workers.highmem.rejects import Reject
 
-__all__ = ["Table", "import_csv"]
+__all__ = ["MostlyBad", "Table", "import_csv"]
 READING = "reading the file"
+CHUNK_LINES = 10_000  # about 0.1 s of an import
+FIRST_ROWS = 1_000  # before that many, no share of bad rows means anything
 COUNTED = ("created", "updated", "unchanged", "rejected")
 
 
+class MostlyBad(Exception):
+    """Too many rows are rejected for this to be the right file, or to be meant for this table."""
+
+    def __init__(self, rejected: int, rows: int) -> None:
+        self.sentence = (
+            f"Stopped after {rows:,} rows, because {rejected:,} of them were rejected. What was imported before stays. "
+            "Look at the rejected rows: if they are what you expect, import the rest all the same."
+        )
+        super().__init__(self.sentence)
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Looks for cycles of garbage after 50,000 new objects, not 700: an import makes none, and many objects."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@rare_collections()
 def import_csv(
     source: IO[bytes],
     *,
@@ -33,7 +60,8 @@ def import_csv(
     save: Callable[[dict[str, Any], dict[str, Any]], None],
     reject: Callable[[list[Reject]], None],
     report: Callable[..., None],
-    chunk_lines: int = PAGE_LINES,
+    max_bad_share: float = 1,
+    chunk_lines: int = CHUNK_LINES,
     dialect: Dialect | None = None,
     columns: dict[str, int] | None = None,
 ) -> dict[str, Any]:
@@ -43,43 +71,75 @@ def import_csv(
     where it is None. columns: field name -> index of its column; None: by the names in the header.
     save(checkpoint, result), reject(rows): called within the chunk's transaction; raising undoes the chunk.
     report(done, total, stage, **counts): called after every chunk, in records; total 0 while it is unknown.
-    The result: "rows" = created + updated + unchanged + rejected. Of records with one key in one chunk the last is
-    written, and the others count as unchanged. Raises Unreadable.
+    max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk. 1 takes any file.
+    The result: "rows" = created + updated + unchanged + rejected. Of records with one key the last one stays. Those
+    that it replaced are "duplicates", and within one chunk count as unchanged. Raises Unreadable.
+    The last commits are on disk with the caller's next one: they do not wait for it themselves.
     """
     report(0, 0, READING)
     shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING), dialect)
-    cells, next_line = read_header(source, shape)
+    cells, first_line = read_header(source, shape)
     header = match_header(cells, table, columns)
-    result = _empty_result(header, shape)
+    result, next_line = _empty_result(header, shape), first_line
     if checkpoint:
-        next_line, result = checkpoint["next_line"], checkpoint["result"]
+        result, next_line = checkpoint["result"], checkpoint["next_line"]
     tell = partial(_report, report, f"writing {table.model._meta.verbose_name_plural}")
     tell(shape.records, result)
     upsert = Upsert(table, list(header.places))
-    pages = read_pages(source, shape, first_line=next_line, page_lines=chunk_lines)
-    with closing(pages), closing(_one_ahead(map(Checker(header, table, shape).check, pages))) as chunks:
-        for chunk in chunks:
-            with transaction.atomic():
-                result = _added(result, chunk, *upsert.write(chunk.rows))
-                reject(chunk.rejects)
-                save({"shape": asdict(shape), "next_line": chunk.next_line, "result": result}, result)
-            tell(shape.records, result)
+    checker = Checker(header, table, shape, upsert.others)
+
+    def chunks_from(line: int) -> Generator[Chunk, None, None]:
+        page_lines = min(PAGE_LINES, chunk_lines)
+        with closing(read_pages(source, shape, first_line=line, page_lines=page_lines)) as pages:
+            yield from checker.chunks(pages, chunk_lines // page_lines)
+
+    with counted_keys() as keys:
+        if checkpoint:
+            _count_again(keys, chunks_from(first_line), next_line, partial(tell, shape.records, result))
+        with closing(_one_ahead(_counted(keys, chunks_from(next_line)))) as chunks:
+            for chunk in chunks:
+                if result["rejected"] > result["rows"] * max_bad_share and result["rows"] >= FIRST_ROWS:
+                    raise MostlyBad(result["rejected"], result["rows"])
+                with transaction.atomic():
+                    written = upsert.write(chunk)
+                    result = _added(result, chunk, written)
+                    reject(sorted([*chunk.rejects, *written.refused]))
+                    save({"shape": asdict(shape), "next_line": chunk.next_line, "result": result}, result)
+                tell(shape.records, result)
+        result |= {"duplicates": keys.duplicates()}
     tell(result["rows"], result)
     return result
 
 
-def _one_ahead(chunks: Iterator[Chunk]) -> Generator[Chunk, None, None]:
+def _one_ahead(chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, None]:
     """The same chunks, each begun in a thread while the one before is in use."""
-    with ThreadPoolExecutor(1) as thread:
+    with closing(chunks), ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, chunks, None)
         while chunk := coming.result():
             coming = thread.submit(next, chunks, None)
             yield chunk
 
 
+def _counted(keys: Keys, chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, None]:
+    with closing(chunks):
+        for chunk in chunks:
+            keys.add(chunk.keys)
+            yield chunk
+
+
+def _count_again(keys: Keys, chunks: Generator[Chunk, None, None], end: int, tell: Callable[[], None]) -> None:
+    """The keys of the lines before end, which an earlier attempt wrote: read again, at many times the speed."""
+    with closing(chunks):
+        for chunk in chunks:
+            keys.add(key for key, line in zip(chunk.keys, chunk.lines, strict=True) if line < end)
+            tell()
+            if chunk.next_line >= end:
+                break
+
+
 def _empty_result(header: Header, shape: Shape) -> dict[str, Any]:
     return {
-        **dict.fromkeys(("rows", *COUNTED), 0),
+        **dict.fromkeys(("rows", *COUNTED, "duplicates"), 0),
         "header": header.names,
         "ignored_columns": header.ignored,
         "encoding": shape.encoding.removesuffix("-sig"),
@@ -89,10 +149,15 @@ def _empty_result(header: Header, shape: Shape) -> dict[str, Any]:
     }
 
 
-def _added(result: dict[str, Any], chunk: Chunk, created: int, updated: int) -> dict[str, Any]:
-    rejected = len(chunk.rejects)
-    unchanged = chunk.records - rejected - created - updated
-    more = {"created": created, "updated": updated, "unchanged": unchanged, "rejected": rejected, "rows": chunk.records}
+def _added(result: dict[str, Any], chunk: Chunk, written: Written) -> dict[str, Any]:
+    rejected = len(chunk.rejects) + len(written.refused)
+    more = {
+        "created": written.created,
+        "updated": written.updated,
+        "unchanged": chunk.records - rejected - written.created - written.updated,
+        "rejected": rejected,
+        "rows": chunk.records,
+    }
     return result | {name: result[name] + count for name, count in more.items()}
 
 

@@ -1,60 +1,137 @@
-"""Rows into a table: COPY into a temporary table, then one INSERT ... ON CONFLICT that leaves equal rows alone.
+"""Rows into a table, as fast as COPY while all of them are new, and one by one where the database refuses some.
 
 Runs on Django's connection, inside the caller's transaction; the primary key is the database's to make. A column that
 the file does not have keeps its value in rows that exist, and gets its field's default in new ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
-from django.db import connection
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import NOT_PROVIDED, Field
 
-from workers.copying import copy_rows
+from workers.copying import copy_lines
+from workers.highmem.csv_checking import Chunk
 from workers.highmem.csv_header import Table
+from workers.highmem.csv_refusals import Reasons, write_one_by_one
+from workers.highmem.rejects import Reject
 
 STAGING = "csv_staging"
+# A crash of the server may cost the last commits, always with their checkpoints; and a constraint that would speak at
+# the commit speaks while the row can still be told.
+PREPARE = "SET LOCAL synchronous_commit = off; SET CONSTRAINTS ALL IMMEDIATE"
+
+
+@dataclass
+class Written:
+    """What became of a chunk's good records. The rest of them were there already."""
+
+    created: int = 0
+    updated: int = 0
+    refused: Sequence[Reject] = ()
 
 
 class Upsert:
-    """The statements for one table and the fields that a file has, in the order of its rows' values."""
+    """The statements for one table and the fields that a file has, in the order of its rows' values.
+
+    others: for each column that the file does not set, the values that its new rows get; they come before the file's.
+    """
 
     def __init__(self, table: Table, fields: list[Field]) -> None:
+        self.model = table.model
         others = _values_of_other_fields(table, fields)
-        self.constants = list(others.values())
-        name, staged = _quoted(table.model._meta.db_table), _listed(fields)
-        self.create = f"CREATE TEMPORARY TABLE {STAGING} AS SELECT {staged} FROM {name} WITH NO DATA"  # noqa: S608
-        self.copy = f"COPY {STAGING} ({staged}) FROM STDIN"
-        self.insert = f"""
-            WITH written AS (
-                INSERT INTO {name} AS kept ({_listed([*others, *fields])})
-                SELECT {"%s, " * len(others)} {staged} FROM {STAGING}
-                ON CONFLICT ({_listed(table.key)}) DO {_update(fields, list(others), table.key)}
-                RETURNING xmax = 0 AS is_new
-            )
-            SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written
-        """  # noqa: S608 - the model's own names, quoted
+        self.others = list(others.values())
+        name, columns = _quoted(table.model._meta.db_table), _listed([*others, *fields])
+        self.only_new = True
+        self.copy = f"COPY {name} ({columns}) FROM STDIN"
+        self.create = f"CREATE TEMPORARY TABLE {STAGING} AS SELECT {columns} FROM {name} WITH NO DATA"  # noqa: S608
+        self.stage = f"COPY {STAGING} ({columns}) FROM STDIN"
+        upsert = f"""
+            INSERT INTO {name} AS kept ({columns}) {{source}}
+            ON CONFLICT ({_listed(table.key)}) DO {_update(fields, list(others), table.key)}
+            RETURNING xmax = 0 AS is_new"""
+        self.merge = f"""
+            WITH written AS ({upsert.format(source=f"SELECT {columns} FROM {STAGING}")})
+            SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written"""  # noqa: S608
+        staged = ", ".join(f"staged.{_column(field)}" for field in [*others, *fields])
+        self.merge_one = upsert.format(source=f"VALUES ({staged})")
         self.drop = f"DROP TABLE {STAGING}"  # and not ON COMMIT DROP: the caller may have a transaction around many
 
-    def write(self, rows: Iterable[tuple[Any, ...]]) -> tuple[int, int]:
-        """How many rows were created and how many updated. No key may come twice."""
+    def write(self, chunk: Chunk) -> Written:
+        """Of several records with one key the last is written. A row that breaks the table's rules is refused alone."""
+        with connection.cursor() as cursor:
+            cursor.execute(PREPARE)
+        rows = list(dict(zip(chunk.keys, chunk.rows, strict=True)).values())
+        if not rows:
+            return Written()
+        try:
+            with transaction.atomic():
+                written = self._insert(rows) or self._merge(rows)
+        except (IntegrityError, DataError):
+            written = self._merge_one_by_one(chunk)
+        self.only_new = written.created == len(rows)
+        return written
+
+    def _insert(self, rows: list[str]) -> Written | None:
+        """Straight into the table, which is half the work. None once one of the rows is there already."""
+        if self.only_new:
+            try:
+                with transaction.atomic():
+                    copy_lines(self.copy, rows)
+                return Written(created=len(rows))
+            except IntegrityError:
+                self.only_new = False
+        return None
+
+    def _merge(self, rows: list[str]) -> Written:
         with connection.cursor() as cursor:
             cursor.execute(self.create)
-            copy_rows(self.copy, rows)
-            cursor.execute(self.insert, self.constants)
+            copy_lines(self.stage, rows)
+            cursor.execute(self.merge)
             created, updated = cursor.fetchone()
             cursor.execute(self.drop)
-        return created, updated
+        return Written(created, updated)
+
+    def _merge_one_by_one(self, chunk: Chunk) -> Written:
+        """All of its records in their order, so that one that is refused does not replace one before it."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.create)
+            copy_lines(self.stage, chunk.rows)
+            outcomes = write_one_by_one(STAGING, self.merge_one)
+            cursor.execute(self.drop)
+        reasons = Reasons(self.model)
+        return Written(
+            created=sum(outcome.is_new is True and outcome.state is None for outcome in outcomes),
+            updated=sum(outcome.is_new is False and outcome.state is None for outcome in outcomes),
+            refused=[
+                Reject(chunk.lines[place], reasons.of(outcome), chunk.cells[place])
+                for place, outcome in enumerate(outcomes)
+                if outcome.state
+            ],
+        )
 
 
-def _values_of_other_fields(table: Table, fields: list[Field]) -> dict[Field, Any]:
-    """What a new row holds in the columns that its file does not set: the fixed value, the default, the time."""
+def _values_of_other_fields(table: Table, fields: list[Field]) -> dict[Field, Iterator[Any]]:
+    """What new rows hold in the columns that their file does not set: the fixed value, the default, the time."""
     blank = table.model(**table.fixed)
     return {
-        field: field.get_db_prep_save(field.pre_save(blank, add=True), connection)
+        field: _values_of(field, blank, table.fixed)
         for field in table.model._meta.concrete_fields
         if not (field in fields or field.primary_key or field.generated or field.db_default is not NOT_PROVIDED)
     }
+
+
+def _values_of(field: Field, blank: Any, fixed: dict[str, Any]) -> Iterator[Any]:
+    """A default that is called, such as uuid4, is called for each row."""
+
+    def prepared(value: Any) -> Any:
+        return field.get_db_prep_save(value, connection)
+
+    if field.has_default() and callable(field.default) and field.attname not in fixed:
+        return map(prepared, iter(field.get_default, object()))
+    return repeat(prepared(field.pre_save(blank, add=True)))
 
 
 def _update(fields: list[Field], others: list[Field], key: list[Field]) -> str:

@@ -105,7 +105,9 @@ def rows_of_file(
     def lines() -> Generator[bytes]:
         with closing(pages):
             for page in pages:
-                for row in checker.check(page).rows:
+                good, _ = checker.judge(page)
+                rows = zip(*good.columns, strict=True)
+                for row in dict(zip(checker.keys(good), rows, strict=True)).values():
                     yield _line(row)
 
     key = [field.name for field in table.key if field in header.places]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from celery import shared_task
 from django.apps import apps
+from django.conf import settings
 from django.core.files.storage import default_storage
 
 from workers import jobs
@@ -18,7 +19,7 @@ from workers.practices import memory
 
 @shared_task(soft_time_limit=3300, time_limit=3600)
 def import_catalogue(job_id: str) -> None:
-    """Writes the job's CSV into the table that it names, for the job's owner."""
+    """Writes the job's CSV into the table that it names, for the job's owner; with `force`, however bad its rows."""
     with (
         jobs.working_on(job_id) as job,
         job.writing_to(job.arguments["table"]),
@@ -31,6 +32,7 @@ def import_catalogue(job_id: str) -> None:
             save=job.save,
             reject=partial(rejects.store, job.id),
             report=job.report,
+            max_bad_share=1 if job.arguments.get("force") else settings.IMPORT_MAX_BAD_SHARE,
             dialect=dialect_in(job.arguments),
             columns=job.arguments.get("columns"),
         )

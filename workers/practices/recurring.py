@@ -132,8 +132,10 @@ def _state(row: Any, expired: int, refused: int) -> EntryState:
 def _skipped(tasks: Iterable[str]) -> dict[str, tuple[int, int]]:
     since = timezone.now() - timedelta(days=1)
     runs = apps.get_model("workers.TaskRun").objects.filter(ended_at__gt=since, task__in=set(tasks))
-    counts = runs.values_list("task").annotate(
-        expired=Count("pk", filter=Q(outcome="expired")), refused=Count("pk", filter=Q(outcome="refused"))
+    counts = (
+        runs.filter(outcome__in=["expired", "refused"])
+        .values_list("task")
+        .annotate(expired=Count("pk", filter=Q(outcome="expired")), refused=Count("pk", filter=Q(outcome="refused")))
     )
     return {task: (expired, refused) for task, expired, refused in counts}
 

@@ -1,0 +1,21 @@
+"""Is a killed import the same as one that nobody disturbed? `python -m labs.kill_import [rounds]` (10 s a round).
+
+On the servers that the environment names, where no other highmem worker may run; else on servers of its own.
+"""
+
+import os
+import sys
+from contextlib import nullcontext
+from importlib import import_module
+
+from bench.processes import servers
+
+
+def main(rounds: int) -> int:
+    with nullcontext() if os.environ.get("DATABASE_URL") else servers():
+        import_module("bench.wsgi")  # sets Django up
+        return int(import_module("labs.killing").drill(rounds) < rounds)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 50))
