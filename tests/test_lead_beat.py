@@ -10,6 +10,7 @@ from subprocess import Popen
 
 import pytest
 from django.core.cache import cache
+from django.db import connection, transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from redis import Redis
@@ -44,6 +45,11 @@ def start_beat(start) -> Callable[[], Popen]:
 def make_overdue() -> None:
     """The hourly task, as if another beat had sent it two hours ago and then died."""
     assert PeriodicTask.objects.filter(task=HOURLY).update(last_run_at=timezone.now() - timedelta(hours=2)) == 1
+
+
+def waits_for_a_table(cursor) -> bool:
+    cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
+    return cursor.fetchone()[0] > 0
 
 
 @pytest.fixture
@@ -88,9 +94,21 @@ def test_a_beat_that_takes_over_sends_what_is_due_by_the_database(start_beat, se
 
 def test_a_leader_that_is_stopped_leaves_the_lead_free(start_beat):
     beat = start_beat()
-    wait_until(lambda: locks.is_held("beat"), "the leader")
+    wait_until(lambda: cache.get(HEARTBEAT), "the leader")
     assert [lock.holder.endswith(f" {beat.pid}") for lock in locks.held()] == [True]
     beat.terminate()
+    assert beat.wait(DEADLINE) == 0
+    assert not locks.is_held("beat")
+
+
+def test_a_leader_that_is_stopped_in_the_middle_of_a_query_ends_too(start_beat):
+    beat = start_beat()
+    wait_until(lambda: cache.get(HEARTBEAT), "the leader")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE django_celery_beat_periodictasks")
+        wait_until(lambda: waits_for_a_table(cursor), "its next look at the schedule")
+        beat.terminate()
+        wait_until(lambda: not waits_for_a_table(cursor), "the end of the query")
     assert beat.wait(DEADLINE) == 0
     assert not locks.is_held("beat")
 

@@ -5,17 +5,20 @@ missed by nobody (CELERY-FACTS 4). Here each tick first renews a lock, and a bea
 anew, so that what its predecessor sent is not due again. While the server of the locks is away nobody leads.
 The leader leaves its heartbeat in the cache. In a thread of its own it calls `leader_duties` of the app's
 configuration, {function's dotted name: seconds between two calls}: what must not wait in a queue.
-Not public in django-celery-beat 2.9: `_dirty`, `_initial_read` and `_schedule`; in Celery 5.7: `_heap`.
+Not public in django-celery-beat 2.9: `_dirty`, `_initial_read` and `_schedule`; in Celery 5.7: `_heap` and
+`_is_shutdown`.
 """
 
 import logging
 import os
 import secrets
+import signal
 import socket
 import threading
 import time
 from typing import Any
 
+from celery.signals import beat_init
 from django.core.cache import cache, caches
 from django.db import connection
 from django.utils.module_loading import import_string
@@ -30,6 +33,22 @@ from workers.runtime import unseen
 log = logging.getLogger(__name__)
 
 HEARTBEAT_TTL = 60  # seconds
+
+
+@beat_init.connect
+def take_over_signals(sender: Any, **_: object) -> None:
+    """A SIGTERM ends beat from whatever it waits for, and what it interrupts is left in order.
+
+    The fault: Celery's own handler writes the schedule and closes connections from inside the signal. One that came
+    while an answer was read broke that read, whose error took the place of the exit: beat lived on, and led no more.
+    """
+
+    def end(*_: object) -> None:
+        sender._is_shutdown.set()  # for whoever swallows the exit
+        raise KeyboardInterrupt  # psycopg cancels its query for this one
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
 
 
 class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
