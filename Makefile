@@ -14,9 +14,9 @@ run: $(ENVIRONMENT) ## Start everything: embedded servers, web, workers, beat. C
 	@$(BIN)/python manage.py up
 
 test: lint ## Check the code and run all tests, on servers of their own
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
-drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on servers of its own; a quarter of an hour
+drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on servers of its own; half an hour
 	@$(BIN)/python -m labs.drills
 
 bench: $(ENVIRONMENT) ## Measure the bars of docs/bench.md, on servers of its own; some minutes on a quiet machine

@@ -1,4 +1,4 @@
-"""The promises that need many rounds, one after the other: `make drills`, a quarter of an hour. Servers of its own.
+"""The promises that need many rounds, one after the other: `make drills`, half an hour. Servers of its own.
 
 Prints what each lab prints, then one table. Exit code 1 if a promise is broken, or, where CI is set, left out.
 """
@@ -31,8 +31,10 @@ LOCKS = "held {held} times, by two at once {overlaps} times; kept by the dead fo
 RUNS = (
     "{waited} waited at once; {due} due = {ran} ran + {refused} refused + {expired} expired: counted right {is_right}"
 )
+IMPORTS = "{same} of {rounds} killed imports ended as an undisturbed one, {in_the_middle} of them killed in the middle"
 DRILLS = (
     Drill("2_locks 200 1", "Valkey", LOCKS),
+    Drill("kill_import 50", "Valkey", IMPORTS),
     Drill("5_expires 60", "Valkey", RUNS),
     Drill("5_expires 60", "RabbitMQ", RUNS),
 )

@@ -15,13 +15,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from mediaapp.ports import free_port
+from tests.browsing import BAD, NEW_PASSWORD, ROWS, mailed_link, sign_up, write_catalogue
 from tests.conftest import ROOT
 from tests.footage import film, repeat
 from tests.site import Up
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-ROWS, BAD = 100_000, 100
-PASSWORD, NEW_PASSWORD = "correct horse battery", "staple tractor violin"
 SLOW = 120_000  # milliseconds that anything may take on a busy machine
 Photograph = Callable[[Page, str], None]
 
@@ -78,25 +77,6 @@ def photograph(site: Up, tmp_path_factory: pytest.TempPathFactory) -> Photograph
         page.set_viewport_size({"width": 1100, "height": 900})
 
     return take
-
-
-def write_catalogue(path: Path) -> Path:
-    with path.open("w") as file:
-        file.write("External ID,Title,Creator,Released on,Price\n")
-        for row in range(ROWS):
-            price = "a lot" if row % (ROWS // BAD) == 3 else f"{row % 90}.50"
-            file.write(f"B-{row:06},Title {row},Creator {row % 977},20{row % 20:02}-05-01,{price}\n")
-    return path
-
-
-def sign_up(page: Page, name: str) -> None:
-    page.goto("/accounts/signup/")
-    page.locator("[name=username]").fill(name)
-    page.locator("[name=email]").fill(f"{name}@example.com")
-    page.locator("[name=password1]").fill(PASSWORD)
-    page.locator("[name=password2]").fill(PASSWORD)
-    page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("heading", name="Library")).to_be_visible()
 
 
 def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Photograph, tmp_path: Path):
@@ -270,20 +250,6 @@ def test_a_forgotten_password_is_reset_by_the_link_in_the_mail(page: Page, photo
     expect(page.get_by_role("heading", name="Library")).to_be_visible()
     page.goto(link)
     expect(page.get_by_text("This link works no more")).to_be_visible()
-
-
-def mailed_link(page: Page, address: str) -> str:
-    """The link in the mail that the page of mails shows, as a newcomer clicks it."""
-    mail = page.get_by_text(address)
-    for _ in range(60):
-        page.goto("/dev/mail/")
-        if mail.count():
-            break
-        page.wait_for_timeout(500)
-    mail.first.click()
-    href = page.frame_locator("iframe").locator("a[href*='/accounts/reset/']").first.get_attribute("href")
-    assert href
-    return href
 
 
 def test_no_practice_fails_on_a_healthy_site(page: Page, photograph: Photograph):

@@ -13,6 +13,11 @@ from workers.highmem.csv_reading import Unreadable
 
 HEADER = "external_id,title,creator,category,released_on,price,stock\n"
 
+# Rejected rows, records of two lines, and keys that come again in the next record and later.
+MIXED = HEADER + "".join(
+    f'A{number // 2 % 9},"Title\n{number}",,,,{"x" if number % 7 == 0 else number // 4},\n' for number in range(60)
+)
+
 
 class Import:
     """One import and all that it told its callers; what save was given is committed with the rows."""
@@ -207,76 +212,6 @@ def test_one_bad_cell_among_many_good_ones_is_found(alice):
     bad = Import(alice, HEADER + "\n".join(lines))
     assert counts(bad.run(chunk_lines=5000)) == (999, 0, 0, 1)
     assert bad.rejects[0].line == 619
-
-
-# Rejected rows, records of two lines, and keys that come again in the next record and later.
-MIXED = HEADER + "".join(
-    f'A{number // 2 % 9},"Title\n{number}",,,,{"x" if number % 7 == 0 else number // 4},\n' for number in range(60)
-)
-
-
-class Killed(Exception):
-    pass
-
-
-def test_an_import_that_is_stopped_again_and_again_ends_as_an_undisturbed_one(alice, bob, transactional_db):
-    undisturbed = Import(bob, MIXED)
-    expected = undisturbed.run()
-    stopped = Import(alice, MIXED)
-
-    def die_after_the_commit(done, total, stage, **counts):
-        if done > reached[-1]:
-            reached.append(done)
-            raise Killed
-
-    def die_before_the_commit(checkpoint, result):
-        raise Killed
-
-    reached = [0]
-    while True:
-        rows, rejects = catalogue(alice), list(stopped.rejects)
-        if stopped.checkpoint.get("result", {}).get("rows", 0) < 60:
-            with pytest.raises(Killed):
-                stopped.run(save=die_before_the_commit, reject=lambda rows: None)
-            assert (catalogue(alice), stopped.rejects) == (rows, rejects)
-        try:
-            result = stopped.run(report=die_after_the_commit)
-        except Killed:
-            continue
-        break
-    assert len(reached) > 20
-    assert result == expected
-    assert catalogue(alice) == catalogue(bob)
-    assert stopped.rejects == undisturbed.rejects
-
-
-def test_a_report_that_raises_ends_the_import_and_keeps_what_was_committed(alice):
-    stopped = Import(alice, MIXED)
-
-    def cancel(done, total, stage, **counts):
-        if done > 10:
-            raise Killed
-
-    with pytest.raises(Killed):
-        stopped.run(report=cancel)
-    assert len(catalogue(alice)) == stopped.checkpoint["result"]["created"] > 0
-
-
-def test_a_release_that_cuts_the_file_elsewhere_goes_on_and_counts_the_same(alice, bob):
-    expected = Import(bob, MIXED).run()
-    stopped = Import(alice, MIXED)
-
-    def cancel(done, total, stage, **counts):
-        if done > 30:
-            raise Killed
-
-    with pytest.raises(Killed):
-        stopped.run(report=cancel)
-    result = stopped.run(chunk_lines=50)
-    assert [result[name] for name in ("rows", "rejected", "duplicates")] == [
-        expected[name] for name in ("rows", "rejected", "duplicates")
-    ]
-    assert (catalogue(alice), len(stopped.rejects)) == (catalogue(bob), expected["rejected"])
 
 
 def mostly_bad(rows: int) -> str:

@@ -1,8 +1,5 @@
 """Somebody says which column of a CSV is which field, and how its numbers and dates are written."""
 
-import io
-from contextlib import suppress
-
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -15,8 +12,6 @@ from tests.belongings import State, upload_of
 from workers import jobs
 from workers.default import housekeeping
 from workers.highmem.csv_dialect import dialect_in
-from workers.highmem.csv_preview import preview
-from workers.highmem.csv_reading import Unreadable
 from workers.highmem.report_rows import rows_of_file
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job, RejectedRow
@@ -26,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 GERMAN = "Artikelnummer;Titel;Autor;Preis;Bestand;Datum\n" + "".join(
     f"A{row};Größe {row};Müller;1.234,56;1.000;31.12.2024\n" for row in range(30)
 )
+JSON = {"Accept": "application/json"}
 DAYS = "external_id,title,released_on\nA1,Dune,03/04/2024\nA2,Ubik,01/02/2024\n"
 
 
@@ -33,9 +29,6 @@ def send(client: Client, text: str | bytes, name: str = "books.csv") -> Upload:
     content = text.encode() if isinstance(text, str) else text
     job_id = client.post("/uploads/", {"file": SimpleUploadedFile(name, content)}, headers=JSON).json()["id"]
     return Upload.objects.select_related("job").get(pk=job_id)
-
-
-JSON = {"Accept": "application/json"}
 
 
 def page_of(upload: Upload) -> str:
@@ -305,49 +298,3 @@ def test_another_failure_does_not(as_alice, alice):
     page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
     assert "Import the good rows anyway" not in page
     assert "Try again" in page
-
-
-HEADER = b"external_id,title,creator,category,released_on,price,stock,Datum\n"
-HOSTILE = {
-    "blank lines": lambda: HEADER + b"\n" * 2_000_000,
-    "open quotes": lambda: HEADER + b'"x\n' * 500_000,
-    "a cell of 100 MB": lambda: HEADER + b'A1,"' + b"x" * 100_000_000,
-    "a cell of many lines": lambda: HEADER + b'A1,"' + b"xxxxxxxxx\n" * 1_000_000,
-    "long numbers": lambda: HEADER + (b"A1,T,,,1," + b" EUR" * 3000 + b"," + b"1,1" * 500 + b",1\n") * 150,
-    "10,000 columns": lambda: (
-        b",".join(b"name%d" % place for place in range(10_000)) + b"\n" + (b"x," * 9_999 + b"\n") * 90
-    ),
-}
-
-
-class Counting(io.BytesIO):
-    """A file that knows how much of it was read."""
-
-    read_bytes = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        data = super().read(size)
-        self.read_bytes += len(data)
-        return data
-
-
-@pytest.mark.parametrize("trouble", HOSTILE)
-def test_of_a_hostile_file_only_the_beginning_is_read_and_shown(as_alice, trouble):
-    source = Counting(HOSTILE[trouble]())
-    with suppress(Unreadable):  # a line of a million characters is no CSV
-        preview(source, table_of(1), synonyms={}, choices={})
-    assert source.read_bytes <= 1_500_000
-    upload = send(as_alice, source.getvalue())
-    Job.objects.update(state="needs_mapping")
-    page = as_alice.get(page_of(upload))
-    assert page.status_code == 200
-    assert len(page.content) < 700_000
-
-
-def test_one_line_of_100_mb_is_no_csv_and_its_import_says_so(as_alice):
-    upload = send(as_alice, b"a,b\n" + b"x" * 100_000_000)
-    assert upload.job.state == "queued"
-    import_catalogue(str(upload.pk))
-    assert (job_of(upload).state, "a line is longer" in job_of(upload).message) == ("failed", True)
-    as_alice.post(reverse("change_mapping", args=[upload.pk]))
-    assert "a line is longer" in as_alice.get(page_of(upload)).content.decode()

@@ -101,7 +101,7 @@ def test_the_same_ends_on_rabbitmq(start: Start, rabbitmq: str, monkeypatch):
 
 
 def test_a_job_that_failed_with_words_is_no_success(start: Start, broker: Redis, alice):
-    upload = receive(alice, ContentFile(b"external_id,price\nB-1,2.50\n", name="without-a-title.csv"))
+    upload = receive(alice, ContentFile(b"external_id,title\n" + b"x" * 1_100_000, name="one-long-line.csv"))
     start("highmem")
     wait_for_runs("import_catalogue", "failed")
     assert Job.objects.get(pk=upload.pk).state == Job.State.FAILED

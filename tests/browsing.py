@@ -1,0 +1,41 @@
+"""What a person does again and again in the browser tests."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+ROWS, BAD = 100_000, 100
+PASSWORD, NEW_PASSWORD = "correct horse battery", "staple tractor violin"
+
+
+def write_catalogue(path: Path) -> Path:
+    with path.open("w") as file:
+        file.write("External ID,Title,Creator,Released on,Price\n")
+        for row in range(ROWS):
+            price = "a lot" if row % (ROWS // BAD) == 3 else f"{row % 90}.50"
+            file.write(f"B-{row:06},Title {row},Creator {row % 977},20{row % 20:02}-05-01,{price}\n")
+    return path
+
+
+def sign_up(page: Page, name: str) -> None:
+    page.goto("/accounts/signup/")
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=email]").fill(f"{name}@example.com")
+    page.locator("[name=password1]").fill(PASSWORD)
+    page.locator("[name=password2]").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading", name="Library")).to_be_visible()
+
+
+def mailed_link(page: Page, address: str) -> str:
+    """The link in the mail that the page of mails shows, as a newcomer clicks it."""
+    mail = page.get_by_text(address)
+    for _ in range(240):
+        page.goto("/dev/mail/")
+        if mail.count():
+            break
+        page.wait_for_timeout(500)
+    mail.first.click()
+    href = page.frame_locator("iframe").locator("a[href*='/accounts/reset/']").first.get_attribute("href")
+    assert href
+    return href

@@ -1,0 +1,60 @@
+"""A CSV made to hang whoever looks at it: the page of its columns reads the beginning, and the import says so."""
+
+import io
+from contextlib import suppress
+
+import pytest
+from django.urls import reverse
+
+from mediaapp.mapping import table_of
+from tests.test_map_columns import job_of, page_of, send
+from workers.highmem.csv_preview import preview
+from workers.highmem.csv_reading import Unreadable
+from workers.highmem.tasks import import_catalogue
+from workers.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HEADER = b"external_id,title,creator,category,released_on,price,stock,Datum\n"
+HOSTILE = {
+    "blank lines": lambda: HEADER + b"\n" * 2_000_000,
+    "open quotes": lambda: HEADER + b'"x\n' * 500_000,
+    "a cell of 100 MB": lambda: HEADER + b'A1,"' + b"x" * 100_000_000,
+    "a cell of many lines": lambda: HEADER + b'A1,"' + b"xxxxxxxxx\n" * 1_000_000,
+    "long numbers": lambda: HEADER + (b"A1,T,,,1," + b" EUR" * 3000 + b"," + b"1,1" * 500 + b",1\n") * 150,
+    "10,000 columns": lambda: (
+        b",".join(b"name%d" % place for place in range(10_000)) + b"\n" + (b"x," * 9_999 + b"\n") * 90
+    ),
+}
+
+
+class Counting(io.BytesIO):
+    """A file that knows how much of it was read."""
+
+    read_bytes = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.read_bytes += len(data)
+        return data
+
+
+@pytest.mark.parametrize("trouble", HOSTILE)
+def test_of_a_hostile_file_only_the_beginning_is_read_and_shown(as_alice, trouble):
+    source = Counting(HOSTILE[trouble]())
+    with suppress(Unreadable):  # a line of a million characters is no CSV
+        preview(source, table_of(1), synonyms={}, choices={})
+    assert source.read_bytes <= 1_500_000
+    upload = send(as_alice, source.getvalue())
+    Job.objects.update(state="needs_mapping")
+    page = as_alice.get(page_of(upload))
+    assert page.status_code == 200
+    assert len(page.content) < 700_000
+
+
+def test_one_line_of_100_mb_is_no_csv_and_its_import_says_so(as_alice):
+    upload = send(as_alice, b"a,b\n" + b"x" * 100_000_000)
+    assert upload.job.state == "queued"
+    import_catalogue(str(upload.pk))
+    assert (job_of(upload).state, "a line is longer" in job_of(upload).message) == ("failed", True)
+    as_alice.post(reverse("change_mapping", args=[upload.pk]))
+    assert "a line is longer" in as_alice.get(page_of(upload)).content.decode()

@@ -1,0 +1,71 @@
+"""An import that is stopped at any place goes on from its checkpoint, and ends as an undisturbed one."""
+
+import pytest
+
+from tests.test_import_csv import MIXED, Import, catalogue
+
+pytestmark = pytest.mark.django_db
+
+
+class Killed(Exception):
+    pass
+
+
+def test_an_import_that_is_stopped_again_and_again_ends_as_an_undisturbed_one(alice, bob, transactional_db):
+    undisturbed = Import(bob, MIXED)
+    expected = undisturbed.run()
+    stopped = Import(alice, MIXED)
+
+    def die_after_the_commit(done, total, stage, **counts):
+        if done > reached[-1]:
+            reached.append(done)
+            raise Killed
+
+    def die_before_the_commit(checkpoint, result):
+        raise Killed
+
+    reached = [0]
+    while True:
+        rows, rejects = catalogue(alice), list(stopped.rejects)
+        if stopped.checkpoint.get("result", {}).get("rows", 0) < 60:
+            with pytest.raises(Killed):
+                stopped.run(save=die_before_the_commit, reject=lambda rows: None)
+            assert (catalogue(alice), stopped.rejects) == (rows, rejects)
+        try:
+            result = stopped.run(report=die_after_the_commit)
+        except Killed:
+            continue
+        break
+    assert len(reached) > 20
+    assert result == expected
+    assert catalogue(alice) == catalogue(bob)
+    assert stopped.rejects == undisturbed.rejects
+
+
+def test_a_report_that_raises_ends_the_import_and_keeps_what_was_committed(alice):
+    stopped = Import(alice, MIXED)
+
+    def cancel(done, total, stage, **counts):
+        if done > 10:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stopped.run(report=cancel)
+    assert len(catalogue(alice)) == stopped.checkpoint["result"]["created"] > 0
+
+
+def test_a_release_that_cuts_the_file_elsewhere_goes_on_and_counts_the_same(alice, bob):
+    expected = Import(bob, MIXED).run()
+    stopped = Import(alice, MIXED)
+
+    def cancel(done, total, stage, **counts):
+        if done > 30:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stopped.run(report=cancel)
+    result = stopped.run(chunk_lines=50)
+    assert [result[name] for name in ("rows", "rejected", "duplicates")] == [
+        expected[name] for name in ("rows", "rejected", "duplicates")
+    ]
+    assert (catalogue(alice), len(stopped.rejects)) == (catalogue(bob), expected["rejected"])
