@@ -1,31 +1,42 @@
-"""`python -m bench.one_import FILE OWNER`: an import in a process of its own, as a fresh worker has it; its figures."""
+"""`python -m bench.one_import FILE OWNER`: an import job in a process of its own, as in a fresh worker; its figures.
+
+The task itself, with its lock, claim, checkpoints and progress; FILE is a name in MEDIA_ROOT.
+"""
 
 import json
 import resource
 import sys
 import time
-from pathlib import Path
+
+from django.utils import timezone
 
 import bench.wsgi  # noqa: F401 - sets Django up
-from mediaapp.models import CatalogueItem
-from workers.highmem.csv_import import Table, import_csv
+from workers.highmem.tasks import import_catalogue
+from workers.models import Job
+
+COUNTS = ("created", "updated", "unchanged", "rejected")
 
 
-def main(path: Path, owner_id: int) -> None:
+def main(source: str, owner_id: int) -> None:
+    arguments = {"source": source, "table": "mediaapp.CatalogueItem"}
+    task = "workers.highmem.tasks.import_catalogue"
+    job = Job.objects.create(
+        task=task, queue="imports", owner_id=owner_id, arguments=arguments, queued_at=timezone.now()
+    )
     began, cpu = time.monotonic(), time.process_time()
-    with path.open("rb") as source:
-        result = import_csv(
-            source,
-            table=Table(CatalogueItem, fixed={"owner_id": owner_id}),
-            checkpoint={},
-            save=lambda checkpoint, result: None,
-            reject=lambda rows: None,
-            report=lambda *told, **figures: None,
-        )
-    counts = {name: result[name] for name in ("created", "updated", "unchanged", "rejected")}
+    import_catalogue(str(job.pk))
     took = {"seconds": time.monotonic() - began, "cpu": time.process_time() - cpu}
-    print(json.dumps(took | counts | {"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    job.refresh_from_db()
+    if job.state != Job.State.DONE:
+        raise AssertionError(job.detail)
+    print(json.dumps(took | {name: job.result[name] for name in COUNTS} | {"rss": peak()}))
+    job.delete()
+
+
+def peak() -> float:
+    """Of this process, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]))
