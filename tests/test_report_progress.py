@@ -48,15 +48,32 @@ def test_it_is_json_under_the_objects_id_and_ends_by_itself(work):
     assert 0 < get_redis_connection("default").ttl("file_process_task_7") <= progress.TTL
 
 
-def test_a_report_per_row_costs_a_write_a_few_times_a_second(work, clock):
-    def writes() -> int:
-        return get_redis_connection("default").info("commandstats").get("cmdstat_set", {"calls": 0})["calls"]
+def writes() -> int:
+    return get_redis_connection("default").info("commandstats").get("cmdstat_set", {"calls": 0})["calls"]
 
+
+def test_a_report_per_row_costs_a_write_a_few_times_a_second(work, clock):
     before = writes()
     for row in range(1000):
         clock.now += 0.001
         work.report(row, 10_000, "writing")
-    assert writes() - before <= 1 / progress.EVERY + 1
+    assert 1 < writes() - before <= 1 / progress.EVERY + 1
+
+
+def test_what_hardly_moves_gives_a_sign_of_life_and_no_more(work, clock):
+    before = writes()
+    for second in range(100):
+        clock.now += 1
+        work.report(second, 1_000_000, "writing")
+    assert 100 / progress.LIFE - 1 <= writes() - before <= 100 / progress.LIFE + 1
+
+
+@pytest.mark.parametrize("place", [(0, 0), (10, 10)])
+def test_what_stands_still_is_not_written_again_and_again(work, place):
+    before = writes()
+    for _ in range(100):
+        work.report(*place, "reading")
+    assert writes() - before == 1
 
 
 def test_a_new_stage_and_the_end_are_never_held_back(work):

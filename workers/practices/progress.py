@@ -22,7 +22,9 @@ from workers.practices import Finding
 
 KEY = "file_process_task_{}"
 TTL = 3000  # seconds
-EVERY = 0.4  # seconds between two writes
+EVERY = 0.4  # seconds between two writes,
+SHARE = 0.001  # if so much of the whole was done meanwhile; else
+LIFE = 2.0  # seconds: a sign of life
 STALE_AFTER = 10  # seconds without a write: a reader asks the row instead
 CHAPTER = "See docs/6-progress.md."
 
@@ -33,7 +35,7 @@ def plain_key(key: str, prefix: str, version: int) -> str:
 
 
 class Progress:
-    """Writes the progress of one object, a few times a second at most, however often it is told.
+    """Writes the progress of one object, a few times a second at most and where it moves, however often it is told.
 
     object_id: the id in the key. owner: the user's id, by which a poll is answered without the database.
     """
@@ -42,7 +44,7 @@ class Progress:
         self.key = KEY.format(object_id)
         self.owner = owner
         self.clock = clock
-        self.written = -EVERY
+        self.written, self.done = 0.0, 0.0
         self.stage = ""
         self.began = (0.0, 0.0)
 
@@ -52,9 +54,11 @@ class Progress:
         changed = stage != self.stage
         if changed:
             self.stage, self.began = stage, (now, done)
-        if not changed and done != total and now - self.written < EVERY:
+        since, moved = now - self.written, abs(done - self.done)
+        ended = moved > 0 and done == total
+        if not (changed or ended or since >= LIFE or (since >= EVERY and moved > SHARE * total)):
             return
-        self.written = now
+        self.written, self.done = now, done
         rate = (done - self.began[1]) / (now - self.began[0]) if now - self.began[0] > 1 else 0.0
         state: dict[str, Any] = {
             "owner": self.owner,
