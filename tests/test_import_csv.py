@@ -153,6 +153,7 @@ def test_a_header_alone_is_an_import_of_nothing(alice):
         ("A1,Dune,,,,1_000,", 'price: "1_000" is not a number'),
         ("A1,Dune,,,,-1,", "price: -1 is less than 0"),
         ("A1,Dune,,,,1.005,", "price: has more than 2 digits after the point"),
+        ("A1,Dune,,,,99999999.999,", "price: has more than 2 digits after the point"),
         ("A1,Dune,,,,123456789,", "price: has more than 8 digits before the point"),
         ("A1,Dune,,,,1e999999,", "price: has more than 8 digits before the point"),
         ("A1,Dune,,,,,1.5", 'stock: "1.5" is not a whole number'),

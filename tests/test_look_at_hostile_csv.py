@@ -58,3 +58,10 @@ def test_one_line_of_100_mb_is_no_csv_and_its_import_says_so(as_alice):
     assert (job_of(upload).state, "a line is longer" in job_of(upload).message) == ("failed", True)
     as_alice.post(reverse("change_mapping", args=[upload.pk]))
     assert "a line is longer" in as_alice.get(page_of(upload)).content.decode()
+
+
+@pytest.mark.parametrize(("price", "mark"), [("99999999.999", "."), ("99.999.999,999", ","), ("-0.001", ".")])
+def test_a_price_that_would_round_to_more_digits_than_it_may_have_is_a_row_to_mend(price, mark):
+    source = io.BytesIO(f"external_id;title;price\nA1;Dune;{price}\nA2;Ubik;5\n".encode())
+    seen = preview(source, table_of(1), synonyms={}, choices={"decimal": mark})
+    assert [reject.line for reject in seen.rejects] == [2]

@@ -165,7 +165,8 @@ def _digits(validator: DecimalValidator) -> Check:
     """Zeros at the end of a number count for nothing here: 12.5000 is a price with two decimal places."""
     places, digits = validator.decimal_places or 0, validator.max_digits or 0
     whole = digits - places
-    limit, step, precise = Decimal(1).scaleb(whole), Decimal(1).scaleb(-places), Context(prec=digits)
+    # One digit more: 99999999.999 rounds to nine of them before the point.
+    limit, step, precise = Decimal(1).scaleb(whole), Decimal(1).scaleb(-places), Context(prec=digits + 1)
 
     def check(values: list[Any]) -> None:
         if max(values) >= limit or min(values) <= -limit:
