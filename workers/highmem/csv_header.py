@@ -102,10 +102,13 @@ def names_in(cells: list[str]) -> tuple[list[str], bool]:
 
 def labels_of(names: list[str]) -> list[str]:
     """The names, each made the only one of its kind: "Price", "Price (2)", "column 3" for one without a name."""
-    labels = list[str]()
+    labels, taken = list[str](), set[str]()
     for place, name in enumerate(names, 1):
         label = name or f"column {place}"
-        labels.append(label if label not in labels else f"{label} ({place})")
+        while label in taken:
+            label += f" ({place})"
+        taken.add(label)
+        labels.append(label)
     return labels
 
 

@@ -19,6 +19,7 @@ from workers.highmem.csv_encoding import ERRORS, find_encoding
 
 BLOCK = 1 << 20  # bytes
 MAX_CHARACTERS = 1_000_000  # of a line, and of a record; csv itself stops at 131,072 for a cell
+MAX_COLUMNS = 16_384  # as many as a spreadsheet has
 PAGE_LINES = 1_000  # more of them no longer fit the processor's cache, at twice the time a line
 PAGE_CHARACTERS = 400_000
 EMPTY = "The file is empty. Choose a CSV file with a header line and at least one row."
@@ -87,6 +88,8 @@ def read_header(source: IO[bytes], shape: Dialect) -> tuple[list[str], int]:
         raise Unreadable(EMPTY)
     if page.broken:
         raise Unreadable(f"The header, in line {page.broken[0][0]}, cannot be read: {MISMATCHED}.")
+    if (width := len(page.rows[0])) > MAX_COLUMNS:
+        raise Unreadable(f"The header has {width:,} columns, and at most {MAX_COLUMNS:,} can be read. Take some out.")
     return page.rows[0], page.next_line
 
 

@@ -1,0 +1,37 @@
+"""Whatever the header of a CSV file says, its columns are told apart, and words about them stay short."""
+
+import io
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mediaapp.mapping import table_of
+from workers.highmem.csv_header import labels_of
+from workers.highmem.csv_preview import preview
+from workers.highmem.csv_reading import MAX_COLUMNS, Unreadable, examine, read_header
+
+
+@example(["a (3)", "a", "a"])
+@given(st.lists(st.sampled_from(["", "a", "a (2)", "a (3)", "a (2) (3)", "column 1", "column 3"])))
+def test_every_column_has_a_label_of_its_own(names):
+    labels = labels_of(names)
+    assert len(set(labels)) == len(labels) == len(names)
+
+
+def test_a_name_that_stands_there_once_is_its_own_label_and_others_are_numbered():
+    assert labels_of(["Price", "Price", "", "x"]) == ["Price", "Price (2)", "column 3", "x"]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_header_wider_than_any_spreadsheet_is_refused_and_the_widest_is_read(more):
+    source = io.BytesIO(b"external_id,title" + b",x" * (MAX_COLUMNS - 2 + more) + b"\n")
+    shape = examine(source)
+    if not more:
+        assert len(read_header(source, shape)[0]) == MAX_COLUMNS
+        assert len(preview(source, table_of(1), synonyms={}, choices={}).names) == MAX_COLUMNS
+        return
+    with pytest.raises(Unreadable, match="16,385 columns"):
+        read_header(source, shape)
+    with pytest.raises(Unreadable, match="16,385 columns"):
+        preview(source, table_of(1), synonyms={}, choices={})
