@@ -103,6 +103,30 @@ def test_an_open_quote_in_a_long_file_costs_its_own_line_too():
     assert len(good) == 40_000
 
 
+def test_many_open_quotes_far_apart_in_a_long_file_cost_their_own_lines():
+    lines = ["1," + "x" * 1_000] * 140 + ['2,"open']
+    good, broken = read("\n".join(["a,b", *lines * 200]).encode(), page_lines=1_000)
+    assert (len(good), len(broken)) == (1 + 140 * 200, 200)
+
+
+@pytest.mark.parametrize(
+    ("data", "next_line"),
+    [
+        ('a,b\n', 2), ('a,b', 2), ('a,b\n\n\n', 4), ('a,b\n\n1,x\n', 3), ('\n\na,b\n1,x\n2,y\n', 4), ('"a\n",b\n1,x\n', 3),
+        ('a,b\n1,"open\n2,y\n', 2), ('a,b\n1,x\n2,"open\n', 2), ('a,b\n' + "\n" * 5_000 + "1,x\n", 1_001),
+        ('a,b\n1,"' + "\n" * 5_000 + '"\n', 2),
+    ],
+)  # fmt: skip
+def test_the_rows_begin_behind_the_header(data, next_line):
+    source = io.BytesIO(data.encode())
+    cells, line = csv_reading.read_header(source, examine(source))
+    assert ([cell.strip() for cell in cells], line) == (["a", "b"], next_line)
+    with closing(read_pages(source, examine(source), first_line=line)) as pages:
+        rows = [row for page in pages for row in page.rows]
+    assert ["a", "b"] not in rows
+    assert rows or "1,x" not in data
+
+
 def test_a_cell_beyond_the_limit_is_a_broken_record_and_leaves_the_others_alone():
     good, broken = read(b"a,b\n1," + b"x" * 200_000 + b"\n2,y\n")
     assert [line for line, _ in broken] == [2]

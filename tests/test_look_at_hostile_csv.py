@@ -1,7 +1,8 @@
 """A CSV made to hang whoever looks at it: the page of its columns reads the beginning, and the import says so."""
 
 import io
-from contextlib import suppress
+import time
+from contextlib import closing, suppress
 
 import pytest
 from django.urls import reverse
@@ -9,7 +10,7 @@ from django.urls import reverse
 from mediaapp.mapping import table_of
 from tests.test_map_columns import job_of, page_of, send
 from workers.highmem.csv_preview import preview
-from workers.highmem.csv_reading import Unreadable
+from workers.highmem.csv_reading import Unreadable, examine, read_header, read_pages
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
 
@@ -65,3 +66,17 @@ def test_a_price_that_would_round_to_more_digits_than_it_may_have_is_a_row_to_me
     source = io.BytesIO(f"external_id;title;price\nA1;Dune;{price}\nA2;Ubik;5\n".encode())
     seen = preview(source, table_of(1), synonyms={}, choices={"decimal": mark})
     assert [reject.line for reject in seen.rejects] == [2]
+
+
+@pytest.mark.parametrize("header", [HEADER, b'external_id,"title\n'])
+def test_a_quote_that_opens_on_every_line_ends_look_and_import_with_words(header):
+    source = io.BytesIO(header + (b"a" * 60 + b'","b\n') * 100_000)
+    began = time.process_time()
+    with pytest.raises(Unreadable, match="quotes"):
+        preview(source, table_of(1), synonyms={}, choices={})
+    shape = examine(source)
+    with pytest.raises(Unreadable, match="quotes"):
+        _, line = read_header(source, shape)
+        with closing(read_pages(source, shape, first_line=line)) as pages:
+            list(pages)
+    assert time.process_time() - began < 20  # of the processor; it took minutes

@@ -31,6 +31,9 @@ MISMATCHED = (
 )
 
 
+PATIENCE = 20 * MAX_CHARACTERS  # read for nothing, behind quotes that do not match
+
+
 class Unreadable(Exception):
     """No row can be read. sentence: for people, what happened and what to do next; detail: for staff."""
 
@@ -59,6 +62,22 @@ class Page(NamedTuple):
     next_line: int
 
 
+class _Patience:
+    """How many more characters may be read for nothing: each page of a file renews it by MAX_CHARACTERS.
+
+    A quote that is left open costs 131,072 of them at most, unless each line closes one and opens another.
+    """
+
+    left = PATIENCE
+
+    def lose(self, characters: int, line: int) -> None:
+        self.left -= characters
+        if self.left < 0:
+            raise Unreadable(
+                f"From line {line:,} on the quotes do not match. Choose other quotes, or mend the file and upload it again."
+            )
+
+
 def examine(source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect: Dialect | None = None) -> Shape:
     """The shape of the file, or Unreadable. tick is called again and again and may raise.
 
@@ -82,15 +101,16 @@ def guess_quoting(head: str) -> Dialect:
 
 def read_header(source: IO[bytes], shape: Dialect) -> tuple[list[str], int]:
     """The cells of the first record, and the line where the second begins."""
-    with closing(read_pages(source, shape, page_lines=1)) as pages:
+    with closing(read_pages(source, shape)) as pages:
         page = next(pages, None)
     if page is None:
         raise Unreadable(EMPTY)
-    if page.broken:
-        raise Unreadable(f"The header, in line {page.broken[0][0]}, cannot be read: {MISMATCHED}.")
+    first, *others = sorted([*page.lines, *(line for line, _ in page.broken)])
+    if first not in page.lines:
+        raise Unreadable(f"The header, in line {first}, cannot be read: {MISMATCHED}.")
     if (width := len(page.rows[0])) > MAX_COLUMNS:
         raise Unreadable(f"The header has {width:,} columns, and at most {MAX_COLUMNS:,} can be read. Take some out.")
-    return page.rows[0], page.next_line
+    return page.rows[0], others[0] if others else page.next_line
 
 
 def read_pages(
@@ -99,9 +119,10 @@ def read_pages(
     """Every record from first_line on, where one begins. Close the generator before you close the source."""
     with _opened(source, shape.encoding) as text:
         next(islice(text, first_line - 1, first_line - 1), None)
-        next_line, lines = first_line, list[str]()
+        next_line, lines, patience = first_line, list[str](), _Patience()
         for more in _cut(text, first_line, page_lines):
-            page, lines = _read_page(lines + more, next_line, shape, at_end=not more)
+            page, lines = _read_page(lines + more, next_line, shape, patience, at_end=not more)
+            patience.left += MAX_CHARACTERS
             next_line = page.next_line
             if page.rows or page.broken:
                 yield page
@@ -122,7 +143,9 @@ def _cut(text: Iterator[str], first_line: int, page_lines: int) -> Iterator[list
     yield []
 
 
-def _read_page(lines: list[str], line: int, dialect: Dialect, *, at_end: bool) -> tuple[Page, list[str]]:
+def _read_page(
+    lines: list[str], line: int, dialect: Dialect, patience: _Patience, *, at_end: bool
+) -> tuple[Page, list[str]]:
     """The records that begin on these lines, and the lines of a last one that may go on beyond them."""
     page = Page([], [], [], line)
     begin = 0
@@ -136,6 +159,7 @@ def _read_page(lines: list[str], line: int, dialect: Dialect, *, at_end: bool) -
         goes_on = end == len(lines) and not at_end and sum(map(len, lines[begin:])) < MAX_CHARACTERS
         if matched or goes_on:
             return page._replace(next_line=line + begin), lines[begin:]
+        patience.lose(sum(map(len, lines[begin:end])), line + begin)
         page.broken.append((line + begin, _split_roughly(lines[begin], dialect)))
         begin += 1
 
