@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mediaapp.mapping import table_of
-from workers.highmem.csv_header import labels_of
+from workers.highmem.csv_header import labels_of, match_names
 from workers.highmem.csv_preview import preview
 from workers.highmem.csv_reading import MAX_COLUMNS, Unreadable, examine, read_header
 
@@ -35,3 +35,22 @@ def test_a_header_wider_than_any_spreadsheet_is_refused_and_the_widest_is_read(m
         read_header(source, shape)
     with pytest.raises(Unreadable, match="16,385 columns"):
         preview(source, table_of(1), synonyms={}, choices={})
+
+
+def test_the_name_of_a_column_is_short_in_a_reason():
+    name = "price" + "_" * 100_000
+    source = io.BytesIO(f"external_id,title,{name}\nA1,Dune,x\n".encode())
+    [reject] = preview(source, table_of(1), synonyms={}, choices={}).rejects
+    assert reject.reason == f'{name[:40]}: "x" is not a number'
+
+
+def test_two_columns_for_one_field_are_named_shortly():
+    with pytest.raises(Unreadable) as refused:
+        match_names(["title", "title" + "_" * 100_000], table_of(1))
+    assert len(refused.value.sentence) < 200
+
+
+def test_a_number_of_thousands_of_digits_is_short_in_a_reason():
+    source = io.BytesIO(f"external_id,title,stock\nA1,Dune,{'1' * 4_200}\n".encode())
+    [reject] = preview(source, table_of(1), synonyms={}, choices={}).rejects
+    assert reject.reason == f"stock: {'1' * 40} is more than 2147483647"

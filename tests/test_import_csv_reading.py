@@ -112,7 +112,8 @@ def test_many_open_quotes_far_apart_in_a_long_file_cost_their_own_lines():
 @pytest.mark.parametrize(
     ("data", "next_line"),
     [
-        ('a,b\n', 2), ('a,b', 2), ('a,b\n\n\n', 4), ('a,b\n\n1,x\n', 3), ('\n\na,b\n1,x\n2,y\n', 4), ('"a\n",b\n1,x\n', 3),
+        ('a,b\n', 2), ('a,b', 2), ('a,b\n\n\n', 4), ('a,b\n\n1,x\n', 3), ('\n\na,b\n1,x\n2,y\n', 4),
+        ('"a\n",b\n1,x\n', 3),
         ('a,b\n1,"open\n2,y\n', 2), ('a,b\n1,x\n2,"open\n', 2), ('a,b\n' + "\n" * 5_000 + "1,x\n", 1_001),
         ('a,b\n1,"' + "\n" * 5_000 + '"\n', 2),
     ],

@@ -7,6 +7,7 @@ from itertools import compress, islice
 from typing import Any, NamedTuple
 
 from workers.copying import lines_of
+from workers.highmem.csv_cells import SHOWN
 from workers.highmem.csv_columns import Column
 from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_header import Header, Table
@@ -47,7 +48,11 @@ class Checker:
         self.width = header.width
         defused = header.has_report
         self.columns = [
-            (header.names[place], place, Column(field, dialect, required=table.requires(field), defused=defused))
+            (
+                header.names[place][:SHOWN],
+                place,
+                Column(field, dialect, required=table.requires(field), defused=defused),
+            )
             for field, place in header.places.items()
         ]
         self.key = [index for index, field in enumerate(header.places) if field in table.key]

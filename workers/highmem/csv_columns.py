@@ -21,7 +21,7 @@ from django.core.validators import (
 from django.db import connection, models
 from django.db.models import Field
 
-from workers.highmem.csv_cells import Wrong, shown
+from workers.highmem.csv_cells import SHOWN, Wrong, shown
 from workers.highmem.csv_dates import dates
 from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_encoding import LOST
@@ -156,7 +156,7 @@ def _bound(validator: BaseValidator) -> Check:
     def check(values: list[Any]) -> None:
         value = extreme(values)
         if breaks(value, limit):
-            raise Wrong(words.format(value=value, limit=limit))
+            raise Wrong(words.format(value=str(value)[:SHOWN], limit=limit))
 
     return check
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Field, Model
 
+from workers.highmem.csv_cells import shown
 from workers.highmem.csv_formulas import restore
 from workers.highmem.csv_reading import Unreadable
 
@@ -121,7 +122,7 @@ def match_names(names: list[str], table: Table) -> dict[Field, int]:
         field = fields.get(plain(name))
         if field in places:
             raise Unreadable(
-                f'Two columns are for {field.verbose_name}: "{names[places[field]]}" and "{name}". '
+                f"Two columns are for {field.verbose_name}: {shown(names[places[field]])} and {shown(name)}. "
                 "Take one of them out and upload the file again."
             )
         if field:
@@ -142,4 +143,4 @@ def _confirmed(columns: dict[str, int], names: list[str], table: Table) -> dict[
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
-    return ", ".join(f'"{name[:40]}"' for name in names[:MANY]) + more
+    return ", ".join(map(shown, names[:MANY])) + more

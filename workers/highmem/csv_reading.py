@@ -73,9 +73,7 @@ class _Patience:
     def lose(self, characters: int, line: int) -> None:
         self.left -= characters
         if self.left < 0:
-            raise Unreadable(
-                f"From line {line:,} on the quotes do not match. Choose other quotes, or mend the file and upload it again."
-            )
+            raise Unreadable(f"From line {line:,} on the quotes do not match. Choose other quotes, or mend the file.")
 
 
 def examine(source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect: Dialect | None = None) -> Shape:
