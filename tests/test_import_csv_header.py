@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mediaapp.mapping import table_of
+from mediaapp.mapping import first_look, table_of
 from workers.highmem.csv_header import labels_of, match_names
 from workers.highmem.csv_preview import preview
 from workers.highmem.csv_reading import MAX_COLUMNS, Unreadable, examine, read_header
@@ -54,3 +54,25 @@ def test_a_number_of_thousands_of_digits_is_short_in_a_reason():
     source = io.BytesIO(f"external_id,title,stock\nA1,Dune,{'1' * 4_200}\n".encode())
     [reject] = preview(source, table_of(1), synonyms={}, choices={}).rejects
     assert reject.reason == f"stock: {'1' * 40} is more than 2147483647"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("id,external_id,title", {"external_id": 1, "title": 2}),
+        ("external_id,name,title", {"external_id": 0, "title": 2}),
+        ("external_id,title,date,released_on", {"external_id": 0, "title": 1, "released_on": 3}),
+        ("sku,external_id,Name,TITLE,Preis,price", {"external_id": 1, "title": 3, "price": 5}),
+    ],
+)
+def test_a_field_s_own_name_goes_before_other_words_for_it_and_such_a_file_starts_at_once(header, columns):
+    told = first_look(1, io.BytesIO(f"{header}\n{',7' * header.count(',')}\n".encode()))
+    assert told["dialect"] is not None
+    assert told["columns"] == columns
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("header", ["id,title", "external_id,name", "external_id,title,date"])
+def test_another_word_for_a_field_without_a_column_is_a_reason_to_ask(header):
+    assert first_look(1, io.BytesIO(f"{header}\n".encode())) == {"dialect": None}

@@ -20,15 +20,13 @@ Synonyms = Mapping[str, Sequence[str]]  # field name -> other words for it, in a
 
 def guess_columns(names: list[str], rows: list[list[str]], table: Table, synonyms: Synonyms) -> dict[str, int]:
     """Field name -> index of its probable column. Each column at most once; the surest first."""
-    words = {
-        _folded(word): field.name
-        for field in reversed(table.importable)
-        for word in (*synonyms.get(field.name, ()), str(field.verbose_name), field.name)
-    }
+    fields = table.importable[::-1]
+    own = {_folded(word): field.name for field in fields for word in (str(field.verbose_name), field.name)}
+    words = {_folded(word): field.name for field in fields for word in synonyms.get(field.name, ())} | own
     found = [
         (-likeness, place, field)
         for place, name in enumerate(names[:LOOKED_AT])
-        for field, likeness in [_nearest(name, words)]
+        for field, likeness in [_nearest(name, words, own)]
         if field
     ]
     columns: dict[str, int] = {}
@@ -38,11 +36,11 @@ def guess_columns(names: list[str], rows: list[list[str]], table: Table, synonym
     return columns | _dates_by_content(names, rows, table.importable, columns)
 
 
-def _nearest(name: str, words: dict[str, str]) -> tuple[str, float]:
-    """The field for a name, "" for none, and how sure that is."""
+def _nearest(name: str, words: dict[str, str], own: dict[str, str]) -> tuple[str, float]:
+    """The field for a name, "" for none, and how sure that is. own: those of the words that are the fields' names."""
     whole = _folded(name)
     if whole in words:
-        return words[whole], 1
+        return words[whole], 2 if whole in own else 1
     for part in re.split(r"[\W_]+", name):
         if len(part) > 2 and _folded(part) in words:
             return words[_folded(part)], 0.9
