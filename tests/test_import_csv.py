@@ -8,7 +8,7 @@ import pytest
 
 from mediaapp.models import CatalogueItem, User
 from workers.highmem.csv_header import Table
-from workers.highmem.csv_import import MostlyBad, import_csv
+from workers.highmem.csv_import import CHUNK_LINES, MostlyBad, import_csv
 from workers.highmem.csv_reading import Unreadable
 
 HEADER = "external_id,title,creator,category,released_on,price,stock\n"
@@ -106,15 +106,18 @@ def test_what_is_replaced_is_counted_and_a_rejected_row_replaces_nothing(alice):
 
 
 def test_a_chunk_of_many_pages_is_one_transaction_and_counts_as_any(alice):
-    lines = [f'A{number % 2400},"T\t\\N\n{number}",,,,{"x" if number % 1000 == 9 else ""},' for number in range(2500)]
+    lines = [
+        f'A{number - number // 2400 * 1000},"T\t\\N\n{number}",,,,{"x" if number % 1000 == 9 else ""},'
+        for number in range(2500)
+    ]
     whole = Import(alice, HEADER + "\n".join(lines))
     saved: list = []
     result = whole.run(chunk_lines=10_000, save=lambda checkpoint, result: saved.append(result["rows"]))
-    assert (counts(result), saved, result["duplicates"]) == ((2398, 0, 99, 3), [2500], 99)
+    assert (counts(result), saved, result["duplicates"]) == ((2397, 0, 100, 3), [999, 2500], 100)
     assert [reject.line for reject in whole.rejects] == [2 * number + 2 for number in (9, 1009, 2009)]
-    assert alice.catalogue.get(external_id="A5").title == "T\t\\N\n2405"
+    assert alice.catalogue.get(external_id="A1405").title == "T\t\\N\n2405"
     again = Import(alice, HEADER + "\n".join(lines)).run(chunk_lines=500)
-    assert counts(again) == (0, 198, 2299, 3)
+    assert counts(again) == (0, 200, 2297, 3)
 
 
 def test_header_names_match_without_regard_to_case_and_signs_and_others_are_listed(alice):
@@ -229,6 +232,22 @@ def test_a_file_of_mostly_bad_rows_stops_early_and_says_so_and_goes_on_when_it_i
         bad.run(chunk_lines=500, max_bad_share=0.5)
     assert len(bad.rejects) == 999
     assert counts(bad.run(chunk_lines=500)) == (1000, 0, 0, 2000)
+
+
+def test_a_file_of_bad_rows_alone_stops_near_its_beginning(alice):
+    bad = Import(alice, HEADER + "A1,T,,,,x,\n" * 9_000)
+    with pytest.raises(MostlyBad, match="Stopped after 1,999 rows"):
+        bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)
+    assert len(bad.rejects) == 1_999
+
+
+def test_a_file_that_turns_bad_in_its_last_chunk_is_not_called_done(alice):
+    bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 2_500 + "A1,T,,,,x,\n" * 4_000)
+    for _ in range(2):
+        with pytest.raises(MostlyBad, match="Stopped after 6,500 rows"):
+            bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)
+    assert len(bad.rejects) == 4_000
+    assert counts(bad.run(chunk_lines=CHUNK_LINES)) == (1, 0, 2_499, 4_000)
 
 
 @pytest.mark.parametrize(("rows", "share"), [(900, 0.5), (3_000, 0.7)])

@@ -14,6 +14,8 @@ from workers.highmem.csv_header import Header, Table
 from workers.highmem.csv_reading import MISMATCHED, Page
 from workers.highmem.rejects import Reject
 
+FIRST_PAGES = 2  # in the first chunk
+
 
 @dataclass
 class Chunk:
@@ -59,11 +61,14 @@ class Checker:
         self.others = others
 
     def chunks(self, pages: Iterable[Page], pages_each: int) -> Iterator[Chunk]:
-        """What a few thousand records take stays in the processor's cache; a transaction is worth more of them."""
+        """What a few thousand records take stays in the processor's cache; a transaction is worth more of them.
+
+        The first chunk has two pages only: who imports the wrong file need not wait for more.
+        """
         chunk = Chunk()
         for number, page in enumerate(pages, 1):
             self.check(page, chunk)
-            if number % pages_each == 0:
+            if number % pages_each == 0 or number == FIRST_PAGES:
                 yield chunk
                 chunk = Chunk()
         if chunk.records:

@@ -71,7 +71,7 @@ def import_csv(
     where it is None. columns: field name -> index of its column; None: by the names in the header.
     save(checkpoint, result), reject(rows): called within the chunk's transaction; raising undoes the chunk.
     report(done, total, stage, **counts): called after every chunk, in records; total 0 while it is unknown.
-    max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk. 1 takes any file.
+    max_bad_share: of the records so far; with more, MostlyBad is raised after the chunk at hand. 1 takes any file.
     The result: "rows" = created + updated + unchanged + rejected. Of records with one key the last one stays. Those
     that it replaced are "duplicates", and within one chunk count as unchanged. Raises Unreadable.
     The last commits are on disk with the caller's next one: they do not wait for it themselves.
@@ -98,17 +98,22 @@ def import_csv(
             _count_again(keys, chunks_from(first_line), next_line, partial(tell, shape.records, result))
         with closing(_one_ahead(_counted(keys, chunks_from(next_line)))) as chunks:
             for chunk in chunks:
-                if result["rejected"] > result["rows"] * max_bad_share and result["rows"] >= FIRST_ROWS:
-                    raise MostlyBad(result["rejected"], result["rows"])
+                _refuse_mostly_bad(result, max_bad_share)
                 with transaction.atomic():
                     written = upsert.write(chunk)
                     result = _added(result, chunk, written)
                     reject(sorted([*chunk.rejects, *written.refused]))
                     save({"shape": asdict(shape), "next_line": chunk.next_line, "result": result}, result)
                 tell(shape.records, result)
+            _refuse_mostly_bad(result, max_bad_share)
         result |= {"duplicates": keys.duplicates()}
     tell(result["rows"], result)
     return result
+
+
+def _refuse_mostly_bad(result: dict[str, Any], max_bad_share: float) -> None:
+    if result["rejected"] > result["rows"] * max_bad_share and result["rows"] >= FIRST_ROWS:
+        raise MostlyBad(result["rejected"], result["rows"])
 
 
 def _one_ahead(chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, None]:
