@@ -46,6 +46,16 @@ def test_an_import_of_a_header_alone_says_so(as_alice, alice):
     assert "The file has a header and no rows" in page
 
 
+@pytest.mark.parametrize(("count", "more"), [(1, False), (20, False), (1_021, True)])
+def test_of_the_columns_that_were_left_out_twenty_are_named_and_the_others_counted(as_alice, alice, count, more):
+    names = [f"left{number} " + "x" * 500 for number in range(count)]
+    result = {"rows": 3, "header": ["title"], "ignored_columns": names}
+    page = as_alice.get(page_of(upload_of(alice, State.DONE, kind="csv", result=result))).content.decode()
+    assert [f"left{number} " in page for number in (0, 19, 20)] == [True, count > 19, False]
+    assert ("and 1,001 more" in page) == more
+    assert "x" * 50 not in page
+
+
 def test_a_running_job_shows_how_far_it_is(as_alice, alice):
     page = as_alice.get(page_of(running_upload_of(alice))).content.decode()
     assert "transcoding" in page
