@@ -69,3 +69,19 @@ def test_a_release_that_cuts_the_file_elsewhere_goes_on_and_counts_the_same(alic
         expected[name] for name in ("rows", "rejected", "duplicates")
     ]
     assert (catalogue(alice), len(stopped.rejects)) == (catalogue(bob), expected["rejected"])
+
+
+def test_the_header_is_read_again_and_not_kept_in_the_checkpoint(alice):
+    wide = "external_id,title" + "".join(f",more{number}" for number in range(1_000))
+    stopped = Import(alice, wide + "\n" + "".join(f"A{number},T{',' * 1_000}\n" for number in range(20)))
+
+    def cancel(done, total, stage, **counts):
+        if done > 10:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stopped.run(report=cancel)
+    assert "more7" not in str(stopped.checkpoint)
+    result = stopped.run()
+    assert (result["header"], len(result["ignored_columns"])) == (wide.split(","), 1_000)
+    assert result["rows"] == result["created"] == 20

@@ -80,30 +80,21 @@ def import_csv(
     shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING), dialect)
     cells, first_line = read_header(source, shape)
     header = match_header(cells, table, columns)
-    result, next_line = _empty_result(header, shape), first_line
-    if checkpoint:
-        result, next_line = checkpoint["result"], checkpoint["next_line"]
+    result: dict[str, Any] = _empty_result(header, shape) | checkpoint.get("result", {})
     tell = partial(_report, report, f"writing {table.model._meta.verbose_name_plural}")
     tell(shape.records, result)
     upsert = Upsert(table, list(header.places))
+    write = partial(_write, upsert, shape, save, reject)
     checker = Checker(header, table, shape, upsert.others)
-
-    def chunks_from(line: int) -> Generator[Chunk, None, None]:
-        page_lines = min(PAGE_LINES, chunk_lines)
-        with closing(read_pages(source, shape, first_line=line, page_lines=page_lines)) as pages:
-            yield from checker.chunks(pages, chunk_lines // page_lines)
-
+    chunks_from = partial(_chunks, source, shape, checker, chunk_lines)
+    next_line = checkpoint.get("next_line", first_line)
     with counted_keys() as keys:
         if checkpoint:
             _count_again(keys, chunks_from(first_line), next_line, partial(tell, shape.records, result))
         with closing(_one_ahead(_counted(keys, chunks_from(next_line)))) as chunks:
             for chunk in chunks:
                 _refuse_mostly_bad(result, max_bad_share)
-                with transaction.atomic():
-                    written = upsert.write(chunk)
-                    result = _added(result, chunk, written)
-                    reject(sorted([*chunk.rejects, *written.refused]))
-                    save({"shape": asdict(shape), "next_line": chunk.next_line, "result": result}, result)
+                result = write(chunk, result)
                 tell(shape.records, result)
             _refuse_mostly_bad(result, max_bad_share)
         result |= {"duplicates": keys.duplicates()}
@@ -114,6 +105,14 @@ def import_csv(
 def _refuse_mostly_bad(result: dict[str, Any], max_bad_share: float) -> None:
     if result["rejected"] > result["rows"] * max_bad_share and result["rows"] >= FIRST_ROWS:
         raise MostlyBad(result["rejected"], result["rows"])
+
+
+def _chunks(
+    source: IO[bytes], shape: Shape, checker: Checker, chunk_lines: int, first_line: int
+) -> Generator[Chunk, None, None]:
+    page_lines = min(PAGE_LINES, chunk_lines)
+    with closing(read_pages(source, shape, first_line=first_line, page_lines=page_lines)) as pages:
+        yield from checker.chunks(pages, chunk_lines // page_lines)
 
 
 def _one_ahead(chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, None]:
@@ -140,6 +139,27 @@ def _count_again(keys: Keys, chunks: Generator[Chunk, None, None], end: int, tel
             tell()
             if chunk.next_line >= end:
                 break
+
+
+def _write(
+    upsert: Upsert,
+    shape: Shape,
+    save: Callable[[dict[str, Any], dict[str, Any]], None],
+    reject: Callable[[list[Reject]], None],
+    chunk: Chunk,
+    result: dict[str, Any],
+) -> dict[str, Any]:
+    """The result with the chunk, whose rows, rejected rows and checkpoint are then committed.
+
+    The checkpoint has the counts only: the header is in the file, and may be wide.
+    """
+    with transaction.atomic():
+        written = upsert.write(chunk)
+        result = _added(result, chunk, written)
+        reject(sorted([*chunk.rejects, *written.refused]))
+        counts = {name: result[name] for name in ("rows", *COUNTED)}
+        save({"shape": asdict(shape), "next_line": chunk.next_line, "result": counts}, result)
+    return result
 
 
 def _empty_result(header: Header, shape: Shape) -> dict[str, Any]:
