@@ -1,4 +1,4 @@
-"""The bench's own servers, and processes of the Procfile that work against them."""
+"""The bench's own servers, and processes that work against them: those of the Procfile, and others of the labs."""
 
 import os
 import shlex
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from mediaapp.stack import read_procfile
 ROOT = Path(__file__).resolve().parent.parent
 COUNTED = ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on")
 PATIENCE = 120  # seconds for anything that a process does
+Process = subprocess.Popen[bytes]
 
 
 @contextmanager
@@ -44,13 +45,9 @@ def servers() -> Iterator[Path]:
         yield Path(folder)
 
 
-@contextmanager
-def worker(name: str, *, app: str = "config", **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker(name: str, *, app: str = "config", **variables: str) -> AbstractContextManager[Process]:
     """A worker of the Procfile, ready, by its line there; app: another Celery app, under the same options."""
-    with _started(name, app, variables) as (process, ready):
-        wait_until(lambda: process.poll() is not None or any(ready.iterdir()), f"the {name} worker")
-        _require(process, ready)
-        yield process
+    return started(name, line_of(name, app), None, **variables)
 
 
 @contextmanager
@@ -65,42 +62,49 @@ def web(*, app: str = "config", **variables: str) -> Iterator[str]:
         except OSError:
             return False
 
-    with _started("web", app, variables | {"PORT": str(port)}) as (process, ready):
-        wait_until(lambda: process.poll() is not None or answers(), "the site")
-        _require(process, ready)
+    with started("web", line_of("web", app), answers, PORT=str(port), **variables):
         yield address
 
 
-@contextmanager
-def _started(name: str, app: str, variables: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def line_of(name: str, app: str) -> list[str]:
+    """A line of the Procfile for another app."""
     line = read_procfile(ROOT / "Procfile")[name]
-    command = shlex.split(line.replace("--app config", f"--app {app}").replace("config.wsgi", f"{app}.wsgi"))
+    return shlex.split(line.replace("--app config", f"--app {app}").replace("config.wsgi", f"{app}.wsgi"))
+
+
+@contextmanager
+def started(
+    name: str, command: list[str], answers: Callable[[], bool] | None = None, **variables: str
+) -> Iterator[Process]:
+    """A process that says that it is ready, or `answers`. Killed at the end, or with us, and its pool with it.
+
+    Raises RuntimeError with the end of its log if it ends before, TimeoutError after PATIENCE seconds.
+    """
     with TemporaryDirectory(prefix=f"{name}-") as folder:
-        ready = Path(folder, "ready")
+        log, ready = Path(folder, "log"), Path(folder, "ready")
         ready.mkdir()
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"READY_DIR": str(ready), "PROCESS": name, "PATH": path} | variables
-        with Path(folder, "log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 - the Procfile's
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - the Procfile's, or a lab's own
                 command,
                 cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=log,
+                env=os.environ | {"READY_DIR": str(ready), "PROCESS": name, "PATH": path} | variables,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
                 preexec_fn=partial(die_with_parent, signal.SIGKILL),
             )
+        is_ready = answers or (lambda: any(ready.iterdir()))
         try:
-            yield process, ready
+            wait_until(lambda: process.poll() is not None or is_ready(), name)
+            if process.poll() is not None:
+                raise RuntimeError(log.read_text()[-4000:])
+            yield process
         finally:
             # The whole session: a pool's process would outlive its worker.
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _require(process: subprocess.Popen[bytes], ready: Path) -> None:
-    if process.poll() is not None:
-        raise RuntimeError((ready.parent / "log").read_text()[-4000:])
 
 
 def wait_until(holds: Callable[[], object], what: str) -> None:

@@ -1,4 +1,4 @@
-"""Does a lock keep its promise while its holders are killed? `python -m labs.2_locks [rounds] [seconds of lease]`.
+"""Does a lock keep its promise while its holders are killed? `python -m labs 2 [rounds] [seconds of lease]`.
 
 Four processes want one lock; every round one of them, mostly its holder, is killed with -9 at a random moment and
 replaced. Every moment of holding is recorded. Printed: how often two were inside at once, and how long the lock stayed
@@ -19,9 +19,9 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import django
 from django_redis import get_redis_connection
 
+from bench.processes import wait_until
 from workers.practices import locks
 
 NAME = "labs.2_locks"
@@ -76,19 +76,23 @@ def start(log: Path, lease: int) -> BaseProcess:
 def wait_for_holder(log: Path) -> None:
     """Until somebody has come in since: a round without a holder tests nothing."""
     before = len(entries(log))
-    while len(now := entries(log)) == before or now[-1][0] == "out":
-        time.sleep(0.01)
+    wait_until(lambda: len(now := entries(log)) > before and now[-1][0] == "in", "a holder")
 
 
 def freed_at(process: BaseProcess) -> float:
     """When the server let go of a dead process's lock; 0.0 if it had none. Asked until it is so, for the last word."""
     redis, key, freed = get_redis_connection("locks"), locks.PREFIX + NAME, 0.0
-    while True:
+
+    def is_free() -> bool:
+        nonlocal freed
         holder, end = redis.pipeline().get(key).pexpiretime(key).execute()
         if f"pid {process.pid} ".encode() not in (holder or b""):
-            return freed
+            return True
         freed = end / 1000
-        time.sleep(SLACK)
+        return False
+
+    wait_until(is_free, "the end of a dead process's lock")
+    return freed
 
 
 def entries(log: Path) -> list[tuple[str, int, float]]:
@@ -110,7 +114,6 @@ def overlaps(log: Path, deaths: dict[int, float]) -> tuple[int, int]:
 
 
 def main() -> int:
-    django.setup()
     given = [int(value) for value in sys.argv[1:]]
     rounds, lease = given + [200, 1][len(given) :]
     with tempfile.NamedTemporaryFile() as file:
@@ -119,8 +122,3 @@ def main() -> int:
     found = {"rounds": rounds, "lease": lease, "held": held, "overlaps": two, "longest": round(max(stayed), 3)}
     print(json.dumps(found))
     return int(two > 0 or max(stayed) > lease + SLACK)
-
-
-if __name__ == "__main__":
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "WARNING"}
-    sys.exit(main())

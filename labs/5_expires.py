@@ -1,4 +1,4 @@
-"""Do the runs of a recurring entry pile up? `python -m labs.5_expires [seconds] [way ...]`; without, a minute of each.
+"""Do the runs of a recurring entry pile up? `python -m labs [--rabbitmq] 5 [seconds] [way ...]`; a minute.
 
 Every 2 s beat sends a task that takes 5 s and a lock. Before it in the queue lies a message that lives for an hour. In
 the first third of the time no worker is up, in the second one, in the last two. The ways:
@@ -6,8 +6,7 @@ the first third of the time no worker is up, in the second one, in the last two.
   expires  it has one, and is sent whether or not its last message waits
   waits    as the site does it
 Printed: how many of its messages waited at once, and what became of the runs that were due, as it was and as the site's
-own telemetry counts it. Exit code 1 if the last way let two wait, or if anything was counted wrong. Runs on servers of
-its own but for those that the environment names (BROKER_URL=amqp://...), and refuses a site that is in use.
+own telemetry counts it. Exit code 1 if the last way let two wait, or if anything was counted wrong.
 """
 
 import json
@@ -17,19 +16,19 @@ import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from subprocess import Popen
+from tempfile import TemporaryDirectory
 
-import django
 from celery import current_app
-from django.apps import apps
-from django.core.management import call_command
+from django_celery_beat.models import PeriodicTask
 
+from bench.processes import wait_until
 from labs import processes
 from workers.brokers import NoAnswer
-from workers.default import dead_letters
-from workers.practices import backlog, broker, locks, recurring
+from workers.default import dead_letters, task_runs
+from workers.models import TaskRun
+from workers.practices import backlog, broker, recurring
 
 HEADER = "way      at once    due =  ran + refused + expired   counted right"
 LINE = "{way:<8}{waited:>8}{due:>7}{ran:>7}{refused:>10}{expired:>10}   {is_right}"
@@ -95,7 +94,7 @@ def run(way: str, seconds: float, ledger: Path) -> int:
             workers.append(start(*WORKER, f"--hostname={name}@%h"))
             time.sleep(seconds / 3)
         processes.stop(beat)
-        processes.wait_until(lambda: waiting(ledger) == 0 and not busy(ledger), "the end of the last run")
+        wait_until(lambda: waiting(ledger) == 0 and not busy(ledger), "the end of the last run")
         for worker in workers:
             processes.stop(worker)
         watch.over.set()
@@ -112,11 +111,11 @@ def look(way: str, waited: int, ledger: Path) -> Found:
     """What became of the runs: by the ledger, whose lines the tasks and beat wrote, and by what the site counts."""
     lines = [line.split() for line in ledger.read_text().splitlines()]
     ended = Counter(run for what, run in lines if what in ("ran", "refused"))
-    due = apps.get_model("django_celery_beat.PeriodicTask").objects.get(name=NAME).total_run_count
+    due = PeriodicTask.objects.get(name=NAME).total_run_count
     what = Counter(what for what, _ in lines)
     dead_letters.collect()
-    import_module("workers.default.task_runs").collect()
-    runs = apps.get_model("workers.TaskRun").objects.filter(task=TASK)
+    task_runs.collect()
+    runs = TaskRun.objects.filter(task=TASK)
     counted = Counter(runs.values_list("outcome", flat=True))
     (state,) = recurring.states()
     return Found(
@@ -131,29 +130,18 @@ def look(way: str, waited: int, ledger: Path) -> Found:
     )
 
 
-def prepare() -> None:
-    """An empty site. Raises SystemExit for one that is in use."""
-    call_command("migrate", verbosity=0)
-    broker.prepare()
-    if apps.get_model("django_celery_beat.PeriodicTask").objects.exists() or locks.is_held("beat"):
-        sys.exit("A site uses this database or these locks: unset DATABASE_URL, REDIS_URL and LOCKS_URL.")
-    if backlog.waiting("default"):
-        sys.exit("Messages wait in this broker's default queue: name another BROKER_URL.")
-
-
 def forget() -> None:
-    apps.get_model("django_celery_beat.PeriodicTask").objects.all().delete()
-    apps.get_model("workers.TaskRun").objects.filter(task=TASK).delete()
+    PeriodicTask.objects.all().delete()
+    TaskRun.objects.filter(task=TASK).delete()
 
 
 def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
     all_found = []
-    with processes.servers() as folder:
-        django.setup()
-        prepare()
+    broker.prepare()
+    with TemporaryDirectory() as folder:
         for way in sys.argv[2:] or WAYS:
-            ledger = folder / f"{way}.ledger"
+            ledger = Path(folder, f"{way}.ledger")
             all_found.append(found := look(way, run(way, seconds, ledger), ledger))
             print(json.dumps(asdict(found) | {"is_right": found.is_right}), flush=True)
             forget()
@@ -161,7 +149,3 @@ def main() -> int:
     for found in all_found:
         print(LINE.format(**asdict(found), is_right="yes" if found.is_right else "NO"))
     return int(not all(found.is_right and (found.way != WAYS[-1] or found.waited <= 1) for found in all_found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

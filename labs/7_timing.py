@@ -1,4 +1,4 @@
-"""How often does practice 7 cry wolf? `python -m labs.7_timing` (a minute, needs no server).
+"""How often does practice 7 cry wolf? `python -m labs 7` (a minute).
 
 Steady tasks, whose run times come from one distribution for ever: a week of hourly p95s is made for each, then the
 hours of a day are judged against it, by the rule that anybody would write first (p95 half as much again as usual) and
@@ -62,7 +62,3 @@ def main() -> None:
             naive, ours = judge(task, rate, 1, hours, seed=7)
             _, found = judge(task, rate, 3, hours // 10, seed=8)
             print(f"{name:<12}{rate:>8}{naive:>14.3%}{ours:>14.3%}{found:>12.1%}")
-
-
-if __name__ == "__main__":
-    main()

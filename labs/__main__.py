@@ -6,6 +6,7 @@ after the number are its sizes; its docstring says which.
 
 import ast
 import os
+import signal
 import sys
 from contextlib import ExitStack
 from importlib import import_module
@@ -26,17 +27,14 @@ def main() -> int:
         for number, path in LABS.items():
             print(number, (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0])
         return int(bool(words))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it stops what it started
     print(f"The load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.", flush=True)
     with ExitStack() as stack:
-        for name in processes.URLS:
-            os.environ.pop(name, None)
-        folder = stack.enter_context(processes.servers())
-        os.environ["TMPDIR"] = str(folder)  # of workers, which are killed and leave there what they have
+        stack.enter_context(processes.servers())
         if "--rabbitmq" in sys.argv:
             node = stack.enter_context(fresh_node())
             # Its environment too: with it a lab can call rabbitmqctl.
             os.environ |= {**node.environment, "BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management}
-        os.environ["LOG_LEVEL"] = "ERROR"  # refused publishes and the like are what a lab is for
         django.setup()
         call_command("migrate", verbosity=0)
         sys.argv = words

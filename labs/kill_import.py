@@ -1,8 +1,10 @@
 """Is a killed import the same as one that nobody disturbed? `python -m labs.kill_import [rounds]` (10 s a round).
 
-On servers of its own, whatever the environment names: it empties the catalogue again and again.
+On servers of its own, whatever the environment names: it empties the catalogue again and again. The rounds stand in a
+file of their own, which imports models: Django must be set up before.
 """
 
+import signal
 import sys
 from importlib import import_module
 
@@ -10,6 +12,7 @@ from bench.processes import servers
 
 
 def main(rounds: int) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it stops what it started
     with servers():
         import_module("bench.wsgi")  # sets Django up
         return int(import_module("labs.killing").drill(rounds) < rounds)

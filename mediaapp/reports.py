@@ -20,7 +20,8 @@ def ask_for(owner: User, upload: Upload | None = None) -> Report:
     told = upload.job.arguments | {"source": upload.file} if upload else {}
     arguments = told | {"table": CatalogueItem._meta.label, "same": ALIKE}
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=owner.pk)  # a second click waits here for the first one
+        # A second click waits here for the first one. An import, whose rows refer to the owner, does not wait.
+        User.objects.select_for_update(no_key=True).get(pk=owner.pk)
         reports = Report.objects.filter(owner=owner).order_by("-created_at")
         under_way = reports.filter(upload=upload).exclude(job__state__in=Job.FINAL).first()
         if under_way:

@@ -22,6 +22,7 @@ from django.test import Client
 from redis import Redis, from_url
 
 from mediaapp.models import User
+from workers.practices import nine
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 120  # seconds for anything that a process does; a failure, never a pass, waits for it
@@ -29,10 +30,11 @@ DEADLINE = 120  # seconds for anything that a process does; a failure, never a p
 
 @pytest.fixture(autouse=True)
 def clean_caches(tmp_path: Path, settings) -> None:
-    """No test sees another one's keys, locks, messages or files."""
+    """No test sees another one's keys, locks, messages, files or findings."""
     settings.MEDIA_ROOT = tmp_path / "media"
     for alias in ("default", "locks"):
         caches[alias].client.get_client().flushdb()
+    nine.recent.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,11 @@
 """A platform asks whether the process is up, and whether it can serve."""
 
+from threading import Event
+
 import pytest
 
 from tests.outages import broker_away, take_away
+from workers import deadline
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +43,17 @@ def test_alive_needs_nothing_but_the_process(client, settings, django_assert_num
     take_away(settings, "locks")
     with broker_away(), django_assert_num_queries(0):
         assert client.get("/healthz").content == b"ok"
+
+
+def test_the_probe_does_not_wait_for_a_page_whose_questions_hang(client, monkeypatch):
+    monkeypatch.setattr(deadline, "SECONDS", 0.2)
+    release, names = Event(), [str(number) for number in range(20)]
+    try:
+        deadline.ask_all(dict.fromkeys(names, release.wait))
+        response = client.get("/readyz")
+    finally:
+        release.set()
+    assert response.json()["ready"]
 
 
 @pytest.mark.parametrize("page", ["/healthz", "/readyz"])

@@ -7,14 +7,14 @@ import sys
 from contextlib import nullcontext
 from datetime import timedelta
 from io import StringIO
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from tests.conftest import ROOT, environment
+from tests.conftest import DEADLINE, ROOT, environment
 from tests.outages import NOBODY, OUTAGES, broker_away, database_away, dropping, mute, refusing, take_away
 from workers.models import Job, QueueSample, TaskHour
 from workers.practices import Finding, locks, memory, nine, progress, timing
@@ -124,6 +124,44 @@ def test_everybody_sees_whether_they_hold(client):
     for practice in nine.PRACTICES:
         assert practice.title in page
         assert practice.file in page
+
+
+def test_many_readers_cost_one_measuring_and_the_doctor_always_measures(client, monkeypatch):
+    measured = []
+    for practice in nine.PRACTICES:
+        monkeypatch.setattr(practice.module, "verify", lambda: measured.append(1) or Finding(True, "1 of 1"))
+    readers = [Thread(target=nine.recent.read) for _ in range(5)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    client.get("/practices/")
+    assert len(measured) == 9
+    ask()
+    assert len(measured) == 18
+
+
+def test_the_page_measures_again_after_a_while(client, monkeypatch):
+    monkeypatch.setattr(nine, "KEPT", 0)
+    for hold in (True, False):
+        for practice in nine.PRACTICES:
+            monkeypatch.setattr(practice.module, "verify", lambda hold=hold: Finding(hold, "1 of 1"))
+        assert ("9 do not" in " ".join(client.get("/practices/").content.decode().split())) is not hold
+
+
+def test_a_reader_does_not_wait_for_ever_for_another_ones_measuring(client, monkeypatch):
+    monkeypatch.setattr(nine, "SECONDS", 0.2)
+    began, release = Event(), Event()
+    monkeypatch.setattr(nine, "verify_all", lambda: began.set() or [release.wait(DEADLINE)][:0])
+    other = Thread(target=nine.recent.read)
+    other.start()
+    try:
+        assert began.wait(DEADLINE)
+        page = client.get("/practices/")
+    finally:
+        release.set()
+        other.join()
+    assert "9 cannot be measured" in " ".join(page.content.decode().split())
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.__name__)

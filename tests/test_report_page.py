@@ -1,6 +1,7 @@
 """Somebody asks for a report, looks at it, takes its rows away, and nobody else does."""
 
 import json
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -75,6 +77,17 @@ def test_a_second_click_shows_the_report_that_is_being_made(as_alice, as_bob, bo
     assert as_bob.post(reverse("report_on_catalogue")).url != first
     Job.objects.update(state=State.DONE)
     assert as_alice.post(reverse("report_on_catalogue")).url != first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_click_does_not_wait_for_an_import_whose_rows_refer_to_the_owner(alice):
+    with closing(connection.copy()) as other:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM mediaapp_user WHERE id = %s FOR KEY SHARE", [alice.pk])
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '1s'")
+            assert ask_for(alice)
 
 
 def test_an_empty_catalogue_says_what_to_do_instead(as_alice):

@@ -12,6 +12,8 @@ from tests import elsewhere
 from tests.conftest import wait_until
 from tests.outages import NOBODY, take_away
 from tests.rabbitmq import Node
+from workers import jobs
+from workers.models import Job
 from workers.run_stream import STREAM
 from workers.runtime import unseen
 
@@ -80,12 +82,24 @@ def test_what_was_sent_before_a_message_that_is_seen_waits_no_more(broker, redis
     broker.lpush("default", "{}")
     before = time.time()
     assert unseen.may_send(entry("a"))
-    unseen.clear("default", {"periodic_task_name": "b", "published_at": before})
-    unseen.clear("video", {"periodic_task_name": "b", "published_at": time.time()})
-    unseen.clear("default", {"published_at": time.time()})
+    unseen.clear("default", {"published_at": before})
+    unseen.clear("video", {"published_at": time.time()})
+    unseen.clear("default", {})
     assert not unseen.may_send(entry("a"))
-    unseen.clear("default", {"periodic_task_name": "b", "published_at": time.time()})
+    unseen.clear("default", {"published_at": time.time()})
     assert unseen.may_send(entry("a"))
+
+
+def test_an_entry_whose_message_got_lost_is_sent_again_once_a_job_behind_it_is_taken(broker, start, alice, redis):
+    """As in a queue that jobs never leave empty."""
+    video = unseen.MARKS.format("video")
+    assert unseen.may_send(entry("a", "video"))
+    job = jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={"source": "gone"})
+    assert not unseen.may_send(entry("a", "video"))
+    assert redis.exists(video)
+    start("video")
+    wait_until(lambda: Job.objects.filter(pk=job.pk, state__in=Job.FINAL).exists(), "the end of the job")
+    assert not redis.exists(video)
 
 
 def test_an_entry_is_sent_while_the_broker_cannot_be_asked(broker, settings):

@@ -14,16 +14,21 @@ from django.db import connections
 Answer = TypeVar("Answer")
 
 SECONDS = 1.5  # for all questions together
-SLOTS = BoundedSemaphore(18)  # questions at a time in this process: each may hold a connection to the database
+SLOTS = BoundedSemaphore(10)  # questions at a time in this process: each may hold a connection to the database
 
 
-def ask_all(questions: Mapping[str, Callable[[], Answer]]) -> dict[str, Answer | Exception]:
-    """Asks each in a thread. Returns, by name, its value, what it raised, or a TimeoutError after SECONDS."""
+def ask_all(
+    questions: Mapping[str, Callable[[], Answer]], slots: BoundedSemaphore = SLOTS
+) -> dict[str, Answer | Exception]:
+    """Asks each in a thread. Returns, by name, its value, what it raised, or a TimeoutError after SECONDS.
+
+    slots: how many questions at a time, for those who must not wait for all others.
+    """
     answers: dict[str, Answer | Exception] = {}
     deadline = time.monotonic() + SECONDS
 
     def ask(name: str, question: Callable[[], Answer]) -> None:
-        if not SLOTS.acquire(timeout=SECONDS):
+        if not slots.acquire(timeout=SECONDS):
             return
         try:
             answers[name] = question()
@@ -31,7 +36,7 @@ def ask_all(questions: Mapping[str, Callable[[], Answer]]) -> dict[str, Answer |
             answers[name] = error
         finally:
             connections.close_all()  # the thread's own
-            SLOTS.release()
+            slots.release()
 
     # Daemons: one that is stuck must not hold up the end of the process. It ends with its client's limit.
     threads = [Thread(target=ask, args=item, daemon=True) for item in questions.items()]

@@ -1,6 +1,7 @@
 """What a platform asks: is the process up, and does everything that it needs answer?"""
 
 from collections.abc import Callable
+from threading import BoundedSemaphore
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -36,6 +37,8 @@ NEEDS: dict[str, Callable[[], None]] = {
     "locks": ask_locks,
     "broker": ask_broker,
 }
+# Its own: a page whose questions hang must not make the probe call servers silent that answer.
+SLOTS = BoundedSemaphore(2 * len(NEEDS))
 
 
 @never_cache
@@ -51,7 +54,7 @@ def say_ready(request: HttpRequest) -> JsonResponse:
     """200 if all that a request may need answers, else 503 with the names of what does not."""
     answers = {
         name: type(answer).__name__ if isinstance(answer, Exception) else "ok"
-        for name, answer in ask_all(NEEDS).items()
+        for name, answer in ask_all(NEEDS, SLOTS).items()
     }
     ready = set(answers.values()) == {"ok"}
     return JsonResponse(answers | {"ready": ready}, status=200 if ready else 503)

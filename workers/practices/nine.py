@@ -1,9 +1,11 @@
 """The table of the nine practices. It alone feeds `manage.py check`, the doctor, the pages and the docs index."""
 
+import time
 from dataclasses import dataclass
+from threading import Lock
 from types import ModuleType
 
-from workers.deadline import ask_all
+from workers.deadline import SECONDS, ask_all
 from workers.practices import (
     Finding,
     backlog,
@@ -51,10 +53,46 @@ PRACTICES = (
 )
 
 
-def verify_all() -> list[tuple[Practice, Finding]]:
+Found = list[tuple[Practice, Finding]]
+KEPT = 5  # seconds
+
+
+def verify_all() -> Found:
     """What each practice finds now, in the order of the table. Never raises, and never hangs on a server."""
     found = ask_all({practice.title: practice.module.verify for practice in PRACTICES})
     return [(practice, _finding(found[practice.title])) for practice in PRACTICES]
+
+
+class Recent:
+    """The findings for pages, which anybody may read as often as they like: measuring opens up to nine connections."""
+
+    def __init__(self) -> None:
+        self._measuring = Lock()
+        self._found: Found = []
+        self._until = 0.0
+
+    def read(self) -> Found:
+        """What verify_all() found in this process in the last KEPT seconds, or finds now. One measures, others wait.
+
+        Nobody waits longer than SECONDS: then all is unknown.
+        """
+        if not self._measuring.acquire(timeout=SECONDS):
+            late = TimeoutError(f"Still measuring after {SECONDS} s.")
+            return [(practice, _finding(late)) for practice in PRACTICES]
+        try:
+            if time.monotonic() > self._until:
+                self._found = verify_all()
+                self._until = time.monotonic() + KEPT
+            return self._found
+        finally:
+            self._measuring.release()
+
+    def forget(self) -> None:
+        """The next one to read measures."""
+        self._until = 0.0
+
+
+recent = Recent()
 
 
 def _finding(answer: Finding | Exception) -> Finding:

@@ -162,7 +162,7 @@ def verify() -> Finding:
     many of its runs lie above the usual p95 as chance would put there less than once in 10,000 hours, whatever the
     shape of the distribution (Chernoff's bound). A task with less than 24 hours of history is not judged, so that a
     young site holds; it is unknown where no run is collected at all.
-    On steady data `python -m labs.7_timing` counts no false alarm in 176,000 hours, where the first rule alone gives
+    On steady data `python -m labs 7` counts no false alarm in 176,000 hours, where the first rule alone gives
     one in up to 43 of 100 hours. What it does not find, stands in the same table: a task with few runs an hour.
     """
     newest = TaskRun.objects.order_by("-ended_at").values_list("ended_at")

@@ -2,10 +2,11 @@
 
 The fault: expiry alone does not keep a queue short. On Redis an expired message stays until a worker takes it; RabbitMQ
 drops one only at the head of its queue, so copies pile up behind the first that lives for a day (labs/5_expires.py).
-Here beat marks an entry when it sends it, and a worker that takes a message of beat's, to run or to drop it, clears the
-marks of all that were sent before: a queue is read in order. Where a mark stands and the queue is not empty, the run
-counts as expired and is not sent. A mark never stops an entry for good: an empty queue has no last message in it, and
-neither has one that moves. A worker that dies and gives a message back makes one more wait, no more than that.
+Here beat marks an entry when it sends it, and a worker that takes a message, to run or to drop it, clears the marks
+made before it was published, whoever published it: a queue is read in order. Where a mark stands and the queue is not
+empty, the run counts as expired and is not sent. A mark never stops an entry for good: an empty queue has no last
+message in it, and neither has one that moves. A worker that dies and gives a message back makes one more wait, no more
+than that.
 """
 
 import logging
@@ -41,12 +42,12 @@ def may_send(entry: Any) -> bool:
 
 
 def clear(queue: str, headers: Mapping[str, Any]) -> None:
-    """A message of a queue is seen, by its headers. Nothing happens for what beat did not send."""
-    if "periodic_task_name" in headers and "published_at" in headers:
+    """A message of a queue is seen, by its headers. Nothing happens for one that does not say when it was published."""
+    if "published_at" in headers:
         try:
             get_redis_connection("locks").zremrangebyscore(MARKS.format(queue), "-inf", headers["published_at"])
         except RedisError as error:
-            log.warning("%s stays marked as unseen: %s", headers["periodic_task_name"], error)
+            log.warning("the entries of %s stay marked as unseen: %s", queue, error)
 
 
 def take(request: Any, **_: object) -> None:
