@@ -25,7 +25,7 @@ from workers.highmem.rejects import Reject
 
 __all__ = ["MostlyBad", "Table", "import_csv"]
 READING = "reading the file"
-CHUNK_LINES = 10_000  # about 0.1 s of an import
+CHUNK_LINES = 10_000  # about 0.1 s of an import; 20,000 are 5 % quicker, and 125 MB instead of 108
 FIRST_ROWS = 1_000  # before that many, no share of bad rows means anything
 COUNTED = ("created", "updated", "unchanged", "rejected")
 
