@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_refused_before_any_row_is_read(transactional_db, b
     tasks.report_on_rows(str(report.pk))
     job = Job.objects.get(pk=report.pk)
     assert job.state == Job.State.FAILED
-    assert "MB of memory and its worker has 120 MB, so it was not begun." in job.message
+    assert "of memory and its worker has 120 MB, so it was not begun." in job.message
     assert not default_storage.exists(f"reports/{report.pk}")
 
 
