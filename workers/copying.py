@@ -27,10 +27,10 @@ def copy_rows(statement: str, rows: Iterable[tuple[Any, ...] | list[Any]]) -> No
             copy.write_row(row)
 
 
-def copy_lines(statement: str, lines: Sequence[str]) -> None:
+def copy_lines(statement: str, lines: bytes) -> None:
     """The same with rows that `lines_of` has made: one call for all of them, which waits without Python's lock."""
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
-        copy.write("".join(lines))
+        copy.write(lines)
 
 
 def lines_of(columns: Sequence[Sequence[Any]]) -> list[str]:

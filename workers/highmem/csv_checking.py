@@ -23,6 +23,7 @@ class Chunk:
 
     rows, keys, lines, cells: of each good record what COPY takes, its key, and where and how it stands in the file.
     records: how many of the file this was. next_line: where the file goes on.
+    latest, distinct: for COPY, the last row of each key, and how many these are; once the chunk is whole.
     """
 
     rows: list[str] = field(default_factory=list)
@@ -32,6 +33,14 @@ class Chunk:
     rejects: list[Reject] = field(default_factory=list)
     records: int = 0
     next_line: int = 0
+    latest: bytes = b""
+    distinct: int = 0
+
+    def close(self) -> "Chunk":
+        """The chunk, whole: made ready in the thread that reads, as the database waits for the one that writes."""
+        rows = dict(zip(self.keys, self.rows, strict=True)).values()
+        self.latest, self.distinct = "".join(rows).encode(), len(rows)
+        return self
 
 
 class Good(NamedTuple):
@@ -69,10 +78,10 @@ class Checker:
         for number, page in enumerate(pages, 1):
             self.check(page, chunk)
             if number % pages_each == 0 or number == FIRST_PAGES:
-                yield chunk
+                yield chunk.close()
                 chunk = Chunk()
         if chunk.records:
-            yield chunk
+            yield chunk.close()
 
     def check(self, page: Page, chunk: Chunk | None = None) -> Chunk:
         """The chunk with the page's records in it; without one, a new one."""

@@ -18,7 +18,7 @@ from workers.highmem.csv_header import Table
 from workers.highmem.csv_refusals import Reasons, write_one_by_one
 from workers.highmem.rejects import Reject
 
-STAGING = "csv_staging"
+STAGING, UNTOUCHED = "csv_staging", "csv_untouched"
 # A crash of the server may cost the last commits, always with their checkpoints; and a constraint that would speak at
 # the commit speaks while the row can still be told.
 PREPARE = "SET LOCAL synchronous_commit = off; SET CONSTRAINTS ALL IMMEDIATE"
@@ -62,30 +62,30 @@ class Upsert:
     def write(self, chunk: Chunk) -> Written:
         """Of several records with one key the last is written. A row that breaks the table's rules is refused alone."""
         with connection.cursor() as cursor:
-            cursor.execute(PREPARE)
-        rows = list(dict(zip(chunk.keys, chunk.rows, strict=True)).values())
-        if not rows:
+            cursor.execute(f"{PREPARE}; SAVEPOINT {UNTOUCHED}")  # one word for all: the database waits for each
+        if not chunk.distinct:
             return Written()
+        if self.only_new and self._insert(chunk.latest):
+            return Written(created=chunk.distinct)
         try:
             with transaction.atomic():
-                written = self._insert(rows) or self._merge(rows)
+                written = self._merge(chunk.latest)
         except (IntegrityError, DataError):
             written = self._merge_one_by_one(chunk)
-        self.only_new = written.created == len(rows)
+        self.only_new = written.created == chunk.distinct
         return written
 
-    def _insert(self, rows: list[str]) -> Written | None:
-        """Straight into the table, which is half the work. None once one of the rows is there already."""
-        if self.only_new:
-            try:
-                with transaction.atomic():
-                    copy_lines(self.copy, rows)
-                return Written(created=len(rows))
-            except IntegrityError:
-                self.only_new = False
-        return None
+    def _insert(self, rows: bytes) -> bool:
+        """Straight into the table, which is half the work. False, and nothing written, if it refuses one of them."""
+        try:
+            copy_lines(self.copy, rows)
+        except (IntegrityError, DataError):
+            with connection.cursor() as cursor:
+                cursor.execute(f"ROLLBACK TO SAVEPOINT {UNTOUCHED}")
+            return False
+        return True
 
-    def _merge(self, rows: list[str]) -> Written:
+    def _merge(self, rows: bytes) -> Written:
         with connection.cursor() as cursor:
             cursor.execute(self.create)
             copy_lines(self.stage, rows)
@@ -98,7 +98,7 @@ class Upsert:
         """All of its records in their order, so that one that is refused does not replace one before it."""
         with connection.cursor() as cursor:
             cursor.execute(self.create)
-            copy_lines(self.stage, chunk.rows)
+            copy_lines(self.stage, "".join(chunk.rows).encode())
             outcomes = write_one_by_one(STAGING, self.merge_one)
             cursor.execute(self.drop)
         reasons = Reasons(self.model)
