@@ -49,11 +49,16 @@ def entry(name: str, queue: str | None = None) -> SimpleNamespace:
     return SimpleNamespace(name=name, task=SWEEP, options={"queue": queue} if queue else {})
 
 
-def test_one_message_waits_behind_one_that_lives_for_long_and_the_others_count_as_expired(brokers, start, redis):
+def test_one_message_waits_behind_one_that_lives_for_long_and_the_others_count_as_expired(
+    brokers, start, redis, tmp_path
+):
     elsewhere.run(f"exec({SEND.format(NIGHTLY, 3600)!r})", **brokers)
     start("beat", app="tests.impatient", **brokers)
     wait_until(lambda: len(outcomes(redis)) >= 3, "three runs that are not sent")
-    assert elsewhere.run(WAITING, **brokers) == "2\n"
+    waiting = int(elsewhere.run(WAITING, **brokers))
+    # A broker that does not say in half a second how much waits is no reason to send nothing; a busy machine has such.
+    not_told = (tmp_path / "beat0.log").read_text().count("sent without knowing")
+    assert 2 <= waiting <= 2 + not_told
     assert set(outcomes(redis)) == {"expired"}
 
 
