@@ -241,13 +241,20 @@ def test_a_file_of_bad_rows_alone_stops_near_its_beginning(alice):
     assert len(bad.rejects) == 1_999
 
 
-def test_a_file_that_turns_bad_in_its_last_chunk_is_not_called_done(alice):
-    bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 2_500 + "A1,T,,,,x,\n" * 4_000)
-    for _ in range(2):
-        with pytest.raises(MostlyBad, match="Stopped after 6,500 rows"):
-            bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)
-    assert len(bad.rejects) == 4_000
-    assert counts(bad.run(chunk_lines=CHUNK_LINES)) == (1, 0, 2_499, 4_000)
+@pytest.mark.parametrize("bad_rows", [4_000, 8_000])  # the second ends where a chunk does
+def test_a_file_that_turns_bad_in_its_last_chunk_has_no_rest_to_stop_for_and_is_done(alice, bad_rows):
+    bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 1_999 + "A1,T,,,,x,\n" * bad_rows)
+    assert counts(bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)
+    assert len(bad.rejects) == bad_rows
+    assert counts(bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)  # taken up again
+
+
+def test_one_more_row_behind_the_bad_ones_is_a_rest_to_stop_for(alice):
+    bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 1_999 + "A1,T,,,,x,\n" * 8_000 + "A2,T,,,,5,\n")
+    with pytest.raises(MostlyBad, match="Stopped after 9,999 rows"):
+        bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)
+    assert catalogue(alice) == [("A1", "T", 5, None)]
+    assert counts(bad.run(chunk_lines=CHUNK_LINES)) == (2, 0, 1_998, 8_000)
 
 
 @pytest.mark.parametrize(("rows", "share"), [(900, 0.5), (3_000, 0.7)])

@@ -79,7 +79,8 @@ def import_csv(
     where it is None. columns: field name -> index of its column; None: by the names in the header.
     save(checkpoint, result), reject(rows): called within the chunk's transaction; raising undoes the chunk.
     report(done, total, stage, **counts): called after every chunk, in records; total 0 while it is unknown.
-    max_bad_share: of the records so far; with more, MostlyBad is raised after the chunk at hand. 1 takes any file.
+    max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk, if there is one: a file
+    that has been read to its end is imported, however many of its rows were rejected. 1 takes any file.
     The result: "rows" = created + updated + unchanged + rejected. Of records with one key the last one stays. Those
     that it replaced are "duplicates", and within one chunk count as unchanged. Raises Unreadable.
     The last commits are on disk with the caller's next one: they do not wait for it themselves.
@@ -104,7 +105,6 @@ def import_csv(
                 _refuse_mostly_bad(result, max_bad_share)
                 result = write(chunk, result)
                 tell(shape.records, result)
-            _refuse_mostly_bad(result, max_bad_share)
         result |= {"duplicates": keys.duplicates()}
     tell(result["rows"], result)
     return result
