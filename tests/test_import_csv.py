@@ -257,6 +257,30 @@ def test_one_more_row_behind_the_bad_ones_is_a_rest_to_stop_for(alice):
     assert counts(bad.run(chunk_lines=CHUNK_LINES)) == (2, 0, 1_998, 8_000)
 
 
+OPEN_QUOTES = ("a" * 60 + '","b\n') * 40_000  # each line closes one and opens another
+
+
+@pytest.mark.parametrize(("good", "kept"), [(2_500, 1_999), (0, 0)])
+def test_a_file_that_cannot_be_read_on_says_what_stays_and_each_time_the_same(alice, good, kept):
+    rows = "".join(f"A{number},Dune\n" for number in range(good))
+    stuck = Import(alice, f"external_id,title\n{rows}{OPEN_QUOTES}")
+    for _ in range(2):
+        with pytest.raises(Unreadable, match="on the quotes do not match") as stopped:
+            stuck.run(chunk_lines=CHUNK_LINES)
+        stays = "What was imported of the first 1,999 rows stays, and the mended file will not double it."
+        assert (stays in stopped.value.sentence) == bool(kept)
+    assert len(catalogue(alice)) == kept
+    assert counts(Import(alice, f"external_id,title\n{rows}").run(chunk_lines=CHUNK_LINES)) == (good - kept, 0, kept, 0)
+
+
+def test_a_byte_of_no_letter_late_in_the_file_is_found_before_any_row_is_written(alice):
+    rows = b"".join(b"A%d,caf\xe9\n" % number for number in range(5_000))
+    with pytest.raises(Unreadable) as refused:
+        Import(alice, b"external_id,title\n" + rows + b"B1,\x81\n").run()
+    assert "imported" not in refused.value.sentence
+    assert catalogue(alice) == []
+
+
 @pytest.mark.parametrize(("rows", "share"), [(900, 0.5), (3_000, 0.7)])
 def test_a_short_file_and_one_with_fewer_bad_rows_are_read_to_the_end(alice, rows, share):
     assert counts(Import(alice, mostly_bad(rows)).run(chunk_lines=100, max_bad_share=share))[3] == rows * 2 // 3

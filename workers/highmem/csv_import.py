@@ -19,7 +19,7 @@ from workers.highmem.csv_checking import Checker, Chunk
 from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_duplicates import Keys, counted_keys
 from workers.highmem.csv_header import Header, Table, match_header
-from workers.highmem.csv_reading import PAGE_LINES, Shape, examine, read_header, read_pages
+from workers.highmem.csv_reading import PAGE_LINES, Shape, Unreadable, examine, read_header, read_pages
 from workers.highmem.csv_writing import Upsert, Written
 from workers.highmem.rejects import Reject
 
@@ -82,7 +82,8 @@ def import_csv(
     max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk, if there is one: a file
     that has been read to its end is imported, however many of its rows were rejected. 1 takes any file.
     The result: "rows" = created + updated + unchanged + rejected. Of records with one key the last one stays. Those
-    that it replaced are "duplicates", and within one chunk count as unchanged. Raises Unreadable.
+    that it replaced are "duplicates", and within one chunk count as unchanged. Raises Unreadable, which says so where
+    it comes after some rows.
     The last commits are on disk with the caller's next one: they do not wait for it themselves.
     """
     report(0, 0, READING)
@@ -98,13 +99,16 @@ def import_csv(
     chunks_from = partial(_chunks, source, shape, checker, chunk_lines)
     next_line = checkpoint.get("next_line", first_line)
     with counted_keys() as keys:
-        if checkpoint:
-            _count_again(keys, chunks_from(first_line), next_line, partial(tell, shape.records, result))
-        with closing(_one_ahead(_counted(keys, chunks_from(next_line)))) as chunks:
-            for chunk in chunks:
-                _refuse_mostly_bad(result, max_bad_share)
-                result = write(chunk, result)
-                tell(shape.records, result)
+        try:
+            if checkpoint:
+                _count_again(keys, chunks_from(first_line), next_line, partial(tell, shape.records, result))
+            with closing(_one_ahead(_counted(keys, chunks_from(next_line)))) as chunks:
+                for chunk in chunks:
+                    _refuse_mostly_bad(result, max_bad_share)
+                    result = write(chunk, result)
+                    tell(shape.records, result)
+        except Unreadable as error:
+            raise error.after(result["rows"]) from error
         result |= {"duplicates": keys.duplicates()}
     tell(result["rows"], result)
     return result

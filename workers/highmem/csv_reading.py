@@ -35,12 +35,19 @@ PATIENCE = 20 * MAX_CHARACTERS  # read for nothing, behind quotes that do not ma
 
 
 class Unreadable(Exception):
-    """No row can be read. sentence: for people, what happened and what to do next; detail: for staff."""
+    """No row, or no more rows, can be read. sentence: for people, what happened, what to do; detail: for staff."""
 
     def __init__(self, sentence: str, detail: str = "") -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.detail = detail
+
+    def after(self, rows: int) -> "Unreadable":
+        """The same in the middle of an import, which has committed so many rows."""
+        if not rows:
+            return self
+        stays = f"What was imported of the first {rows:,} rows stays, and the mended file will not double it."
+        return Unreadable(f"{self.sentence} {stays}", self.detail)
 
 
 @dataclass(frozen=True)
