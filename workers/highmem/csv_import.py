@@ -81,16 +81,17 @@ def import_csv(
     report(done, total, stage, **counts): called after every chunk, in records; total 0 while it is unknown.
     max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk, if there is one: a file
     that has been read to its end is imported, however many of its rows were rejected. 1 takes any file.
-    The result: "rows" = created + updated + unchanged + rejected. Of records with one key the last one stays. Those
-    that it replaced are "duplicates", and within one chunk count as unchanged. Raises Unreadable, which says so where
-    it comes after some rows.
+    The result: "rows" = created + updated + unchanged + rejected, "rows_before" of them by earlier attempts. Of records
+    with one key the last one stays. Those that it replaced are "duplicates", and within one chunk count as unchanged.
+    Raises Unreadable, which says so where it comes after some rows.
     The last commits are on disk with the caller's next one: they do not wait for it themselves.
     """
     report(0, 0, READING)
     shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING), dialect)
     cells, first_line = read_header(source, shape)
     header = match_header(cells, table, columns)
-    result: dict[str, Any] = _empty_result(header, shape) | checkpoint.get("result", {})
+    counted = checkpoint.get("result", {})
+    result: dict[str, Any] = _empty_result(header, shape) | counted | {"rows_before": counted.get("rows", 0)}
     tell = partial(_report, report, f"writing {table.model._meta.verbose_name_plural}")
     tell(shape.records, result)
     upsert = Upsert(table, list(header.places))
