@@ -1,7 +1,7 @@
 r"""The CSV import beside COPY of the same file into the same table, with its indexes and constraints, in turns.
 
 COPY checks no cell, tells no reason and either takes the whole file or nothing. Growth and memory are those of a
-process of its own for each import. What is slower by far gets a smaller file: its rows per second say enough.
+process of its own for each import.
 """
 
 import json
@@ -30,13 +30,12 @@ SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    """The bars at a million rows, then growth, then the others."""
+    """The bars at a million rows, then growth."""
     rows, rounds = (2_000, 1) if quick else (1_000_000, 3)
     owner = User.objects.create_user("bench", "bench@example.com")
     with TemporaryDirectory(prefix="catalogues-") as folder:
         yield from beside_copy(Path(folder), owner, rows, rounds)
         yield from growth(Path(folder), owner, (1_000, 2_000) if quick else SIZES)
-        yield from others(Path(folder), owner, 500 if quick else 20_000, rounds)
     catalogues.empty()
     owner.delete()
 
@@ -88,20 +87,6 @@ def growth(folder: Path, owner: User, sizes: tuple[int, ...]) -> Iterator[Row]:
     long = rates[1:]  # of the smallest file, one chunk, nothing can overlap, and the start is a part of its time
     yield Row(f"CSV import, slowest / fastest size from {sizes[1]:,} rows on", min(long) / max(long), at_least=0.8)
     yield Row(f"peak RSS of an import of {sizes[-1]:,} rows", memory[-1], "MB", at_most=120)
-
-
-def others(folder: Path, owner: User, rows: int, rounds: int) -> Iterator[Row]:
-    """What a Django project would use instead, with as many rows as it takes in a minute."""
-    path = catalogues.catalogue(folder / "small.csv", rows)
-    for name, way in catalogues.ways():
-        ratios, rates = [], []
-        for _ in range(max(1, rounds // 2)):
-            theirs = timed(partial(way, path, owner))["seconds"]
-            catalogues.empty()
-            ratios.append(theirs / imported(path, owner)["seconds"])
-            rates.append(rows / theirs)
-            catalogues.empty()
-        yield Row(f"CSV import / {name}", median(ratios), note=f"{median(rates):,.0f} rows/s at {rows:,} new rows")
 
 
 def imported(path: Path, owner: User) -> dict[str, Any]:

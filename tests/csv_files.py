@@ -46,6 +46,11 @@ def many(row: str, count: int = 20) -> str:
 ROWS = [["external_id", "title", "price"], ["A1", 'The "Great", War', "9.90"], ["A2", "Two\nlines", ""]]
 CYRILLIC = ["Война и мир", "Преступление и наказание", "Мастер и Маргарита", "Анна Каренина"] * 10
 POLISH = ["Zażółć gęślą jaźń", "Łódź i Kraków", "Życie na gorąco", "Światło dnia"] * 10
+TURKISH = ["Şeker Portakalı", "Ağrı Dağı Efsanesi", "İnce Memed", "Çalıkuşu"] * 10  # noqa: RUF001
+GREEK = ["Ζορμπάς", "Οδύσσεια", "Αναφορά στον Γκρέκο", "Ο τελευταίος πειρασμός"] * 10  # noqa: RUF001
+GERMAN_TITLES = ["Die Größe", "Schöne neue Welt", "Übermut", "Der Käsehändler"] * 10
+HUNGARIAN = ["A Gyűrűk Ura", "Egri csillagok", "Őszi hajnal", "Tündérkert"] * 10
+ICELANDIC = ["Sjálfstætt fólk", "Íslandsklukkan", "Brekkukotsannáll", "Þrúður"] * 10
 JAPANESE = ["吾輩は猫である", "雪国", "ノルウェイの森", "銀河鉄道の夜"] * 10
 
 
@@ -93,6 +98,41 @@ FILES = {
         asks="encoding",
         choices={"encoding": "cp1250"},
         holds={"title": POLISH[0]},
+    ),
+    "Windows-1254, Turkish": RealFile(
+        lambda: titled(TURKISH, "cp1254"),
+        40,
+        asks="encoding",
+        choices={"encoding": "cp1254"},
+        holds={"title": TURKISH[0]},
+    ),
+    "Windows-1253, Greek": RealFile(
+        lambda: titled(GREEK, "cp1253"),
+        40,
+        asks="encoding",
+        choices={"encoding": "cp1253"},
+        holds={"title": GREEK[0]},
+    ),
+    "Mac Roman, German": RealFile(
+        lambda: titled(GERMAN_TITLES, "mac_roman"),
+        40,
+        asks="encoding",
+        choices={"encoding": "mac_roman"},
+        holds={"title": GERMAN_TITLES[0]},
+    ),
+    "Windows-1250, Hungarian": RealFile(
+        lambda: titled(HUNGARIAN, "cp1250"),
+        40,
+        asks="encoding",
+        choices={"encoding": "cp1250"},
+        holds={"title": HUNGARIAN[0]},
+    ),
+    "Windows-1252, Icelandic": RealFile(
+        lambda: titled(ICELANDIC, "cp1252"),
+        40,
+        asks="encoding",
+        choices={"encoding": "windows-1252"},
+        holds={"title": ICELANDIC[0]},
     ),
     "Shift JIS, Japanese": RealFile(
         lambda: titled(JAPANESE[:4], "shift_jis"),

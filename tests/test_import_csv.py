@@ -241,13 +241,44 @@ def test_a_file_of_bad_rows_alone_stops_near_its_beginning(alice):
     assert len(bad.rejects) == 1_999
 
 
-def test_a_file_that_turns_bad_in_its_last_chunk_is_not_called_done(alice):
-    bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 2_500 + "A1,T,,,,x,\n" * 4_000)
+@pytest.mark.parametrize("bad_rows", [4_000, 8_000])  # the second ends where a chunk does
+def test_a_file_that_turns_bad_in_its_last_chunk_has_no_rest_to_stop_for_and_is_done(alice, bad_rows):
+    bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 1_999 + "A1,T,,,,x,\n" * bad_rows)
+    assert counts(bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)
+    assert len(bad.rejects) == bad_rows
+    assert counts(bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)  # taken up again
+
+
+def test_one_more_row_behind_the_bad_ones_is_a_rest_to_stop_for(alice):
+    bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 1_999 + "A1,T,,,,x,\n" * 8_000 + "A2,T,,,,5,\n")
+    with pytest.raises(MostlyBad, match="Stopped after 9,999 rows"):
+        bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)
+    assert catalogue(alice) == [("A1", "T", 5, None)]
+    assert counts(bad.run(chunk_lines=CHUNK_LINES)) == (2, 0, 1_998, 8_000)
+
+
+OPEN_QUOTES = ("a" * 60 + '","b\n') * 40_000  # each line closes one and opens another
+
+
+@pytest.mark.parametrize(("good", "kept"), [(2_500, 1_999), (0, 0)])
+def test_a_file_that_cannot_be_read_on_says_what_stays_and_each_time_the_same(alice, good, kept):
+    rows = "".join(f"A{number},Dune\n" for number in range(good))
+    stuck = Import(alice, f"external_id,title\n{rows}{OPEN_QUOTES}")
     for _ in range(2):
-        with pytest.raises(MostlyBad, match="Stopped after 6,500 rows"):
-            bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)
-    assert len(bad.rejects) == 4_000
-    assert counts(bad.run(chunk_lines=CHUNK_LINES)) == (1, 0, 2_499, 4_000)
+        with pytest.raises(Unreadable, match="on the quotes do not match") as stopped:
+            stuck.run(chunk_lines=CHUNK_LINES)
+        stays = "What was imported of the first 1,999 rows stays, and the mended file will not double it."
+        assert (stays in stopped.value.sentence) == bool(kept)
+    assert len(catalogue(alice)) == kept
+    assert counts(Import(alice, f"external_id,title\n{rows}").run(chunk_lines=CHUNK_LINES)) == (good - kept, 0, kept, 0)
+
+
+def test_a_byte_of_no_letter_late_in_the_file_is_found_before_any_row_is_written(alice):
+    rows = b"".join(b"A%d,caf\xe9\n" % number for number in range(5_000))
+    with pytest.raises(Unreadable) as refused:
+        Import(alice, b"external_id,title\n" + rows + b"B1,\x81\n").run()
+    assert "imported" not in refused.value.sentence
+    assert catalogue(alice) == []
 
 
 @pytest.mark.parametrize(("rows", "share"), [(900, 0.5), (3_000, 0.7)])

@@ -298,3 +298,24 @@ def test_another_failure_does_not(as_alice, alice):
     page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
     assert "Import the good rows anyway" not in page
     assert "Try again" in page
+
+
+GOES_ON = "What was written before stays in your catalogue. Trying again goes on from there."
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "goes_on"),
+    [
+        (State.CANCELLED, "Cancelled.", True),
+        (State.FAILED, jobs.OUR_FAULT, True),
+        (State.FAILED, jobs.TOO_LONG, True),
+        (State.FAILED, "From line 2,536 on the quotes do not match. Mend the file.", False),
+    ],
+)
+def test_a_page_promises_that_trying_again_goes_on_only_where_it_does(as_alice, alice, state, message, goes_on):
+    result = {"rows": 1999, "created": 1500, "updated": 9, "unchanged": 485, "rejected": 5, "header": ["external_id"]}
+    upload = upload_of(alice, state, kind="csv", message=message, result=result)
+    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
+    assert (GOES_ON in page) == goes_on
+    assert (message in page) == (state == State.FAILED)
+    assert all(count in page for count in ("1,500", "485", "Download the 5 rejected rows"))

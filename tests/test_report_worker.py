@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -18,11 +19,13 @@ from redis import Redis
 from mediaapp.models import CatalogueItem, Report, User
 from mediaapp.reports import ask_for
 from mediaapp.uploads import receive
-from tests.conftest import wait_until
+from tests.conftest import DEADLINE, wait_until
 from workers import jobs
+from workers.default import housekeeping
 from workers.highmem import tasks
+from workers.highmem.report import CSV, PARQUET, SUMMARY
 from workers.models import Job
-from workers.practices import memory
+from workers.practices import memory, progress
 
 Start = Callable[..., subprocess.Popen]
 FIELDS = ("external_id", "title", "creator", "category", "released_on", "price", "stock")
@@ -113,6 +116,11 @@ def at_work(start: Start, broker: Redis, alice) -> tuple[Report, subprocess.Pope
     """A report whose process has begun and stands still."""
     fill(alice, many(20_000))  # more than a pipe holds: whoever waits for it to be read, hears nothing
     report, worker = ask_for(alice), start("highmem")
+    return report, worker, suspended(worker)
+
+
+def suspended(worker: subprocess.Popen) -> psutil.Process:
+    """The report's process, as soon as it is there."""
     found: list[psutil.Process] = []
 
     def is_there() -> bool:
@@ -122,7 +130,7 @@ def at_work(start: Start, broker: Redis, alice) -> tuple[Report, subprocess.Pope
         return bool(found)
 
     wait_until(is_there, "the report's process")
-    return report, worker, found[0]
+    return found[0]
 
 
 def test_a_cancelled_report_ends_its_process_and_leaves_nothing(at_work):
@@ -154,3 +162,30 @@ def test_a_stopped_worker_hands_the_report_back(at_work, start: Start):
     assert not process.is_running()
     start("highmem")
     assert ended(report).state == Job.State.DONE
+
+
+def test_kill_9_of_the_worker_ends_the_process_too_and_another_worker_makes_the_report(start: Start, broker, alice):
+    fill(alice, many(1_000))
+    report, worker = ask_for(alice), start("highmem", JOB_LEASE="2")
+    folder = Path(default_storage.path(f"reports/{report.pk}"))
+    process = suspended(worker)
+    # Opened for writing, a pipe that nobody reads holds the process where it neither hears nor says anything.
+    os.mkfifo(next(folder.iterdir()) / PARQUET)
+    process.resume()
+    wait_until(lambda: "Parquet" in (progress.read(report.pk) or {}).get("stage", ""), "the process to stand still")
+    pool = psutil.Process(worker.pid).children()
+    for each in (psutil.Process(worker.pid), *pool):  # not the group of processes: the report's own is one of it
+        each.kill()
+    assert psutil.wait_procs([process, *pool], timeout=DEADLINE)[1] == []
+    assert Job.objects.get(pk=report.pk).state == Job.State.RUNNING
+    start("highmem", JOB_LEASE="2")
+
+    def swept_until_done() -> bool:
+        housekeeping.sweep()
+        return Job.objects.get(pk=report.pk).is_final
+
+    wait_until(swept_until_done, "the other worker to make it")
+    job = Job.objects.get(pk=report.pk)
+    assert (job.state, job.result["rows"]) == (Job.State.DONE, 1_000), (job.message, job.detail)
+    assert job.attempt >= 2
+    assert sorted(path.name for path in folder.iterdir()) == sorted([SUMMARY, PARQUET, CSV])

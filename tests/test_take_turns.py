@@ -125,6 +125,12 @@ def test_the_figure_says_how_fast_the_last_imports_were_and_in_what_company():
 
 
 @pytest.mark.django_db
+def test_an_import_that_was_taken_up_again_counts_with_the_rows_of_its_last_attempt():
+    job("done", 102, 100, attempt=3, result={"rows": 50_000, "rows_before": 40_000})
+    assert "the last 1 wrote 5,000 rows/s" in concurrency.verify().figure
+
+
+@pytest.mark.django_db
 def test_what_ran_elsewhere_or_waited_was_not_beside_an_import():
     job("done", 102, 100)
     job("running", 103, queue="video")

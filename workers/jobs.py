@@ -35,6 +35,7 @@ STOPPED = "Its worker was stopped; another one goes on from there."
 OUR_FAULT = "Something went wrong on our side. Your file is safe: try again."
 TOO_LONG = "This took longer than we allow for one file. Try a smaller one."
 POISON = "This file stopped our worker several times, so we gave up on it. Your file is safe."
+NOT_THE_FILE = (OUR_FAULT, TOO_LONG, POISON)
 SILENT = "No sign of life for {:.0f} s. If its worker died, another one goes on with it in a minute."
 WAITS = "Your file is safe. Confirm how it is to be read, then it starts."
 NEEDS_MAPPING, QUEUED, RUNNING = Job.State.NEEDS_MAPPING, Job.State.QUEUED, Job.State.RUNNING

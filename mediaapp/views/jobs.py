@@ -31,6 +31,7 @@ def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "state": jobs.state_of(subject.job),
         "poll_after": 1,
         "stopped_early": stopped_early(subject.job),
+        "goes_on": goes_on(subject.job),
     }
     response = render(request, "jobs/job.html", context)
     remember_viewer(request, response)
@@ -51,7 +52,7 @@ def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
         return render(request, "jobs/_running.html", context | {"state": jobs.running_state(now)})
     subject = subject_for(request, job_id)
     context |= {"subject": subject, "job": subject.job, "state": jobs.state_of(subject.job)}
-    context |= {"stopped_early": stopped_early(subject.job)}
+    context |= {"stopped_early": stopped_early(subject.job), "goes_on": goes_on(subject.job)}
     response = retarget(render(request, "jobs/_state.html", context), "#state")
     remember_viewer(request, response)
     return response
@@ -97,6 +98,11 @@ def stopped_early(job: Job) -> bool:
     made = job.result
     limit = settings.IMPORT_MAX_BAD_SHARE * made.get("rows", 0)
     return job.state == Job.State.FAILED and made.get("rejected", 0) > limit and not job.arguments.get("force")
+
+
+def goes_on(job: Job) -> bool:
+    """Whether trying again goes on where it ended. What the file is to blame for has said itself what stays."""
+    return job.state == Job.State.CANCELLED or job.message in jobs.NOT_THE_FILE
 
 
 def pause_after(age: int) -> float:

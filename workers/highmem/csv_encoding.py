@@ -1,8 +1,9 @@
 """Which encoding a CSV file is in: told from all of its bytes, or guessed from its beginning for a person to confirm.
 
 A file in UTF-8 stays one when a few of its bytes are strays, pasted from an older file: they become �, and the import
-rejects the rows that have one. Read as Windows-1252, such a file would have every umlaut wrong, without a word. Which
-of the older encodings a file is in, its letters tell: charset-normalizer knows them (docs/csv-files.md has figures).
+rejects the rows that have one. Read as Windows-1252, such a file would have every umlaut wrong, without a word. A file
+in an older encoding is read as Windows-1252 where it is plainly Western (csv_western.py); of any other one the owner is
+asked, with a guess that charset-normalizer helps to make (docs/csv-files.md).
 """
 
 import codecs
@@ -10,6 +11,8 @@ from collections.abc import Iterable
 from itertools import chain
 
 from charset_normalizer import from_bytes
+
+from workers.highmem.csv_western import is_western, may_be_turkish, oddities
 
 LOST = "\ufffd"  # what "replace" puts where bytes are not of the encoding
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -39,13 +42,17 @@ def guess_encoding(head: bytes, *, whole: bool) -> tuple[str, bool]:
     characters, strays = _letters(iter([head]), whole=whole)
     if strays <= characters:
         return encoding, True
-    letters = b"\n".join(line for line in head.splitlines() if not line.isascii())[:SAMPLE]
-    likely = from_bytes(letters, cp_isolation=["cp1252", *OLDER])
-    best = likely.best()
-    # Of what a few letters leave open, Windows-1252 is by far the most frequent; the library goes by the alphabet.
-    if best is None or any(match.encoding == "cp1252" for match in likely) or _reads_as_1252(letters, best.encoding):
-        return encoding, True
-    return best.encoding, False
+    letters = b"\n".join(line for line in head.splitlines() if not line.isascii())
+    return (encoding, True) if is_western(_as_1252(letters)) else (_guess_older(letters[:SAMPLE]), False)
+
+
+def _guess_older(letters: bytes) -> str:
+    """The encoding in which the fewest words look odd; of equals the library's, or Windows-1252 if it says the same."""
+    turkish = ["cp1254"] if may_be_turkish(_as_1252(letters)) else []
+    likely = [match.encoding for match in from_bytes(letters, cp_isolation=list(OLDER))]
+    candidates = [*turkish, *likely, "cp1250", "mac_roman", "cp850", "windows-1252"]
+    best = min(candidates, key=lambda encoding: oddities(letters.decode(encoding, "replace")))
+    return "windows-1252" if letters.decode(best, "replace") == _as_1252(letters) else best
 
 
 def find_encoding(blocks: Iterable[bytes], *, whole: bool = True) -> str:
@@ -86,6 +93,5 @@ def _letters(blocks: Iterable[bytes], *, whole: bool) -> tuple[int, int]:
     return characters, strays
 
 
-def _reads_as_1252(letters: bytes, encoding: str) -> bool:
-    """Whether the found encoding says the same as Windows-1252, as neighbours do for most letters."""
-    return letters.decode(encoding, "replace") == letters.decode("windows-1252", "replace")
+def _as_1252(letters: bytes) -> str:
+    return letters.decode("windows-1252", "replace")

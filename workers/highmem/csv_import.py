@@ -19,7 +19,7 @@ from workers.highmem.csv_checking import Checker, Chunk
 from workers.highmem.csv_dialect import Dialect
 from workers.highmem.csv_duplicates import Keys, counted_keys
 from workers.highmem.csv_header import Header, Table, match_header
-from workers.highmem.csv_reading import PAGE_LINES, Shape, examine, read_header, read_pages
+from workers.highmem.csv_reading import PAGE_LINES, Shape, Unreadable, examine, read_header, read_pages
 from workers.highmem.csv_writing import Upsert, Written
 from workers.highmem.rejects import Reject
 
@@ -79,16 +79,19 @@ def import_csv(
     where it is None. columns: field name -> index of its column; None: by the names in the header.
     save(checkpoint, result), reject(rows): called within the chunk's transaction; raising undoes the chunk.
     report(done, total, stage, **counts): called after every chunk, in records; total 0 while it is unknown.
-    max_bad_share: of the records so far; with more, MostlyBad is raised after the chunk at hand. 1 takes any file.
-    The result: "rows" = created + updated + unchanged + rejected. Of records with one key the last one stays. Those
-    that it replaced are "duplicates", and within one chunk count as unchanged. Raises Unreadable.
+    max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk, if there is one: a file
+    that has been read to its end is imported, however many of its rows were rejected. 1 takes any file.
+    The result: "rows" = created + updated + unchanged + rejected, "rows_before" of them by earlier attempts. Of records
+    with one key the last one stays. Those that it replaced are "duplicates", and within one chunk count as unchanged.
+    Raises Unreadable, which says so where it comes after some rows.
     The last commits are on disk with the caller's next one: they do not wait for it themselves.
     """
     report(0, 0, READING)
     shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING), dialect)
     cells, first_line = read_header(source, shape)
     header = match_header(cells, table, columns)
-    result: dict[str, Any] = _empty_result(header, shape) | checkpoint.get("result", {})
+    counted = checkpoint.get("result", {})
+    result: dict[str, Any] = _empty_result(header, shape) | counted | {"rows_before": counted.get("rows", 0)}
     tell = partial(_report, report, f"writing {table.model._meta.verbose_name_plural}")
     tell(shape.records, result)
     upsert = Upsert(table, list(header.places))
@@ -97,14 +100,16 @@ def import_csv(
     chunks_from = partial(_chunks, source, shape, checker, chunk_lines)
     next_line = checkpoint.get("next_line", first_line)
     with counted_keys() as keys:
-        if checkpoint:
-            _count_again(keys, chunks_from(first_line), next_line, partial(tell, shape.records, result))
-        with closing(_one_ahead(_counted(keys, chunks_from(next_line)))) as chunks:
-            for chunk in chunks:
-                _refuse_mostly_bad(result, max_bad_share)
-                result = write(chunk, result)
-                tell(shape.records, result)
-            _refuse_mostly_bad(result, max_bad_share)
+        try:
+            if checkpoint:
+                _count_again(keys, chunks_from(first_line), next_line, partial(tell, shape.records, result))
+            with closing(_one_ahead(_counted(keys, chunks_from(next_line)))) as chunks:
+                for chunk in chunks:
+                    _refuse_mostly_bad(result, max_bad_share)
+                    result = write(chunk, result)
+                    tell(shape.records, result)
+        except Unreadable as error:
+            raise error.after(result["rows"]) from error
         result |= {"duplicates": keys.duplicates()}
     tell(result["rows"], result)
     return result

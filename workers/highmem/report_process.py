@@ -3,13 +3,16 @@
 A process of its own, because polars costs 42 MB and 0.2 s by its import alone (measured: docs/9-memory.md), which the
 default and the video worker would pay too; because its threads do not survive the fork of a worker's pool; because
 Rust aborts where Python would raise a MemoryError; and because what it held goes back to the machine at its end. It
-knows no Django, no database and no secret: rows come in, files and figures go out.
+knows no Django, no database and no secret: rows come in, files and figures go out. It dies with its worker, whatever it
+computes just then: the next attempt needs the memory.
 
 stdin: frames, each with its length before it (8 bytes, big-endian). The first is a Task as JSON, the others are rows as
 CSV, an empty one ends them. stdout: a line of JSON for each step, {"done", "total", "stage"}, at last {"rows", "peak"}.
 """
 
+import ctypes
 import json
+import signal
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +28,7 @@ from workers.highmem.report_pairs import correlate, find_duplicates
 from workers.meter import high_water
 
 LENGTH = struct.Struct(">Q")
+PR_SET_PDEATHSIG = 1
 TYPES: dict[str, Any] = {
     "text": pl.String,
     "whole": pl.Int64,
@@ -101,8 +105,18 @@ def say(**line: Any) -> None:
     sys.stdout.flush()
 
 
+def die_with_worker() -> None:
+    """The kernel ends this process with the thread that started it.
+
+    Where the worker had died before, there is nobody to hand over the rows: frames_of() finds that out.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
     """The whole life of the process."""
+    die_with_worker()
     frames = frames_of(sys.stdin.buffer)
     task: Task = json.loads(next(frames))
     rows = make(task, frames, lambda done, total, stage: say(done=done, total=total, stage=stage))
