@@ -161,6 +161,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+# What runs, once somebody has scaled it; unset, what app.json gives to a new app.
+FORMATION = env.str("FORMATION", default="")
+
 # Seconds after which the job of a dead worker is free for another one; a living worker renews it.
 JOB_LEASE = env.int("JOB_LEASE", default=30)
 
