@@ -74,6 +74,8 @@ app.conf.update(
     # A cancel is a flag in the row. On Redis a restart of the server kills a worker that listens for commands (0.1); on
     # RabbitMQ a worker that comes back under its name dies while the old one's queue for them is still there.
     worker_enable_remote_control=False,
+    # Nobody listens to what workers tell each other.
+    worker_consumer="workers.runtime.frugal:Consumer",
     # Every task ends. A task asks for more in its own decorator.
     task_soft_time_limit=25,
     task_time_limit=30,
