@@ -10,8 +10,11 @@ from celery import Celery
 from celery.app.utils import Settings
 from celery.signals import (
     beat_init,
+    before_task_publish,
     celeryd_init,
     setup_logging,
+    task_postrun,
+    task_prerun,
     task_received,
     task_revoked,
     worker_init,
@@ -21,6 +24,7 @@ from django.conf import settings
 from django.utils.log import configure_logging
 
 from config.schedule import SCHEDULE
+from workers import trail
 from workers.practices import backlog, broker, queues, recurring
 from workers.runtime import acknowledgement, delivery, stopping, unseen
 
@@ -50,6 +54,7 @@ AMQP_TRANSPORT = {
 app = Celery("mediaapp", task_cls="workers.runtime.task:Task")
 app.conf.update(
     broker_url=settings.BROKER_URL,
+    broker_use_ssl=settings.BROKER_TLS or None,
     broker_transport_options=AMQP_TRANSPORT if AMQP else REDIS_TRANSPORT,
     # A worker waits for its broker, at the start and for ever.
     broker_connection_retry_on_startup=True,
@@ -107,6 +112,11 @@ worker_ready.connect(stopping.take_over_signals)
 # What beat sent is seen, so that beat may send the next one.
 task_received.connect(unseen.take)
 task_revoked.connect(unseen.drop)
+
+# A click can be followed from the site's log into the worker's.
+before_task_publish.connect(trail.stamp)
+task_prerun.connect(trail.begin)
+task_postrun.connect(trail.end)
 
 
 @setup_logging.connect

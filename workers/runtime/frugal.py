@@ -15,5 +15,6 @@ WITHOUT = {"without_gossip": True, "without_mingle": True, "without_heartbeat": 
 class Consumer(consumer.Consumer):
     """Celery's consumer, as with --without-gossip --without-mingle --without-heartbeat."""
 
-    def __init__(self, *args: Any, worker_options: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, worker_options=(worker_options or {}) | WITHOUT, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["worker_options"] = kwargs["worker_options"] | WITHOUT
+        super().__init__(*args, **kwargs)
