@@ -3,6 +3,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# .python-version is for the platform. pyenv reads it too, and would ask every laptop for that one version.
+ifndef PYENV_VERSION
+export PYENV_VERSION := $(shell pyenv global 2>/dev/null | paste -sd:)
+endif
 # Named for the interpreter: another one makes a new environment, changed requirements only install into it.
 ENVIRONMENT := .venv/made-by-$(notdir $(PYTHON))
 

@@ -10,8 +10,11 @@ from celery import Celery
 from celery.app.utils import Settings
 from celery.signals import (
     beat_init,
+    before_task_publish,
     celeryd_init,
     setup_logging,
+    task_postrun,
+    task_prerun,
     task_received,
     task_revoked,
     worker_init,
@@ -21,6 +24,7 @@ from django.conf import settings
 from django.utils.log import configure_logging
 
 from config.schedule import SCHEDULE
+from workers import trail
 from workers.practices import backlog, broker, queues, recurring
 from workers.runtime import acknowledgement, delivery, stopping, unseen
 
@@ -50,6 +54,7 @@ AMQP_TRANSPORT = {
 app = Celery("mediaapp", task_cls="workers.runtime.task:Task")
 app.conf.update(
     broker_url=settings.BROKER_URL,
+    broker_use_ssl=settings.BROKER_TLS or None,
     broker_transport_options=AMQP_TRANSPORT if AMQP else REDIS_TRANSPORT,
     # A worker waits for its broker, at the start and for ever.
     broker_connection_retry_on_startup=True,
@@ -74,6 +79,8 @@ app.conf.update(
     # A cancel is a flag in the row. On Redis a restart of the server kills a worker that listens for commands (0.1); on
     # RabbitMQ a worker that comes back under its name dies while the old one's queue for them is still there.
     worker_enable_remote_control=False,
+    # Nobody listens to what workers tell each other.
+    worker_consumer="workers.runtime.frugal:Consumer",
     # Every task ends. A task asks for more in its own decorator.
     task_soft_time_limit=25,
     task_time_limit=30,
@@ -105,6 +112,11 @@ worker_ready.connect(stopping.take_over_signals)
 # What beat sent is seen, so that beat may send the next one.
 task_received.connect(unseen.take)
 task_revoked.connect(unseen.drop)
+
+# A click can be followed from the site's log into the worker's.
+before_task_publish.connect(trail.stamp)
+task_prerun.connect(trail.begin)
+task_postrun.connect(trail.end)
 
 
 @setup_logging.connect

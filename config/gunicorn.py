@@ -7,6 +7,8 @@ from typing import Any
 import environ
 from gunicorn.glogging import Logger
 
+from workers import trail
+
 env = environ.Env()
 # A laptop in development serves its owner; a container must answer from outside.
 host = "127.0.0.1" if env.bool("DEBUG", default=False) else "0.0.0.0"  # noqa: S104
@@ -23,6 +25,9 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # Its path is one per user, and two stacks side by side would share it.
 control_socket_disable = True
 accesslog = "-"
+# Its own lines and those of its requests look like the site's.
+_to_stdout = {"level": "INFO", "handlers": ["stdout"], "propagate": False}
+logconfig_dict = trail.logging_to_stdout("INFO", {"gunicorn.error": _to_stdout, "gunicorn.access": _to_stdout})
 
 
 class logger_class(Logger):  # type: ignore[misc]  # noqa: N801 - the name is gunicorn's

@@ -5,12 +5,16 @@ writes while it runs. Outside DEBUG nothing secret has a default: a missing one 
 Celery's options stand in config/celery.py.
 """
 
+import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from workers import addresses, trail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -19,16 +23,12 @@ LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
 env.read_env(str(LOCAL_DIR / "env"))
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRETS = (
-    "SECRET_KEY",
-    "DATABASE_URL",
-    "REDIS_URL",
-    "BROKER_URL",
-    "EMAIL_URL",
-    "SITE_URL",
-    "ALLOWED_HOSTS",
-)
-if missing := [name for name in SECRETS if not DEBUG and not env.str(name, default="")]:
+# A platform collects the static files where it builds, and has no secrets there.
+BUILDING = "collectstatic" in sys.argv
+SECRETS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "EMAIL_URL", "SITE_URL")
+BROKER_URL = env.str("BROKER_URL", default="") or env.str("CLOUDAMQP_URL", default="")
+have = {name for name in SECRETS if env.str(name, default="")} | ({"BROKER_URL"} if BROKER_URL else set())
+if missing := [name for name in SECRETS if not (DEBUG or BUILDING or name in have)]:
     raise ImproperlyConfigured(
         f"Set {', '.join(missing)}: without DEBUG nothing has a default. See .env.example; "
         "on your own machine, `make run` sets them all."
@@ -36,9 +36,10 @@ if missing := [name for name in SECRETS if not DEBUG and not env.str(name, defau
 
 # The web address. Mails are written by workers, which see no request, so the site must know its own name.
 PORT = env.str("PORT", default="8000")
-SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
+SITE_URL = (env.str("SITE_URL", default="") or f"http://127.0.0.1:{PORT}").rstrip("/")
 SECRET_KEY = env.str("SECRET_KEY", default="only-for-development")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Probes and health checks ask the machine itself.
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(SITE_URL).hostname, "localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -58,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "mediaapp.request_ids.NameRequests",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -87,6 +89,7 @@ TEMPLATES = [
 # PostgreSQL only: one code path, the one of production. Celery closes the connection around every task whatever
 # CONN_MAX_AGE says (CELERY-FACTS 8), so the age serves the web processes.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/mediaapp")}
+addresses.encrypt_database(DATABASES["default"])
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -94,24 +97,37 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The cache may vanish at any moment: its users see a miss, and the page goes on without the number.
 # Locks are no cache: an alias of their own, which cache.clear() does not touch and which raises when it is away.
 # The broker is never the cache's server (practices.E101). Unset, RabbitMQ's management API is looked for beside it.
-BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+BROKER_URL = BROKER_URL or "redis://127.0.0.1:6379/0"
 BROKER_MANAGEMENT_URL = env.str("BROKER_MANAGEMENT_URL", default="")
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6380/0")
+BROKER_CA = addresses.read_authority("BROKER_CA", env.str("BROKER_CA", default=""))
+REDIS_URL = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6380/0"
 LOCKS_URL = env.str("LOCKS_URL", default="") or urlsplit(REDIS_URL)._replace(path="/2").geturl()
-REDIS_LIMITS = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 2}
-CACHES = {
+REDIS_CA = addresses.read_authority("REDIS_CA", env.str("REDIS_CA", default=""))
+REDIS_TLS = env.str("REDIS_TLS", default="") or "verified"
+if REDIS_TLS not in ("verified", "unverified"):
+    raise ImproperlyConfigured(f"REDIS_TLS is {REDIS_TLS!r}: write verified or unverified. See .env.example.")
+VERIFIED = REDIS_TLS == "verified"
+BROKER_TLS = addresses.amqp_tls(BROKER_URL, BROKER_CA) or addresses.redis_tls(BROKER_URL, REDIS_CA, VERIFIED)
+CACHE_TLS = addresses.redis_tls(REDIS_URL, REDIS_CA, VERIFIED)
+LOCKS_TLS = addresses.redis_tls(LOCKS_URL, REDIS_CA, VERIFIED)
+REDIS_LIMITS: dict[str, Any] = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 2}
+CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_FUNCTION": "workers.practices.progress.plain_key",
         "OPTIONS": REDIS_LIMITS
-        | {"IGNORE_EXCEPTIONS": True, "SERIALIZER": "django_redis.serializers.json.JSONSerializer"},
+        | {
+            "CONNECTION_POOL_KWARGS": CACHE_TLS,
+            "IGNORE_EXCEPTIONS": True,
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+        },
     },
     "locks": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": LOCKS_URL,
         "KEY_FUNCTION": "workers.practices.progress.plain_key",
-        "OPTIONS": REDIS_LIMITS,
+        "OPTIONS": REDIS_LIMITS | {"CONNECTION_POOL_KWARGS": LOCKS_TLS},
     },
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
@@ -141,7 +157,7 @@ if DEBUG and not env.str("EMAIL_URL", default=""):
     EMAIL_BACKEND = "django_mail_preview.backends.EmailBackend"
     MAIL_PREVIEW_ROOT = LOCAL_DIR / "mail"
 else:
-    vars().update(env.email_url("EMAIL_URL"))
+    vars().update(env.email_url_config(env.str("EMAIL_URL", default="") or "dummymail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="mediaapp <noreply@example.com>")
 
@@ -161,11 +177,15 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+# What runs, once somebody has scaled it; unset, what app.json gives to a new app.
+FORMATION = env.str("FORMATION", default="")
+
 # Seconds after which the job of a dead worker is free for another one; a living worker renews it.
 JOB_LEASE = env.int("JOB_LEASE", default=30)
 
-# The version that runs, for the charts: a slower task often begins with a deploy.
-RELEASE = env.str("RELEASE", default=env.str("HEROKU_SLUG_COMMIT", default=""))[:12]
+# The version that runs, for the charts: a slower task often begins with a deploy. On Heroku "v42 1a2b3c4".
+HEROKU = (env.str("HEROKU_RELEASE_VERSION", default=""), env.str("HEROKU_SLUG_COMMIT", default="")[:7])
+RELEASE = (env.str("RELEASE", default="") or " ".join(filter(None, HEROKU)))[:12]
 
 # Browsers are told to load from here and nowhere else, over TLS once this is no laptop.
 CONTENT_SECURITY_POLICY = {
@@ -183,6 +203,8 @@ HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600 if HTTPS else 0)
+# Subdomains, and a place on the browsers' own list, are for their owner to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # a platform's probe speaks plain HTTP
 
@@ -191,18 +213,6 @@ USE_I18N = False
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
-    "handlers": {
-        "stdout": {
-            "class": "logging.StreamHandler",
-            "stream": "ext://sys.stdout",
-            "formatter": "line",
-        }
-    },
-    "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", default="INFO")},
-    # Six lines every ten seconds, of recurring tasks that went well. What jobs do, workers.attempt says.
-    "loggers": {name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")},
-}
+# Six lines every ten seconds, of recurring tasks that went well. What jobs do, workers.attempt says.
+QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
+LOGGING = trail.logging_to_stdout(env.str("LOG_LEVEL", default="INFO"), {name: {"level": "WARNING"} for name in QUIET})

@@ -1,8 +1,14 @@
-"""The site as a Django app."""
+"""The site as a Django app: registers what a deploy must have with `manage.py check --deploy`."""
 
 from django.apps import AppConfig
+from django.core.checks import register
+
+from mediaapp import deploy
 
 
 class MediaappConfig(AppConfig):
     name = "mediaapp"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        register(deploy.check, deploy=True)

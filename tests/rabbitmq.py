@@ -23,6 +23,7 @@ import pytest
 
 from mediaapp.ports import free_port
 from mediaapp.servers import die_with_parent
+from tests.tls import Authority
 
 # Debian's wrapper in /usr/sbin changes to the user rabbitmq; this one runs as whoever calls it.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -32,11 +33,16 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Node:
-    """url: its AMQP address. management: its management API's, with the login. environment: rabbitmqctl's."""
+    """url: its AMQP address. management: its management API's, with the login. environment: rabbitmqctl's.
+
+    encrypted: its address with TLS, by a certificate of `authority`.
+    """
 
     url: str
+    encrypted: str
     management: str
     environment: Mapping[str, str]
+    authority: Authority
 
     def ctl(self, *arguments: str) -> None:
         """Run rabbitmqctl on it; half a second."""
@@ -77,8 +83,10 @@ def fresh_node() -> Iterator[Node]:
     """A node without a queue or a message, for as long as the block runs; five seconds to start."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rabbitmq-")))
-        amqp, management, password = free_port(), free_port(), secrets.token_hex(8)
+        amqp, amqps, management, password = free_port(), free_port(), free_port(), secrets.token_hex(8)
+        authority = Authority(folder)
         environment = configure(folder, amqp, management, password)
+        listen_with_tls(folder, amqps, authority)
         # RabbitMQ would start an epmd itself, as a daemon that outlives it.
         epmd = ["epmd", "-port", environment["ERL_EPMD_PORT"], "-address", "127.0.0.1"]
         stack.enter_context(killed_at_the_end(epmd, environment, folder / "epmd.log"))
@@ -90,7 +98,8 @@ def fresh_node() -> Iterator[Node]:
                 pytest.fail(f"RabbitMQ did not start:\n{log.read_text()[-4000:]}")
             time.sleep(0.1)
         login = f"app:{password}@127.0.0.1"
-        yield Node(f"amqp://{login}:{amqp}//", f"http://{login}:{management}", environment)
+        addresses = f"amqp://{login}:{amqp}//", f"amqps://{login}:{amqps}//", f"http://{login}:{management}"
+        yield Node(*addresses, environment, authority)
 
 
 @pytest.fixture
@@ -98,7 +107,8 @@ def vhost(rabbitmq_node: Node) -> Iterator[Node]:
     """A virtual host of its own on that node, without the queues of other tests."""
     name = f"t{secrets.token_hex(4)}"
     rabbitmq_node.ask("PUT", f"/api/vhosts/{name}")
-    yield replace(rabbitmq_node, url=rabbitmq_node.url.removesuffix("/") + name)
+    url, encrypted = (url.removesuffix("/") + name for url in (rabbitmq_node.url, rabbitmq_node.encrypted))
+    yield replace(rabbitmq_node, url=url, encrypted=encrypted)
     rabbitmq_node.ask("DELETE", f"/api/vhosts/{name}")
 
 
@@ -143,6 +153,19 @@ def configure(folder: Path, amqp: int, management: int, password: str) -> dict[s
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_EPMD_PORT": str(free_port()),
     }
+
+
+def listen_with_tls(folder: Path, port: int, authority: Authority) -> None:
+    """Have the node speak TLS at a second port too."""
+    certificate, key = authority.issue("127.0.0.1")
+    with (folder / "rabbitmq.conf").open("a") as file:
+        file.write(
+            f"listeners.ssl.1 = 127.0.0.1:{port}\n"
+            f"ssl_options.cacertfile = {authority.file}\n"
+            f"ssl_options.certfile = {certificate}\n"
+            f"ssl_options.keyfile = {key}\n"
+            "ssl_options.verify = verify_none\n"
+        )
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def test_check_fires_for_a_worker_without_a_known_dyno(house: Path):
 
 def test_check_fires_for_a_worker_that_is_never_recycled(house: Path):
     procfile = (house / "Procfile").read_text()
-    (house / "Procfile").write_text(procfile.replace("--max-memory-per-child 1500000 ", ""))
+    (house / "Procfile").write_text(procfile.replace(" --max-memory-per-child 1500000", ""))
     (message,) = memory.check()
     assert (message.id, "highmem" in message.msg) == ("practices.E902", True)
 

@@ -15,16 +15,15 @@ SECRETS = {
     "BROKER_URL": "amqp://broker.example.com//",
     "EMAIL_URL": "smtp+tls://mail.example.com:587",
     "SITE_URL": "https://media.example.com",
-    "ALLOWED_HOSTS": "media.example.com",
 }
 
 
 @pytest.fixture
 def start(tmp_path):
-    def read_settings(**environment: str) -> subprocess.CompletedProcess[str]:
+    def read_settings(show: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return subprocess.run(
-            [sys.executable, "-c", "import config.settings as s; print(s.HTTPS, s.SESSION_COOKIE_SECURE, s.LOCKS_URL)"],
+            [sys.executable, "-c", f"import config.settings as s; print({show})"],
             env=clean | {"LOCAL_DIR": str(tmp_path)} | environment,
             cwd=ROOT,
             capture_output=True,
@@ -49,11 +48,57 @@ def test_all_that_are_missing_are_named_at_once(start):
 
 
 def test_with_all_of_them_it_starts_and_cookies_need_https(start):
-    ended = start(**SECRETS)
+    ended = start("s.HTTPS, s.SESSION_COOKIE_SECURE, s.LOCKS_URL", **SECRETS)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "True True redis://cache.example.com/2\n"
+
+
+def test_an_add_on_of_the_platform_is_the_broker(start):
+    platform = SECRETS | {"BROKER_URL": "", "CLOUDAMQP_URL": "amqps://app:secret@cow.example.com/app"}
+    assert start("s.BROKER_URL", **platform).stdout == "amqps://app:secret@cow.example.com/app\n"
+    assert start("s.BROKER_URL", **platform | {"BROKER_URL": "amqp://own"}).stdout == "amqp://own\n"
+
+
+def test_it_answers_to_its_own_name_and_to_a_probe_and_to_nobody_elses(start):
+    assert start("s.ALLOWED_HOSTS", **SECRETS).stdout == "['media.example.com', 'localhost', '127.0.0.1', '[::1]']\n"
+    assert start("s.ALLOWED_HOSTS", **SECRETS, ALLOWED_HOSTS="a.org,b.org").stdout == "['a.org', 'b.org']\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "release"),
+    [
+        ({}, ""),
+        (
+            {"HEROKU_RELEASE_VERSION": "v42", "HEROKU_SLUG_COMMIT": "2c3a0b24069af49b3de35b8e8c26765c1dba9ff0"},
+            "v42 2c3a0b2",
+        ),
+        ({"HEROKU_SLUG_COMMIT": "2c3a0b24069af49b3de35b8e8c26765c1dba9ff0"}, "2c3a0b2"),
+        ({"RELEASE": "2026-11-22", "HEROKU_RELEASE_VERSION": "v42"}, "2026-11-22"),
+    ],
+)
+def test_the_charts_learn_which_release_runs(start, told, release):
+    assert start("s.RELEASE", **SECRETS, **told).stdout == f"{release}\n"
 
 
 def test_development_needs_none(start):
     ended = start(DEBUG="true")
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_build_needs_none_to_collect_the_static_files(tmp_path):
+    """What a platform's build has: no add-on's address, no secret, no package of requirements-dev.txt."""
+    code = (
+        "import sys; sys.modules['django_mail_preview'] = None; "
+        "sys.argv = ['manage.py', 'collectstatic', '--noinput', '--dry-run']; "
+        "from django.core.management import execute_from_command_line as run; run(sys.argv)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.environ["PATH"], "LOCAL_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "static files copied" in ended.stdout

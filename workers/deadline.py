@@ -6,6 +6,7 @@ connection to the database, and 2 s for each look into the cache.
 
 import time
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from threading import BoundedSemaphore, Thread
 from typing import TypeVar
 
@@ -39,7 +40,7 @@ def ask_all(
             slots.release()
 
     # Daemons: one that is stuck must not hold up the end of the process. It ends with its client's limit.
-    threads = [Thread(target=ask, args=item, daemon=True) for item in questions.items()]
+    threads = [Thread(target=copy_context().run, args=(ask, *item), daemon=True) for item in questions.items()]
     for thread in threads:
         thread.start()
     for thread in threads:

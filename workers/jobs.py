@@ -21,6 +21,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
+from workers import trail
 from workers.attempt import DATABASE_AWAY, UNSENT, Attempt, Cancelled
 from workers.models import Job
 from workers.practices import backlog, concurrency, locks, progress, queues, timing
@@ -83,11 +84,13 @@ def ask_again(job: Job) -> bool:
 
 def publish(job: Job) -> bool:
     """Tells the broker of a queued job. False where the broker is away: the row stays, and the sweep sends it."""
-    try:
-        publishing.publish(job.task, str(job.id), job.queue)
-    except (BrokerError, OSError) as error:
-        log.warning("job %s is not with the broker yet: %r", job.id, error)
-        return False
+    with trail.about(job.id):
+        try:
+            publishing.publish(job.task, str(job.id), job.queue)
+        except (BrokerError, OSError) as error:
+            log.warning("job %s is not with the broker yet: %r", job.id, error)
+            return False
+        log.info("job %s waits in %s", job.id, job.queue)
     Job.objects.filter(pk=job.pk, state=QUEUED).update(dispatched_at=timezone.now())
     return True
 

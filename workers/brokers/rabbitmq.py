@@ -6,6 +6,7 @@ wherever an answer redirects.
 """
 
 import json
+import ssl
 from base64 import b64encode
 from contextlib import closing
 from http.client import FORBIDDEN, SERVICE_UNAVAILABLE, UNAUTHORIZED, HTTPConnection, HTTPException, HTTPSConnection
@@ -27,10 +28,13 @@ def management_url(broker_url: str) -> str:
 
 
 class Management:
-    """The API at `url` (with its login), for the virtual host of `broker_url`. Its methods raise NoAnswer."""
+    """The API at `url` (with its login), for the virtual host of `broker_url`. Its methods raise NoAnswer.
 
-    def __init__(self, url: str, broker_url: str) -> None:
-        self.parts = urlsplit(url)
+    authority: the certificate, in PEM, by which an https one is verified; empty for the system's authorities.
+    """
+
+    def __init__(self, url: str, broker_url: str, authority: str = "") -> None:
+        self.parts, self.authority = urlsplit(url), authority
         self.vhost = quote(unquote(urlsplit(broker_url).path[1:]) or "/", safe="")
 
     def state(self) -> State:
@@ -63,9 +67,8 @@ class Management:
         parts = self.parts
         login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
         headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}", "Content-Type": "application/json"}
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         try:
-            with closing(kind(parts.hostname or "", parts.port, timeout=TIMEOUT)) as connection:
+            with closing(self._connect(parts.hostname or "", parts.port)) as connection:
                 connection.request(method, parts.path.rstrip("/") + path, json.dumps(body) if body else None, headers)
                 answer = connection.getresponse()
                 text = answer.read()
@@ -77,6 +80,12 @@ class Management:
             return json.loads(text) if text else None
         except (OSError, HTTPException, ValueError) as error:
             raise NoAnswer(f"RabbitMQ's management API did not answer: {error!r}") from error
+
+    def _connect(self, host: str, port: int | None) -> HTTPConnection:
+        if self.parts.scheme != "https":
+            return HTTPConnection(host, port, timeout=TIMEOUT)
+        tls = ssl.create_default_context(cadata=self.authority or None)
+        return HTTPSConnection(host, port, timeout=TIMEOUT, context=tls)
 
 
 def _standing(queue: dict[str, Any]) -> Standing:

@@ -91,7 +91,8 @@ def _ask_state() -> State:
 
 
 def _management() -> Management:
-    return Management(settings.BROKER_MANAGEMENT_URL or management_url(settings.BROKER_URL), settings.BROKER_URL)
+    url = settings.BROKER_MANAGEMENT_URL or management_url(settings.BROKER_URL)
+    return Management(url, settings.BROKER_URL, settings.BROKER_CA)
 
 
 def prepare() -> None:

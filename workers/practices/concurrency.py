@@ -5,12 +5,10 @@ later than one after the other. So a table has one writer across all workers and
 it busy gives its worker slot back and comes again after a growing pause, and its page says so.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
@@ -20,6 +18,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from workers.formation import of_a_new_app
 from workers.models import Job
 from workers.practices import Finding, locks, queues
 
@@ -57,24 +56,19 @@ def one_writer(table: str, *, tries: int) -> Iterator[locks.Lease]:
         raise TryLater(FIRST_PAUSE, "Waiting for the server that keeps imports apart.") from error
 
 
-def concurrency_of(worker: str) -> int | None:
-    """How many tasks a worker of the Procfile runs at once; None if its line does not say."""
-    procfile = (Path(settings.BASE_DIR) / "Procfile").read_text()
-    found = re.search(rf"^{worker}: .*--concurrency[ =](\d+)", procfile, re.MULTILINE)
-    return int(found.group(1)) if found else None
-
-
 def check() -> list[CheckMessage]:
     """E401: a worker's pool differs from the table, so that imports run side by side or mails one by one."""
+    types = of_a_new_app()
+    found = {worker: types[worker.name].concurrency if worker.name in types else None for worker in queues.WORKERS}
     return [
         Error(
-            f"Procfile: the {worker.name} worker runs {concurrency_of(worker.name) or 'any number of'} tasks at once.",
+            f"Procfile: the {worker.name} worker runs {concurrency or 'any number of'} tasks at once.",
             hint=f"Write --concurrency {worker.concurrency}, or change the table in queues.py with a measured reason."
             f" {CHAPTER}",
             id="practices.E401",
         )
-        for worker in queues.WORKERS
-        if concurrency_of(worker.name) != worker.concurrency
+        for worker, concurrency in found.items()
+        if concurrency != worker.concurrency
     ]
 
 

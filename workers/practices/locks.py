@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -86,7 +87,8 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
         raise Busy(name)
     held = Lease(name)
     stop = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(lock, held, stop, lease), name=f"renew {name}", daemon=True)
+    work = (_renew, lock, held, stop, lease)
+    renewal = threading.Thread(target=copy_context().run, args=work, name=f"renew {name}", daemon=True)
     renewal.start()
     try:
         yield held

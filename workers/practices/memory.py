@@ -5,17 +5,14 @@ its size says nothing about the task that it runs now. Here each run is measured
 process that grew is replaced after its task, and the figures say which machine a worker needs.
 """
 
-import json
-import re
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from workers.formation import ProcessType, Unreadable, formation
 from workers.practices import Finding
 from workers.practices.queues import WORKERS, Worker
 
@@ -80,38 +77,32 @@ def limit_of_runs(worker: str) -> int:
     return next(_share_of(each) for each in WORKERS if each.name == worker)
 
 
-def _dyno(worker: str) -> int | None:
-    """Bytes of the dyno that app.json gives to a worker; None where it names none that we know."""
-    manifest = Path(settings.BASE_DIR, "app.json")
-    formation = json.loads(manifest.read_text())["formation"] if manifest.exists() else {}
-    return SIZES.get(formation.get(worker, {}).get("size", "").lower())
-
-
 def _share_of(worker: Worker) -> int:
-    """Bytes for each run of a worker that is full."""
-    return ((_dyno(worker.name) or 0) - MAIN_PROCESS) // worker.concurrency
-
-
-def _limit_of(worker: str) -> int | None:
-    """Bytes at which the Procfile has a process of this worker replaced."""
-    line = re.search(
-        rf"^{worker}: .*--max-memory-per-child[ =](\d+)", Path(settings.BASE_DIR, "Procfile").read_text(), re.M
-    )
-    return int(line[1]) * 1024 if line else None
+    """Bytes for each run of a worker that is full, on the dyno that the formation gives it. Raises Unreadable."""
+    found = formation().get(worker.name)
+    return (SIZES.get(found.size if found else "", 0) - MAIN_PROCESS) // worker.concurrency
 
 
 def check() -> list[CheckMessage]:
-    """E901: a worker without a dyno of a known size. E902: one never recycled. E903: limits above its dyno."""
-    return [message for worker in WORKERS for message in _check(worker)]
+    """E901: a worker without a dyno of a known size. E902: one never recycled. E903: limits above its dyno.
+
+    E904: nobody can read FORMATION.
+    """
+    try:
+        types = formation()
+    except Unreadable as error:
+        hint = f'Write FORMATION as in "web=2:standard-1x,default=1", or unset it: app.json serves then. {CHAPTER}'
+        return [Error(str(error), hint=hint, id="practices.E904")]
+    return [message for worker in WORKERS for message in _check(worker, types.get(worker.name))]
 
 
-def _check(worker: Worker) -> list[CheckMessage]:
-    name, dyno, limit = worker.name, _dyno(worker.name), _limit_of(worker.name)
-    if dyno is None:
+def _check(worker: Worker, found: ProcessType | None) -> list[CheckMessage]:
+    name, limit = worker.name, found.recycled_at if found else None
+    if found is None or found.size not in SIZES:
         hint = (
             f'Write "{name}": {{"size": ...}} with one of {", ".join(SIZES)} into the formation of app.json. {CHAPTER}'
         )
-        return [Error(f"app.json does not say which dyno the {name} worker runs on.", hint=hint, id="practices.E901")]
+        return [Error(f"Nobody says which dyno the {name} worker runs on.", hint=hint, id="practices.E901")]
     share = _share_of(worker)
     if limit is None:
         hint = f"Write --max-memory-per-child (KiB, at most {share // 1024}) in its line of the Procfile. {CHAPTER}"
@@ -130,9 +121,11 @@ def verify() -> Finding:
     """Holds while no task's p95, in its worst hour of the last day, is above its share of its worker's dyno."""
     try:
         worst = peaks(timedelta(days=1), share=1)
+        shares = {task: _share_of(worker) for worker in WORKERS for queue in worker.queues for task in queue.tasks}
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    shares = {task: _share_of(worker) for worker in WORKERS for queue in worker.queues for task in queue.tasks}
+    except Unreadable as error:
+        return Finding(None, "unknown", str(error))
     measured = {task: peak for task, peak in worst.items() if task in shares}
     if not measured:
         return Finding(None, "unknown", "No run of the last day was measured: only Linux tells, or nothing ran.")

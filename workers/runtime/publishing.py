@@ -40,9 +40,7 @@ def connection() -> Connection:
     """The one that this process publishes through, made when first needed. Safe for threads: kombu pools its copies."""
     scheme = current_app.conf.broker_write_url.partition(":")[0]
     transport: Any = ImpatientTransport if scheme in ("amqp", "amqps") else None
-    return current_app.connection_for_write(
-        connect_timeout=0.5, transport=transport, transport_options=LIMITS, ssl=scheme == "amqps" or None
-    )
+    return current_app.connection_for_write(connect_timeout=0.5, transport=transport, transport_options=LIMITS)
 
 
 def publish(task: str, job_id: str, queue: str) -> None:

@@ -74,9 +74,13 @@ class Command(BaseCommand):
                     self.run_procfile(environment)
 
     def run_procfile(self, environment: dict[str, str]) -> None:
-        """Do what the release line says, make the demo user, run the rest until a signal comes."""
+        """Migrate, make the demo user, run the Procfile until a signal comes.
+
+        Not its release line: that one also checks what only a deploy must have.
+        """
         processes = read_procfile(Path("Procfile"))
-        for command in (processes.pop("release"), "python manage.py create_demo_user"):
+        del processes["release"]
+        for command in ("python manage.py migrate --noinput", "python manage.py create_demo_user"):
             words = shlex.split(command)
             # A session of its own: an early Ctrl-C in the terminal is for us, who end it then.
             done = subprocess.run(words, env=environment, start_new_session=True, check=False)  # noqa: S603

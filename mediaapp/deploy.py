@@ -1,0 +1,60 @@
+"""What only a deploy must have: the checks of `manage.py check --deploy`, which the release step runs."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning  # noqa: A004 - its name in Django
+
+from workers.addresses import is_elsewhere
+
+ENCRYPTED = {"rediss", "amqps"}
+UNSURE = {None, "disable", "allow", "prefer"}  # of libpq's sslmode: TLS may be missing, or is
+
+
+def check(**_: Any) -> list[CheckMessage]:
+    """W001: a Redis is not verified. W002: a password goes elsewhere in the clear. W003: no proxy is known."""
+    return [*_check_verified(), *_check_encrypted(), *_check_proxies()]
+
+
+def _urls() -> dict[str, str]:
+    return {name: getattr(settings, name) for name in ("REDIS_URL", "LOCKS_URL", "BROKER_URL")}
+
+
+def _check_verified() -> Iterator[CheckMessage]:
+    unverified = [name for name, url in _urls().items() if url.startswith("rediss:")]
+    if settings.REDIS_TLS == "unverified" and unverified:
+        yield Warning(
+            f"Nobody verifies who answers at {', '.join(unverified)}.",
+            hint="Set REDIS_CA to the certificate of the authority that signed for it, and remove REDIS_TLS. Where a"
+            " platform gives none, as Heroku, it stays so: nobody reads along, but anybody may answer.",
+            id="deploy.W001",
+        )
+
+
+def _check_encrypted() -> Iterator[CheckMessage]:
+    database = settings.DATABASES["default"]
+    plain = [
+        name
+        for name, url in _urls().items()
+        if urlsplit(url).scheme not in ENCRYPTED and is_elsewhere(urlsplit(url).hostname)
+    ]
+    if is_elsewhere(database["HOST"]) and database["OPTIONS"].get("sslmode") in UNSURE:
+        plain.append("DATABASE_URL")
+    for name in plain:
+        yield Warning(
+            f"The server of {name} is elsewhere, and its password goes there in the clear.",
+            hint="Write rediss:// or amqps://, and no sslmode below require for PostgreSQL.",
+            id="deploy.W002",
+        )
+
+
+def _check_proxies() -> Iterator[CheckMessage]:
+    if settings.HTTPS and not settings.PROXIES:
+        yield Warning(
+            "SITE_URL is https, which a proxy must speak for us, and PROXIES says that there is none.",
+            hint="Set PROXIES=1 behind a platform's router. Else all visitors count as one client, and a few wrong"
+            " passwords keep everybody out.",
+            id="deploy.W003",
+        )

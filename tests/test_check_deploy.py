@@ -1,0 +1,142 @@
+"""A deploy is checked before it migrates: what is wrong stops it, what is doubtful is said, what is right is silent."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mediaapp import deploy
+from tests.conftest import ROOT
+from workers.addresses import encrypt_database, is_elsewhere
+
+# Nobody listens at any of these: a check must not need a server.
+PRODUCTION = {
+    "SECRET_KEY": "a long and random value, as the platform makes one",
+    "DATABASE_URL": "postgres://app:secret@127.0.0.1:1/app",
+    "REDIS_URL": "rediss://:secret@127.0.0.1:1/0",
+    "LOCKS_URL": "rediss://:secret@127.0.0.1:1/1",
+    "CLOUDAMQP_URL": "amqps://app:secret@cow.example.com/app",
+    "EMAIL_URL": "smtp+tls://user:secret@mail.example.com:587",
+    "SITE_URL": "https://media.example.com",
+    "PROXIES": "1",
+    "S3_BUCKET": "uploads",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+}
+
+
+def release(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the first half of the Procfile's release line, as a platform does: in a shell, by the environment alone."""
+    line = (ROOT / "Procfile").read_text().splitlines()[0].removeprefix("release: ")
+    check, and_then, migrate = line.partition(" && ")
+    assert (and_then, migrate) == (" && ", "python manage.py migrate --noinput")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    clean = {"PATH": path, "LOCAL_DIR": str(folder)}
+    return subprocess.run(
+        ["sh", "-c", f"{check} && echo migrates"],
+        cwd=ROOT,
+        env=clean | PRODUCTION | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_app_json_sets_up_is_silent_and_needs_no_server(tmp_path):
+    done = release(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["System check identified no issues (2 silenced).", "migrates"]
+
+
+def test_an_error_stops_the_deploy_before_it_migrates(tmp_path):
+    done = release(tmp_path, BROKER_URL=PRODUCTION["REDIS_URL"])
+    assert done.returncode != 0
+    assert "practices.E101" in done.stderr
+    assert "migrates" not in done.stdout
+
+
+def test_what_is_doubtful_is_said_and_stops_nothing(tmp_path):
+    done = release(tmp_path, REDIS_TLS="unverified", PROXIES="0")
+    assert (done.returncode, done.stdout.strip()) == (0, "migrates")
+    assert "deploy.W001" in done.stderr
+    assert "deploy.W003" in done.stderr
+
+
+@pytest.fixture
+def production(settings):
+    """Settings on which every check is silent."""
+    settings.REDIS_URL, settings.LOCKS_URL = "rediss://cache.example.com/0", "rediss://locks.example.com/0"
+    settings.BROKER_URL, settings.REDIS_TLS = "amqps://broker.example.com", "verified"
+    settings.HTTPS, settings.PROXIES = True, 1
+    assert deploy.check() == []
+    return settings
+
+
+def found() -> list[str | None]:
+    return [message.id for message in deploy.check()]
+
+
+def test_check_fires_for_a_redis_that_nobody_verifies(production):
+    production.REDIS_TLS = "unverified"
+    (message,) = deploy.check()
+    assert message.id == "deploy.W001"
+    assert message.msg.endswith("at REDIS_URL, LOCKS_URL.")
+
+
+def test_it_is_silent_where_none_speaks_tls(production):
+    production.REDIS_TLS = "unverified"
+    production.REDIS_URL, production.LOCKS_URL = "redis://cache:6379/0", "redis://locks:6379/0"
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [("REDIS_URL", "redis://cache.example.com/0"), ("LOCKS_URL", "redis://8.8.8.8/0"), ("BROKER_URL", "amqp://b.org")],
+)
+def test_check_fires_for_a_server_elsewhere_without_tls(production, name, url):
+    setattr(production, name, url)
+    (message,) = deploy.check()
+    assert (message.id, name in message.msg) == ("deploy.W002", True)
+
+
+def test_check_fires_for_a_database_elsewhere_without_tls(production, monkeypatch):
+    database = production.DATABASES["default"]
+    monkeypatch.setitem(database, "HOST", "db.example.com")
+    monkeypatch.setitem(database, "OPTIONS", {"sslmode": "disable"})
+    (message,) = deploy.check()
+    assert (message.id, "DATABASE_URL" in message.msg) == ("deploy.W002", True)
+    monkeypatch.setitem(database, "OPTIONS", {"sslmode": "require"})
+    assert found() == []
+
+
+def test_check_fires_where_all_visitors_would_count_as_one(production):
+    production.PROXIES = 0
+    assert found() == ["deploy.W003"]
+    production.HTTPS = False
+    assert found() == []
+
+
+@pytest.mark.parametrize("host", ["db.example.com", "ec2-1-2-3-4.compute-1.amazonaws.com", "8.8.8.8", "2606:4700::1"])
+def test_a_database_elsewhere_is_asked_for_tls(host):
+    database = {"HOST": host}
+    encrypt_database(database)
+    assert is_elsewhere(host)
+    assert database["OPTIONS"] == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize(
+    "host", ["", "/run/postgresql", "localhost", "postgres", "127.0.0.1", "10.1.2.3", "db.internal"]
+)
+def test_one_of_the_own_network_is_not(host):
+    database = {"HOST": host}
+    encrypt_database(database)
+    assert not is_elsewhere(host)
+    assert "OPTIONS" not in database
+
+
+def test_what_the_address_itself_says_of_tls_stays():
+    database = {"HOST": "db.example.com", "OPTIONS": {"sslmode": "verify-full"}}
+    encrypt_database(database)
+    assert database["OPTIONS"] == {"sslmode": "verify-full"}

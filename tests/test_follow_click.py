@@ -1,0 +1,74 @@
+"""A click is followed by its id from the router through the site's log into the worker's."""
+
+import re
+import threading
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.web import Visitor, serving
+from workers import trail
+from workers.deadline import ask_all
+from workers.models import Job
+from workers.practices import locks
+
+CLICK = "2f6c1d58-5ad5-4c1b-9d6e-6e8c2f3c9a10"  # as Heroku's router makes them
+EVERY_LINE = re.compile(r"[A-Z]+ [\w.]+ request=\S+ job=\S+ ")
+
+
+def test_from_the_router_to_the_workers_last_line(start, broker, alice, tmp_path):
+    start("default")
+    with serving(tmp_path, WEB_CONCURRENCY="1") as web:
+        answer = Visitor(web.port, **{"X-Request-ID": CLICK}).post("/accounts/password_reset/", email=alice.email)
+        assert (answer.status, answer.headers["X-Request-ID"]) == (200, CLICK)
+        wait_until(lambda: Job.objects.filter(state=Job.State.DONE), "the mail")
+        job = Job.objects.get()
+        site, worker = web.log.read_text(), tmp_path / "default0.log"
+    assert f"INFO workers.jobs request={CLICK} job={job.id} job {job.id} waits in urgent" in site
+    assert f"INFO gunicorn.access request={CLICK} job=- POST /accounts/password_reset/ 302" in site
+    done = f"INFO workers.attempt request={CLICK} job={job.id} job {job.id} is done."
+    wait_until(lambda: done in worker.read_text(), "the worker's last line")
+    lines = site.splitlines() + worker.read_text().splitlines()
+    assert [line for line in lines if line.startswith(("INFO", "WARN", "ERROR")) and not EVERY_LINE.match(line)] == []
+
+
+def test_a_request_about_a_job_says_so(client, db, caplog):
+    job = "0d9f1e0a-3c1c-4d0e-9d5a-1c1f3b1f2a3b"
+    client.get(f"/jobs/{job}/")
+    assert trail.job_id.get() == job
+    client.get("/healthz")
+    assert trail.job_id.get() == trail.UNKNOWN
+
+
+@pytest.mark.parametrize("given", ["", "short", "a" * 201, "x" * 20 + "\r\nINFO forged", "x" * 20 + " y"])
+def test_what_could_forge_a_line_is_replaced(client, db, given):
+    answer = client.get("/healthz", headers={"X-Request-ID": given})
+    assert answer.headers["X-Request-ID"] != given
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+def test_the_next_request_has_another_id(client, db):
+    first, second = (client.get("/healthz").headers["X-Request-ID"] for _ in range(2))
+    assert first != second
+
+
+def test_a_message_that_no_request_sent_carries_none():
+    headers = {}
+    trail.request_id.set(trail.UNKNOWN)
+    trail.stamp(headers)
+    assert headers == {}
+
+
+def test_threads_that_work_for_a_request_say_its_id():
+    trail.request_id.set(CLICK)
+    assert ask_all({"a": trail.request_id.get, "b": trail.request_id.get}) == {"a": CLICK, "b": CLICK}
+    assert ask_all({"name": lambda: threading.current_thread().name})["name"] != threading.current_thread().name
+
+
+def test_so_does_the_thread_that_renews_a_lock_for_a_job(monkeypatch):
+    said = []
+    monkeypatch.setattr(locks, "_renew", lambda *_: said.append(trail.job_id.get()))
+    with trail.about("a job"), locks.exclusive("anything", lease=30):
+        wait_until(lambda: said)
+    assert said == ["a job"]
+    assert trail.job_id.get() == trail.UNKNOWN

@@ -1,0 +1,85 @@
+"""The site's web process as the Procfile starts it, and somebody who visits it."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+
+from mediaapp.ports import free_port
+from tests.conftest import ROOT, environment, wait_until
+
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
+
+
+class Answer:
+    """What came back, whatever its status."""
+
+    def __init__(self, response: urllib.response.addinfourl) -> None:
+        self.status, self.headers, self.text = response.status, response.headers, response.read().decode()
+
+
+class Visitor:
+    """A browser without JavaScript. headers: what it, or a router before the site, sends with each request."""
+
+    def __init__(self, port: int, **headers: str) -> None:
+        self.site, self.headers = f"http://127.0.0.1:{port}", headers
+        self._open = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
+        ).open
+
+    def get(self, path: str) -> Answer:
+        return self._ask(path)
+
+    def post(self, path: str, **fields: str) -> Answer:
+        """Fills in the form at a path and sends it; what the next page says."""
+        token = TOKEN.search(self.get(path).text)
+        return self._ask(path, urlencode(fields | {"csrfmiddlewaretoken": token[1] if token else ""}).encode())
+
+    def _ask(self, path: str, body: bytes | None = None) -> Answer:
+        request = urllib.request.Request(self.site + path, body, self.headers)
+        try:
+            return Answer(self._open(request, timeout=60))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error)
+
+
+class Web:
+    """A web process at `port`; `log` is what it writes."""
+
+    def __init__(self, process: subprocess.Popen, port: int, log: Path) -> None:
+        self.process, self.port, self.log = process, port, log
+
+    def is_up(self) -> bool:
+        with suppress(OSError):
+            return Visitor(self.port).get("/healthz").status == 200
+        return False
+
+
+@contextmanager
+def serving(folder: Path, **more: str) -> Iterator[Web]:
+    """The web line of the Procfile, with its log in `folder`, for as long as the block runs."""
+    line = next(line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web: "))
+    command, port, log = shlex.split(line.removeprefix("web: ")), free_port(), folder / "web.log"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = environment(PORT=str(port), PATH=path, TMPDIR=str(folder)) | more
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True)
+    web = Web(process, port, log)
+    try:
+        wait_until(lambda: process.poll() is not None or web.is_up(), "the web process to answer")
+        assert process.poll() is None, log.read_text()[-4000:]
+        yield web
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
