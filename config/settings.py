@@ -172,8 +172,19 @@ MAX_CSV_BYTES = env.int("MAX_CSV_BYTES", default=1_000_000_000)
 IMPORT_MAX_BAD_SHARE = env.float("IMPORT_MAX_BAD_SHARE", default=0.5)
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+
+# Object storage, for machines that share no disk: with a bucket, browsers send files to it and fetch them there.
+S3_BUCKET = env.str("S3_BUCKET", default="")
+S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="").rstrip("/")
+AWS_REGION = env.str("AWS_REGION", default="") or "us-east-1"
+AWS_ACCESS_KEY_ID = env.str("AWS_ACCESS_KEY_ID", default="")
+AWS_SECRET_ACCESS_KEY = env.str("AWS_SECRET_ACCESS_KEY", default="")
+S3_PUBLIC_URL = env.str("S3_PUBLIC_URL", default="").rstrip("/") or S3_ENDPOINT_URL
+S3_PUBLIC_URL = S3_PUBLIC_URL or f"https://s3.{AWS_REGION}.amazonaws.com"
+S3_ORIGINS = [S3_PUBLIC_URL] if S3_BUCKET else []
+ON_DISK, IN_BUCKET = "django.core.files.storage.FileSystemStorage", "workers.object_storage.ObjectStorage"
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": IN_BUCKET if S3_BUCKET else ON_DISK},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
@@ -191,7 +202,9 @@ RELEASE = (env.str("RELEASE", default="") or " ".join(filter(None, HEROKU)))[:12
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
-        "img-src": [SELF, "data:"],
+        "connect-src": [SELF, *S3_ORIGINS],
+        "img-src": [SELF, "data:", *S3_ORIGINS],
+        "media-src": [SELF, *S3_ORIGINS],
         "object-src": [NONE],
         "base-uri": [NONE],
         "form-action": [SELF],

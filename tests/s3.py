@@ -1,0 +1,84 @@
+"""A private S3 server (SeaweedFS) for the tests that need object storage: own ports, loopback only.
+
+A bucket for each who asks. Why each word of the command is there stands in SERVER-FACTS.md, section 3.
+"""
+
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+from django.core.management import call_command
+
+from mediaapp.ports import free_port
+from tests.rabbitmq import killed_at_the_end
+
+WEED = Path(sys.executable).with_name("weed")
+SERVERS = ("s3", "master", "volume", "filer", "admin")
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, str]]:
+    """The environment of a process that may use a fresh server, which ends with the tests; a second to start."""
+    key, secret = f"key{secrets.token_hex(4)}", secrets.token_hex(16)
+    ports = {f"{name}.port{kind}": free_port() for name in SERVERS for kind in ("", ".grpc")}
+    with tempfile.TemporaryDirectory(prefix="s3-") as folder:
+        (data := Path(folder, "data")).mkdir()
+        command = [
+            *(str(WEED), "-logtostderr=true", "mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),
+            *(f"-{name}={port}" for name, port in ports.items()),
+            *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+            "-master.telemetry=false",
+        ]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": folder,
+            "TMPDIR": folder,  # where it leaves its sockets
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+        }
+        log = Path(folder, "weed.log")
+        with killed_at_the_end(command, environment, log) as server:
+            url = f"http://127.0.0.1:{ports['s3.port']}"
+            deadline = time.monotonic() + START_SECONDS
+            while not answers(url):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"SeaweedFS did not start:\n{log.read_text()[-4000:]}")
+                time.sleep(0.05)
+            yield {
+                "S3_ENDPOINT_URL": url,
+                "S3_PUBLIC_URL": url,
+                "AWS_ACCESS_KEY_ID": key,
+                "AWS_SECRET_ACCESS_KEY": secret,
+                "AWS_REGION": "us-east-1",
+            }
+
+
+@pytest.fixture
+def bucket(s3: dict[str, str], settings) -> dict[str, str]:
+    """The environment of a site with an empty bucket, which this process is set to as well."""
+    environment = s3 | {"S3_BUCKET": f"bucket-{secrets.token_hex(4)}"}
+    for name, value in environment.items():
+        setattr(settings, name, value)
+    in_bucket = {"default": {"BACKEND": "workers.object_storage.ObjectStorage"}}
+    settings.STORAGES = settings.STORAGES | in_bucket
+    call_command("prepare_storage")
+    return environment
+
+
+def answers(url: str) -> bool:
+    """Whether the S3 port refuses a stranger, as it does once it is ready."""
+    try:
+        urlopen(url, timeout=5).close()
+    except HTTPError:
+        return True
+    except URLError:
+        return False
+    return True

@@ -1,0 +1,30 @@
+"""Half of the storage's settings is no setting."""
+
+import pytest
+
+from workers import storage_settings
+
+WHOLE = {
+    "S3_BUCKET": "files",
+    "S3_ENDPOINT_URL": "http://127.0.0.1:1",
+    "S3_PUBLIC_URL": "http://127.0.0.1:1",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "ids"),
+    [
+        ({}, []),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, ["storage.E001"]),
+        ({"S3_BUCKET": ""}, ["storage.E002"]),
+        ({"S3_BUCKET": "", "S3_ENDPOINT_URL": ""}, []),
+        ({"HTTPS": True}, ["storage.W001"]),
+        ({"HTTPS": True, "S3_PUBLIC_URL": "https://files.example.com"}, []),
+    ],
+)
+def test_half_of_the_settings_is_no_setting(settings, changed, ids):
+    for name, value in (WHOLE | changed).items():
+        setattr(settings, name, value)
+    assert [message.id for message in storage_settings.check()] == ids

@@ -1,0 +1,111 @@
+"""Files are kept in a bucket: a real S3 server."""
+
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+
+from workers import object_storage
+
+CONTENT = bytes(range(256)) * 4000  # a megabyte
+
+pytestmark = pytest.mark.usefixtures("bucket")
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """The ranges that are asked for, in order."""
+    ranges: list[str] = []
+    client = object_storage.the_bucket().client
+    client.meta.events.register(
+        "provide-client-params.s3.GetObject", lambda params, **_: ranges.append(params["Range"])
+    )
+    return ranges
+
+
+def stored(content: bytes = CONTENT, name: str = "uploads/some/source") -> str:
+    return default_storage.save(name, ContentFile(content))
+
+
+def test_the_head_of_a_file_and_its_end_are_read_without_what_is_between(asked):
+    with default_storage.open(stored()) as file:
+        assert (file.size, file.read(1000)) == (len(CONTENT), CONTENT[:1000])
+        file.seek(-100, 2)
+        assert (file.read(), file.read()) == (CONTENT[-100:], b"")
+        file.seek(0)
+        assert file.read(10) == CONTENT[:10]
+    first = object_storage.FIRST_RANGE
+    assert asked == [f"bytes=0-{first - 1}", f"bytes={len(CONTENT) - 100}-{len(CONTENT) - 1}", f"bytes=0-{first - 1}"]
+
+
+def test_a_whole_file_is_read_in_growing_ranges(asked):
+    with default_storage.open(stored()) as file:
+        assert file.read() == CONTENT
+    assert len(asked) == 5  # 64, 128, 256 and 512 kB, and the rest
+
+
+def test_its_lines_are_read_one_by_one():
+    with default_storage.open(stored(b"one\ntwo\n")) as file:
+        assert list(file) == [b"one\n", b"two\n"]
+
+
+def test_an_empty_file_is_empty():
+    with default_storage.open(stored(b"")) as file:
+        assert (file.size, file.read()) == (0, b"")
+
+
+def test_what_is_not_there_is_no_file():
+    with pytest.raises(FileNotFoundError):
+        default_storage.open("uploads/none")
+
+
+def test_what_is_replaced_while_it_is_read_is_not_mixed():
+    with default_storage.open(stored()) as file:
+        file.read(10)
+        stored(b"x" * len(CONTENT))
+        with pytest.raises(OSError, match="did not answer"):
+            file.read()
+
+
+def test_a_storage_that_is_away_is_an_error_of_the_system(settings):
+    name = stored()
+    settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
+    settings.STORAGES = dict(settings.STORAGES)
+    with pytest.raises(OSError, match="did not answer"):
+        default_storage.open(name)
+
+
+def test_a_link_is_for_browsers_and_ends_and_without_it_nobody_reads(settings):
+    link = default_storage.url(stored(b"secret"), parameters={"ResponseContentDisposition": "attachment"})
+    with urlopen(link) as answer:
+        assert (answer.read(), answer.headers["Content-Disposition"]) == (b"secret", "attachment")
+    assert f"X-Amz-Expires={object_storage.LINK_SECONDS}" in link
+    bare = urlsplit(link)._replace(query="").geturl()
+    for refused in (bare, link.replace("source", "other"), link[:-1] + ("0" if link[-1] != "0" else "1")):
+        with pytest.raises(HTTPError) as error, urlopen(refused):
+            pass
+        assert error.value.code == 403
+    settings.S3_PUBLIC_URL = "https://files.example.com"
+    settings.STORAGES = dict(settings.STORAGES)
+    assert default_storage.url("some/name").startswith(f"https://files.example.com/{settings.S3_BUCKET}/some/name?")
+
+
+def test_a_bucket_is_prepared_again_without_harm(capsys):
+    name = stored(b"kept")
+    call_command("prepare_storage")
+    assert "is ready" in capsys.readouterr().out
+    assert default_storage.open(name).read() == b"kept"
+    client, bucket = object_storage.the_bucket().client, object_storage.the_bucket().bucket_name
+    assert client.get_bucket_cors(Bucket=bucket)["CORSRules"][0]["AllowedOrigins"] == ["http://testserver"]
+    rule = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
+
+
+def test_without_a_bucket_there_is_nothing_to_prepare(settings):
+    settings.S3_BUCKET = ""
+    with pytest.raises(CommandError, match="S3_BUCKET is not set"):
+        call_command("prepare_storage")
