@@ -9,7 +9,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
-from workers import object_storage
+from workers import object_reader, object_storage
 
 CONTENT = bytes(range(256)) * 4000  # a megabyte
 
@@ -38,7 +38,7 @@ def test_the_head_of_a_file_and_its_end_are_read_without_what_is_between(asked):
         assert (file.read(), file.read()) == (CONTENT[-100:], b"")
         file.seek(0)
         assert file.read(10) == CONTENT[:10]
-    first = object_storage.FIRST_RANGE
+    first = object_reader.FIRST_RANGE
     assert asked == [f"bytes=0-{first - 1}", f"bytes={len(CONTENT) - 100}-{len(CONTENT) - 1}", f"bytes=0-{first - 1}"]
 
 
@@ -102,7 +102,7 @@ def test_a_bucket_is_prepared_again_without_harm(capsys):
     client, bucket = object_storage.the_bucket().client, object_storage.the_bucket().bucket_name
     assert client.get_bucket_cors(Bucket=bucket)["CORSRules"][0]["AllowedOrigins"] == ["http://testserver"]
     rule = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]
-    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 3}
 
 
 def test_without_a_bucket_there_is_nothing_to_prepare(settings):

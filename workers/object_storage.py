@@ -2,7 +2,7 @@
 
 Set by S3_BUCKET and its neighbours in config/settings.py. Objects are private: no ACL is sent, and what has none is
 its owner's alone (a bucket of AWS refuses any other since 2023). Paths, not host names, carry the bucket's name, which
-servers other than AWS's need.
+servers other than AWS's need. Errors are those of a disk: FileNotFoundError, OSError.
 """
 
 import io
@@ -10,17 +10,15 @@ from functools import cached_property
 from typing import Any, BinaryIO, cast
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.response import StreamingBody
 from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import storages
 from storages.backends.s3 import S3Storage
-from urllib3.exceptions import HTTPError
+
+from workers.object_reader import FIRST_RANGE, ObjectReader, answering
 
 LINK_SECONDS = 600
-FIRST_RANGE, LAST_RANGE = 2**16, 2**23  # bytes of one request: the first one, and at most
-NOT_FOUND = 404
+SENT_TYPE = "application/octet-stream"  # what a browser sends is never a page of the storage's own
 CLIENT = Config(
     signature_version="s3v4",
     s3={"addressing_style": "path"},
@@ -65,92 +63,75 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
 
         parameters: of get_object, such as ResponseContentDisposition.
         """
-        asked = {"Bucket": self.bucket_name, "Key": name} | (parameters or {})
-        expires = expire or LINK_SECONDS
-        return str(
-            self.public_client.generate_presigned_url("get_object", asked, ExpiresIn=expires, HttpMethod=http_method)
+        return self._link("get_object", self._at(name) | (parameters or {}), expire or LINK_SECONDS, http_method)
+
+    def exists(self, name: str) -> bool:
+        with answering(name):
+            return bool(super().exists(name))
+
+    def delete(self, name: str) -> None:
+        with answering(name):
+            super().delete(name)
+
+    def copy(self, source: str, name: str) -> None:
+        """A copy within the bucket, which its server makes; of 5 GB at most."""
+        with answering(source):
+            self.client.copy_object(**self._at(name), CopySource=self._at(source))
+
+    def form_for(self, name: str, size: int) -> dict[str, Any]:
+        """ "url" and "fields" of a form by which a browser sends this one file, of `size` bytes, and nothing else."""
+        fields = {"Content-Type": SENT_TYPE, "success_action_status": "201"}
+        conditions: list[Any] = [{field: value} for field, value in fields.items()]
+        conditions.append(["content-length-range", size, size])
+        return dict(
+            self.public_client.generate_presigned_post(self.bucket_name, name, fields, conditions, LINK_SECONDS)
         )
+
+    def begin_parts(self, name: str) -> str:
+        """Begins a file that comes in parts; the id that the other methods ask for."""
+        with answering(name):
+            return str(self.client.create_multipart_upload(**self._at(name), ContentType=SENT_TYPE)["UploadId"])
+
+    def link_for_part(self, name: str, parts_id: str, number: int, size: int) -> str:
+        """Where a browser PUTs one part, of exactly `size` bytes."""
+        part = {"UploadId": parts_id, "PartNumber": number, "ContentLength": size}
+        return self._link("upload_part", self._at(name) | part, LINK_SECONDS)
+
+    def parts(self, name: str, parts_id: str) -> list[dict[str, Any]]:
+        """Those that arrived: PartNumber, Size, ETag. Raises FileNotFoundError once they are joined or dropped."""
+        with answering(name):
+            pages = self.client.get_paginator("list_parts").paginate(**self._at(name), UploadId=parts_id)
+            return [part for page in pages for part in page.get("Parts", ())]
+
+    def join_parts(self, name: str, parts_id: str, parts: list[dict[str, Any]]) -> None:
+        """Makes one object of the parts, given as parts() tells them, in their order."""
+        told = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]
+        with answering(name):
+            self.client.complete_multipart_upload(**self._at(name), UploadId=parts_id, MultipartUpload={"Parts": told})
+
+    def drop_parts(self, name: str, parts_id: str) -> None:
+        """Forgets the parts. Raises FileNotFoundError as parts() does."""
+        with answering(name):
+            self.client.abort_multipart_upload(**self._at(name), UploadId=parts_id)
+
+    def _at(self, name: str) -> dict[str, Any]:
+        return {"Bucket": self.bucket_name, "Key": name}
+
+    def _link(self, action: str, asked: dict[str, Any], expires: int, http_method: str | None = None) -> str:
+        return str(self.public_client.generate_presigned_url(action, asked, expires, http_method))
 
     def _open(self, name: str, mode: str = "rb") -> Any:
         if mode != "rb":
             return super()._open(name, mode)
-        return File(cast(BinaryIO, io.BufferedReader(ObjectReader(self, name), FIRST_RANGE)), name)
+        return File(
+            cast(BinaryIO, io.BufferedReader(ObjectReader(self.client, self.bucket_name, name), FIRST_RANGE)), name
+        )
 
-
-class ObjectReader(io.RawIOBase):
-    """The bytes of an object by ranges: a small one after each seek, larger ones as reading goes on.
-
-    `size`: bytes. `etag`: of the version that is read; OSError if another one takes its place meanwhile.
-    Raises FileNotFoundError for an object that is not there, and OSError where the storage does not answer.
-    """
-
-    def __init__(self, storage: ObjectStorage, name: str) -> None:
-        self._client, self._key = storage.client, {"Bucket": storage.bucket_name, "Key": name}
-        try:
-            head = self._client.head_object(**self._key)
-        except (BotoCoreError, ClientError) as error:
-            if is_not_found(error):
-                raise FileNotFoundError(name) from None
-            raise OSError(f"The storage did not answer: {error}") from error
-        self.size, self.etag = int(head["ContentLength"]), str(head["ETag"])
-        self._at = self._end = 0  # the next byte, and where the range that is open ends
-        self._range = FIRST_RANGE
-        self._body: StreamingBody | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
-        if start + offset != self._at:
-            self._at, self._range = max(0, start + offset), FIRST_RANGE
-            self._drop()
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        if self._at >= self.size:
-            return 0
-        try:
-            body = self._body or self._ask()
-            data = body.read(min(len(buffer), self._end - self._at))
-        except (BotoCoreError, ClientError, HTTPError) as error:
-            self._drop()
-            raise OSError(f"The storage did not answer: {error}") from error
-        buffer[: len(data)] = data
-        self._at += len(data)
-        if self._at == self._end:
-            self._drop()
-            self._range = min(self._range * 2, LAST_RANGE)
-        return len(data)
-
-    def close(self) -> None:
-        self._drop()
-        super().close()
-
-    def _ask(self) -> StreamingBody:
-        self._end = min(self._at + self._range, self.size)
-        asked = f"bytes={self._at}-{self._end - 1}"
-        self._body = self._client.get_object(**self._key, Range=asked, IfMatch=self.etag)["Body"]
-        return self._body
-
-    def _drop(self) -> None:
-        if body := getattr(self, "_body", None):
-            body.close()
-        self._body = None
+    def _save(self, name: str, content: Any) -> str:
+        with answering(name):
+            return str(super()._save(name, content))
 
 
 def the_bucket() -> ObjectStorage:
     """default_storage, where it is a bucket."""
     return cast(ObjectStorage, storages["default"])
-
-
-def is_not_found(error: Exception) -> bool:
-    """Whether the storage's answer is that there is no such object, or no such multipart upload."""
-    answer = error.response["ResponseMetadata"] if isinstance(error, ClientError) else {}
-    return bool(answer.get("HTTPStatusCode") == NOT_FOUND)
