@@ -182,6 +182,9 @@ AWS_SECRET_ACCESS_KEY = env.str("AWS_SECRET_ACCESS_KEY", default="")
 S3_PUBLIC_URL = env.str("S3_PUBLIC_URL", default="").rstrip("/") or S3_ENDPOINT_URL
 S3_PUBLIC_URL = S3_PUBLIC_URL or f"https://s3.{AWS_REGION}.amazonaws.com"
 S3_ORIGINS = [S3_PUBLIC_URL] if S3_BUCKET else []
+# Where workers have the files while they work on them, and the bytes that all those of a machine may have there.
+SCRATCH_DIR = Path(env.str("SCRATCH_DIR", default=str(LOCAL_DIR / "scratch")))
+SCRATCH_BYTES = env.int("SCRATCH_BYTES", default=10_000_000_000)
 ON_DISK, IN_BUCKET = "django.core.files.storage.FileSystemStorage", "workers.object_storage.ObjectStorage"
 STORAGES = {
     "default": {"BACKEND": IN_BUCKET if S3_BUCKET else ON_DISK},

@@ -1,11 +1,13 @@
 """What people own: their account, their uploads, their catalogue, their reports."""
 
 import json
+import logging
 import shutil
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.db.models import F
@@ -15,6 +17,8 @@ from django.dispatch import receiver
 
 from workers.highmem.report import FOLDER, SUMMARY
 from workers.models import Job
+
+log = logging.getLogger(__name__)
 
 
 class User(AbstractUser):
@@ -56,6 +60,15 @@ class Upload(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def folder(self) -> str:
+        """Where the file is in default_storage, alone with what is made of it."""
+        return str(PurePath(self.file).parent)
+
+    def beside(self, name: str) -> str:
+        """What is made of the file, by its name in default_storage."""
+        return f"{self.folder}/{name}"
+
 
 class Report(models.Model):
     """Figures that somebody asked for, on the whole catalogue or on one CSV file, and the job that computes them.
@@ -80,24 +93,49 @@ class Report(models.Model):
     def name(self) -> str:
         return f"Report on {self.upload.name if self.upload else 'your catalogue'}"
 
+    @property
+    def folder(self) -> str:
+        """Where its files are in default_storage."""
+        return FOLDER.format(self.pk)
+
     def file(self, name: str) -> str:
         """One of its files, by its name in default_storage."""
-        return f"{FOLDER.format(self.pk)}/{name}"
+        return f"{self.folder}/{name}"
 
     def summary(self) -> dict[str, Any] | None:
-        """The figures as its worker wrote them (workers/highmem/report_process.py); None where there are none."""
+        """The figures as its worker wrote them (workers/highmem/report_process.py); None where there are none.
+
+        {} while the storage does not answer.
+        """
         try:
             with default_storage.open(self.file(SUMMARY)) as file:
                 return dict(json.load(file))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            log.warning("report %s cannot be read now: %s", self.pk, error)
+            return {}
 
 
+@receiver(post_delete, sender=Upload)
 @receiver(post_delete, sender=Report)
-def delete_files(instance: Report, **_: Any) -> None:
-    """Whatever deletes a report: its job, its upload, its owner, the admin. Once it is sure to be gone."""
-    folder = default_storage.path(FOLDER.format(instance.pk))
-    transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True), robust=True)
+def delete_files(instance: Upload | Report, **_: Any) -> None:
+    """Whatever deletes them: a job, an owner, the admin. Once they are sure to be gone.
+
+    What a storage that is away keeps then, its nightly clean-up finds.
+    """
+    folder = instance.folder
+    transaction.on_commit(lambda: _delete_folder(folder), robust=True)
+
+
+def _delete_folder(folder: str) -> None:
+    if "/" not in folder:
+        raise ValueError(f"{folder} holds the files of others too")
+    if isinstance(default_storage, FileSystemStorage):
+        shutil.rmtree(default_storage.path(folder), ignore_errors=True)
+        return
+    for name in default_storage.listdir(folder)[1]:
+        default_storage.delete(f"{folder}/{name}")
 
 
 class CatalogueItem(models.Model):

@@ -32,6 +32,7 @@ VALUES = {
     "dates": DATES,
 }
 GONE = "The file is no longer there. Cancel this one, and upload it again."
+AWAY = "Our storage of files does not answer. Your file is safe: look again in a minute."
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_REJECTS = 20, 30, 10
 MOST_OPTIONS = 500  # columns to choose from; files with more are rare, and theirs are guessed by name
 
@@ -99,8 +100,10 @@ def _look(upload: Upload, form: QueryDict) -> Preview:
             if form.get("digest") == digest(seen.names):
                 seen, _ = look(upload.owner_id, file, choices, _columns(upload, form, len(seen.names)))
             return seen
-    except OSError:
+    except FileNotFoundError:
         raise Unreadable(GONE) from None
+    except OSError as error:
+        raise Unreadable(AWAY, str(error)) from error
 
 
 def _choices(form: Any) -> dict[str, str]:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.http import content_disposition_header
 from django.views.decorators.cache import cache_control
@@ -42,7 +42,7 @@ def report_on_upload(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_safe
 @login_required
 @cache_control(private=True, max_age=3600)
-def rows(request: HttpRequest, job_id: UUID, kind: str) -> FileResponse:
+def rows(request: HttpRequest, job_id: UUID, kind: str) -> HttpResponseBase:
     """The rows of a report, of the kind "parquet" or "csv"."""
     report = subject_for(request, job_id)
     if not isinstance(report, Report):
@@ -50,4 +50,4 @@ def rows(request: HttpRequest, job_id: UUID, kind: str) -> FileResponse:
     name = {"parquet": PARQUET, "csv": CSV}[kind]
     headers = {"Content-Type": TYPES[name]}
     headers["Content-Disposition"] = content_disposition_header(True, f"{report.name}.{kind}") or ""
-    return serve(request, report.file(name), headers)
+    return serve(request, report, report.file(name), headers)

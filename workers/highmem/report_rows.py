@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
-from django.core.files.storage import default_storage
 from django.db import connection, models
 from django.db.models import Field
 
@@ -58,12 +58,14 @@ def kind_of(field: Field) -> str:
 
 
 @contextmanager
-def rows_of(table: Table, told: dict[str, Any], report: Callable[[float, float, str], None]) -> Iterator[Rows]:
-    """The rows of the table; or of a CSV file, if told the arguments of its import: its name in default_storage."""
-    if "source" not in told:
+def rows_of(
+    table: Table, source: Path | None, told: dict[str, Any], report: Callable[[float, float, str], None]
+) -> Iterator[Rows]:
+    """The rows of the table; or of a CSV file, which is read as told by the arguments of its import."""
+    if source is None:
         yield rows_of_table(table)
     else:
-        with default_storage.open(told["source"]) as file:
+        with source.open("rb") as file:
             tick = partial(report, 0, 0, "looking through the file")
             yield rows_of_file(file, table, tick, dialect_in(told), told.get("columns"))
 

@@ -1,14 +1,12 @@
 """What runs on the high-memory worker, one at a time: CSV imports (`imports`) and reports (`highmem`)."""
 
 from functools import partial
-from pathlib import Path
 
 from celery import shared_task
 from django.apps import apps
 from django.conf import settings
-from django.core.files.storage import default_storage
 
-from workers import jobs
+from workers import jobs, scratch
 from workers.highmem import rejects
 from workers.highmem.csv_dialect import dialect_in
 from workers.highmem.csv_import import Table, import_csv
@@ -23,7 +21,8 @@ def import_catalogue(job_id: str) -> None:
     with (
         jobs.working_on(job_id) as job,
         job.writing_to(job.arguments["table"]),
-        default_storage.open(job.arguments["source"]) as source,
+        scratch.workplace(job.report) as here,
+        here.fetch(job.arguments["source"]).open("rb") as source,
     ):
         job.result = import_csv(
             source,
@@ -41,9 +40,9 @@ def import_catalogue(job_id: str) -> None:
 @shared_task(soft_time_limit=3300, time_limit=3600)
 def report_on_rows(job_id: str) -> None:
     """Makes a report on the owner's rows of the table that the job names, or on those of the job's CSV."""
-    with jobs.working_on(job_id) as job:
+    with jobs.working_on(job_id) as job, scratch.workplace(job.report) as here:
         table = Table(apps.get_model(job.arguments["table"]), fixed={"owner_id": job.owner_id})
-        folder = Path(default_storage.path(FOLDER.format(job.id)))
-        with rows_of(table, job.arguments, job.report) as rows:
-            limit = memory.limit_of_runs("highmem")
-            job.result = make_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=job.report)
+        source = here.fetch(job.arguments["source"]) if "source" in job.arguments else None
+        folder, limit = here.results(FOLDER.format(job.id)), memory.limit_of_runs("highmem")
+        with rows_of(table, source, job.arguments, here.report) as rows:
+            job.result = make_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=here.report)

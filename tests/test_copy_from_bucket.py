@@ -1,0 +1,220 @@
+"""A job works on copies of a bucket's files: within bounds, told as it goes, and nothing is left behind."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from tests.relay import Relay, relaying
+from workers import scratch
+from workers.practices.concurrency import TryLater
+
+BIG = os.urandom(1 << 20) * 12  # more than one part, and more than a connection holds back
+NAME = "uploads/some/source"
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def scratch_folder(bucket, settings, tmp_path: Path) -> Path:
+    settings.SCRATCH_DIR = tmp_path / "scratch"
+    return settings.SCRATCH_DIR
+
+
+@pytest.fixture
+def relay(bucket, settings) -> Iterator[Relay]:
+    """The way to the storage."""
+    there = urlsplit(settings.S3_ENDPOINT_URL)
+    with relaying((there.hostname, there.port)) as relay:
+        settings.S3_ENDPOINT_URL = f"http://{relay.address}"
+        settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
+        yield relay
+
+
+def stored(content: bytes, name: str = NAME) -> str:
+    return default_storage.save(name, ContentFile(content))
+
+
+def read(name: str) -> bytes:
+    with default_storage.open(name) as file:
+        return file.read()
+
+
+def stopping_at(stage: str, done: float) -> Callable[..., None]:
+    def report(so_far, total, now, **_):
+        if (now, so_far) >= (stage, done):
+            raise Stop
+
+    return report
+
+
+def left(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def unfinished() -> list:
+    return default_storage.client.list_multipart_uploads(Bucket=default_storage.bucket_name).get("Uploads", [])
+
+
+def test_a_file_is_copied_and_told_as_it_comes_and_is_gone_afterwards(scratch_folder: Path):
+    told = []
+    name = stored(BIG)
+    with scratch.workplace(lambda *step: told.append(step)) as here:
+        assert here.fetch(name).read_bytes() == BIG
+    assert left(scratch_folder) == []
+    assert [step[0] for step in told] == sorted(step[0] for step in told)
+    assert {step[1:] for step in told} == {(len(BIG), scratch.FETCHING)}
+    assert len(told) > 40
+
+
+def test_what_was_made_is_stored_whole_over_an_earlier_attempt(scratch_folder: Path):
+    told = []
+    stored(b"old", "reports/some/rows.csv")
+    with scratch.workplace(lambda *step: told.append(step)) as here:
+        folder = here.results("reports/some")
+        (folder / "rows.csv").write_bytes(BIG)
+        (folder / "report.json").write_bytes(b"{}")
+        assert read("reports/some/rows.csv") == b"old"
+    assert read("reports/some/rows.csv") == BIG
+    assert read("reports/some/report.json") == b"{}"
+    assert left(scratch_folder) == unfinished() == []
+    assert [step[0] for step in told] == sorted(step[0] for step in told)
+    assert {step[1:] for step in told} == {(len(BIG) + 2, scratch.STORING)}
+
+
+def test_a_job_that_fails_stores_nothing(scratch_folder: Path):
+    with pytest.raises(Stop), scratch.workplace(lambda *_: None) as here:
+        (here.results("reports/some") / "rows.csv").write_bytes(b"half")
+        raise Stop
+    assert not default_storage.exists("reports/some/rows.csv")
+    assert left(scratch_folder) == []
+
+
+def test_what_a_report_raises_ends_a_copy_and_leaves_nothing(scratch_folder: Path):
+    name = stored(BIG)
+    with pytest.raises(Stop), scratch.workplace(stopping_at(scratch.FETCHING, len(BIG) / 2)) as here:
+        here.fetch(name)
+    assert left(scratch_folder) == []
+
+
+def test_what_a_report_raises_ends_the_storing_and_readers_see_nothing_of_it(scratch_folder: Path):
+    with pytest.raises(Stop), scratch.workplace(stopping_at(scratch.STORING, len(BIG) / 2)) as here:
+        (here.results("reports/some") / "rows.csv").write_bytes(BIG)
+    assert not default_storage.exists("reports/some/rows.csv")
+    assert left(scratch_folder) == unfinished() == []
+
+
+def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(relay: Relay, settings):
+    name = stored(BIG)
+    settings.SCRATCH_BYTES = len(BIG) - 1
+    before = relay.passed
+    with (
+        pytest.raises(scratch.TooLarge, match="has 13 MB, and our workers have room for 13 MB") as refused,
+        scratch.workplace(lambda *_: None) as here,
+    ):
+        here.fetch(name)
+    assert refused.value.sentence == str(refused.value)
+    assert relay.passed - before < 10_000
+
+
+def test_a_file_that_does_not_fit_beside_those_of_others_waits(settings):
+    one, two = stored(BIG), stored(b"small", "uploads/other/source")
+    settings.SCRATCH_BYTES = len(BIG) + 4
+    with scratch.workplace(lambda *_: None) as here:
+        here.fetch(one)
+        with pytest.raises(TryLater, match="Waiting for room"), scratch.workplace(lambda *_: None) as beside:
+            beside.fetch(two)
+    with scratch.workplace(lambda *_: None) as here:
+        assert here.fetch(two).read_bytes() == b"small"
+
+
+def test_results_that_grow_beyond_the_room_are_stopped_with_words(settings):
+    settings.SCRATCH_BYTES = 1000
+    with pytest.raises(scratch.TooLarge, match="took more than"), scratch.workplace(lambda *_: None) as here:
+        made = here.results("reports/some") / "rows.csv"
+        made.write_bytes(b"x" * 1000)
+        here.report(1, 2, "writing")
+        made.write_bytes(b"x" * 1001)
+        here.report(2, 2, "writing")
+    assert not default_storage.exists("reports/some/rows.csv")
+
+
+def test_who_grows_beyond_the_room_because_of_others_comes_again(settings):
+    settings.SCRATCH_BYTES = 1000
+    with scratch.workplace(lambda *_: None) as other, scratch.workplace(lambda *_: None) as here:
+        made = [each.results("reports/some") / "rows.csv" for each in (other, here)]
+        for file in made:
+            file.write_bytes(b"x" * 501)
+        with pytest.raises(TryLater, match="Waiting for room"):
+            here.report(1, 2, "writing")
+        made[0].unlink()
+        here.report(1, 2, "writing")
+
+
+def test_what_a_killed_process_left_is_removed_and_those_of_living_ones_and_of_others_stay(scratch_folder: Path):
+    dead, foreign = scratch_folder / f"{scratch.PREFIX}dead", scratch_folder / "not ours"
+    for folder in (dead, foreign):
+        folder.mkdir(parents=True)
+        (folder / "source").touch()
+    name = stored(b"in use")
+    with scratch.workplace(lambda *_: None) as here:
+        assert not dead.exists()
+        copy = here.fetch(name)
+        with scratch.workplace(lambda *_: None):
+            assert copy.read_bytes() == b"in use"
+    assert (foreign / "source").exists()
+
+
+def test_a_file_that_is_not_there_is_not_found():
+    with pytest.raises(FileNotFoundError), scratch.workplace(lambda *_: None) as here:
+        here.fetch(NAME)
+
+
+def test_a_connection_that_drops_in_the_middle_goes_on_from_there(relay: Relay):
+    name = stored(BIG)
+    relay.cut_at, relay.heals = relay.passed + len(BIG) / 2, True
+    before = relay.passed
+    with scratch.workplace(lambda *_: None) as here:
+        assert here.fetch(name).read_bytes() == BIG
+    assert relay.passed - before < 1.5 * len(BIG)
+
+
+@pytest.mark.parametrize("when", ["before", "in the middle"])
+def test_a_storage_that_goes_away_is_waited_for(relay: Relay, scratch_folder: Path, when: str):
+    name = stored(BIG)
+    relay.cut_at = relay.passed + (len(BIG) / 2 if when == "in the middle" else 0)
+    with pytest.raises(TryLater, match="does not answer"), scratch.workplace(lambda *_: None) as here:
+        here.fetch(name)
+    assert left(scratch_folder) == []
+    relay.is_cut = False
+    with scratch.workplace(lambda *_: None) as here:
+        assert here.fetch(name).read_bytes() == BIG
+
+
+def test_a_storage_that_goes_away_while_it_takes_the_results_is_waited_for(relay: Relay):
+    def cut(done, *_):
+        relay.is_cut = done > 0
+
+    with pytest.raises(TryLater, match="does not answer"), scratch.workplace(cut) as here:
+        (here.results("reports/some") / "rows.csv").write_bytes(BIG)
+    relay.is_cut = False
+    assert not default_storage.exists("reports/some/rows.csv")
+
+
+def test_on_a_shared_disk_nothing_is_copied(settings, scratch_folder: Path):
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    }
+    name, told = stored(b"here"), []
+    with scratch.workplace(lambda *step: told.append(step)) as here:
+        assert str(here.fetch(name)) == default_storage.path(name)
+        assert str(here.results("reports/some")) == default_storage.path("reports/some")
+        here.report(1, 2, "at work")
+    assert told == [(1, 2, "at work")]
+    assert not scratch_folder.exists()
