@@ -113,21 +113,24 @@ def environment(**more: str) -> dict[str, str]:
 def start(transactional_db, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
     """Starts a process of the Procfile by its name and waits until it is ready; whatever still runs is killed after.
 
-    app: another Celery app than the site's, of a module in tests/.
+    app: another Celery app than the site's, of a module in tests/. folder: where it runs.
     """
     started: list[subprocess.Popen] = []
     commands = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 
-    def start_process(name: str, app: str = "config", **more: str) -> subprocess.Popen:
+    def start_process(name: str, app: str = "config", folder: Path = ROOT, **more: str) -> subprocess.Popen:
         ready = tmp_path / f"ready{len(started)}"
         ready.mkdir()
         log = tmp_path / f"{name}{len(started)}.log"
         command = shlex.split(commands[name].replace("--app config", f"--app {app}"))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         # Who is killed leaves what it has in its folder of temporary files, as every worker has some.
-        env = environment(READY_DIR=str(ready), PROCESS=name, PATH=path, TMPDIR=str(ready.parent), **more)
+        own = {"READY_DIR": str(ready), "PROCESS": name, "PATH": path, "TMPDIR": str(ready.parent)}
+        env = environment(**{"PYTHONPATH": str(ROOT)} | own | more)
         with log.open("w") as output:
-            process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True)
+            process = subprocess.Popen(
+                command, cwd=folder, env=env, stdout=output, stderr=output, start_new_session=True
+            )
         started.append(process)
         wait_until(lambda: process.poll() is not None or any(ready.iterdir()), f"{name} to be ready")
         assert process.poll() is None, log.read_text()[-4000:]

@@ -41,9 +41,8 @@ def video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     if "download" in request.GET:
         name = f"{PurePath(upload.name).stem}.mp4"
         headers["Content-Disposition"] = content_disposition_header(True, name) or ""
-    # A player that seeks asks with the link that it was given when the page was opened.
     length = upload.job.result.get("after", {}).get("duration", 0)
-    return serve(request, upload, upload.beside("video.mp4"), headers, seconds=LINK_SECONDS + 2 * round(length))
+    return serve(request, upload, upload.beside("video.mp4"), headers, length)
 
 
 @require_safe
@@ -71,11 +70,12 @@ def rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
 
 
 def serve(
-    request: HttpRequest, subject: Upload | Report, stored: str, headers: dict[str, str], seconds: int = LINK_SECONDS
+    request: HttpRequest, subject: Upload | Report, stored: str, headers: dict[str, str], length: float = 0
 ) -> HttpResponseBase:
     """A file that the subject's job has made, by its name in default_storage. Raises Http404 until the job is done.
 
-    headers: its type, and how it is to be saved. seconds: how long a link is good for.
+    headers: its type, and how it is to be saved. length: of a video, in seconds: a player that seeks comes back with
+    the link that it got at first.
     """
     if subject.job.state != Job.State.DONE:
         raise Http404
@@ -83,6 +83,7 @@ def serve(
         return _send(request, default_storage.path(stored), headers)
     told = {f"Response{name.replace('-', '')}": value for name, value in headers.items()}
     storage: Any = default_storage
+    seconds = LINK_SECONDS + 2 * round(length)
     response = HttpResponseRedirect(storage.url(stored, parameters=told, expire=seconds, http_method=request.method))
     response["Cache-Control"] = f"max-age={REDIRECT_SECONDS}"  # the view's is longer, and the shorter one counts
     return response

@@ -1,0 +1,148 @@
+"""Workers that share no disk with anybody: what they read comes from a bucket, and what they make goes there.
+
+Each runs in an empty folder of its own, as on another host, and has nothing but its environment.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import polars as pl
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from mediaapp.models import Upload, User
+from mediaapp.reports import ask_for
+from mediaapp.uploads import receive
+from tests.conftest import wait_until
+from tests.footage import film
+from tests.relay import Relay, relaying
+from tests.test_survive_death import (
+    LEASE,
+    assert_every_row_counts_once,
+    catalogue,
+    in_the_middle,
+    job_of,
+    swept_until_done,
+)
+from workers import scratch
+from workers.models import Job
+
+Start = Callable[..., subprocess.Popen]
+BOOKS = b"external_id,title,price\nA1,Dune,9.90\nA2,Ubik,nothing\nA3,Emma,1\n"
+
+pytestmark = pytest.mark.usefixtures("broker")
+
+
+class Host:
+    """A machine of its own: its folder, and what a process there is started with."""
+
+    def __init__(self, folder: Path, bucket: dict[str, str]) -> None:
+        self.folder, self.scratch = folder / "empty", folder / "scratch"
+        self.folder.mkdir(parents=True)
+        own = {name: str(folder / name.lower()) for name in ("MEDIA_ROOT", "LOCAL_DIR")}
+        self.environment = bucket | own | {"SCRATCH_DIR": str(self.scratch)}
+
+    def start(self, start: Start, name: str, **more: str) -> subprocess.Popen:
+        return start(name, folder=self.folder, **self.environment | more)
+
+    def left(self) -> list[Path]:
+        """Files of jobs that are on it still."""
+        return [path for path in self.scratch.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def host(bucket, tmp_path: Path) -> Host:
+    return Host(tmp_path / "host", bucket)
+
+
+@pytest.fixture
+def other_host(bucket, tmp_path: Path) -> Host:
+    return Host(tmp_path / "other host", bucket)
+
+
+@pytest.fixture
+def relay(bucket) -> Iterator[Relay]:
+    """A way to the storage that is not ours."""
+    there = urlsplit(bucket["S3_ENDPOINT_URL"])
+    with relaying((there.hostname, there.port)) as relay:
+        yield relay
+
+
+def upload(owner: User, content: bytes, name: str = "books.csv") -> Upload:
+    return receive(owner, ContentFile(content, name=name))
+
+
+def ended(job_id: object) -> Job:
+    wait_until(lambda: Job.objects.get(pk=job_id).is_final, "the job to end")
+    return Job.objects.get(pk=job_id)
+
+
+def names_in(folder: str) -> list[str]:
+    return sorted(default_storage.listdir(folder)[1])
+
+
+def test_a_csv_is_imported_and_reported_on(start: Start, host: Host, alice: User):
+    books = upload(alice, BOOKS)
+    host.start(start, "highmem")
+    job = ended(books.pk)
+    assert (job.state, job.result["created"], job.result["rejected"]) == (Job.State.DONE, 2, 1)
+    on_all, on_file = ask_for(alice), ask_for(alice, books)
+    for report in (on_all, on_file):
+        assert ended(report.pk).state == Job.State.DONE
+        assert names_in(report.folder) == ["report.json", "rows.csv", "rows.parquet"]
+        assert report.summary()["rows"] == 2
+        with default_storage.open(report.file("rows.parquet")) as file:
+            assert sorted(pl.read_parquet(file.read())["title"]) == ["Dune", "Emma"]
+    assert host.left() == []
+
+
+def test_a_video_is_transcoded(start: Start, host: Host, alice: User, tmp_path: Path):
+    holiday = upload(alice, film(tmp_path / "holiday.mp4").read_bytes(), "holiday.mp4")
+    host.start(start, "video")
+    assert ended(holiday.pk).state == Job.State.DONE
+    assert names_in(holiday.folder) == ["poster.jpg", "source", "video.mp4"]
+    with default_storage.open(holiday.beside("video.mp4")) as file:
+        assert file.read(12)[4:8] == b"ftyp"
+    assert host.left() == []
+
+
+def test_an_import_whose_host_dies_goes_on_on_another_one(start: Start, host: Host, other_host: Host, alice: User):
+    books = upload(alice, "".join(catalogue()).encode())
+    worker = host.start(start, "highmem", JOB_LEASE=LEASE)
+    wait_until(in_the_middle, "the middle of the import")
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    assert len(host.left()) == 1
+    other_host.start(start, "highmem", JOB_LEASE=LEASE)
+    wait_until(lambda: swept_until_done(books), "the other host to end it")
+    assert_every_row_counts_once(books)
+    assert job_of(books).attempt >= 2
+    assert other_host.left() == []
+
+
+def test_a_storage_that_is_away_for_a_while_loses_nothing(start: Start, host: Host, relay: Relay, alice: User):
+    books = upload(alice, "".join(catalogue(20_000)).encode())
+    relay.cut_at = 100_000
+    host.start(start, "highmem", S3_ENDPOINT_URL=f"http://{relay.address}")
+    wait_until(lambda: job_of(books).message, "the job to be handed back")
+    job = job_of(books)
+    assert (job.state, job.message, job.deaths) == (Job.State.QUEUED, scratch.AWAY, 0)
+    assert host.left() == []
+    relay.is_cut = False
+    Job.objects.filter(pk=job.pk).update(not_before=job.queued_at)  # as if its pause were over
+    wait_until(lambda: swept_until_done(books), "the worker to end it")
+    assert (job_of(books).state, job_of(books).result["rows"]) == (Job.State.DONE, 20_000)
+
+
+def test_a_file_that_is_larger_than_the_folder_fails_with_words(start: Start, host: Host, alice: User):
+    books = upload(alice, BOOKS)
+    host.start(start, "highmem", SCRATCH_BYTES="60")
+    job = ended(books.pk)
+    assert job.state == Job.State.FAILED
+    assert "our workers have room for" in job.message
+    assert host.left() == []
