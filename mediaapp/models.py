@@ -2,19 +2,19 @@
 
 import json
 import logging
-import shutil
 from pathlib import PurePath
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import default_storage
 from django.core.validators import MinValueValidator
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F
 from django.db.models.functions import Upper
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
+from workers import jobs
 from workers.highmem.report import FOLDER, SUMMARY
 from workers.models import Job
 
@@ -120,22 +120,8 @@ class Report(models.Model):
 @receiver(post_delete, sender=Upload)
 @receiver(post_delete, sender=Report)
 def delete_files(instance: Upload | Report, **_: Any) -> None:
-    """Whatever deletes them: a job, an owner, the admin. Once they are sure to be gone.
-
-    What a storage that is away keeps then, its nightly clean-up finds.
-    """
-    folder = instance.folder
-    transaction.on_commit(lambda: _delete_folder(folder), robust=True)
-
-
-def _delete_folder(folder: str) -> None:
-    if "/" not in folder:
-        raise ValueError(f"{folder} holds the files of others too")
-    if isinstance(default_storage, FileSystemStorage):
-        shutil.rmtree(default_storage.path(folder), ignore_errors=True)
-        return
-    for name in default_storage.listdir(folder)[1]:
-        default_storage.delete(f"{folder}/{name}")
+    """Whatever deletes them: a job, an owner, the admin. A job of its own does it, since the storage may be away."""
+    jobs.create("workers.default.tasks.delete_files", owner_id=None, arguments={"folder": instance.folder})
 
 
 class CatalogueItem(models.Model):

@@ -15,6 +15,7 @@ from workers.practices.concurrency import TryLater
 
 BIG = os.urandom(1 << 20) * 12  # more than one part, and more than a connection holds back
 NAME = "uploads/some/source"
+ON_DISK = {"default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}}
 
 
 class Stop(Exception):
@@ -115,7 +116,7 @@ def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(rela
     settings.SCRATCH_BYTES = len(BIG) - 1
     before = relay.passed
     with (
-        pytest.raises(scratch.TooLarge, match="has 13 MB, and our workers have room for 13 MB") as refused,
+        pytest.raises(scratch.Refused, match="has 13 MB, and our workers have room for 13 MB") as refused,
         scratch.workplace(lambda *_: None) as here,
     ):
         here.fetch(name)
@@ -136,7 +137,7 @@ def test_a_file_that_does_not_fit_beside_those_of_others_waits(settings):
 
 def test_results_that_grow_beyond_the_room_are_stopped_with_words(settings):
     settings.SCRATCH_BYTES = 1000
-    with pytest.raises(scratch.TooLarge, match="took more than"), scratch.workplace(lambda *_: None) as here:
+    with pytest.raises(scratch.Refused, match="took more than"), scratch.workplace(lambda *_: None) as here:
         made = here.results("reports/some") / "rows.csv"
         made.write_bytes(b"x" * 1000)
         here.report(1, 2, "writing")
@@ -171,8 +172,11 @@ def test_what_a_killed_process_left_is_removed_and_those_of_living_ones_and_of_o
     assert (foreign / "source").exists()
 
 
-def test_a_file_that_is_not_there_is_not_found():
-    with pytest.raises(FileNotFoundError), scratch.workplace(lambda *_: None) as here:
+@pytest.mark.parametrize("storage", ["bucket", "disk"])
+def test_a_file_that_is_not_there_is_refused_with_words(settings, storage: str):
+    if storage == "disk":
+        settings.STORAGES = settings.STORAGES | ON_DISK
+    with pytest.raises(scratch.Refused, match="no longer there"), scratch.workplace(lambda *_: None) as here:
         here.fetch(NAME)
 
 
@@ -208,9 +212,7 @@ def test_a_storage_that_goes_away_while_it_takes_the_results_is_waited_for(relay
 
 
 def test_on_a_shared_disk_nothing_is_copied(settings, scratch_folder: Path):
-    settings.STORAGES = settings.STORAGES | {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    }
+    settings.STORAGES = settings.STORAGES | ON_DISK
     name, told = stored(b"here"), []
     with scratch.workplace(lambda *step: told.append(step)) as here:
         assert str(here.fetch(name)) == default_storage.path(name)

@@ -25,7 +25,7 @@ def test_uploads_that_broke_off_are_deleted_after_a_day_and_those_on_their_way_a
 
 
 @pytest.mark.django_db
-def test_ended_mail_jobs_are_deleted_after_a_day_and_files_jobs_and_waiting_mails_are_not(alice):
+def test_ended_jobs_that_no_page_shows_are_deleted_after_a_day_and_files_jobs_and_waiting_mails_are_not(alice):
     mail, video = "workers.default.tasks.send_password_reset", "workers.video.tasks.transcode_video"
     old = timezone.now() - timedelta(days=2)
     kept = set()
@@ -39,5 +39,5 @@ def test_ended_mail_jobs_are_deleted_after_a_day_and_files_jobs_and_waiting_mail
         Job.objects.filter(pk=job.pk).update(state=state, finished_at=ended)
         if (task, ended) != (mail, old):
             kept.add(job.pk)
-    assert housekeeping.delete_ended_mails() == 1
+    assert housekeeping.delete_unseen_jobs() == 1
     assert set(Job.objects.values_list("pk", flat=True)) == kept

@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import reverse
 
-from mediaapp.models import Report, Upload, User
+from mediaapp.models import Upload, User
 from mediaapp.reports import ask_for
 from mediaapp.views import files
 from tests.belongings import State, add_file, upload_of
@@ -104,20 +104,6 @@ def test_a_link_ends_and_a_browser_forgets_it_before(as_alice: Client, film: Upl
 
 def test_a_player_may_seek_until_the_video_has_been_seen_twice(as_alice: Client, film: Upload):
     assert f"X-Amz-Expires={files.LINK_SECONDS + 2 * 15}&" in as_alice.get(reverse("video", args=[film.pk]))["Location"]
-
-
-def test_what_is_deleted_takes_its_files_and_leaves_the_others_alone(
-    alice: User, film: Upload, django_capture_on_commit_callbacks
-):
-    other = upload_of(alice, State.DONE)
-    add_file(other, "source", b"stays")
-    report = ask_for(alice)
-    default_storage.open(report.file("rows.csv"), "wb").close()
-    with django_capture_on_commit_callbacks(execute=True):
-        film.job.delete()
-        Report.objects.get(pk=report.pk).job.delete()
-    assert [default_storage.listdir(folder)[1] for folder in (film.folder, report.folder)] == [[], []]
-    assert default_storage.listdir(other.folder)[1] == ["source"]
 
 
 def test_while_the_storage_is_away_a_report_says_so(as_alice: Client, alice: User, settings):

@@ -60,8 +60,12 @@ class ObjectReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self._at >= self.size:
             return 0
-        with answering(self._name):
-            data = (self._body or self._ask()).read(min(len(buffer), self._end - self._at))
+        try:
+            with answering(self._name):
+                data = (self._body or self._ask()).read(min(len(buffer), self._end - self._at))
+        except OSError:
+            self._drop()  # who reads on gets another connection
+            raise
         buffer[: len(data)] = data
         self._at += len(data)
         if self._at == self._end:

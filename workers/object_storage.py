@@ -69,6 +69,11 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
         with answering(name):
             return bool(super().exists(name))
 
+    def listdir(self, name: str) -> tuple[list[str], list[str]]:
+        with answering(name):
+            folders, files = super().listdir(name)
+        return folders, files
+
     def delete(self, name: str) -> None:
         with answering(name):
             super().delete(name)
@@ -96,6 +101,13 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
         """Where a browser PUTs one part, of exactly `size` bytes."""
         part = {"UploadId": parts_id, "PartNumber": number, "ContentLength": size}
         return self._link("upload_part", self._at(name) | part, LINK_SECONDS)
+
+    def send_part(self, name: str, parts_id: str, number: int, content: bytes) -> dict[str, Any]:
+        """The same from here. Returns the part as parts() tells it."""
+        part = {"UploadId": parts_id, "PartNumber": number}
+        with answering(name):
+            sent = self.client.upload_part(**self._at(name), **part, Body=content)
+        return {"PartNumber": number, "Size": len(content), "ETag": sent["ETag"]}
 
     def parts(self, name: str, parts_id: str) -> list[dict[str, Any]]:
         """Those that arrived: PartNumber, Size, ETag. Raises FileNotFoundError once they are joined or dropped."""

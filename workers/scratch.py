@@ -15,8 +15,10 @@ from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from typing import IO
 
 from django.conf import settings
+from django.core.files import File
 from django.core.files.storage import FileSystemStorage, default_storage
 
 from workers import multipart
@@ -31,12 +33,13 @@ PAUSE = 15  # seconds
 FETCHING, STORING = "fetching the file", "storing the result"
 AWAY = "Waiting for our storage of files, which does not answer."
 NO_ROOM = "Waiting for room: its worker has other large files at the moment."
+GONE = "The file is no longer there. Upload it again."
 TOO_LARGE = "This file has {}, and our workers have room for {}. Upload a smaller one, or a part of it."
 GREW = "What was made of this took more than the {} of room that its worker has, so it was stopped. Try a smaller one."
 
 
-class TooLarge(Exception):
-    """It never fits into SCRATCH_BYTES. sentence: for people."""
+class Refused(Exception):
+    """No worker can do it, now or later. sentence: for people."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -50,8 +53,11 @@ class InPlace:
         self.report = report
 
     def fetch(self, name: str) -> Path:
-        """Where the stored file is."""
-        return Path(default_storage.path(name))
+        """Where the stored file is. Raises Refused."""
+        path = Path(default_storage.path(name))
+        if not path.exists():
+            raise Refused(GONE)
+        return path
 
     def results(self, folder: str) -> Path:
         """A folder of the storage. An engine makes each file elsewhere and renames it when it is whole."""
@@ -67,35 +73,42 @@ class Copies:
         self._stored_in = ""
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """The job's. Raises TooLarge, or TryLater where it is others who take the room."""
+        """The job's. Raises Refused, or TryLater where it is others who take the room."""
         self._tell(done, total, stage, **figures)
         if _used(self._folder) > settings.SCRATCH_BYTES:
-            raise TooLarge(GREW.format(_amount(settings.SCRATCH_BYTES)))
+            raise Refused(GREW.format(_amount(settings.SCRATCH_BYTES)))
         if _used(self._folder.parent) > settings.SCRATCH_BYTES:
             raise TryLater(PAUSE, NO_ROOM)
 
     def fetch(self, name: str) -> Path:
-        """A copy of the stored file. Raises FileNotFoundError, TooLarge before any byte is read, TryLater."""
+        """A copy of the stored file. Raises Refused, if it does not fit before any byte is read, and TryLater."""
         target = self._folder / "source"
-        with _waiting_for_storage(), default_storage.open(name) as source, target.open("wb") as copy:
-            size = source.size
-            self._reserve(copy.fileno(), size)
-            at = broken_at = 0
-            while at < size:
-                self._tell(at, size, FETCHING)
-                try:
-                    block = source.read(BLOCK)
-                except OSError:
-                    if at == broken_at:
-                        raise
-                    broken_at = at  # a connection that brought something is worth another one
-                    source.seek(at)
-                    continue
-                if not block:
-                    raise OSError(f"{name} ended after {at} of {size} bytes")
-                copy.write(block)
-                at += len(block)
+        with waiting_for_storage():
+            try:
+                source = default_storage.open(name)
+            except FileNotFoundError:
+                raise Refused(GONE) from None
+            with source, target.open("wb") as copy:
+                self._reserve(copy.fileno(), source.size)
+                self._copy(source, copy)
         return target
+
+    def _copy(self, source: File, copy: IO[bytes]) -> None:
+        at = broken_at = 0
+        while at < source.size:
+            self._tell(at, source.size, FETCHING)
+            try:
+                block = source.read(BLOCK)
+            except OSError:
+                if at == broken_at:
+                    raise
+                broken_at = at  # a connection that brought something is worth another one
+                source.seek(at)
+                continue
+            if not block:
+                raise OSError(f"{source.name} ended after {at} of {source.size} bytes")
+            copy.write(block)
+            at += len(block)
 
     def results(self, folder: str) -> Path:
         """An empty folder. The files that are in it when the block ends well are stored in that one of the storage."""
@@ -109,7 +122,7 @@ class Copies:
         files = [file for file in sorted((self._folder / "results").glob("*")) if file.is_file()]
         total, before = sum(file.stat().st_size for file in files), 0
         for file in files:
-            with _waiting_for_storage():
+            with waiting_for_storage():
                 multipart.store(file, f"{self._stored_in}/{file.name}", partial(self._tell_stored, before, total))
             before += file.stat().st_size
 
@@ -118,7 +131,7 @@ class Copies:
 
     def _reserve(self, copy: int, size: int) -> None:
         if size > settings.SCRATCH_BYTES:
-            raise TooLarge(TOO_LARGE.format(_amount(size), _amount(settings.SCRATCH_BYTES)))
+            raise Refused(TOO_LARGE.format(_amount(size), _amount(settings.SCRATCH_BYTES)))
         with _alone(self._folder.parent):
             if _used(self._folder.parent) + size > settings.SCRATCH_BYTES:
                 raise TryLater(PAUSE, NO_ROOM)
@@ -188,11 +201,10 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _waiting_for_storage() -> Iterator[None]:
+def waiting_for_storage() -> Iterator[None]:
+    """Around questions to the storage. Raises TryLater where it does not answer, or not as it should."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
         log.warning("the storage: %s", error)
         raise TryLater(PAUSE, AWAY) from error

@@ -4,8 +4,10 @@ import logging
 import time
 from datetime import timedelta
 from pathlib import Path
+from shutil import rmtree
 
 from django.conf import settings
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.utils import timezone
 
 from workers import jobs
@@ -15,7 +17,8 @@ from workers.practices import backlog
 
 log = logging.getLogger(__name__)
 
-KEEP_MAILS = timedelta(days=1)
+UNSEEN = ("workers.default.tasks.send_password_reset", "workers.default.tasks.delete_files")
+KEEP_UNSEEN = timedelta(days=1)
 KEEP_UPLOADS = timedelta(days=1)  # that never arrived whole
 CHUNK = 10_000  # rows of one DELETE
 
@@ -42,10 +45,10 @@ def sweep() -> int:
     return sent
 
 
-def delete_ended_mails() -> int:
-    """Deletes the ended jobs that no page shows: password mails, and those asked for unknown addresses."""
-    mails = Job.objects.filter(task="workers.default.tasks.send_password_reset", state__in=Job.FINAL)
-    return mails.filter(finished_at__lt=timezone.now() - KEEP_MAILS).delete()[0]
+def delete_unseen_jobs() -> int:
+    """Deletes the ended jobs that no page shows: password mails, those asked for unknown addresses too, deletions."""
+    unseen = Job.objects.filter(task__in=UNSEEN, state__in=Job.FINAL)
+    return unseen.filter(finished_at__lt=timezone.now() - KEEP_UNSEEN).delete()[0]
 
 
 def delete_old_samples() -> int:
@@ -64,3 +67,14 @@ def delete_broken_uploads() -> int:
     for file in left:
         file.unlink(missing_ok=True)
     return len(left)
+
+
+def delete_folder(folder: str) -> None:
+    """Deletes the files in a folder of the storage that belongs to one object. Raises OSError."""
+    if "/" not in folder:
+        raise ValueError(f"{folder} holds the files of others too")
+    if isinstance(default_storage, FileSystemStorage):
+        rmtree(default_storage.path(folder), ignore_errors=True)
+        return
+    for name in default_storage.listdir(folder)[1]:
+        default_storage.delete(f"{folder}/{name}")

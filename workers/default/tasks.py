@@ -5,7 +5,7 @@ The hard limit of every task here is the app's 30 s (config/celery.py), so that 
 
 from celery import shared_task
 
-from workers import jobs
+from workers import jobs, scratch
 from workers.default import dead_letters, housekeeping, password_reset, task_runs
 from workers.practices import backlog, locks
 from workers.practices.concurrency import TryLater
@@ -24,6 +24,13 @@ def send_password_reset(job_id: str) -> None:
             if job.number >= MAIL_TRIES:
                 raise
             raise TryLater(60, f"The mail server did not answer: {error}") from error
+
+
+@shared_task
+def delete_files(job_id: str) -> None:
+    """Deletes the job's folder of the storage, which nobody owns any more; as soon as the storage answers."""
+    with jobs.working_on(job_id) as job, scratch.waiting_for_storage():
+        housekeeping.delete_folder(job.arguments["folder"])
 
 
 @shared_task
@@ -58,7 +65,7 @@ def answer_canary(queue: str) -> None:
 def delete_old() -> None:
     """Every night: deletes what nobody looks at any more."""
     with locks.exclusive("delete_old", lease=SWEEP_LEASE):
-        housekeeping.delete_ended_mails()
+        housekeeping.delete_unseen_jobs()
         housekeeping.delete_old_samples()
         housekeeping.delete_broken_uploads()
         task_runs.delete_old()

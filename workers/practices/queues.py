@@ -66,6 +66,7 @@ WORKERS = (
                     "workers.default.tasks.roll_up_runs",
                     "workers.default.tasks.answer_canary",
                     "workers.default.tasks.delete_old",
+                    "workers.default.tasks.delete_files",
                 ),
             ),
         ),
@@ -74,7 +75,7 @@ WORKERS = (
         "video",
         concurrency=1,
         queues=(
-            Queue("video", target=600, limit=10_000, longest=7320, tasks=("workers.video.tasks.transcode_video",)),
+            Queue("video", target=600, limit=10_000, longest=9060, tasks=("workers.video.tasks.transcode_video",)),
         ),
     ),
     Worker(

@@ -8,10 +8,10 @@ from celery import shared_task
 from workers import jobs, scratch
 from workers.video import ffmpeg
 
-TIME_LIMIT = 2 * 3600  # seconds for ffmpeg; Celery's own limits leave as much as half of it for copies
+TIME_LIMIT = 2 * 3600  # seconds for ffmpeg; Celery's own limits leave half an hour for copies
 
 
-@shared_task(soft_time_limit=TIME_LIMIT + 3600, time_limit=TIME_LIMIT + 3660)
+@shared_task(soft_time_limit=TIME_LIMIT + 1800, time_limit=TIME_LIMIT + 1860)
 def transcode_video(job_id: str) -> None:
     """Makes `video.mp4` and `poster.jpg` beside the job's source."""
     with jobs.working_on(job_id) as job, scratch.workplace(job.report) as here:

@@ -1,0 +1,89 @@
+"""What somebody made or sent is deleted: its files go too, from a disk and from a bucket, even if that is away now."""
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from mediaapp.models import Report, Upload, User
+from mediaapp.reports import ask_for
+from tests.belongings import State, add_file, upload_of
+from workers import scratch
+from workers.default import housekeeping
+from workers.default.tasks import delete_files
+from workers.models import Job
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def storage(request: pytest.FixtureRequest) -> None:
+    if request.param == "bucket":
+        request.getfixturevalue("bucket")
+
+
+def film_of(owner: User) -> Upload:
+    upload = upload_of(owner, State.DONE)
+    for name in ("source", "video.mp4", "poster.jpg"):
+        add_file(upload, name, b"some bytes")
+    return upload
+
+
+def report_of(owner: User) -> Report:
+    report = ask_for(owner)
+    default_storage.save(report.file("rows.csv"), ContentFile(b"rows"))
+    return report
+
+
+def names_in(folder: str) -> list[str]:
+    try:
+        return sorted(default_storage.listdir(folder)[1])
+    except FileNotFoundError:
+        return []
+
+
+def deletions() -> list[Job]:
+    return list(Job.objects.filter(task=delete_files.name).order_by("created_at"))
+
+
+def run_deletions() -> None:
+    for job in deletions():
+        delete_files.run(str(job.pk))
+
+
+def test_an_upload_takes_its_files_and_leaves_the_others_alone(storage, alice):
+    gone, stays = film_of(alice), film_of(alice)
+    gone.delete()
+    run_deletions()
+    assert names_in(gone.folder) == []
+    assert names_in(stays.folder) == ["poster.jpg", "source", "video.mp4"]
+
+
+def test_an_account_takes_all_that_it_owned_and_leaves_those_of_others_alone(storage, alice, bob):
+    gone, stays = [film_of(alice), report_of(alice)], [film_of(bob), report_of(bob)]
+    alice.delete()
+    run_deletions()
+    assert [names_in(each.folder) for each in gone] == [[], []]
+    assert all(names_in(each.folder) for each in stays)
+    assert [job.state for job in deletions()] == [State.DONE, State.DONE]
+
+
+def test_a_bucket_that_is_away_is_asked_again(bucket, settings, alice):
+    gone, there = film_of(alice), settings.S3_ENDPOINT_URL
+    gone.job.delete()
+    settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
+    settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
+    run_deletions()
+    assert [(job.state, job.message) for job in deletions()] == [(State.QUEUED, scratch.AWAY)]
+    settings.S3_ENDPOINT_URL = there
+    settings.STORAGES = dict(settings.STORAGES)
+    Job.objects.update(not_before=None)
+    run_deletions()
+    assert ([job.state for job in deletions()], names_in(gone.folder)) == ([State.DONE], [])
+
+
+@pytest.mark.parametrize("folder", ["", ".", "uploads"])
+def test_a_folder_that_holds_the_files_of_many_is_never_deleted(alice, folder):
+    stays = film_of(alice)
+    with pytest.raises(ValueError, match="of others too"):
+        housekeeping.delete_folder(folder)
+    assert names_in(stays.folder) == ["poster.jpg", "source", "video.mp4"]
