@@ -208,6 +208,24 @@ def test_a_file_in_another_encoding_waits_with_our_best_guess(as_alice, alice):
     assert alice.catalogue.get(external_id="A2").title == titles[2]
 
 
+@pytest.mark.parametrize("title", ["„Spaß“", "„Groß“ über Bäume"])
+def test_letters_of_two_encodings_wait_for_a_word(as_alice, alice, title):
+    """The end of „Spaß“ in Windows-1252 is a letter of UTF-8 too."""
+    upload = send(as_alice, ("external_id,title\n" + f"A1,{title}\n" * 30).encode("windows-1252"))
+    page = as_alice.get(page_of(upload))
+    assert page.context["seen"].doubts == {"encoding"}
+    assert "The letters do not tell for sure" in page.content.decode()
+    confirm(as_alice, upload, encoding="windows-1252")
+    import_catalogue(str(upload.pk))
+    assert alice.catalogue.get().title == title
+
+
+@pytest.mark.parametrize("letters", [b"T\xfcr und Tor " * 11 + b"Spa\xdf\x93", "ä".encode() * 20 + b"\xe4"])
+def test_a_few_letters_of_another_encoding_are_no_reason_to_ask(as_alice, letters):
+    upload = send(as_alice, b"external_id,title\n" + b"A1," + letters + b"\n")
+    assert upload.job.state == "queued"
+
+
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
 def test_an_import_that_ended_badly_can_be_mapped_anew_and_counts_anew(as_alice, alice, state):
     upload = send(as_alice, "external_id,title,price\nA1,Dune,9.90\nA2,Ubik,x\n")
