@@ -226,8 +226,8 @@ def test_a_few_letters_of_another_encoding_are_no_reason_to_ask(as_alice, letter
     assert upload.job.state == "queued"
 
 
-@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
-def test_an_import_that_ended_badly_can_be_mapped_anew_and_counts_anew(as_alice, alice, state):
+@pytest.mark.parametrize("state", Job.FINAL)
+def test_an_import_that_has_ended_can_be_mapped_anew_and_counts_anew(as_alice, alice, state):
     upload = send(as_alice, "external_id,title,price\nA1,Dune,9.90\nA2,Ubik,x\n")
     import_catalogue(str(upload.pk))
     Job.objects.filter(pk=upload.pk).update(state=state)
@@ -243,12 +243,25 @@ def test_an_import_that_ended_badly_can_be_mapped_anew_and_counts_anew(as_alice,
     assert (result["created"], result["unchanged"], result["rejected"]) == (1, 1, 0)
 
 
-@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.DONE])
-def test_an_import_that_has_not_ended_badly_keeps_its_mapping(as_alice, alice, state):
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
+def test_an_import_that_has_not_ended_keeps_its_mapping(as_alice, alice, state):
     upload = upload_of(alice, state, kind="csv")
     as_alice.post(reverse("change_mapping", args=[upload.pk]))
     assert job_of(upload).state == state
     assert as_alice.get(page_of(upload)).status_code == 302
+
+
+def test_mapped_anew_and_cancelled_its_rows_and_what_was_said_of_them_stay(as_alice, alice):
+    upload = send(as_alice, "external_id,title\nA1,Dune\n")
+    import_catalogue(str(upload.pk))
+    as_alice.post(reverse("change_mapping", args=[upload.pk]))
+    page = as_alice.post(reverse("cancel", args=[upload.pk]), follow=True).content.decode()
+    assert "What was written before stays" in page
+    assert (alice.catalogue.get().title, job_of(upload).result["created"], job_of(upload).started_at) == (
+        "Dune",
+        1,
+        None,
+    )
 
 
 def test_a_video_has_no_columns(as_alice, alice):

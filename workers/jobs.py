@@ -75,9 +75,9 @@ def confirm(job: Job, **arguments: Any) -> bool:
 
 
 def ask_again(job: Job) -> bool:
-    """Lets a failed or cancelled job wait for a mapping. False if it is neither, or waits already."""
-    ended = Job.objects.filter(pk=job.pk, state__in=(Job.State.FAILED, Job.State.CANCELLED))
-    return bool(ended.update(state=NEEDS_MAPPING, **FRESH | {"message": WAITS}))
+    """Lets an ended job wait for a mapping. False if it has not ended, or waits already."""
+    ended = Job.objects.filter(pk=job.pk, state__in=Job.FINAL)
+    return bool(ended.update(state=NEEDS_MAPPING, started_at=None, **FRESH | {"message": WAITS}))
 
 
 def publish(job: Job) -> bool:

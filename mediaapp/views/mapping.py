@@ -68,7 +68,7 @@ def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 @login_required_on("job")
 def change_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Takes a failed or cancelled import back to its columns."""
+    """Takes an import that has ended back to its columns; what it wrote stays, until it is written anew."""
     upload = own_upload(request, job_id)
     if upload.kind == Upload.Kind.CSV:
         jobs.ask_again(upload.job)
