@@ -1,6 +1,7 @@
 """Somebody logs in and out."""
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -76,6 +77,15 @@ def test_staff_log_in_to_the_admin_where_tries_are_limited(client, stella):
         arrived.redirect_chain[-1][0], {"username": "stella", "password": "a third long secret"}, follow=True
     )
     assert after.request["PATH_INFO"] == "/admin/"
+
+
+def test_the_demo_user_may_look_at_all_that_the_admin_has_and_change_nothing(client, alice, settings):
+    settings.DEBUG = True
+    call_command("create_demo_user")
+    client.post(LOGIN, {"username": "demo", "password": "demo"})
+    assert "Periodic tasks" in client.get("/admin/").content.decode()
+    page = f"/admin/mediaapp/user/{alice.pk}/change/"
+    assert (client.get(page).status_code, client.post(page, {"username": "mallory"}).status_code) == (200, 403)
 
 
 def test_the_admin_takes_no_password_itself(as_alice, stella):
