@@ -1,9 +1,15 @@
 """Who may see what: an upload, a report and their jobs are their owner's; staff see to them, and nobody else knows."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
 
 from mediaapp.models import Report, Upload, User
 from workers.practices import progress
@@ -15,8 +21,31 @@ class SignedIn(HttpRequest):
     user: User
 
 
+View = Callable[..., HttpResponse]
 COOKIE = "viewer"
 COOKIE_AGE = 600  # seconds until a poll has to ask the session again
+
+
+def login_required_on(page: str) -> Callable[[View], View]:
+    """login_required for a view that takes a form: the login leads to the named page of the form, and not to the view.
+
+    page: takes the view's own arguments. What the form said is gone with the session, and the login page says so.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+            if request.user.is_authenticated:
+                return view(request, **kwargs)
+            if request.method == "POST":
+                messages.info(request, "You are logged out, so nothing was done. Log in, then do it once more.")
+            login = redirect_to_login(reverse(page, kwargs=kwargs))
+            # htmx would follow the redirect, and take the part that it looks for from the login page.
+            return HttpResponseClientRedirect(login.url) if "HX-Request" in request.headers else login
+
+        return checked
+
+    return decorate
 
 
 def upload_for(request: HttpRequest, job_id: UUID) -> Upload:

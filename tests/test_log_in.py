@@ -1,8 +1,11 @@
 """Somebody logs in and out."""
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
+from django.urls import reverse
 
+from tests.belongings import State, upload_of
 from tests.conftest import signed_in
 from tests.outages import take_away
 
@@ -76,6 +79,15 @@ def test_staff_log_in_to_the_admin_where_tries_are_limited(client, stella):
     assert after.request["PATH_INFO"] == "/admin/"
 
 
+def test_the_demo_user_may_look_at_all_that_the_admin_has_and_change_nothing(client, alice, settings):
+    settings.DEBUG = True
+    call_command("create_demo_user")
+    client.post(LOGIN, {"username": "demo", "password": "demo"})
+    assert "Periodic tasks" in client.get("/admin/").content.decode()
+    page = f"/admin/mediaapp/user/{alice.pk}/change/"
+    assert (client.get(page).status_code, client.post(page, {"username": "mallory"}).status_code) == (200, 403)
+
+
 def test_the_admin_takes_no_password_itself(as_alice, stella):
     tried = {"username": "stella", "password": "a third long secret"}
     assert Client().post("/admin/login/", tried).url.startswith(LOGIN)
@@ -97,3 +109,24 @@ def test_who_guesses_may_not_even_between_right_logins_of_another(client, alice,
         client.post(LOGIN, {"username": "bob", "password": "another long secret"})
         client.logout()
     assert client.post(LOGIN, RIGHT).status_code == 429
+
+
+@pytest.mark.parametrize("action", ["cancel", "retry", "confirm_mapping", "change_mapping", "report_on_upload"])
+def test_who_was_logged_out_while_they_pressed_a_button_comes_back_to_its_page(client, alice, action):
+    upload = upload_of(alice, State.NEEDS_MAPPING, kind="csv")
+    pressed = client.post(reverse(action, args=[upload.pk]))
+    assert "You are logged out, so nothing was done" in client.get(pressed.url).content.decode()
+    page = client.post(pressed.url, RIGHT, follow=True)
+    assert (page.status_code, page.redirect_chain[-1][0]) == (200, reverse("mapping", args=[upload.pk]))
+
+
+def test_so_does_who_asked_for_a_report_on_the_catalogue(client, alice):
+    pressed = client.post(reverse("report_on_catalogue"))
+    assert client.post(pressed.url, RIGHT).url == reverse("catalogue")
+
+
+def test_a_page_that_asks_for_a_part_of_itself_goes_to_the_login_as_a_whole(client, alice):
+    page = reverse("mapping", args=[upload_of(alice, State.NEEDS_MAPPING, kind="csv").pk])
+    answer = client.post(page, headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"{LOGIN}?next={page}")
+    assert client.get(page).url == f"{LOGIN}?next={page}"

@@ -208,8 +208,26 @@ def test_a_file_in_another_encoding_waits_with_our_best_guess(as_alice, alice):
     assert alice.catalogue.get(external_id="A2").title == titles[2]
 
 
-@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
-def test_an_import_that_ended_badly_can_be_mapped_anew_and_counts_anew(as_alice, alice, state):
+@pytest.mark.parametrize("title", ["„Spaß“", "„Groß“ über Bäume"])
+def test_letters_of_two_encodings_wait_for_a_word(as_alice, alice, title):
+    """The end of „Spaß“ in Windows-1252 is a letter of UTF-8 too."""
+    upload = send(as_alice, ("external_id,title\n" + f"A1,{title}\n" * 30).encode("windows-1252"))
+    page = as_alice.get(page_of(upload))
+    assert page.context["seen"].doubts == {"encoding"}
+    assert "The letters do not tell for sure" in page.content.decode()
+    confirm(as_alice, upload, encoding="windows-1252")
+    import_catalogue(str(upload.pk))
+    assert alice.catalogue.get().title == title
+
+
+@pytest.mark.parametrize("letters", [b"T\xfcr und Tor " * 11 + b"Spa\xdf\x93", "ä".encode() * 20 + b"\xe4"])
+def test_a_few_letters_of_another_encoding_are_no_reason_to_ask(as_alice, letters):
+    upload = send(as_alice, b"external_id,title\n" + b"A1," + letters + b"\n")
+    assert upload.job.state == "queued"
+
+
+@pytest.mark.parametrize("state", Job.FINAL)
+def test_an_import_that_has_ended_can_be_mapped_anew_and_counts_anew(as_alice, alice, state):
     upload = send(as_alice, "external_id,title,price\nA1,Dune,9.90\nA2,Ubik,x\n")
     import_catalogue(str(upload.pk))
     Job.objects.filter(pk=upload.pk).update(state=state)
@@ -225,12 +243,25 @@ def test_an_import_that_ended_badly_can_be_mapped_anew_and_counts_anew(as_alice,
     assert (result["created"], result["unchanged"], result["rejected"]) == (1, 1, 0)
 
 
-@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.DONE])
-def test_an_import_that_has_not_ended_badly_keeps_its_mapping(as_alice, alice, state):
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
+def test_an_import_that_has_not_ended_keeps_its_mapping(as_alice, alice, state):
     upload = upload_of(alice, state, kind="csv")
     as_alice.post(reverse("change_mapping", args=[upload.pk]))
     assert job_of(upload).state == state
     assert as_alice.get(page_of(upload)).status_code == 302
+
+
+def test_mapped_anew_and_cancelled_its_rows_and_what_was_said_of_them_stay(as_alice, alice):
+    upload = send(as_alice, "external_id,title\nA1,Dune\n")
+    import_catalogue(str(upload.pk))
+    as_alice.post(reverse("change_mapping", args=[upload.pk]))
+    page = as_alice.post(reverse("cancel", args=[upload.pk]), follow=True).content.decode()
+    assert "What was written before stays" in page
+    assert (alice.catalogue.get().title, job_of(upload).result["created"], job_of(upload).started_at) == (
+        "Dune",
+        1,
+        None,
+    )
 
 
 def test_a_video_has_no_columns(as_alice, alice):
@@ -287,7 +318,7 @@ def test_an_import_stopped_for_its_bad_rows_offers_the_good_ones(as_alice, alice
     result = {"rows": 1000, "created": 100, "updated": 0, "unchanged": 0, "rejected": 900, "header": ["external_id"]}
     upload = upload_of(alice, State.FAILED, kind="csv", message="Stopped after 1,000 rows.", result=result)
     page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
-    assert "Import the good rows anyway" in page
+    assert ("Import the good rows anyway" in page, "Trying again" in page) == (True, False)
     as_alice.post(reverse("retry", args=[upload.pk]), {"force": "yes"})
     assert (job_of(upload).arguments["force"], broker.llen("imports")) == (True, 1)
 
@@ -296,7 +327,7 @@ def test_another_failure_does_not(as_alice, alice):
     result = {"rows": 1000, "created": 900, "updated": 0, "unchanged": 0, "rejected": 100, "header": ["external_id"]}
     upload = upload_of(alice, State.FAILED, kind="csv", message="x", result=result)
     page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
-    assert "Import the good rows anyway" not in page
+    assert ("Import the good rows anyway" in page, "Trying again" in page) == (False, True)
     assert "Try again" in page
 
 

@@ -140,6 +140,7 @@ def test_no_row_no_value_and_one_row_have_a_page_too(as_alice, alice, tmp_path, 
     ("held", "words"),
     [
         (256 * MB - MAIN_PROCESS, "<b>50 %</b>"),
+        (256 * MB - MAIN_PROCESS, "Counted with the 256.0\xa0MB of all the worker's processes."),
         (768 * MB - MAIN_PROCESS, "150 % of the memory: <b>the dyno would have swapped</b>"),
         (1280 * MB - MAIN_PROCESS, "250 % of the memory: <b>the dyno would have been killed</b>"),
     ],

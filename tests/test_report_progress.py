@@ -163,16 +163,21 @@ def test_a_worker_that_is_frozen_is_found_until_it_goes_on(start, monkeypatch, a
 
 
 @pytest.mark.django_db
-def test_the_page_of_a_silent_job_says_since_when(alice, as_alice):
+def test_the_page_of_a_silent_job_says_since_when_and_how_far_it_was(alice, as_alice):
     job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now(), state=Job.State.RUNNING)
     progress.Progress(job.pk, owner=alice.pk).report(1, 2, "writing")
     assert jobs.state_of(job)["message"] == ""
-    old = {"updated_at": time.time() - 25, "done": 1, "total": 2}
-    cache.set(progress.KEY.format(job.pk), old, progress.TTL)
-    assert "No sign of life for 25 s" in jobs.state_of(job)["message"]
+    key = progress.KEY.format(job.pk)
+    old = cache.get(key) | {"updated_at": time.time() - 25, "eta_seconds": 3, "rate": 7.0}
+    cache.set(key, old, progress.TTL)
+    state = jobs.state_of(job)
+    assert "No sign of life for 25 s" in state["message"]
+    assert (state["done"], state["total"], state["stage"]) == (1, 2, "writing")
+    assert (state["eta_seconds"], state["rate"]) == (None, None)  # nobody knows that now
     Upload.objects.create(job=job, owner=alice, kind="video", name="film.mp4", file="x", size=1)
     swapped = as_alice.get(f"/jobs/{job.pk}/progress").content.decode()
     assert "No sign of life for 25 s" in swapped
+    assert jobs.STARTING not in swapped
     assert "data-starting" not in swapped  # by which the browser would keep the old picture
 
 

@@ -46,6 +46,17 @@ def test_an_import_of_a_header_alone_says_so(as_alice, alice):
     assert "The file has a header and no rows" in page
 
 
+@pytest.mark.parametrize(("rejected", "is_none"), [(3, True), (2, False)])
+def test_an_import_of_bad_rows_alone_is_not_called_imported(as_alice, alice, rejected, is_none):
+    result = {"rows": 3, "rejected": rejected, "header": ["title"]}
+    upload = upload_of(alice, State.DONE, kind="csv", result=result)
+    page, library = as_alice.get(page_of(upload)).content.decode(), as_alice.get("/").content.decode()
+    assert [">Nothing imported<" in text for text in (page, library)] == [is_none, is_none]
+    assert [">Imported<" in text for text in (page, library)] == [not is_none, not is_none]
+    assert "Change the mapping" in page
+    assert ("Report on this file" in page, "The other rows are in already" in page) == (not is_none, not is_none)
+
+
 @pytest.mark.parametrize(("count", "more"), [(1, False), (20, False), (1_021, True)])
 def test_of_the_columns_that_were_left_out_twenty_are_named_and_the_others_counted(as_alice, alice, count, more):
     names = [f"left{number} " + "x" * 500 for number in range(count)]

@@ -40,6 +40,10 @@ def test_a_name_has_one_account_whatever_its_case(client, alice):
     assert User.objects.count() == 1
 
 
+def test_a_browser_is_told_which_field_is_the_name(client, db):
+    assert client.get(SIGN_UP).context["form"].fields["username"].widget.attrs["autocomplete"] == "username"
+
+
 @pytest.mark.parametrize("password", ["short1!", "password123", "83746592837", "carol@example.com"])
 def test_a_weak_password_is_refused(client, db, password):
     response = client.post(SIGN_UP, form(password1=password, password2=password))

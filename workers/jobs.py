@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 
 MAX_DEATHS = 3  # workers that one job may take with it
 STARTING = "Processing is about to start"
-STOPPED = "Its worker was stopped; another one goes on from there."
+STOPPED = "Its worker was stopped; another one takes it up."
 OUR_FAULT = "Something went wrong on our side. Your file is safe: try again."
 TOO_LONG = "This took longer than we allow for one file. Try a smaller one."
 POISON = "This file stopped our worker several times, so we gave up on it. Your file is safe."
 NOT_THE_FILE = (OUR_FAULT, TOO_LONG, POISON)
-SILENT = "No sign of life for {:.0f} s. If its worker died, another one goes on with it in a minute."
+SILENT = "No sign of life for {:.0f} s. If its worker died, another one takes it up in a minute."
 WAITS = "Your file is safe. Confirm how it is to be read, then it starts."
 NEEDS_MAPPING, QUEUED, RUNNING = Job.State.NEEDS_MAPPING, Job.State.QUEUED, Job.State.RUNNING
 FRESH: dict[str, Any] = {"message": "", "detail": "", "deaths": 0, "cancel_requested_at": None, "finished_at": None}
@@ -77,9 +77,9 @@ def confirm(job: Job, **arguments: Any) -> bool:
 
 
 def ask_again(job: Job) -> bool:
-    """Lets a failed or cancelled job wait for a mapping. False if it is neither, or waits already."""
-    ended = Job.objects.filter(pk=job.pk, state__in=(Job.State.FAILED, Job.State.CANCELLED))
-    return bool(ended.update(state=NEEDS_MAPPING, **FRESH | {"message": WAITS}))
+    """Lets an ended job wait for a mapping. False if it has not ended, or waits already."""
+    ended = Job.objects.filter(pk=job.pk, state__in=Job.FINAL)
+    return bool(ended.update(state=NEEDS_MAPPING, started_at=None, **FRESH | {"message": WAITS}))
 
 
 def publish(job: Job) -> bool:
@@ -122,16 +122,15 @@ def retry(job: Job, **arguments: Any) -> bool:
 
 def state_of(job: Job) -> dict[str, Any]:
     """Where a job stands, as `/jobs/<uuid>/progress.json` says it: from the row, and from the cache while it runs."""
-    if job.state == RUNNING and (now := progress.read(job.id)):
-        return running_state(now)
+    if job.state == RUNNING and (last := progress.last(job.id)):
+        return running_state(last)
     queued, whole = job.state == QUEUED, int(job.state == Job.State.DONE)
-    silent = progress.silence(job.id) if job.state == RUNNING else None
     return {
         "state": job.state,
         "done": whole,
         "total": whole,
         "stage": STARTING if queued or job.state == RUNNING else "",
-        "message": SILENT.format(silent) if silent else job.message,
+        "message": job.message,
         "eta_seconds": None,
         "queue_position": position(job) if queued else None,
         "result": job.result,
@@ -139,10 +138,12 @@ def state_of(job: Job) -> dict[str, Any]:
 
 
 def running_state(now: dict[str, Any]) -> dict[str, Any]:
-    """The same from one read of the cache alone: a running job's poll costs no SQL."""
+    """The same from one read of the cache alone: a running job's poll costs no SQL. An old report says how old."""
     unset: dict[str, Any] = {"state": RUNNING.value, "message": "", "queue_position": None, "result": {}}
     shown = ("done", "total", "stage", "eta_seconds", "rate", "updated_at", "figures")
-    return unset | {key: now.get(key) for key in shown}
+    silent = progress.silence(now)
+    old = {"message": SILENT.format(silent), "eta_seconds": None, "rate": None} if silent > progress.STALE_AFTER else {}
+    return unset | {key: now.get(key) for key in shown} | old
 
 
 def position(job: Job) -> int:
@@ -219,7 +220,7 @@ def bury(jobs: QuerySet[Job]) -> int:
     running = jobs.filter(state=RUNNING)
     poison = {"state": Job.State.FAILED, "message": POISON, "finished_at": timezone.now()}
     running.filter(deaths__gte=MAX_DEATHS - 1).update(**poison)
-    message = "Its worker died; another one goes on from there."
+    message = "Its worker died; another one takes it up."
     return running.update(state=QUEUED, message=message, deaths=F("deaths") + 1, **UNSENT)
 
 

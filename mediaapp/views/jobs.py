@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
-from mediaapp.access import progress_for, remember_viewer, subject_for
+from mediaapp.access import login_required_on, progress_for, remember_viewer, subject_for
 from mediaapp.models import Upload
 from workers import jobs
 from workers.models import Job
@@ -70,7 +70,7 @@ def tell_progress(request: HttpRequest, job_id: UUID) -> JsonResponse:
 
 
 @require_POST
-@login_required
+@login_required_on("job")
 def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Ends it now if it waits; a running one stops within two seconds."""
     if not jobs.cancel(subject_for(request, job_id).job):
@@ -79,7 +79,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@login_required_on("job")
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Puts a failed or cancelled one at the end of its queue; `force` imports the good rows among many bad ones."""
     subject = subject_for(request, job_id)

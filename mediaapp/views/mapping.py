@@ -5,14 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.files.storage import default_storage
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from mediaapp.access import own_upload, upload_for
+from mediaapp.access import login_required_on, own_upload, upload_for
 from mediaapp.mapping import digest, look, remember, table_of
 from mediaapp.models import Upload
 from workers import jobs
@@ -39,7 +38,7 @@ MOST_OPTIONS = 500  # columns to choose from; files with more are rare, and thei
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@login_required_on("mapping")
 def show_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """The first rows and what would become of them; a POST shows the same with other choices, and changes nothing."""
     upload = upload_for(request, job_id)
@@ -49,7 +48,7 @@ def show_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@login_required_on("job")
 def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Starts the import as the form says, and remembers that for the next file with these columns."""
     upload = own_upload(request, job_id)
@@ -68,9 +67,9 @@ def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@login_required_on("job")
 def change_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Takes a failed or cancelled import back to its columns."""
+    """Takes an import that has ended back to its columns; what it wrote stays, until it is written anew."""
     upload = own_upload(request, job_id)
     if upload.kind == Upload.Kind.CSV:
         jobs.ask_again(upload.job)

@@ -10,7 +10,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from mediaapp.access import SignedIn, subject_for, upload_for
+from mediaapp.access import SignedIn, login_required_on, subject_for, upload_for
 from mediaapp.models import CatalogueItem, Report, Upload
 from mediaapp.reports import ask_for
 from mediaapp.views.files import serve
@@ -20,7 +20,7 @@ TYPES = {PARQUET: "application/vnd.apache.parquet", CSV: "text/csv; charset=utf-
 
 
 @require_POST
-@login_required
+@login_required_on("catalogue")
 def report_on_catalogue(request: SignedIn) -> HttpResponse:
     """Makes a report on all of one's own rows, or shows the one that is being made."""
     if not CatalogueItem.objects.filter(owner=request.user).exists():
@@ -30,7 +30,7 @@ def report_on_catalogue(request: SignedIn) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@login_required_on("job")
 def report_on_upload(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """The same on the good rows of one CSV file."""
     upload = upload_for(request, job_id)

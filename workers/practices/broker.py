@@ -17,7 +17,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
-from django.template.defaultfilters import filesizeformat
+from django.template.defaultfilters import filesizeformat, pluralize
 from kombu import Connection
 from kombu import Queue as Declaration
 from kombu.exceptions import OperationalError
@@ -164,7 +164,7 @@ def verify() -> Finding:
     used, limit = now["used"], now["limit"]
     of = f" of {filesizeformat(limit)} ({used / limit:.0%})" if used and limit else ", no limit of its own"
     total = sum((queue["waiting"] or 0) + (queue["unacked"] or 0) for queue in now["queues"].values())
-    figure = f"{filesizeformat(used or 0)}{of}, {total} messages in {len(now['queues'])} queues"
+    figure = f"{filesizeformat(used or 0)}{of}, {total} message{pluralize(total)} in {len(now['queues'])} queues"
     if not faults and used is None:
         return Finding(None, "unknown", "RabbitMQ has counted its memory not once since it started.")
     return Finding(not faults, figure, " ".join(faults))

@@ -74,18 +74,18 @@ class Progress:
 
 
 def read(object_id: object) -> dict[str, Any] | None:
-    """The last report, or None: none yet, ended, flushed, the cache away, or its writer silent for STALE_AFTER."""
-    state = _stored(object_id)
-    return state if state and time.time() - state["updated_at"] <= STALE_AFTER else None
+    """The last report, or None: there is none, or its writer has been silent for STALE_AFTER."""
+    state = last(object_id)
+    return state if state and silence(state) <= STALE_AFTER else None
 
 
-def silence(object_id: object) -> float | None:
-    """Seconds since the last report; None if there is none."""
-    state = _stored(object_id)
-    return time.time() - state["updated_at"] if state else None
+def silence(state: dict[str, Any]) -> float:
+    """Seconds since that report."""
+    return time.time() - float(state["updated_at"])
 
 
-def _stored(object_id: object) -> dict[str, Any] | None:
+def last(object_id: object) -> dict[str, Any] | None:
+    """The last report, however old it is, or None: none yet, ended, flushed, or the cache away."""
     state = cache.get(KEY.format(object_id))
     return state if isinstance(state, dict) and "updated_at" in state else None
 

@@ -1,6 +1,7 @@
-"""The user `demo` with the password `demo`, who may see the staff pages. Only ever with DEBUG."""
+"""The user `demo` with the password `demo`, who may look at the staff pages. Only ever with DEBUG."""
 
 from django.conf import settings
+from django.contrib.auth.models import Permission
 from django.core.management.base import BaseCommand, CommandError
 
 from mediaapp.models import User
@@ -13,4 +14,5 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             raise CommandError("Everybody knows the password of this user: not without DEBUG.")
         if not User.objects.filter(username="demo").exists():
-            User.objects.create_user("demo", "demo@example.com", "demo", is_staff=True)
+            demo = User.objects.create_user("demo", "demo@example.com", "demo", is_staff=True)
+            demo.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
