@@ -20,6 +20,8 @@ def page_of(upload) -> str:
         ("video", State.RUNNING, {}, jobs.STARTING),
         ("video", State.DONE, {}, "Download"),
         ("csv", State.DONE, {"result": {"rows": 3, "rejected": 1, "header": ["title"]}}, "rows to mend"),
+        ("csv", State.DONE, {"result": {"rows": 3, "rejected": 1, "header": ["title"]}}, "The other rows are in"),
+        ("csv", State.DONE, {"result": {"rows": 3, "rejected": 3, "header": ["title"]}}, "No row could go in"),
         ("video", State.FAILED, {"message": "It has no picture."}, "It has no picture."),
         ("video", State.CANCELLED, {"message": "Cancelled."}, "Cancelled."),
     ],

@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Field, Model
+from django.db.models import NOT_PROVIDED, Field, Model
 
 from workers.highmem.csv_cells import shown
+from workers.highmem.csv_fields import can_be_imported, must_be_given
 from workers.highmem.csv_formulas import restore
 from workers.highmem.csv_reading import Unreadable
 
@@ -20,10 +21,24 @@ MANY = 20  # names in a sentence
 
 @dataclass(frozen=True)
 class Table:
-    """Where the rows go. fixed: values by column name that no file may set, such as {"owner_id": 5}."""
+    """Where the rows go. fixed: values by column name that no file may set, such as {"owner_id": 5}.
+
+    Raises LookupError for a model whose rows no file can make: it names the fields that a file cannot set.
+    """
 
     model: type[Model]
     fixed: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        blank = self.model(**self.fixed)
+        lacking = [
+            f"{field.name} ({type(field).__name__})"
+            for field in self.model._meta.concrete_fields
+            if field.attname not in self.fixed and not can_be_imported(field) and must_be_given(field, blank)
+        ]
+        if lacking:
+            needs = f"{self.model._meta.label} cannot be imported: its rows need {', '.join(lacking)}"
+            raise LookupError(f"{needs}, which no file can set. Give them as fixed values, or a default.")
 
     @property
     def key(self) -> list[Field]:
@@ -45,12 +60,13 @@ class Table:
         return [
             field
             for field in self.model._meta.concrete_fields
-            if field.editable and not field.primary_key and not field.is_relation and field.attname not in self.fixed
+            if can_be_imported(field) and field.attname not in self.fixed
         ]
 
     def requires(self, field: Field) -> bool:
         """Whether a row without this field cannot be written."""
-        return field in self.key or not (field.blank or field.null or field.has_default())
+        has_default = field.has_default() or field.db_default is not NOT_PROVIDED
+        return field in self.key or not (field.blank or field.null or has_default)
 
 
 @dataclass(frozen=True)

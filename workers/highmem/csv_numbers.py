@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 
 from workers.highmem.csv_cells import Wrong, shown
 
@@ -42,6 +43,19 @@ def decimals(mark: str) -> Callable[[list[str]], list[Decimal]]:
                 raise Wrong(f"{shown(cells[0])} is not a number{NAMED[mark]}") from None
         if not all(map(Decimal.is_finite, values)):
             raise Wrong(f"{shown(cells[0])} is not a number")
+        return values
+
+    return parse
+
+
+def floats(mark: str) -> Callable[[list[str]], list[float]]:
+    """The same numbers in the machine's own precision."""
+    exact = decimals(mark)
+
+    def parse(cells: list[str]) -> list[float]:
+        values = list(map(float, exact(cells)))
+        if not all(map(isfinite, values)):
+            raise Wrong(f"{shown(cells[0])} is too large a number")
         return values
 
     return parse

@@ -144,7 +144,7 @@ def _guess_values(page: Page, places: dict[Field, int]) -> dict[str, tuple[str, 
             dates
             if isinstance(field, DateField)
             else numbers
-            if kind.endswith(("IntegerField", "DecimalField"))
+            if kind.endswith(("IntegerField", "DecimalField", "FloatField"))
             else None
         )
         if cells is not None:

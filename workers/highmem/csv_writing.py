@@ -1,7 +1,8 @@
 """Rows into a table, as fast as COPY while all of them are new, and one by one where the database refuses some.
 
-Runs on Django's connection, inside the caller's transaction; the primary key is the database's to make. A column that
-the file does not have keeps its value in rows that exist, and gets its field's default in new ones.
+Runs on Django's connection, inside the caller's transaction. What the database makes itself, such as a serial key, is
+left to it. A column that the file does not have keeps its value in rows that exist, and gets its field's default in new
+ones.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +11,11 @@ from itertools import repeat
 from typing import Any
 
 from django.db import DataError, IntegrityError, connection, transaction
-from django.db.models import NOT_PROVIDED, Field
+from django.db.models import Field
 
 from workers.copying import copy_lines
 from workers.highmem.csv_checking import Chunk
+from workers.highmem.csv_fields import is_made_by_database
 from workers.highmem.csv_header import Table
 from workers.highmem.csv_refusals import Reasons, write_one_by_one
 from workers.highmem.rejects import Reject
@@ -119,7 +121,7 @@ def _values_of_other_fields(table: Table, fields: list[Field]) -> dict[Field, It
     return {
         field: _values_of(field, blank, table.fixed)
         for field in table.model._meta.concrete_fields
-        if not (field in fields or field.primary_key or field.generated or field.db_default is not NOT_PROVIDED)
+        if not (field in fields or is_made_by_database(field))
     }
 
 
