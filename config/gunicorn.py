@@ -15,7 +15,7 @@ host = "127.0.0.1" if env.bool("DEBUG", default=False) else "0.0.0.0"  # noqa: S
 bind = f"{host}:{env.int('PORT', default=8000)}"
 workers = env.int("WEB_CONCURRENCY", default=2)
 worker_class = "gthread"
-threads = 8
+threads = 8  # settings.WEB_THREADS
 # With gthread this is a worker's heartbeat: an upload in its thread may take as long as it likes.
 timeout = 60
 # Platforms kill 30 s after SIGTERM.
