@@ -1,11 +1,8 @@
 """How gunicorn serves the site: few processes with threads, so that no slow upload holds up others."""
 
-import re
 from pathlib import Path
-from typing import Any
 
 import environ
-from gunicorn.glogging import Logger
 
 from workers import trail
 
@@ -28,15 +25,5 @@ accesslog = "-"
 # Its own lines and those of its requests look like the site's.
 _to_stdout = {"level": "INFO", "handlers": ["stdout"], "propagate": False}
 logconfig_dict = trail.logging_to_stdout("INFO", {"gunicorn.error": _to_stdout, "gunicorn.access": _to_stdout})
-
-
-class logger_class(Logger):  # type: ignore[misc]  # noqa: N801 - the name is gunicorn's
-    """An access log without the tokens of reset links."""
-
-    def atoms(self, *args: Any) -> dict[str, Any]:
-        atoms: dict[str, Any] = super().atoms(*args)
-        return atoms | {"U": re.sub(r"(/reset/[^/]+/)[^/]+", r"\1...", atoms["U"])}
-
-
 # Without the query string, where searches stand.
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"

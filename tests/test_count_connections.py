@@ -65,7 +65,6 @@ def test_real_processes_under_work_open_no_more_than_is_counted(
         wait_until(is_all_done, "the mails, the video and the table")
     allowed = counted(given.get("BROKER_URL", site.BROKER_URL))
     assert {key: (each, allowed[key]) for key, each in most.items() if each > allowed[key]} == {}
-    print(kind, sorted(most.items()))
     # That something was counted at all.
     assert most["web", "database"] >= 2
     assert all(most[name, "broker"] for name in pids)
@@ -90,7 +89,7 @@ class people:  # noqa: N801 - a context manager reads like a function
     def visit(self) -> None:
         visitor = Visitor(self.port)
         visitor.post("/accounts/login/", username="stella", password="a third long secret")
-        while not self.enough.wait(0.2):
+        while not self.enough.wait(0.5):
             for page in ("/practices/", "/readyz", "/"):
                 visitor.get(page)
             visitor.post("/accounts/password_reset/", email=self.email)
