@@ -59,7 +59,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     # Connections are what small plans are short of. A thread that finds none free does not wait for ever (3).
-    broker_pool_limit=2,
+    broker_pool_limit=settings.BROKER_POOL,
     broker_pool_acquire_timeout=3,
     # Queues: the one table. A name that it does not know is an error when sent, not a queue that nobody reads.
     imports=queues.TASK_MODULES,

@@ -1,11 +1,8 @@
 """How gunicorn serves the site: few processes with threads, so that no slow upload holds up others."""
 
-import re
 from pathlib import Path
-from typing import Any
 
 import environ
-from gunicorn.glogging import Logger
 
 from workers import trail
 
@@ -15,7 +12,7 @@ host = "127.0.0.1" if env.bool("DEBUG", default=False) else "0.0.0.0"  # noqa: S
 bind = f"{host}:{env.int('PORT', default=8000)}"
 workers = env.int("WEB_CONCURRENCY", default=2)
 worker_class = "gthread"
-threads = 8
+threads = 8  # settings.WEB_THREADS
 # With gthread this is a worker's heartbeat: an upload in its thread may take as long as it likes.
 timeout = 60
 # Platforms kill 30 s after SIGTERM.
@@ -28,15 +25,5 @@ accesslog = "-"
 # Its own lines and those of its requests look like the site's.
 _to_stdout = {"level": "INFO", "handlers": ["stdout"], "propagate": False}
 logconfig_dict = trail.logging_to_stdout("INFO", {"gunicorn.error": _to_stdout, "gunicorn.access": _to_stdout})
-
-
-class logger_class(Logger):  # type: ignore[misc]  # noqa: N801 - the name is gunicorn's
-    """An access log without the tokens of reset links."""
-
-    def atoms(self, *args: Any) -> dict[str, Any]:
-        atoms: dict[str, Any] = super().atoms(*args)
-        return atoms | {"U": re.sub(r"(/reset/[^/]+/)[^/]+", r"\1...", atoms["U"])}
-
-
 # Without the query string, where searches stand.
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"

@@ -110,7 +110,14 @@ VERIFIED = REDIS_TLS == "verified"
 BROKER_TLS = addresses.amqp_tls(BROKER_URL, BROKER_CA) or addresses.redis_tls(BROKER_URL, REDIS_CA, VERIFIED)
 CACHE_TLS = addresses.redis_tls(REDIS_URL, REDIS_CA, VERIFIED)
 LOCKS_TLS = addresses.redis_tls(LOCKS_URL, REDIS_CA, VERIFIED)
-REDIS_LIMITS: dict[str, Any] = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 2}
+# Threads of a process share a few connections, and wait a second for one: plans allow few (workers/connections.py).
+REDIS_POOL = 2
+REDIS_LIMITS: dict[str, Any] = {
+    "SOCKET_CONNECT_TIMEOUT": 1,
+    "SOCKET_TIMEOUT": 2,
+    "CONNECTION_POOL_CLASS": "redis.BlockingConnectionPool",
+}
+POOL_LIMITS: dict[str, Any] = {"max_connections": REDIS_POOL, "timeout": 1}
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -118,7 +125,7 @@ CACHES: dict[str, dict[str, Any]] = {
         "KEY_FUNCTION": "workers.practices.progress.plain_key",
         "OPTIONS": REDIS_LIMITS
         | {
-            "CONNECTION_POOL_KWARGS": CACHE_TLS,
+            "CONNECTION_POOL_KWARGS": POOL_LIMITS | CACHE_TLS,
             "IGNORE_EXCEPTIONS": True,
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
         },
@@ -127,7 +134,7 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": LOCKS_URL,
         "KEY_FUNCTION": "workers.practices.progress.plain_key",
-        "OPTIONS": REDIS_LIMITS | {"CONNECTION_POOL_KWARGS": LOCKS_TLS},
+        "OPTIONS": REDIS_LIMITS | {"CONNECTION_POOL_KWARGS": POOL_LIMITS | LOCKS_TLS},
     },
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
@@ -193,6 +200,16 @@ STORAGES = {
 
 # What runs, once somebody has scaled it; unset, what app.json gives to a new app.
 FORMATION = env.str("FORMATION", default="")
+# Threads that serve requests, as config/gunicorn.py starts them, and what the servers' plans allow.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
+WEB_THREADS = 8
+BROKER_POOL = 2
+CONNECTIONS = {
+    "database": env.int("DATABASE_CONNECTIONS", default=None),
+    "cache": env.int("REDIS_CONNECTIONS", default=None),
+    "locks": env.int("LOCKS_CONNECTIONS", default=None),
+    "broker": env.int("BROKER_CONNECTIONS", default=None),
+}
 
 # Seconds after which the job of a dead worker is free for another one; a living worker renews it.
 JOB_LEASE = env.int("JOB_LEASE", default=30)

@@ -5,17 +5,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning  # noqa: A004 - its name in Django
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - its name in Django
 
+from workers import connections
 from workers.addresses import is_elsewhere
+from workers.formation import Unreadable
 
 ENCRYPTED = {"rediss", "amqps"}
 UNSURE = {None, "disable", "allow", "prefer"}  # of libpq's sslmode: TLS may be missing, or is
 
 
 def check(**_: Any) -> list[CheckMessage]:
-    """W001: a Redis is not verified. W002: a password goes elsewhere in the clear. W003: no proxy is known."""
-    return [*_check_verified(), *_check_encrypted(), *_check_proxies()]
+    """W001: a Redis is not verified. W002: a password goes elsewhere in the clear. W003: no proxy is known.
+
+    W004: the formation may open more connections than a server's plan allows. E005: FORMATION cannot be read.
+    """
+    return [*_check_verified(), *_check_encrypted(), *_check_proxies(), *_check_connections()]
 
 
 def _urls() -> dict[str, str]:
@@ -57,4 +62,20 @@ def _check_proxies() -> Iterator[CheckMessage]:
             hint="Set PROXIES=1 behind a platform's router. Else all visitors count as one client, and a few wrong"
             " passwords keep everybody out.",
             id="deploy.W003",
+        )
+
+
+def _check_connections() -> Iterator[CheckMessage]:
+    try:
+        over = [budget for budget in connections.budgets() if budget.is_over]
+    except Unreadable as error:
+        yield Error(str(error), hint="Write what `heroku ps` shows, as in web=2,default=1.", id="deploy.E005")
+        return
+    for budget in over:
+        yield Warning(
+            f"The formation may open {budget.opened} connections to the {budget.server}, and its plan allows"
+            f" {budget.limit}.",
+            hint="Run fewer web processes (WEB_CONCURRENCY) or dynos, or take a bigger plan. /practices/ shows who"
+            " opens how many. Who comes last is refused, and a page or a task fails.",
+            id="deploy.W004",
         )

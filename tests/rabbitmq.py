@@ -4,6 +4,7 @@ Why each line is there stands in SERVER-FACTS.md, section 1.
 """
 
 import http.client
+import json
 import os
 import secrets
 import signal
@@ -17,6 +18,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -48,13 +50,20 @@ class Node:
         """Run rabbitmqctl on it; half a second."""
         subprocess.run([str(CTL), "--quiet", *arguments], env=self.environment, check=True, capture_output=True)
 
-    def ask(self, method: str, path: str) -> None:
-        """Ask its management API."""
+    def ask(self, method: str, path: str) -> Any:
+        """Ask its management API; its answer."""
         parts = urlsplit(self.management)
         login = b64encode(f"{parts.username}:{parts.password}".encode()).decode()
         with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=5)) as connection:
             connection.request(method, path, headers={"Authorization": f"Basic {login}"})
-            assert connection.getresponse().status < http.client.BAD_REQUEST
+            answer = connection.getresponse()
+            assert answer.status < http.client.BAD_REQUEST
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def connections(self) -> list[dict[str, Any]]:
+        """Those that it has, as it last counted them."""
+        return self.ask("GET", "/api/connections?columns=peer_port,client_properties")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A deploy is checked before it migrates: what is wrong stops it, what is doubtful is said, what is right is silent."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from mediaapp import deploy
 from tests.conftest import ROOT
 from workers.addresses import encrypt_database, is_elsewhere
 
+MANIFEST = json.loads((ROOT / "app.json").read_text())
 # Nobody listens at any of these: a check must not need a server.
 PRODUCTION = {
     "SECRET_KEY": "a long and random value, as the platform makes one",
@@ -24,6 +26,8 @@ PRODUCTION = {
     "S3_BUCKET": "uploads",
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
+    **{name: each["value"] for name, each in MANIFEST["env"].items() if "value" in each},
+    "REDIS_TLS": "verified",
 }
 
 
@@ -69,7 +73,8 @@ def production(settings):
     """Settings on which every check is silent."""
     settings.REDIS_URL, settings.LOCKS_URL = "rediss://cache.example.com/0", "rediss://locks.example.com/0"
     settings.BROKER_URL, settings.REDIS_TLS = "amqps://broker.example.com", "verified"
-    settings.HTTPS, settings.PROXIES = True, 1
+    settings.HTTPS, settings.PROXIES, settings.WEB_CONCURRENCY = True, 1, 1
+    settings.CONNECTIONS = {"database": 40, "cache": 20, "locks": 20, "broker": 20}
     assert deploy.check() == []
     return settings
 
@@ -140,3 +145,19 @@ def test_what_the_address_itself_says_of_tls_stays():
     database = {"HOST": "db.example.com", "OPTIONS": {"sslmode": "verify-full"}}
     encrypt_database(database)
     assert database["OPTIONS"] == {"sslmode": "verify-full"}
+
+
+@pytest.mark.parametrize("server", ["database", "cache", "locks", "broker"])
+def test_check_fires_for_a_plan_that_is_too_small(production, server):
+    production.CONNECTIONS = production.CONNECTIONS | {server: 1}
+    (message,) = deploy.check()
+    assert (message.id, f"to the {server}," in message.msg) == ("deploy.W004", True)
+    production.CONNECTIONS = production.CONNECTIONS | {server: None}
+    assert found() == []
+
+
+def test_check_fires_once_somebody_has_scaled_beyond_the_plan(production):
+    production.FORMATION = "web=3"
+    assert set(found()) == {"deploy.W004"}
+    production.FORMATION = "web=three"
+    assert found() == ["deploy.E005"]

@@ -1,7 +1,9 @@
-"""The workers as a Django app: registers the rules of the practices and of the storage with `manage.py check`."""
+"""The workers as a Django app: rules for `manage.py check`, and one pool of connections for each Redis."""
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import register
+from django_redis import get_redis_connection
 
 from workers import storage_settings
 
@@ -16,3 +18,6 @@ class WorkersConfig(AppConfig):
         register(storage_settings.check)
         for practice in nine.PRACTICES:
             register(lambda app_configs, check=practice.module.check, **_: check())
+        # Two threads that need one for the first time would make two: seen are 4 connections of a pool of 2.
+        for alias in settings.CACHES:
+            get_redis_connection(alias)

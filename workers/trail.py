@@ -5,6 +5,7 @@ each message that the request sends, so that a click can be followed into the wo
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,9 +14,18 @@ from typing import Any
 UNKNOWN = "-"
 HEADER = "request_id"  # of a message
 FORMAT = "%(levelname)s %(name)s request=%(request_id)s job=%(job_id)s %(message)s"
+PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
+TOKEN = re.compile(r"(/reset/[^/\s]+/)[^/\s]+")
 
 request_id: ContextVar[str] = ContextVar("request_id", default=UNKNOWN)
 job_id: ContextVar[str] = ContextVar("job_id", default=UNKNOWN)
+
+
+class Line(logging.Formatter):
+    """A record without what nobody may read: passwords in addresses, and the tokens of reset links."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return TOKEN.sub(r"\1...", PASSWORD.sub(r"\1...@", super().format(record)))
 
 
 class Ids(logging.Filter):
@@ -32,7 +42,7 @@ def logging_to_stdout(level: str, loggers: dict[str, dict[str, Any]]) -> dict[st
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"ids": {"()": Ids}},
-        "formatters": {"line": {"format": FORMAT}},
+        "formatters": {"line": {"()": Line, "format": FORMAT}},
         "handlers": {
             "stdout": {
                 "class": "logging.StreamHandler",

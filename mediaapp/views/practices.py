@@ -10,15 +10,17 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from workers import connections
 from workers.deadline import ask_all
 from workers.practices import backlog, locks, memory, nine, recurring
 
 # What stands below the nine, for staff, under the name that the template gives it.
-TABLES: Mapping[str, Callable[[], list[Any]]] = {
+TABLES: Mapping[str, Callable[[], Any]] = {
     "queues": backlog.overview,
     "entries": recurring.states,
     "held": locks.held,
     "proposals": memory.proposals,
+    "connections": connections.table,
 }
 
 

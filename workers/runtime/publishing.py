@@ -10,9 +10,8 @@ from typing import Any, NoReturn
 
 from amqp import RecoverableConnectionError
 from celery import current_app
-from kombu import Connection
+from kombu import Connection, pools
 from kombu.exceptions import OperationalError
-from kombu.pools import producers
 from kombu.transport import pyamqp
 
 from workers.practices.broker import LIMITS
@@ -37,7 +36,11 @@ class ImpatientTransport(pyamqp.Transport):
 
 @cache
 def connection() -> Connection:
-    """The one that this process publishes through, made when first needed. Safe for threads: kombu pools its copies."""
+    """The one that this process publishes through, made when first needed. Safe for threads: kombu pools its copies.
+
+    Its pools hold 10, until somebody gives them the app's limit: seen are 13 sockets of a web process on Redis.
+    """
+    pools.set_limit(current_app.conf.broker_pool_limit)
     scheme = current_app.conf.broker_write_url.partition(":")[0]
     transport: Any = ImpatientTransport if scheme in ("amqp", "amqps") else None
     return current_app.connection_for_write(connect_timeout=0.5, transport=transport, transport_options=LIMITS)
@@ -51,7 +54,7 @@ def publish(task: str, job_id: str, queue: str) -> None:
     """
     through = connection()
     try:
-        with producers[through].acquire(block=True, timeout=POOL_WAIT) as producer:
+        with pools.producers[through].acquire(block=True, timeout=POOL_WAIT) as producer:
             if through.transport.driver_type == "redis":
                 _refuse_if_full(producer.channel, queue)
             current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)

@@ -1,0 +1,147 @@
+"""What the formation opens at most is counted before a deploy, and real processes open no more than that."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings as site
+
+from config import gunicorn
+from tests import elsewhere
+from tests.conftest import ROOT, wait_until
+from tests.connections import count
+from tests.footage import film
+from tests.web import Visitor, serving
+from workers import connections
+from workers.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+UPLOAD = """
+from pathlib import Path
+from django.core.files.base import ContentFile
+from mediaapp.models import User
+from mediaapp.uploads import receive
+for path in {paths!r}:
+    receive(User.objects.get(username="alice"), ContentFile(Path(path).read_bytes(), name=Path(path).name))
+"""
+
+
+@pytest.fixture
+def counted(settings) -> Callable[[str], Counter[tuple[str, str]]]:
+    """What the budget says, by process type and server, for one web process."""
+
+    def of(broker_url: str) -> Counter[tuple[str, str]]:
+        settings.WEB_CONCURRENCY, settings.BROKER_URL = 1, broker_url
+        rows = connections.by_process()
+        return Counter({(row.name, server): each for row in rows for server, each in row.counts.items()})
+
+    return of
+
+
+@pytest.mark.parametrize("kind", ["valkey", "rabbitmq"])
+def test_real_processes_under_work_open_no_more_than_is_counted(
+    kind, request, start, broker, alice, stella, tmp_path, counted
+):
+    node = request.getfixturevalue("vhost") if kind == "rabbitmq" else None
+    given = {"BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management} if node else {}
+    pids = {name: start(name, **given).pid for name in ("default", "video", "highmem", "beat")}
+    video = film(tmp_path / "film.mp4", seconds=5, size="320x240", rate=25)
+    table = tmp_path / "table.csv"
+    table.write_text("external_id,title\n" + "".join(f"A{number},A title\n" for number in range(20_000)))
+    most: Counter[tuple[str, str]] = Counter()
+    many = {"TRIES_PER_ADDRESS": "10000/10m", "TRIES_PER_CLIENT": "10000/10m"}
+    with serving(tmp_path, WEB_CONCURRENCY="1", **given, **many) as web, people(web.port, alice.email):
+        pids["web"] = web.process.pid
+        elsewhere.run(f"exec({UPLOAD.format(paths=[str(video), str(table)])!r})", **given)
+
+        def is_all_done() -> bool:
+            nonlocal most
+            most |= count(pids, node)
+            mails = Job.objects.filter(queue="urgent", state=Job.State.DONE).count()
+            return mails > 8 and not Job.objects.exclude(queue="urgent").exclude(state=Job.State.DONE).exists()
+
+        wait_until(is_all_done, "the mails, the video and the table")
+    allowed = counted(given.get("BROKER_URL", site.BROKER_URL))
+    assert {key: (each, allowed[key]) for key, each in most.items() if each > allowed[key]} == {}
+    # That something was counted at all.
+    assert most["web", "database"] >= 2
+    assert all(most[name, "broker"] for name in pids)
+
+
+class people:  # noqa: N801 - a context manager reads like a function
+    """Nine, one more than threads, who reload pages and ask for their passwords for as long as the block runs."""
+
+    def __init__(self, port: int, email: str) -> None:
+        self.port, self.email, self.enough = port, email, threading.Event()
+        self.threads = [threading.Thread(target=self.visit) for _ in range(9)]
+
+    def __enter__(self) -> None:
+        for thread in self.threads:
+            thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.enough.set()
+        for thread in self.threads:
+            thread.join()
+
+    def visit(self) -> None:
+        visitor = Visitor(self.port)
+        visitor.post("/accounts/login/", username="stella", password="a third long secret")
+        while not self.enough.wait(0.5):
+            for page in ("/practices/", "/readyz", "/"):
+                visitor.get(page)
+            visitor.post("/accounts/password_reset/", email=self.email)
+
+
+def test_more_dynos_open_more(settings):
+    before = {budget.server: budget.opened for budget in connections.budgets()}
+    settings.FORMATION = "web=2,default=3,beat=0"
+    after = {budget.server: budget.opened for budget in connections.budgets()}
+    assert after["database"] == before["database"] + settings.WEB_CONCURRENCY * 16 + 2 * 4 - 2
+    assert all(after[server] > before[server] for server in before)
+
+
+def test_a_process_type_that_does_not_run_opens_none(settings):
+    settings.FORMATION = "video=0"
+    assert "video" not in {row.name for row in connections.by_process()}
+
+
+def test_the_shipped_formation_fits_into_the_shipped_plans(settings):
+    variables = json.loads((ROOT / "app.json").read_text())["env"]
+    settings.WEB_CONCURRENCY, settings.BROKER_URL = (
+        int(variables["WEB_CONCURRENCY"]["value"]),
+        "amqps://cow.example.com",
+    )
+    names = {"database": "DATABASE", "cache": "REDIS", "locks": "LOCKS", "broker": "BROKER"}
+    settings.CONNECTIONS = {each: int(variables[f"{name}_CONNECTIONS"]["value"]) for each, name in names.items()}
+    assert [budget for budget in connections.budgets() if budget.is_over] == []
+
+
+def test_a_server_whose_plan_is_unknown_is_never_over():
+    assert not connections.Budget("cache", 10_000, None).is_over
+
+
+def test_gunicorn_starts_the_threads_that_are_counted():
+    assert gunicorn.threads == site.WEB_THREADS
+
+
+def test_staff_see_who_opens_how_many(as_stella, settings):
+    settings.CONNECTIONS = settings.CONNECTIONS | {"database": 3}
+    page = as_stella.get("/practices/").content.decode()
+    section = page[page.index('id="connections"') :]
+    opened = {budget.server: budget.opened for budget in connections.budgets()}
+    assert f'<span class="tag bad">{opened["database"]}</span>' in section
+    assert f'<td class="number">{opened["locks"]}</td>' in " ".join(section.split()).replace("> ", ">").replace(
+        " <", "<"
+    )
+
+
+def test_nobody_else_does(as_alice):
+    assert 'id="connections"' not in as_alice.get("/practices/").content.decode()
+
+
+def test_they_see_that_a_formation_cannot_be_read(as_stella, settings):
+    settings.FORMATION = "web=many"
+    assert "Nobody knows what runs" in as_stella.get("/practices/").content.decode()

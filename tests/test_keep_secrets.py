@@ -1,0 +1,191 @@
+"""No secret comes into a log, a message or a page: not while all goes well, and not while everything fails."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from kombu import Connection
+
+from tests.conftest import ROOT, environment, wait_until
+from tests.rabbitmq import Node
+from tests.web import Visitor, serving
+from workers.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MARKED = {
+    "SECRET_KEY": "marked-5f0c2b7e-key-of-the-site",
+    "AWS_SECRET_ACCESS_KEY": "marked-9e1d4a60-key-of-the-storage",
+    "EMAIL_URL": "smtp://mailer:marked-7b3c-password-of-the-mails@127.0.0.1:1",
+}
+TYPED = "marked 41d8 typed by a person"
+WRONG = "marked 77aa typed by mistake"
+LINK = re.compile(r"/accounts/reset/([^/\s]+)/([^/\s\"]+)/")
+
+
+class Said:
+    """What was written anywhere, by where; `leaks` are the places that have a secret."""
+
+    def __init__(self, node: Node) -> None:
+        self.texts: dict[str, str] = {}
+        self.secrets = {
+            "the site's key": MARKED["SECRET_KEY"],
+            "the storage's key": MARKED["AWS_SECRET_ACCESS_KEY"],
+            "the mail server's password": urlsplit(MARKED["EMAIL_URL"]).password,
+            "the database's password": urlsplit(environment()["DATABASE_URL"]).password,
+            "the cache's password": urlsplit(settings.REDIS_URL).password,
+            "the locks' password": urlsplit(settings.LOCKS_URL).password,
+            "the broker's password": urlsplit(node.url).password,
+            "a typed password": TYPED,
+            "a mistyped password": WRONG,
+        }
+
+    def add(self, where: str, text: str) -> None:
+        self.texts[f"{len(self.texts)} {where}"] = text
+
+    def manage(self, *arguments: str, **variables: str) -> None:
+        """What a command prints, whether it goes well or not."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.add(f"manage.py {' '.join(arguments)}", done.stdout + done.stderr)
+
+    @property
+    def leaks(self) -> list[tuple[str, str, str]]:
+        # A secret in a form or an address is written in other letters.
+        written = {
+            name: {secret, secret.replace(" ", "+"), secret.replace(" ", "%20")}
+            for name, secret in self.secrets.items()
+        }
+        return [
+            (where, name, next(line for line in text.splitlines() if secret in line)[:300])
+            for where, text in self.texts.items()
+            for name, forms in written.items()
+            for secret in forms
+            if secret in text
+        ]
+
+
+@pytest.fixture
+def said(vhost: Node) -> Said:
+    return Said(vhost)
+
+
+@pytest.fixture
+def given(vhost: Node) -> dict[str, str]:
+    """The environment of a site on RabbitMQ, with marked secrets, whose mails go to a file."""
+    return MARKED | {"BROKER_URL": vhost.url, "BROKER_MANAGEMENT_URL": vhost.management, "EMAIL_URL": mails()}
+
+
+@pytest.fixture
+def away(vhost: Node, given: dict[str, str]) -> dict[str, str]:
+    """The same, while no server answers; passwords stay what they are."""
+    urls = {"DATABASE_URL": environment()["DATABASE_URL"], "BROKER_URL": vhost.url} | {
+        name: getattr(settings, name) for name in ("REDIS_URL", "LOCKS_URL")
+    }
+    gone = {name: re.sub(r":\d+/", ":1/", url) for name, url in urls.items()}
+    return given | gone | {"BROKER_MANAGEMENT_URL": re.sub(r":\d+$", ":1", vhost.management)}
+
+
+def mails() -> str:
+    return f"filemail:///{settings.MEDIA_ROOT}/mails"
+
+
+def last_words(name: str, words: str, folder: Path, **variables: str) -> str:
+    """What a process of the Procfile says that cannot come up, until it says `words` or ends."""
+    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    log, path = folder / f"{name}-away.log", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with log.open("w") as output:
+        env = environment(**variables, PATH=path)
+        process = subprocess.Popen(
+            shlex.split(lines[name]), cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        wait_until(lambda: words in log.read_text() or process.poll() is not None, f"{name} to say {words!r}")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return log.read_text()
+
+
+def messages(node: Node, queue: str) -> Iterator[str]:
+    """Body, headers and properties of each message that waits in a queue."""
+    with Connection(node.url) as connection:
+        while message := connection.default_channel.basic_get(queue, no_ack=True):
+            yield f"{message.body!r} {json.dumps(message.headers, default=str)} {message.properties!r}"
+
+
+def test_none_is_told_while_all_goes_well(said: Said, given, vhost: Node, start, alice, stella, tmp_path: Path):
+    start("video", **given)  # declares the queues
+    with serving(tmp_path, WEB_CONCURRENCY="1", **given) as web:
+        visitor = Visitor(web.port)
+        for path, fields in {
+            "/accounts/signup/": {
+                "username": "carol",
+                "email": "c@example.com",
+                "password1": TYPED,
+                "password2": TYPED,
+            },
+            "/accounts/logout/": {},
+            "/accounts/login/": {"username": "carol", "password": WRONG},
+            "/accounts/login/?next=/uploads/": {"username": "carol", "password": TYPED},
+            "/accounts/password_reset/": {"email": alice.email},
+        }.items():
+            said.add(path, visitor.post(path, **fields).text)
+        wait_until(lambda: Job.objects.filter(dispatched_at__isnull=False), "the message")
+        for message in messages(vhost, "urgent"):
+            said.add("a message", message)
+        Job.objects.update(dispatched_at=None)  # that message was taken out: the sweep sends another one
+        beat = start("beat", **given)
+        start("default", **given)
+        wait_until(lambda: Job.objects.filter(state=Job.State.DONE), "the mail")
+        beat.kill()
+        (mail,) = Path(settings.MEDIA_ROOT, "mails").iterdir()
+        link = LINK.search(mail.read_text().replace("=\n", ""))
+        said.secrets["the reset token"] = link[2]
+        visitor.get(link[0])
+        said.add("a new password", visitor.post(link[0], new_password1=TYPED, new_password2=TYPED).text)
+        visitor.post("/accounts/login/", username="stella", password="a third long secret")
+        for path in ("/practices/", "/", "/nowhere/", link[0] + "more/", "/readyz", "/admin/"):
+            said.add(path, visitor.get(path).text)
+        for command in ("doctor", "check", "budget"):
+            said.manage(command, **given)
+    for log in tmp_path.glob("*.log"):
+        said.add(log.name, log.read_text())
+    assert len(said.texts) > 15
+    assert said.leaks == []
+
+
+def test_none_is_told_while_everything_fails(said: Said, given, away, alice, tmp_path: Path):
+    token = said.secrets["the reset token"] = "abc123-0123456789abcdef0123456789abcdef"
+    with serving(tmp_path, WEB_CONCURRENCY="1", **away) as web:
+        visitor = Visitor(web.port)
+        for path in (f"/accounts/reset/MQ/{token}/", "/catalogue/", "/practices/", "/readyz", "/admin/login/"):
+            said.add(path, visitor.get(path).text)
+        said.add("a form", visitor.post("/accounts/login/", username="alice", password=TYPED).text)
+        for path in ("/accounts/login/", "/accounts/signup/", "/accounts/password_reset/"):
+            fields = {"username": "dora", "email": "d@example.com", "password": TYPED, "password1": TYPED}
+            said.add(path, visitor.post(path, **fields, password2=TYPED).text)
+    for command in (("doctor",), ("check", "--deploy"), ("migrate", "--noinput"), ("budget",)):
+        said.manage(*command, **away)
+    for name, words in {"default": "Cannot connect to", "beat": "Traceback"}.items():
+        said.add(name, last_words(name, words, tmp_path, **away))
+    for log in tmp_path.glob("*.log"):
+        said.add(log.name, log.read_text())
+    assert "Internal Server Error: /accounts/reset/" in web.log.read_text()
+    assert said.leaks == []
