@@ -22,6 +22,8 @@ WHOLE = {
         ({"S3_BUCKET": "", "S3_ENDPOINT_URL": ""}, []),
         ({"HTTPS": True}, ["storage.W001"]),
         ({"HTTPS": True, "S3_PUBLIC_URL": "https://files.example.com"}, []),
+        ({"SCRATCH_BYTES": 3_999_999_999}, ["storage.W002"]),
+        ({"SCRATCH_BYTES": 3_999_999_999, "S3_BUCKET": "", "S3_ENDPOINT_URL": ""}, []),
     ],
 )
 def test_half_of_the_settings_is_no_setting(settings, changed, ids):
