@@ -1,11 +1,14 @@
 """The arithmetic of waiting: known values, and what must hold for any load."""
 
 import math
+from random import Random
+from statistics import mean, quantiles
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labs.arrivals import SLEEPS, replay
 from workers.budget.queueing import Load, Wait, erlang_c, left_behind, wait_for
 
 vary = st.just(0.0) | st.floats(0.01, 10)
@@ -89,3 +92,17 @@ def test_bursts_wait_longer_than_a_steady_flow():
 def test_without_any_process_there_is_no_answer():
     with pytest.raises(ValueError, match="no process"):
         wait_for(Load(arrivals=1.0, run=1.0), 0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+@pytest.mark.parametrize("busy", [0.5, 0.7, 0.9])
+def test_a_line_of_jobs_waits_about_as_the_arithmetic_says(count, busy):
+    """Jobs that come at random, of the three lengths of the lab, the same ones each time."""
+    chance, now, run = Random(1), 0.0, sum(SLEEPS) / len(SLEEPS)
+    arrivals = busy * count / run
+    arrived = [now := now + chance.expovariate(arrivals) for _ in range(100_000)]
+    waits = replay(arrived, [chance.choice(SLEEPS) for _ in arrived], count)
+    vary = sum(sleep**2 for sleep in SLEEPS) / len(SLEEPS) / run**2 - 1
+    said = wait_for(Load(arrivals, run, arrivals_vary=1.0, runs_vary=vary), count)
+    assert said.mean == pytest.approx(mean(waits), rel=0.15)
+    assert said.longest_of(0.95) == pytest.approx(quantiles(waits, n=20)[-1], rel=0.2)

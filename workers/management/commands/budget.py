@@ -40,7 +40,7 @@ class Command(BaseCommand):
             self.stdout.write(as_json(prices, bill, weeks, views))
             return
         for lines in (of_bill(prices, bill), of_weeks(weeks), of_outlooks(views)):
-            self.stdout.write("\n".join(lines) + "\n")
+            self.stdout.write("\n".join(lines) + "\n\n")
 
 
 def of_bill(prices: PriceList, bill: list[Item]) -> Iterator[str]:
@@ -100,7 +100,8 @@ def of_case(view: Outlook, case: Case) -> Iterator[str]:
     times = (case.wait.mean, case.wait.longest_of(0.95))
     line = CASE.format(dynos, case.processes, f"{100 * case.wait.busy:.0f} %", *map(seconds, times), cost)
     if math.isinf(case.wait.mean):
-        line += f"  more comes than can be done: {left_behind(view.hour.load, case.processes, HOUR):,.0f} wait after it"
+        left = math.ceil(left_behind(view.hour.load, case.processes, HOUR))
+        line += f"  more comes than can be done: {left:,} wait after it"
     yield line
     if case.imports:
         times = (case.imports.mean, case.imports.longest_of(0.95))
@@ -109,8 +110,8 @@ def of_case(view: Outlook, case: Case) -> Iterator[str]:
 
 
 def seconds(value: float) -> str:
-    """For people: three digits, and words for what has no end."""
-    return "grows" if math.isinf(value) else f"{value:,.0f} s" if value >= 100 else f"{value:.3g} s"
+    """For people, and a word for what has no end."""
+    return "grows" if math.isinf(value) else f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} s"
 
 
 def as_json(prices: PriceList, bill: list[Item], weeks: list[QueueWeek], views: list[Outlook]) -> str:
