@@ -15,7 +15,7 @@ from django.core.management import call_command
 
 from bench.processes import servers
 
-BARS = ("overhead", "polls", "resets", "transcode", "history", "csv_import", "csv_rivals")
+BARS = ("overhead", "polls", "resets", "transcode", "history", "csv_import", "csv_rivals", "costs")
 COLUMNS = "{:<11}{:<54}{:>10}  {:<15}  {:<9} {}"
 WORDS = {True: "holds", False: "DOES NOT", None: "-"}
 

@@ -107,10 +107,10 @@ def started(
             process.wait()
 
 
-def wait_until(holds: Callable[[], object], what: str) -> None:
-    """Returns once `holds` does. Raises TimeoutError after PATIENCE seconds."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(holds: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    """Returns once `holds` does. Raises TimeoutError after `patience` seconds."""
+    deadline = time.monotonic() + patience
     while not holds():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE} s in vain for {what}")
+            raise TimeoutError(f"waited {patience:g} s in vain for {what}")
         time.sleep(0.02)

@@ -15,10 +15,11 @@ from django.utils import timezone
 from workers.formation import ProcessType, Unreadable, formation
 from workers.practices import Finding
 from workers.practices.queues import WORKERS, Worker
+from workers.prices import price_list
 
 MB = 1024**2
-# https://devcenter.heroku.com/articles/dyno-types, smallest first.
-SIZES = {"standard-1x": 512 * MB, "standard-2x": 1024 * MB, "performance-m": 2560 * MB, "performance-l": 14 * 1024 * MB}
+# Bytes of each size of dyno that the price list knows, the cheapest first.
+SIZES = {name: size.memory for name, size in sorted(price_list().sizes.items(), key=lambda item: item[1].price)}
 CHAPTER = "See docs/9-memory.md."
 MAIN_PROCESS = 100 * MB  # the worker's own, which runs no task: 83 MB measured
 PEAKS = """

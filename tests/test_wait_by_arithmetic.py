@@ -1,0 +1,108 @@
+"""The arithmetic of waiting: known values, and what must hold for any load."""
+
+import math
+from random import Random
+from statistics import mean, quantiles
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labs.arrivals import SLEEPS, replay
+from workers.budget.queueing import Load, Wait, erlang_c, left_behind, wait_for
+
+vary = st.just(0.0) | st.floats(0.01, 10)
+loads = st.builds(Load, arrivals=st.floats(0.001, 10), run=st.floats(0.001, 100), arrivals_vary=vary, runs_vary=vary)
+processes = st.integers(1, 200)
+bounded = settings(deadline=None, derandomize=True)
+
+
+@pytest.mark.parametrize(
+    ("work", "processes", "expected"),
+    [
+        (0.5, 1, 0.5),  # one process: it is busy for just that share of the time
+        (1.0, 2, 1 / 3),  # by hand: (1/2 * 2) / (1 + 1 + 1/2 * 2)
+        (2.0, 3, 4 / 9),  # by hand: (8/6 * 3) / (1 + 2 + 2 + 8/6 * 3)
+        (8.0, 10, 0.4092),  # the usual table of Erlang's C: 8 Erlangs, 10 agents
+    ],
+)
+def test_the_chance_to_wait_is_that_of_erlangs_table(work, processes, expected):
+    assert erlang_c(work, processes) == pytest.approx(expected, abs=5e-4)
+    by_definition = math.exp(processes * math.log(work) - math.lgamma(processes + 1)) / (1 - work / processes)
+    all_states = sum(work**k / math.factorial(k) for k in range(processes)) + by_definition
+    assert erlang_c(work, processes) == pytest.approx(by_definition / all_states)
+
+
+def test_one_process_waits_as_pollaczek_and_khinchine_say():
+    load = Load(arrivals=0.7, run=1.0, runs_vary=0.0)  # M/D/1: rho / (2 (1 - rho))
+    assert wait_for(load, 1).mean == pytest.approx(0.7 / 0.6)
+    assert wait_for(Load(arrivals=0.7, run=1.0), 1).mean == pytest.approx(0.7 / 0.3)  # M/M/1
+
+
+def test_half_of_the_waits_of_one_process_are_shorter_than_the_median():
+    found = wait_for(Load(arrivals=0.8, run=1.0), 1)
+    assert found.longest_of(0.5) == pytest.approx(math.log(0.8 / 0.5) / 0.2)  # M/M/1: P(wait > t) = rho e^-(1-rho)t
+    assert found.share_within(found.longest_of(0.95)) == pytest.approx(0.95)
+
+
+@bounded
+@given(loads, processes)
+def test_more_processes_never_make_a_job_wait_longer(load, processes):
+    few, more = wait_for(load, processes), wait_for(load, processes + 1)
+    assert more.mean <= few.mean
+    assert more.longest_of(0.95) <= few.longest_of(0.95)
+
+
+@bounded
+@given(loads)
+def test_with_processes_without_end_nobody_waits(load):
+    plenty = wait_for(load, math.ceil(load.work) * 10 + 200)
+    assert plenty.waits == pytest.approx(0, abs=1e-6)
+    assert plenty.longest_of(0.95) == 0
+
+
+@bounded
+@given(loads, processes)
+def test_more_than_can_be_done_waits_without_end_and_all_else_does_not(load, processes):
+    found = wait_for(load, processes)
+    too_much = load.work >= processes
+    assert math.isinf(found.mean) is too_much
+    assert found.share_within(3600) == 0 or not too_much
+    assert (left_behind(load, processes, 3600) > 0) is (load.work > processes)
+
+
+@bounded
+@given(loads, processes, st.floats(0.01, 0.99))
+def test_shares_and_times_are_of_one_distribution(load, processes, share):
+    found = wait_for(load, processes)
+    if not math.isinf(found.mean):
+        assert found.share_within(found.longest_of(share)) >= share - 1e-6
+
+
+def test_a_load_like_clockwork_does_not_wait():
+    assert wait_for(Load(arrivals=0.9, run=1.0, arrivals_vary=0, runs_vary=0), 1).mean == 0
+    assert Wait(busy=0.9, waits=0.9, mean=0.0).share_within(0) == 1
+
+
+def test_bursts_wait_longer_than_a_steady_flow():
+    steady, bursts = (wait_for(Load(arrivals=0.8, run=1.0, arrivals_vary=vary), 1).mean for vary in (1, 9))
+    assert bursts == pytest.approx(5 * steady)
+
+
+def test_without_any_process_there_is_no_answer():
+    with pytest.raises(ValueError, match="no process"):
+        wait_for(Load(arrivals=1.0, run=1.0), 0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+@pytest.mark.parametrize("busy", [0.5, 0.7, 0.9])
+def test_a_line_of_jobs_waits_about_as_the_arithmetic_says(count, busy):
+    """Jobs that come at random, of the three lengths of the lab, the same ones each time."""
+    chance, now, run = Random(1), 0.0, sum(SLEEPS) / len(SLEEPS)
+    arrivals = busy * count / run
+    arrived = [now := now + chance.expovariate(arrivals) for _ in range(100_000)]
+    waits = replay(arrived, [chance.choice(SLEEPS) for _ in arrived], count)
+    vary = sum(sleep**2 for sleep in SLEEPS) / len(SLEEPS) / run**2 - 1
+    said = wait_for(Load(arrivals, run, arrivals_vary=1.0, runs_vary=vary), count)
+    assert said.mean == pytest.approx(mean(waits), rel=0.15)
+    assert said.longest_of(0.95) == pytest.approx(quantiles(waits, n=20)[-1], rel=0.2)

@@ -1,0 +1,137 @@
+"""What the formation costs, which wait targets it met last week, and what one dyno more or less would do."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from workers.budget.bill import Item, items
+from workers.budget.history import LEAST, QueueWeek, by_queue
+from workers.budget.outlook import Case, Outlook, outlooks
+from workers.budget.queueing import left_behind
+from workers.formation import Unreadable
+from workers.prices import LIST, PriceList, price_list
+
+BILL = "  {:<30}{:>6}  {:<16}{:>10}"
+WEEK = "  {:<9}{:>8}{:>10}{:>14}{:>11}{:>10}{:>12}{:>9}{:>9}"
+CASE = "  {:>7}{:>9}{:>8}{:>12}{:>12}{:>10}"
+HOUR = 3600  # seconds
+
+
+class Command(BaseCommand):
+    help = "Shows the bill, last week's waits against their targets, and what one dyno more or less would do."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="For machines. What grows without end is null.")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        try:
+            found = price_list(), items(), by_queue(), outlooks()
+        except Unreadable as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"The database did not answer: {error}") from error
+        prices, bill, weeks, views = found
+        if options["json"]:
+            self.stdout.write(as_json(prices, bill, weeks, views))
+            return
+        for lines in (of_bill(prices, bill), of_weeks(weeks), of_outlooks(views)):
+            self.stdout.write("\n".join(lines) + "\n\n")
+
+
+def of_bill(prices: PriceList, bill: list[Item]) -> Iterator[str]:
+    """The bill, and what is missing in its sum."""
+    yield f"The bill, {prices.currency} a month ({LIST}, read on {prices.read}: check before you believe it)"
+    for item in bill:
+        cost = "not listed" if item.cost is None else f"{item.cost:,.0f}"
+        yield BILL.format(item.name, item.quantity, item.size, cost)
+    missing = sum(item.cost is None for item in bill)
+    note = f"  and {missing} that the list does not know" if missing else ""
+    yield BILL.format("in all", "", "", f"{sum(item.cost or 0 for item in bill):,.0f}") + note
+
+
+def of_weeks(weeks: list[QueueWeek]) -> Iterator[str]:
+    """Each queue's last week beside its target."""
+    yield "The last 7 days, or since the first run (the busiest hour counts by the clock; varies: standard deviation)"
+    yield WEEK.format("queue", "runs", "a minute", "busiest hour", "mean run", "varies", "p95 wait", "target", "met")
+    for week in weeks:
+        if not week.is_known:
+            yield f"  {week.queue.name:<9}{week.runs:>8}  too few to say anything: {LEAST} are needed"
+            continue
+        rates, times = (f"{week.a_minute:.3g}", f"{week.busiest:.3g}"), (week.run, week.deviation, week.wait_p95)
+        target, met = f"{week.queue.target} s", f"{100 * week.met:.1f} %"
+        yield WEEK.format(week.queue.name, f"{week.runs:,}", *rates, *map(seconds, times), target, met)
+        if week.came_again:
+            yield f"{'':<19}{week.came_again:,} more gave back their place and waited anew: not in these waits"
+    if not weeks:
+        yield "  nothing ran: are beat and the default worker up?"
+
+
+def of_outlooks(views: list[Outlook]) -> Iterator[str]:
+    """Each worker's busiest hour with one dyno fewer, as it is, and with one more."""
+    yield "One dyno more or less, in the busiest hour of each worker (its queues share one line)"
+    for view in views:
+        if view.hour is None:
+            yield f"{view.worker.name}: fewer than {LEAST} runs in a week, too few to say anything"
+            continue
+        hour, load = view.hour, view.hour.load
+        yield (
+            f"{view.worker.name}: {hour.since:%d %B %H:%M} UTC, {hour.runs:,} runs of {seconds(load.run)} on average;"
+            f" measured: mean wait {seconds(hour.mean_wait)}, p95 {seconds(hour.wait_p95)}"
+        )
+        if hour.guessed:
+            yield f"  fewer than {LEAST} runs do not tell how they vary: arrivals as Poisson's, run times as the week's"
+        yield CASE.format("dynos", "at once", "busy", "mean wait", "p95 wait", "a month")
+        yield from (line for case in view.cases for line in of_case(view, case))
+
+
+def of_case(view: Outlook, case: Case) -> Iterator[str]:
+    """One line of figures, or of words where there are none; now is marked by a star."""
+    dynos = f"{'* ' if case.dynos == view.dynos else ''}{case.dynos}"
+    cost = "not listed" if case.cost is None else f"{case.cost:+,.0f}" if case.cost else "now"
+    if case.wait is None or view.hour is None:
+        names = ", ".join(queue.name for queue in view.worker.queues)
+        yield CASE.format(dynos, case.processes, "", "", "", cost) + f"  nobody reads {names}"
+        return
+    times = (case.wait.mean, case.wait.longest_of(0.95))
+    line = CASE.format(dynos, case.processes, f"{100 * case.wait.busy:.0f} %", *map(seconds, times), cost)
+    if math.isinf(case.wait.mean):
+        left = math.ceil(left_behind(view.hour.load, case.processes, HOUR))
+        line += f"  more comes than can be done: {left:,} wait after it"
+    yield line
+    if case.imports:
+        times = (case.imports.mean, case.imports.longest_of(0.95))
+        line = CASE.format("imports", 1, f"{100 * case.imports.busy:.0f} %", *map(seconds, times), "")
+        yield f"{line}  at least: they go into their table one at a time"
+
+
+def seconds(value: float) -> str:
+    """For people, and a word for what has no end."""
+    return "grows" if math.isinf(value) else f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} s"
+
+
+def as_json(prices: PriceList, bill: list[Item], weeks: list[QueueWeek], views: list[Outlook]) -> str:
+    """The same for machines."""
+    whole = {
+        "currency": prices.currency,
+        "prices_read": prices.read,
+        "bill": [asdict(item) | {"cost": item.cost} for item in bill],
+        "queues": [asdict(week) | {"is_known": week.is_known} for week in weeks],
+        "workers": [asdict(view) for view in views],
+    }
+    return json.dumps(finite(whole), indent=2)
+
+
+def finite(value: Any) -> Any:
+    """The same with what JSON has no word for: dates as text, what has no end as null."""
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    if isinstance(value, float) and math.isinf(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
