@@ -4,7 +4,6 @@ The right value of some options depends on the broker: what keeps work on Rabbit
 """
 
 import os
-from pathlib import Path
 
 from celery import Celery
 from celery.app.utils import Settings
@@ -26,7 +25,7 @@ from django.utils.log import configure_logging
 from config.schedule import SCHEDULE
 from workers import trail
 from workers.practices import backlog, broker, queues, recurring
-from workers.runtime import acknowledgement, delivery, stopping, unseen
+from workers.runtime import acknowledgement, alive, delivery, stopping, unseen
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -144,9 +143,5 @@ def forget_removed_entries(**_: object) -> None:
     recurring.disable_removed()
 
 
-@worker_ready.connect
-@beat_init.connect
-def say_ready(**_: object) -> None:
-    """For `manage.py up`, which waits for every process before it says that the site is ready."""
-    if folder := os.environ.get("READY_DIR"):
-        Path(folder, os.environ["PROCESS"]).touch()
+# The last receiver: who waits for it, as `manage.py up` does, finds a worker that can be told to stop.
+worker_ready.connect(alive.keep_saying)

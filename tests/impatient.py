@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from config.celery import REDIS_TRANSPORT, app
 from workers.practices.recurring import every
-from workers.runtime import stopping
+from workers.runtime import alive, stopping
 
+alive.EVERY = 1
 stopping.GRACE = int(os.environ.get("GRACE", stopping.GRACE))
 app.conf.imports = (*app.conf.imports, "tests.misbehaving")
 REDIS_TRANSPORT.update(

@@ -28,7 +28,7 @@ from redis.lock import Lock
 
 from workers.practices.locks import PREFIX
 from workers.practices.recurring import HEARTBEAT
-from workers.runtime import unseen
+from workers.runtime import alive, unseen
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Sends what is due, if this beat leads. Returns the seconds until the next call."""
         pause: float = min(self.max_interval, self.lease / 3)
+        alive.say()
         try:
             leads = self.renew() if self.leads_until else self.take_over()
         except RedisError as error:

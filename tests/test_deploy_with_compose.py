@@ -1,0 +1,204 @@
+"""docker-compose.yml, the Dockerfile and .dockerignore, without an engine: what they say, and that it works here."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+
+from mediaapp.embedded import POSTGRES
+from mediaapp.ports import free_port
+from tests.conftest import ROOT, environment, wait_until
+from workers.practices.memory import SIZES
+from workers.runtime.stopping import GRACE
+
+BIN = Path(sys.executable).parent
+SECRETS = (
+    "SECRET_KEY",
+    "POSTGRES_PASSWORD",
+    "RABBITMQ_PASSWORD",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "EMAIL_URL",
+)
+ONCE = {"release", "bucket"}  # they end, and the others begin
+
+
+def resolve(secrets: tuple[str, ...] = SECRETS) -> subprocess.CompletedProcess[str]:
+    """The file as Compose understands it, with all its profiles."""
+    told = {"PATH": os.defpath, "COMPOSE_PROFILES": "mail,tls"} | dict.fromkeys(secrets, "of-a-test")
+    # Neither a .env nor an override that a developer may have here.
+    command = [BIN / "docker-compose", "--env-file", os.devnull, "--file", ROOT / "docker-compose.yml"]
+    return subprocess.run(
+        [*command, "config", "--format", "json"], env=told, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@cache
+def services() -> dict[str, dict]:
+    done = resolve()
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr
+    return json.loads(done.stdout)["services"]
+
+
+def ours() -> set[str]:
+    return {name for name, service in services().items() if "build" in service}
+
+
+def procfile() -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_it_does_not_start_without_a_secret_and_names_it(secret: str):
+    done = resolve(tuple(name for name in SECRETS if name != secret))
+    assert done.returncode != 0
+    assert f"{secret} is missing a value: set it in .env" in done.stderr
+
+
+def test_a_service_runs_each_line_of_the_procfile():
+    # A line with a shell's words in it needs a shell.
+    lines = {name: ["sh", "-c", line] if "&&" in line else shlex.split(line) for name, line in procfile().items()}
+    assert {name: services()[name]["command"] for name in lines} == lines
+    assert ours() == {*lines, "bucket"}
+
+
+def test_a_service_has_the_memory_of_the_dyno_that_practice_9_reckons_with():
+    formation = json.loads((ROOT / "app.json").read_text())["formation"]
+    dynos = {name: SIZES[dyno["size"]] for name, dyno in formation.items()}
+    assert {name: int(services()[name]["mem_limit"]) for name in dynos} == dynos
+
+
+def test_every_container_is_bounded_pinned_watched_and_started_again():
+    for name, service in services().items():
+        assert int(service["mem_limit"]) > 0, name
+        assert service["logging"] == {"driver": "local"}, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        if name in ONCE:
+            assert (service["restart"], service["healthcheck"]) == ("no", {"disable": True}), name
+        else:
+            assert (service["restart"], service["healthcheck"]["test"][0][:3]) == ("unless-stopped", "CMD"), name
+        if name in ours():
+            assert (service["image"], service["pull_policy"]) == ("mediaapp:latest", "never"), name
+        else:
+            assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?(-\w+)?", service["image"]), name
+
+
+def test_our_own_can_do_no_more_than_they_need_and_have_time_to_stop():
+    for name in ours():
+        service = services()[name]
+        assert (service["read_only"], service["cap_drop"], service["init"]) == (True, ["ALL"], True), name
+        assert int(service["stop_grace_period"].removesuffix("s")) >= GRACE + 5, name
+
+
+def test_nothing_is_open_to_the_world_but_the_proxy():
+    opened = {name: service.get("ports", []) for name, service in services().items()}
+    proxy = opened.pop("proxy")
+    assert {(port["published"], port["protocol"]) for port in proxy} == {("80", "tcp"), ("443", "tcp"), ("443", "udp")}
+    ports = {port["published"]: name for name, each in opened.items() for port in each}
+    assert ports == {"8000": "web", "8333": "storage", "8025": "mail"}
+    assert {port.get("host_ip") for each in opened.values() for port in each} == {"127.0.0.1"}
+
+
+def look(name: str, replace: dict[str, str] | None = None, **variables: str) -> int:
+    """The exit code of a service's health check, here. replace: ports and the like, in its words."""
+    kind, *words = (word.replace("$$", "$") for word in services()[name]["healthcheck"]["test"])
+    for old, new in (replace or {}).items():
+        assert any(old in word for word in words)
+        words = [word.replace(old, new) for word in words]
+    command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
+    env = environment(PATH=f"{BIN}{os.pathsep}{POSTGRES}{os.pathsep}{os.environ['PATH']}", **variables)
+    return subprocess.run(command, env=env, capture_output=True, check=False).returncode
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[str]:
+    """Where the site is served as the Procfile says."""
+    port = str(free_port())
+    env = environment(PORT=port, WEB_CONCURRENCY="1", PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    with (tmp_path / "web.log").open("w") as log:
+        process = subprocess.Popen(shlex.split(procfile()["web"]), cwd=ROOT, env=env, stdout=log, stderr=log)
+    yield port
+    process.terminate()
+    process.wait()
+
+
+@pytest.mark.django_db
+def test_the_health_check_of_the_web_is_an_answer(port: str):
+    wait_until(lambda: look("web", PORT=port) == 0, "the site")
+    assert look("web", PORT="1") != 0
+
+
+@pytest.mark.parametrize("name", ["default", "video", "highmem", "beat"])
+def test_that_of_what_turns_is_a_young_file(tmp_path: Path, name: str):
+    assert look(name, READY_DIR=str(tmp_path)) != 0
+    file = tmp_path / name
+    file.touch()
+    assert look(name, READY_DIR=str(tmp_path)) == 0
+    os.utime(file, (file.stat().st_mtime - 180,) * 2)
+    assert look(name, READY_DIR=str(tmp_path)) != 0
+
+
+@pytest.mark.django_db
+def test_that_of_postgresql_is_an_answer_by_tcp():
+    here, nowhere = str(connection.settings_dict["PORT"]), "1"
+    assert look("postgres", PGPORT=here) == 0
+    assert look("postgres", PGPORT=nowhere) != 0
+
+
+def test_that_of_rabbitmq_is_an_open_port_for_each_of_its_two_uses(rabbitmq_node):
+    amqp, management = (str(urlsplit(url).port) for url in (rabbitmq_node.url, rabbitmq_node.management))
+    assert look("rabbitmq", {"/15672": f"/{management}", "/5672": f"/{amqp}"}) == 0
+    assert look("rabbitmq", {"/15672": "/1", "/5672": f"/{amqp}"}) != 0
+    assert look("rabbitmq", {"/15672": f"/{management}", "/5672": "/1"}) != 0
+
+
+def test_the_dockerfile_has_nothing_that_hadolint_minds():
+    done = subprocess.run([BIN / "hadolint", "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def is_let_through(path: str) -> bool:
+    """Whether .dockerignore leaves a path to the image: its last line that fits says so, as in Docker."""
+    parts = path.split("/")
+    parents = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    through = True
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.removeprefix("!")
+        if line.startswith("#") or not pattern:
+            continue
+        candidates = parts if pattern.startswith("**/") else parents
+        if any(fnmatch(each, pattern.removeprefix("**/")) for each in candidates):
+            through = line.startswith("!")
+    return through
+
+
+def test_the_image_gets_what_runs_and_nothing_else(tmp_path: Path):
+    inside = {path.name for path in ROOT.iterdir() if is_let_through(path.name)}
+    assert inside == {
+        *("config", "mediaapp", "workers", "templates"),
+        *("manage.py", "requirements.txt", "Procfile", "app.json", "LICENSE"),
+    }
+    for path in (".env", ".git/config", ".local/password", "tests/site.py", "workers/__pycache__/jobs.cpython-313.pyc"):
+        assert not is_let_through(path)
+
+    def kept_out(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if not is_let_through(str(Path(folder, name).relative_to(ROOT)))]
+
+    shutil.copytree(ROOT, tmp_path / "app", ignore=kept_out)
+    command = [sys.executable, "manage.py", "check", "--fail-level", "WARNING"]
+    # Under their names in the network of Compose: a check asks no server.
+    env = services()["web"]["environment"] | {"PATH": os.defpath, "LOCAL_DIR": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path / "app", env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
