@@ -20,7 +20,8 @@ RUN pip uninstall --yes --root-user-action ignore pip \
     && useradd --uid 10001 --no-create-home mediaapp \
     && install --directory --owner mediaapp /scratch
 COPY --from=build /venv /venv
-COPY --from=build /app /app
+# collectstatic writes for the owner and the group alone (FILE_UPLOAD_PERMISSIONS).
+COPY --from=build --chown=root:mediaapp /app /app
 WORKDIR /app
 USER 10001
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
