@@ -9,8 +9,8 @@ RUN pip --python /venv install --no-cache-dir --only-binary :all: --requirement 
 ENV PATH=/venv/bin:$PATH
 # What .dockerignore lets through.
 COPY . .
-# collectstatic reads the settings, and needs no real secret for it; without EMAIL_URL, DEBUG asks for a page of mails.
-RUN DEBUG=true EMAIL_URL=consolemail:// LOCAL_DIR=/tmp python manage.py collectstatic --noinput \
+# The settings ask for no secret where collectstatic reads them.
+RUN LOCAL_DIR=/tmp python manage.py collectstatic --noinput \
     && python -m compileall -q . \
     && python -c "import imageio_ffmpeg; print('ffmpeg', imageio_ffmpeg.get_ffmpeg_version())"
 
@@ -20,7 +20,8 @@ RUN pip uninstall --yes --root-user-action ignore pip \
     && useradd --uid 10001 --no-create-home mediaapp \
     && install --directory --owner mediaapp /scratch
 COPY --from=build /venv /venv
-COPY --from=build /app /app
+# collectstatic writes for the owner and the group alone (FILE_UPLOAD_PERMISSIONS).
+COPY --from=build --chown=root:mediaapp /app /app
 WORKDIR /app
 USER 10001
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

@@ -30,7 +30,7 @@ def check(**_: Any) -> list[checks.CheckMessage]:
         hint = "Give the storage an https address for browsers, in S3_PUBLIC_URL."
         found.append(checks.Warning(SAY_MIXED, hint, id="storage.W001"))
     needed = 2 * max(settings.MAX_VIDEO_BYTES, settings.MAX_CSV_BYTES)
-    if settings.SCRATCH_BYTES < needed:
+    if needed > settings.SCRATCH_BYTES:
         hint = "Give workers twice the room of MAX_VIDEO_BYTES and MAX_CSV_BYTES, or lower these."
         found.append(checks.Warning(SAY_SMALL, hint, id="storage.W002"))
     return found
