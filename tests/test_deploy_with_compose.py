@@ -1,4 +1,4 @@
-"""docker-compose.yml, the Dockerfile and .dockerignore, without an engine: what they say, and that it works here."""
+"""docker-compose.yml, the Dockerfile and docs/deploy.md, without an engine: what they say, and that it works here."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.management import get_commands
 from django.db import connection
 
 from mediaapp.embedded import POSTGRES
@@ -196,3 +197,15 @@ def test_the_image_gets_what_runs_and_nothing_else(tmp_path: Path):
     env = services()["web"]["environment"] | {"PATH": os.defpath, "LOCAL_DIR": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path / "app", env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_names_what_there_is_and_sets_what_app_json_sets():
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    assert set(re.findall(r"manage\.py (\w+)", page)) <= {*get_commands()}
+    manifest = json.loads((ROOT / "app.json").read_text())
+    addons = [f"{addon['plan']} --as {addon['as']}" if "as" in addon else addon["plan"] for addon in manifest["addons"]]
+    assert re.findall(r"addons:create (.+)", page) == addons
+    for name, dyno in manifest["formation"].items():
+        assert f" {name}={dyno['quantity']}:{dyno['size']}" in page
+    for name, variable in manifest["env"].items():
+        assert f" {name}=" in page or not variable.get("required", True), name
