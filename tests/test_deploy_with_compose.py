@@ -10,8 +10,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 from django.core.management import get_commands
@@ -157,6 +159,12 @@ def test_that_of_rabbitmq_is_an_open_port_for_each_of_its_two_uses(rabbitmq_node
     assert look("rabbitmq", {"/15672": f"/{management}", "/5672": f"/{amqp}"}) == 0
     assert look("rabbitmq", {"/15672": "/1", "/5672": f"/{amqp}"}) != 0
     assert look("rabbitmq", {"/15672": f"/{management}", "/5672": "/1"}) != 0
+
+
+def test_that_of_the_storage_asks_for_what_is_there(s3: dict[str, str]):
+    url = urlsplit(services()["storage"]["healthcheck"]["test"][-1])
+    with urlopen(f"{s3['S3_ENDPOINT_URL']}{url.path}") as answer:
+        assert answer.status == HTTPStatus.OK
 
 
 def test_the_dockerfile_has_nothing_that_hadolint_minds():
