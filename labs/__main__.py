@@ -24,6 +24,8 @@ LABS = {path.name.partition("_")[0]: path for path in sorted(Path(__file__).pare
 def main() -> int:
     words = [word for word in sys.argv[1:] if word != "--rabbitmq"]
     if not words or words[0] not in LABS:
+        if words:
+            print(f"There is no lab {words[0]}. There are:")
         for number, path in LABS.items():
             print(number, (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0])
         return int(bool(words))

@@ -163,6 +163,7 @@ def test_another_choice_shows_the_same_page_anew_and_changes_nothing(as_alice):
     page = as_alice.post(page_of(upload), form_of(as_alice, upload, decimal="."))
     reasons = {reject.reason for reject in page.context["seen"].rejects}
     assert reasons == {'Preis: "1.234,56" is not a number'}
+    assert "As it stands, nothing of it would go in" in page.content.decode()
     assert (job_of(upload).state, job_of(upload).arguments["dialect"]) == ("needs_mapping", None)
 
 
