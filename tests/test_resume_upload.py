@@ -1,5 +1,6 @@
 """A connection breaks in the middle of an upload, in a real browser: it goes on where it ended."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from mediaapp.ports import free_port, is_free
 from tests.browsing import SLOW, sign_up
 from tests.conftest import ROOT, environment, wait_until
 from tests.rabbitmq import killed_at_the_end
+from tests.sent_directly import in_bucket
 
 PART = 8 * 1024**2
 LOST = re.compile(r"Connection lost. Trying again in \d+ s.")
@@ -84,12 +86,21 @@ def test_a_broken_upload_goes_on_where_it_ended(page: Page, bucket: dict[str, st
     del sent[:]
     choose(page, large)
     expect(page.get_by_text("It goes on where it ended.")).to_be_visible()
+    expect(page.get_by_text("Begun and not finished")).to_be_hidden()
     next_of(held, page).abort("connectionreset")
     expect(page.get_by_text(LOST)).to_be_visible()
     next_of(held, page).continue_()
     next_of(held, page).continue_()
     page.wait_for_url(re.compile("/jobs/"))
     expect(page.locator("h1")).to_have_text("large.csv")
-    assert [re.findall(r"partNumber=(\d)", url) for url in sent] == [["2"], ["2"], ["3"]]
     page.goto("/")
-    expect(page.get_by_role("heading", name="Begun and not finished")).to_have_count(0)
+    expect(page.get_by_text("Begun and not finished")).to_have_count(0)
+    assert [re.findall(r"partNumber=(\d)", url) for url in sent] == [["2"], ["2"], ["3"]]
+
+    page.route(re.compile("partNumber=1"), lambda route: route.abort("connectionfailed"))
+    os.utime(large, (0, 0))  # another file
+    choose(page, large)
+    expect(page.get_by_text(LOST)).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled. Nothing of the file is kept.")).to_be_visible()
+    wait_until(lambda: -1 not in in_bucket().values(), "the parts to be gone")

@@ -20,7 +20,7 @@ class Sending {
   static LONGEST_PAUSE = 30; // seconds
   static LONGEST_SILENCE = 60; // seconds without a byte, then the connection counts as lost
 
-  // form: the page's, with the address to open uploads at. tell: { progress(share), say(sentence) }.
+  // form: the page's, with the address to open uploads at. tell: { opened(answer), progress(share), say(sentence) }.
   constructor(file, form, tell) {
     Object.assign(this, { file, form, tell, tries: 0, refusals: 0, sent: false, goesOn: false, cancelled: false });
   }
@@ -48,7 +48,7 @@ class Sending {
   async go() {
     if (this.cancelled) throw new Lost();
     if (!this.sent) {
-      this.opened = this.opened?.form ? this.opened : await this.open();
+      if (!this.opened?.form) this.tell.opened((this.opened = await this.open()));
       const answer = this.opened.parts ? await this.sendParts(this.opened.parts) : await this.sendForm(this.opened);
       if (!this.opened.close) return answer.page;
       this.sent = true;
@@ -80,6 +80,7 @@ class Sending {
     const count = Math.ceil(this.file.size / size);
     let there = 0;
     for (let number = 1; number <= count; number++) if (has.has(number)) there += part(number).size;
+    this.tell.progress(there / this.file.size);
     if (there && !this.tries) this.tell.say("It goes on where it ended.");
     for (let number = 1; number <= count; number++) {
       if (has.has(number)) continue;

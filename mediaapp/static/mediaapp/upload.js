@@ -51,6 +51,7 @@
     running += 1;
     row.sending = new Sending(file, form, {
       progress: (share) => showBytes(row, share),
+      opened: ({ discard }) => document.querySelector(`.unfinished form[action="${discard}"]`)?.closest("li").remove(),
       say: (sentence) => (part(row, "message").textContent = sentence),
     });
     try {
@@ -79,7 +80,7 @@
   }
 
   function fail(row, sentence, mayPass = false) {
-    mark(row, mayPass ? "bad again" : "bad");
+    mark(row, mayPass ? "bad may-pass" : "bad");
     part(row, "message").textContent = sentence;
   }
 
