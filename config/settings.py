@@ -198,6 +198,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+# What the nightly clean-up calls of the site, of which the workers know nothing.
+CLEAN_UPS = ["mediaapp.direct_uploads.discard_abandoned"] if S3_BUCKET else []
+
 # What runs, once somebody has scaled it; unset, what app.json gives to a new app.
 FORMATION = env.str("FORMATION", default="")
 # Threads that serve requests, as config/gunicorn.py starts them, and what the servers' plans allow.

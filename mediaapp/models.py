@@ -2,6 +2,7 @@
 
 import json
 import logging
+import uuid
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -68,6 +69,25 @@ class Upload(models.Model):
     def beside(self, name: str) -> str:
         """What is made of the file, by its name in default_storage."""
         return f"{self.folder}/{name}"
+
+
+class OpenUpload(models.Model):
+    """A file on its way from a browser straight to the object storage. Once it is there, its Upload has the same id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(User, models.CASCADE, related_name="open_uploads")
+    name = models.CharField(max_length=255)
+    size = models.PositiveBigIntegerField(help_text="Bytes, as the browser says; the storage takes no others.")
+    last_modified = models.BigIntegerField(null=True, help_text="Of the file, as the browser says: milliseconds.")
+    parts_id = models.TextField(blank=True, help_text="The storage's, for what comes in parts.")
+    part_size = models.PositiveBigIntegerField(null=True, help_text="Bytes; the last one may be smaller.")
+    opened_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("opened_at"), name="open_upload_opened")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Report(models.Model):

@@ -3,11 +3,15 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from mediaapp.views import accounts, catalogue, files, health, jobs, library, mapping, practices, reports
+from mediaapp.views import accounts, catalogue, direct, files, health, jobs, library, mapping, practices, reports
 
 urlpatterns = [
     path("", library.show_library, name="library"),
     path("uploads/", library.upload, name="upload"),
+    path("uploads/open/", direct.open_upload, name="open_upload"),
+    path("uploads/<uuid:upload_id>/parts/", direct.sign_part, name="sign_part"),
+    path("uploads/<uuid:upload_id>/close/", direct.close_upload, name="close_upload"),
+    path("uploads/<uuid:upload_id>/discard/", direct.discard_upload, name="discard_upload"),
     path("jobs/<uuid:job_id>/", jobs.show_job, name="job"),
     path("jobs/<uuid:job_id>/progress", jobs.show_progress, name="progress"),
     path("jobs/<uuid:job_id>/progress.json", jobs.tell_progress, name="progress_json"),

@@ -1,11 +1,34 @@
-"""What a person does again and again in the browser tests."""
+"""The browser, and what a person does in it again and again."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+SLOW = 120_000  # milliseconds that anything may take on a busy machine
 ROWS, BAD = 100_000, 100
 PASSWORD, NEW_PASSWORD = "correct horse battery", "staple tractor violin"
+
+
+@pytest.fixture(scope="module")
+def beside_a_browser() -> Iterator[None]:
+    """For the database of the tests' own process, which Django takes for an asynchronous one while a browser runs."""
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    yield
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        absent = pytest.fail if os.environ.get("CI") else pytest.skip
+        absent(f"no {CHROMIUM}: apt-get install chromium, or set CHROMIUM")
+    expect.set_options(timeout=SLOW)
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM) as chromium:
+        yield chromium
 
 
 def write_catalogue(path: Path) -> Path:

@@ -178,7 +178,9 @@ def listen_with_tls(folder: Path, port: int, authority: Authority) -> None:
 
 
 @contextmanager
-def killed_at_the_end(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen]:
+def killed_at_the_end(
+    command: list[str], environment: Mapping[str, str], log: Path, **more: Any
+) -> Iterator[subprocess.Popen]:
     """Run `command`; kill it with all its helpers, since a clean stop of a node takes 6 s."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -188,6 +190,7 @@ def killed_at_the_end(command: list[str], environment: Mapping[str, str], log: P
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=partial(die_with_parent, signal.SIGTERM),
+            **more,
         )
     try:
         yield process

@@ -10,18 +10,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management import call_command
 
 from mediaapp.ports import free_port
 from tests.rabbitmq import killed_at_the_end
+from workers import object_storage
 
 WEED = Path(sys.executable).with_name("weed")
 SERVERS = ("s3", "master", "volume", "filer", "admin")
 START_SECONDS = 60
+PATIENCE = 60  # seconds; a machine that runs the tests may be slower than a router lets a bucket be
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +51,7 @@ def s3() -> Iterator[dict[str, str]]:
         with killed_at_the_end(command, environment, log) as server:
             url = f"http://127.0.0.1:{ports['s3.port']}"
             deadline = time.monotonic() + START_SECONDS
-            while not answers(url):
+            while not keeps_files(url, key, secret):
                 if server.poll() is not None or time.monotonic() > deadline:
                     pytest.fail(f"SeaweedFS did not start:\n{log.read_text()[-4000:]}")
                 time.sleep(0.05)
@@ -62,23 +65,26 @@ def s3() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def bucket(s3: dict[str, str], settings) -> dict[str, str]:
+def bucket(s3: dict[str, str], settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment of a site with an empty bucket, which this process is set to as well."""
     environment = s3 | {"S3_BUCKET": f"bucket-{secrets.token_hex(4)}"}
     for name, value in environment.items():
         setattr(settings, name, value)
+    patient = Config(connect_timeout=PATIENCE, read_timeout=PATIENCE)
+    monkeypatch.setattr("workers.object_storage.CLIENT", object_storage.CLIENT.merge(patient))
     in_bucket = {"default": {"BACKEND": "workers.object_storage.ObjectStorage"}}
     settings.STORAGES = settings.STORAGES | in_bucket
     call_command("prepare_storage")
     return environment
 
 
-def answers(url: str) -> bool:
-    """Whether the S3 port refuses a stranger, as it does once it is ready."""
+def keeps_files(url: str, key: str, secret: str) -> bool:
+    """Whether it stores an object; its port answers a little before."""
+    keys = {"aws_access_key_id": key, "aws_secret_access_key": secret, "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}), **keys)
     try:
-        urlopen(url, timeout=5).close()
-    except HTTPError:
-        return True
-    except URLError:
+        client.create_bucket(Bucket="ready")
+        client.put_object(Bucket="ready", Key="ready", Body=b"ready")
+    except (BotoCoreError, ClientError):
         return False
     return True

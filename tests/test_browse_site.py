@@ -12,16 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from mediaapp.ports import free_port
-from tests.browsing import BAD, NEW_PASSWORD, ROWS, mailed_link, sign_up, write_catalogue
+from tests.browsing import BAD, NEW_PASSWORD, ROWS, SLOW, mailed_link, sign_up, write_catalogue
 from tests.conftest import ROOT
 from tests.footage import film, repeat
 from tests.site import Up
 
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-SLOW = 120_000  # milliseconds that anything may take on a busy machine
 Photograph = Callable[[Page, str], None]
 
 
@@ -33,16 +31,6 @@ def site(request: pytest.FixtureRequest) -> Iterator[Up]:
         up = Up(ROOT, free_port(), LOCAL_DIR=folder, **broker)
         yield up.until("Ready: ")
         up.end(signal.SIGTERM)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        absent = pytest.fail if os.environ.get("CI") else pytest.skip
-        absent(f"no {CHROMIUM}: apt-get install chromium, or set CHROMIUM")
-    expect.set_options(timeout=SLOW)
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM) as chromium:
-        yield chromium
 
 
 @pytest.fixture

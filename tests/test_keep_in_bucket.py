@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("bucket")
 def asked(monkeypatch) -> list[str]:
     """The ranges that are asked for, in order."""
     ranges: list[str] = []
-    client = object_storage.the_bucket().client
+    client = default_storage.client
     client.meta.events.register(
         "provide-client-params.s3.GetObject", lambda params, **_: ranges.append(params["Range"])
     )
@@ -99,7 +99,7 @@ def test_a_bucket_is_prepared_again_without_harm(capsys):
     call_command("prepare_storage")
     assert "is ready" in capsys.readouterr().out
     assert default_storage.open(name).read() == b"kept"
-    client, bucket = object_storage.the_bucket().client, object_storage.the_bucket().bucket_name
+    client, bucket = default_storage.client, default_storage.bucket_name
     assert client.get_bucket_cors(Bucket=bucket)["CORSRules"][0]["AllowedOrigins"] == ["http://testserver"]
     rule = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 3}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 from celery import current_task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
@@ -43,12 +44,21 @@ NEEDS_MAPPING, QUEUED, RUNNING = Job.State.NEEDS_MAPPING, Job.State.QUEUED, Job.
 FRESH: dict[str, Any] = {"message": "", "detail": "", "deaths": 0, "cancel_requested_at": None, "finished_at": None}
 
 
-def create(task: str, *, owner_id: int | None, arguments: dict[str, Any], needs_mapping: bool = False) -> Job:
+def create(
+    task: str,
+    *,
+    owner_id: int | None,
+    arguments: dict[str, Any],
+    needs_mapping: bool = False,
+    job_id: UUID | None = None,
+) -> Job:
     """Writes a job and publishes it once the surrounding transaction has committed, unless it needs a mapping.
 
     task: a name from the table of queues, LookupError otherwise. arguments: JSON: ids, storage names, short strings.
+    job_id: of what it is about, where that has an id before.
     """
     job = Job.objects.create(
+        id=job_id or uuid4(),
         state=NEEDS_MAPPING if needs_mapping else QUEUED,
         message=WAITS if needs_mapping else "",
         task=task,

@@ -6,13 +6,14 @@ servers other than AWS's need. Errors are those of a disk: FileNotFoundError, OS
 """
 
 import io
+from collections.abc import Iterator
+from datetime import datetime
 from functools import cached_property
 from typing import Any, BinaryIO, cast
 
 from botocore.config import Config
 from django.conf import settings
 from django.core.files.base import File
-from django.core.files.storage import storages
 from storages.backends.s3 import S3Storage
 
 from workers.object_reader import FIRST_RANGE, ObjectReader, answering
@@ -46,17 +47,25 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
             "querystring_expire": LINK_SECONDS,
         }
 
+    @cached_property
+    def connection(self) -> Any:
+        """One for all threads, as its client may be: one for each, as django-storages has it, takes 13 MB a thread."""
+        return self._create_session().resource("s3", **self._reached_at(self.endpoint_url))
+
     @property
     def client(self) -> Any:
-        """boto3's, of this thread."""
+        """boto3's."""
         return self.connection.meta.client
 
     @cached_property
     def public_client(self) -> Any:
         """boto3's, for links: their signature holds for the host that they name alone."""
-        return self._create_session().client(
-            "s3", region_name=self.region_name, endpoint_url=settings.S3_PUBLIC_URL, config=CLIENT
-        )
+        if self.endpoint_url == settings.S3_PUBLIC_URL:
+            return self.client
+        return self._create_session().client("s3", **self._reached_at(settings.S3_PUBLIC_URL))
+
+    def _reached_at(self, url: str | None) -> dict[str, Any]:
+        return {"region_name": self.region_name, "endpoint_url": url, "config": self.client_config}
 
     def url(self, name: str, parameters: Any = None, expire: int | None = None, http_method: str | None = None) -> str:
         """A signed link that ends after `expire` seconds (LINK_SECONDS).
@@ -126,6 +135,14 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
         with answering(name):
             self.client.abort_multipart_upload(**self._at(name), UploadId=parts_id)
 
+    def parts_before(self, moment: datetime) -> Iterator[tuple[str, str]]:
+        """Name and id of every file of which parts are there that were begun before `moment` and not joined."""
+        with answering(self.bucket_name):
+            for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket_name):
+                for begun in page.get("Uploads", ()):
+                    if begun["Initiated"] < moment:
+                        yield begun["Key"], begun["UploadId"]
+
     def _at(self, name: str) -> dict[str, Any]:
         return {"Bucket": self.bucket_name, "Key": name}
 
@@ -142,8 +159,3 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
     def _save(self, name: str, content: Any) -> str:
         with answering(name):
             return str(super()._save(name, content))
-
-
-def the_bucket() -> ObjectStorage:
-    """default_storage, where it is a bucket."""
-    return cast(ObjectStorage, storages["default"])

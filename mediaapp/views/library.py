@@ -1,6 +1,8 @@
 """The library: what somebody has uploaded, and the place to upload more."""
 
+import logging
 from typing import cast
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
@@ -16,11 +18,15 @@ from django.views.decorators.http import require_POST, require_safe
 from mediaapp.access import SignedIn
 from mediaapp.filetypes import Refused
 from mediaapp.models import Upload
-from mediaapp.uploads import LimitedUploadHandler, receive
+from mediaapp.uploads import LimitedUploadHandler, most_through_site, receive
 from workers import jobs
+
+log = logging.getLogger(__name__)
 
 PER_PAGE = 25
 POLL_AFTER = 5  # seconds until a library in which something moves asks again
+SAY_LOG_IN = "Log in first."
+SAY_AWAY = "Our storage of files does not answer at the moment."
 
 
 @never_cache
@@ -38,6 +44,8 @@ def show_library(request: SignedIn) -> HttpResponse:
         "poll_after": POLL_AFTER if moves else None,
         "max_video_bytes": settings.MAX_VIDEO_BYTES,
         "max_csv_bytes": settings.MAX_CSV_BYTES,
+        "max_form_bytes": most_through_site(),
+        "unfinished": request.user.open_uploads.exclude(parts_id="").order_by("-opened_at"),
     }
     return render(request, "library/library.html", context)
 
@@ -49,7 +57,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     """Takes one or more files in the field `file`. 302 to the job, or JSON with 201 where JSON is accepted."""
     if not request.user.is_authenticated:
         if wants_json(request):
-            return JsonResponse({"error": "Log in first."}, status=403)
+            return JsonResponse({"error": SAY_LOG_IN}, status=403)
         return redirect("login")
     request.upload_handlers.insert(0, LimitedUploadHandler(request))
     return _upload(cast(SignedIn, request))
@@ -64,6 +72,9 @@ def _upload(request: SignedIn) -> HttpResponse:
             received.append(receive(request.user, file))
         except Refused as refused:
             problems.append(f"{file.name}: {refused.sentence}")
+        except OSError as error:
+            log.warning("a file cannot be stored now: %r", error)
+            problems.append(f"{file.name}: {SAY_AWAY} Nothing of it is kept.")
     problems += LimitedUploadHandler.problems_of(request)
     if not received and not problems:
         problems.append("No file arrived. Choose one, then upload it.")
@@ -75,13 +86,16 @@ def _tell(received: list[Upload], problems: list[str]) -> JsonResponse:
     answer = {"error": " ".join(problems)} if problems else {}
     if not received:
         return JsonResponse(answer, status=422)
-    job_id = received[0].pk
-    answer |= {
+    return JsonResponse(answer | addresses_of(received[0].pk), status=201)
+
+
+def addresses_of(job_id: UUID) -> dict[str, str]:
+    """What a program is told of a job that has begun."""
+    return {
         "id": str(job_id),
         "page": reverse("job", args=[job_id]),
         "progress": reverse("progress_json", args=[job_id]),
     }
-    return JsonResponse(answer, status=201)
 
 
 def _show(request: HttpRequest, received: list[Upload], problems: list[str]) -> HttpResponse:

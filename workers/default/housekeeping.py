@@ -2,13 +2,17 @@
 
 import logging
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import DatabaseError
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from workers import jobs
 from workers.brokers import NoAnswer
@@ -21,6 +25,7 @@ UNSEEN = ("workers.default.tasks.send_password_reset", "workers.default.tasks.de
 KEEP_UNSEEN = timedelta(days=1)
 KEEP_UPLOADS = timedelta(days=1)  # that never arrived whole
 CHUNK = 10_000  # rows of one DELETE
+PARTS_SECONDS = 5
 
 
 def sweep() -> int:
@@ -78,3 +83,35 @@ def delete_folder(folder: str) -> None:
         return
     for name in default_storage.listdir(folder)[1]:
         default_storage.delete(f"{folder}/{name}")
+
+
+def clean_up_the_site() -> None:
+    """Calls what the site has to delete (CLEAN_UPS in the settings). One that fails keeps no other one back."""
+    for name in settings.CLEAN_UPS:
+        try:
+            count = import_string(name)()
+        except (OSError, DatabaseError):
+            log.exception("%s was broken off; the next night goes on with it", name)
+        else:
+            log.info("%s: %s", name, count)
+
+
+def drop_old_parts() -> int:
+    """Deletes from the bucket the parts of files that began a day ago and were never joined. Returns how many files.
+
+    Most of those were ended by the site; these are of workers that were killed. For PARTS_SECONDS at most.
+    """
+    if not settings.S3_BUCKET:
+        return 0
+    bucket: Any = default_storage
+    stop, count = time.monotonic() + PARTS_SECONDS, 0
+    try:
+        for name, parts_id in bucket.parts_before(timezone.now() - KEEP_UPLOADS):
+            with suppress(FileNotFoundError):
+                bucket.drop_parts(name, parts_id)
+            count += 1
+            if time.monotonic() > stop:
+                break
+    except OSError as error:
+        log.warning("old parts stay in the bucket: %s", error)
+    return count

@@ -69,3 +69,5 @@ def delete_old() -> None:
         housekeeping.delete_old_samples()
         housekeeping.delete_broken_uploads()
         task_runs.delete_old()
+        housekeeping.clean_up_the_site()
+        housekeeping.drop_old_parts()

@@ -1,5 +1,5 @@
 // Sends files from the library's form: dropped or chosen, two at a time, each with a bar, a cancel button
-// and its own message. Without this script the form sends them itself.
+// and its own message; sending.js is each one's way. Without these scripts the form sends them itself.
 "use strict";
 
 {
@@ -34,7 +34,7 @@
   function drop(row) {
     const at = waiting.findIndex((item) => item.row === row);
     if (at >= 0) waiting.splice(at, 1);
-    if (row.request) return row.request.abort();
+    if (row.sending) return row.sending.cancel();
     row.remove();
     chooser.focus();
   }
@@ -43,42 +43,30 @@
     while (running < AT_ONCE && waiting.length) send(waiting.shift());
   }
 
-  function send({ file, row }) {
+  async function send({ file, row }) {
     const limit = limitFor(file);
     if (file.size > limit) {
       return fail(row, `The file has ${sizeOf(file.size)}; we take ${sizeOf(limit)} at most.`);
     }
-    const request = (row.request = new XMLHttpRequest());
     running += 1;
-    request.upload.addEventListener("progress", (event) => showBytes(row, event.loaded / event.total));
-    request.addEventListener("load", () => receive(row, request, file));
-    request.addEventListener("error", () => fail(row, "The connection broke. Nothing of the file is kept yet.", true));
-    request.addEventListener("abort", () => fail(row, "Cancelled. Nothing of the file is kept.", true));
-    request.addEventListener("loadend", () => {
-      running -= 1;
-      row.request = null;
-      startNext();
+    row.sending = new Sending(file, form, {
+      progress: (share) => showBytes(row, share),
+      opened: ({ discard }) => document.querySelector(`.unfinished form[action="${discard}"]`)?.closest("li").remove(),
+      say: (sentence) => (part(row, "message").textContent = sentence),
     });
-    request.open("POST", form.action);
-    request.setRequestHeader("Accept", "application/json");
-    request.setRequestHeader("X-CSRFToken", form.elements.csrfmiddlewaretoken.value);
-    const body = new FormData();
-    body.append("file", file);
-    request.send(body);
+    try {
+      succeed(row, await row.sending.run());
+    } catch (error) {
+      fail(row, error.message, error.mayPass);
+    }
+    running -= 1;
+    row.sending = null;
+    startNext();
   }
 
   function showBytes(row, share) {
     part(row, "bar").value = share;
     part(row, "percent").textContent = share < 1 ? `${Math.floor(share * 100)} %` : "Sent. The file is being checked.";
-  }
-
-  function receive(row, request, file) {
-    const answer = readJson(request);
-    if (request.status === 201) return succeed(row, answer.page);
-    if (request.status === 403) return fail(row, "You are logged out. Load the page again, log in, then choose the file again.");
-    // A file that is refused once is refused again; anything else may pass.
-    const sentence = answer.error?.replace(`${file.name}: `, "") ?? "Something went wrong on our side.";
-    fail(row, sentence, request.status !== 422);
   }
 
   function succeed(row, page) {
@@ -92,7 +80,7 @@
   }
 
   function fail(row, sentence, mayPass = false) {
-    mark(row, mayPass ? "bad again" : "bad");
+    mark(row, mayPass ? "bad may-pass" : "bad");
     part(row, "message").textContent = sentence;
   }
 
@@ -113,14 +101,6 @@
     if (bytes < 1000) return `${bytes} bytes`;
     const [value, unit] = bytes < 999_500 ? [bytes / 1e3, "kB"] : bytes < 999.5e6 ? [bytes / 1e6, "MB"] : [bytes / 1e9, "GB"];
     return `${value.toLocaleString("en", { maximumFractionDigits: value < 9.95 ? 1 : 0 })} ${unit}`;
-  }
-
-  function readJson(request) {
-    try {
-      return JSON.parse(request.responseText);
-    } catch {
-      return {};
-    }
   }
 
   form.addEventListener("submit", (event) => {

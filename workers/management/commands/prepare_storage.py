@@ -1,10 +1,13 @@
 """Makes the bucket, if it is not there, and sets who may send to it from a browser and what it forgets by itself."""
 
+from typing import cast
+
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError
 
 from workers.object_reader import answering
-from workers.object_storage import the_bucket
+from workers.object_storage import ObjectStorage
 
 FORGET_AFTER = 3  # days; the nightly clean-up deletes what was begun a day before
 
@@ -24,7 +27,7 @@ class Command(BaseCommand):
 
 def prepare() -> None:
     """Raises OSError."""
-    client, bucket = the_bucket().client, settings.S3_BUCKET
+    client, bucket = cast(ObjectStorage, default_storage).client, settings.S3_BUCKET
     try:
         with answering(bucket):
             client.head_bucket(Bucket=bucket)

@@ -1,0 +1,89 @@
+"""Uploads that were opened and never closed are deleted at night, with what arrived of them; the rest is left alone."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from mediaapp import direct_uploads
+from mediaapp.models import OpenUpload, Upload
+from tests.sent_directly import LARGE, ROWS, in_bucket, opened, send_form, send_part
+from workers.default import housekeeping, tasks
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
+
+
+@pytest.fixture(autouse=True)
+def told(settings, monkeypatch) -> None:
+    monkeypatch.setattr(direct_uploads, "CLEAN_UP_SECONDS", 120)
+    settings.CLEAN_UPS = ["mediaapp.direct_uploads.discard_abandoned"]
+
+
+def aged(**which: object) -> None:
+    yesterday = timezone.now() - timedelta(hours=25)
+    assert OpenUpload.objects.filter(**which).update(opened_at=yesterday)
+
+
+def test_after_a_day_an_open_upload_is_gone_and_fresh_and_closed_ones_are_not(as_alice):
+    for name in ("old", "fresh", "closed"):
+        form, parts = opened(as_alice, ROWS, f"{name} form"), opened(as_alice, LARGE, f"{name} parts")
+        assert (send_form(form["form"]), send_part(as_alice, parts["parts"], 1)) == (201, 200)
+        if name == "closed":
+            send_part(as_alice, parts["parts"], 2)
+            assert {as_alice.post(how["close"]).status_code for how in (form, parts)} == {201}
+    aged(name__startswith="old")
+    kept = {upload.file for upload in Upload.objects.all()}
+    for upload in OpenUpload.objects.filter(name__startswith="fresh"):
+        known = direct_uploads.INCOMING.format(upload.pk), direct_uploads.stored_name(upload)
+        kept.add(known[bool(upload.parts_id)])
+    tasks.delete_old()
+    assert set(in_bucket()) == kept
+    assert {upload.name for upload in OpenUpload.objects.all()} == {"fresh form", "fresh parts"}
+
+
+def test_what_a_broken_off_close_has_joined_or_the_storage_forgot_is_gone_too(as_alice):
+    opened(as_alice, LARGE, "forgotten")
+    joined = opened(as_alice, LARGE, "joined")
+    for number in (1, 2):
+        send_part(as_alice, joined["parts"], number)
+    for upload in OpenUpload.objects.all():
+        where = direct_uploads.stored_name(upload), upload.parts_id
+        if upload.name == "joined":
+            direct_uploads.bucket.join_parts(*where, direct_uploads.arrived(upload))
+        else:
+            direct_uploads.bucket.drop_parts(*where)
+    aged()
+    assert direct_uploads.discard_abandoned() == 2
+    assert (in_bucket(), OpenUpload.objects.count()) == ({}, 0)
+
+
+def test_it_stops_in_time_and_the_next_night_goes_on(as_alice, monkeypatch):
+    for name in ("a", "b"):
+        opened(as_alice, ROWS, name)
+    aged()
+    monkeypatch.setattr(direct_uploads, "CLEAN_UP_SECONDS", 0)
+    assert direct_uploads.discard_abandoned() == 0
+    monkeypatch.setattr(direct_uploads, "CLEAN_UP_SECONDS", 120)
+    assert direct_uploads.discard_abandoned() == 2
+
+
+def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_alice, settings, caplog):
+    opened(as_alice)
+    aged()
+    settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
+    settings.STORAGES = dict(settings.STORAGES)
+    tasks.delete_old()
+    assert OpenUpload.objects.count() == 1
+    assert "the next night goes on with it" in caplog.text
+
+
+def test_the_parts_that_a_killed_worker_left_are_dropped_and_those_of_today_and_whole_files_are_not(monkeypatch):
+    whole = default_storage.save("results/whole", ContentFile(ROWS))
+    direct_uploads.bucket.begin_parts("results/video.mp4")
+    assert housekeeping.drop_old_parts() == 0
+    assert in_bucket() == {whole: len(ROWS), "results/video.mp4": -1}
+    monkeypatch.setattr(housekeeping, "KEEP_UPLOADS", timedelta(seconds=-60))
+    assert housekeeping.drop_old_parts() == 1
+    assert in_bucket() == {whole: len(ROWS)}

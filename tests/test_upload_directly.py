@@ -1,0 +1,261 @@
+"""Somebody's browser sends files straight to the bucket: a real S3 server, which holds each to what the site signed."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import urllib3
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+
+from mediaapp import direct_uploads, uploads
+from mediaapp.filetypes import SAY_EMPTY, SAY_OTHER, Kind
+from mediaapp.models import OpenUpload, Upload
+from tests.conftest import signed_in
+from tests.sent_directly import JSON, LARGE, ROWS, in_bucket, opened, send_form, send_part
+from workers.models import Job
+
+PROGRAM = b"MZ\x90\x00\x03\x00\x00\x00\x04" + bytes(range(256)) * 20
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
+
+
+def nothing_is_left() -> bool:
+    return not (Upload.objects.exists() or OpenUpload.objects.exists() or Job.objects.exists() or in_bucket())
+
+
+def test_a_small_file_is_one_form_and_becomes_a_job_when_it_is_closed(as_alice, alice, broker):
+    how = opened(as_alice)
+    assert send_form(how["form"]) == 201
+    assert not Upload.objects.exists()
+    answer = as_alice.post(how["close"])
+    upload = Upload.objects.get()
+    assert (answer.status_code, answer.json()["page"]) == (201, f"/jobs/{upload.pk}/")
+    assert how["close"] == f"/uploads/{upload.pk}/close/"
+    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, Kind.CSV, "books.csv", len(ROWS))
+    assert (upload.job.owner, upload.job.state, upload.job.arguments["source"]) == (alice, "queued", upload.file)
+    assert in_bucket() == {upload.file: len(ROWS)}
+    assert default_storage.open(upload.file).read() == ROWS
+    assert (OpenUpload.objects.count(), broker.llen("imports")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "status"),
+    [
+        (ROWS + b"x", {}, 400),
+        (ROWS[:-1], {}, 400),
+        (ROWS, {"key": "uploads/another/source"}, 403),
+        (ROWS, {"Content-Type": "text/html"}, 403),
+        (ROWS, {"policy": "e30="}, 403),
+    ],
+    ids=["too large", "too small", "elsewhere", "of another type", "with another policy"],
+)
+def test_the_storage_refuses_a_form_that_is_not_what_the_site_signed(as_alice, content, fields, status):
+    assert send_form(opened(as_alice)["form"], content, **fields) == status
+    assert in_bucket() == {}
+
+
+def test_a_large_file_comes_in_parts_and_goes_on_where_it_ended(as_alice, broker):
+    how = opened(as_alice, LARGE)
+    assert (how["parts"]["size"], how["parts"]["arrived"]) == (direct_uploads.PART, [])
+    assert send_part(as_alice, how["parts"], 2) == 200
+    early = as_alice.post(how["close"])
+    assert (early.status_code, early.json()) == (409, {"error": direct_uploads.SAY_NOT_THERE})
+    again = opened(as_alice, LARGE)
+    assert (again["close"], again["parts"]["arrived"]) == (how["close"], [2])
+    assert send_part(as_alice, again["parts"], 1) == 200
+    assert as_alice.post(how["close"]).status_code == 201
+    upload = Upload.objects.get()
+    assert in_bucket() == {upload.file: len(LARGE)}
+    assert default_storage.open(upload.file).read() == LARGE
+    assert (OpenUpload.objects.count(), broker.llen("imports")) == (0, 1)
+
+
+def test_another_file_does_not_go_on_with_the_parts_of_one(as_alice, as_bob):
+    first = opened(as_alice, LARGE)
+    for other in ({"name": "other.csv"}, {"size": len(LARGE) - 1}, {"last_modified": 2}, {"last_modified": ""}):
+        assert opened(as_alice, LARGE, **other)["close"] != first["close"]
+    assert opened(as_bob, LARGE)["close"] != first["close"]
+
+
+def test_the_storage_refuses_a_part_of_another_size_or_place(as_alice):
+    parts = opened(as_alice, LARGE)["parts"]
+    link = as_alice.post(parts["sign"], {"number": 1}).json()["url"]
+    assert urllib3.request("PUT", link, body=b"short").status == 403
+    assert urllib3.request("PUT", link, body=LARGE[: parts["size"] + 1]).status == 403
+    assert (
+        urllib3.request("PUT", link.replace("partNumber=1", "partNumber=3"), body=LARGE[: parts["size"]]).status == 403
+    )
+    for number in ("0", "3", "-1", "x", "", "9" * 30):
+        assert as_alice.post(parts["sign"], {"number": number}).status_code == 400
+
+
+@pytest.mark.parametrize("content", [ROWS, LARGE], ids=["form", "parts"])
+def test_nobody_else_signs_closes_or_discards_it(as_alice, as_bob, client, content):
+    how = opened(as_alice, content)
+    for address in (how["close"], how["discard"], how["close"].replace("close", "parts")):
+        assert as_bob.post(address, {"number": 1}, headers=JSON).status_code == 404
+        assert client.post(address, {"number": 1}, headers=JSON).status_code == 403
+        assert as_alice.get(address).status_code == 405
+    assert OpenUpload.objects.count() == 1
+    assert not Upload.objects.exists()
+    for address in (f"/uploads/{NOWHERE}/close/", f"/uploads/{NOWHERE}/parts/", f"/uploads/{NOWHERE}/discard/"):
+        assert as_alice.post(address, headers=JSON).status_code == 404
+
+
+def test_nobody_else_closes_it_after_its_owner(as_alice, as_bob):
+    how = opened(as_alice)
+    send_form(how["form"])
+    assert as_alice.post(how["close"]).status_code == 201
+    assert as_bob.post(how["close"]).status_code == 404
+    assert as_alice.post(how["discard"], headers=JSON).status_code == 404
+    assert Upload.objects.count() == len(in_bucket()) == 1
+
+
+def test_a_file_that_is_closed_many_times_is_one_job(as_alice, alice, broker):
+    how = opened(as_alice)
+    send_form(how["form"])
+
+    def close(client: Client) -> tuple[int, str]:
+        try:
+            answer = client.post(how["close"])
+            return answer.status_code, answer.json()["id"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as threads:
+        answers = set(threads.map(close, [signed_in(alice) for _ in range(3)]))
+    assert answers | {close(signed_in(alice))} == {(201, str(Upload.objects.get().pk))}
+    assert (Job.objects.count(), broker.llen("imports")) == (1, 1)
+
+
+def test_a_file_that_never_came_is_not_closed(as_alice):
+    how = opened(as_alice)
+    assert as_alice.post(how["close"]).status_code == 409
+    send_form(how["form"])
+    assert as_alice.post(how["close"]).status_code == 201
+
+
+def test_a_close_that_was_broken_off_after_the_parts_were_joined_goes_on(as_alice):
+    how = opened(as_alice, LARGE)
+    for number in (1, 2):
+        send_part(as_alice, how["parts"], number)
+    known = OpenUpload.objects.get()
+    direct_uploads.bucket.join_parts(direct_uploads.stored_name(known), known.parts_id, direct_uploads.arrived(known))
+    assert set(opened(as_alice, LARGE)["parts"]["arrived"]) >= {1, 2}
+    assert as_alice.post(how["close"]).status_code == 201
+    assert Upload.objects.get().size == len(LARGE)
+
+
+@pytest.mark.parametrize("content", [PROGRAM, PROGRAM * 2000], ids=["form", "parts"])
+def test_what_is_no_video_and_no_csv_is_refused_with_words_and_leaves_nothing(as_alice, content):
+    how = opened(as_alice, content, "film.mp4")
+    if "form" in how:
+        send_form(how["form"], content)
+    else:
+        for number in (1, 2):
+            send_part(as_alice, how["parts"], number, content)
+    answer = as_alice.post(how["close"])
+    assert (answer.status_code, answer.json()) == (422, {"error": SAY_OTHER})
+    assert nothing_is_left()
+    assert as_alice.post(how["close"]).status_code == 404
+
+
+def test_a_file_that_is_sent_again_after_the_close_is_not_the_one_that_is_worked_on(as_alice):
+    how = opened(as_alice)
+    send_form(how["form"])
+    as_alice.post(how["close"])
+    send_form(how["form"], PROGRAM[: len(ROWS)])
+    assert default_storage.open(Upload.objects.get().file).read() == ROWS
+
+
+def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
+    monkeypatch.setitem(uploads.LIMITS, Kind.CSV, len(ROWS) - 1)
+    how = opened(as_alice)
+    send_form(how["form"])
+    assert "at most" in as_alice.post(how["close"]).json()["error"]
+    assert nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ({"name": "a.csv", "size": 0}, 422, SAY_EMPTY),
+        ({"name": "a.csv", "size": uploads.MOST + 1}, 422, "at most"),
+        ({"name": "a.csv", "size": 10**30}, 400, "size in bytes"),
+        ({"name": "a.csv", "size": "-1"}, 400, "size in bytes"),
+        ({"name": "a.csv"}, 400, "size in bytes"),
+        ({"name": "", "size": 5}, 400, "size in bytes"),
+    ],
+)
+def test_what_cannot_be_a_file_is_not_opened(as_alice, asked, status, words):
+    answer = as_alice.post("/uploads/open/", asked)
+    assert (answer.status_code, words in answer.json()["error"]) == (status, True)
+    assert nothing_is_left()
+
+
+def test_nobody_has_more_than_some_open_at_once(as_alice, as_bob, monkeypatch):
+    monkeypatch.setattr(direct_uploads, "MOST_OPEN", 2)
+    how = [opened(as_alice, LARGE), opened(as_alice)][0]
+    full = as_alice.post("/uploads/open/", {"name": "b.csv", "size": 5})
+    assert (full.status_code, "2 uploads" in full.json()["error"]) == (429, True)
+    assert opened(as_alice, LARGE)["close"] == how["close"]
+    opened(as_bob)
+    assert as_alice.post(how["discard"], headers=JSON).status_code == 200
+    opened(as_alice)
+
+
+def test_what_is_discarded_is_gone_and_the_rest_stays(as_alice):
+    kept, form, parts = opened(as_alice, LARGE, "kept.csv"), opened(as_alice), opened(as_alice, LARGE)
+    send_part(as_alice, kept["parts"], 1)
+    send_part(as_alice, parts["parts"], 1)
+    send_form(form["form"])
+    assert as_alice.post(form["discard"], headers=JSON).json() == {}
+    assert as_alice.post(parts["discard"]).url == "/"  # the button on the page
+    assert [upload.name for upload in OpenUpload.objects.all()] == ["kept.csv"]
+    assert list(in_bucket().values()) == [-1]
+    assert opened(as_alice, LARGE, "kept.csv")["parts"]["arrived"] == [1]
+
+
+def test_the_page_names_what_can_go_on(as_alice, as_bob):
+    opened(as_alice, LARGE, "holiday.csv")
+    assert "holiday.csv" in as_alice.get("/").content.decode()
+    assert "holiday.csv" not in as_bob.get("/").content.decode()
+
+
+def test_a_stranger_and_a_foreign_form_open_nothing(client, alice):
+    asked = {"name": "a.csv", "size": 5}
+    assert client.post("/uploads/open/", asked).status_code == 403
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(alice)
+    assert careful.post("/uploads/open/", asked).status_code == 403
+    assert nothing_is_left()
+
+
+def test_with_the_storage_away_the_site_says_so_and_keeps_nothing(as_alice, settings):
+    settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
+    settings.STORAGES = dict(settings.STORAGES)
+    answer = as_alice.post("/uploads/open/", {"name": "a.csv", "size": len(LARGE)})
+    assert (answer.status_code, "does not answer" in answer.json()["error"]) == (503, True)
+    small = opened(as_alice)
+    assert as_alice.post(small["close"]).status_code == 503
+    through_site = as_alice.post("/uploads/", {"file": SimpleUploadedFile("books.csv", ROWS)}, headers=JSON)
+    assert (through_site.status_code, "Nothing of it is kept" in through_site.json()["error"]) == (422, True)
+    assert not Job.objects.exists()
+
+
+def test_a_form_without_the_script_goes_through_the_site_into_the_bucket(as_alice, monkeypatch):
+    response = as_alice.post("/uploads/", {"file": SimpleUploadedFile("books.csv", ROWS)})
+    upload = Upload.objects.get()
+    assert response.url == f"/jobs/{upload.pk}/"
+    assert in_bucket() == {upload.file: len(ROWS)}
+    monkeypatch.setattr(uploads, "MOST_BESIDE_BUCKET", len(ROWS))
+    refused = as_alice.post("/uploads/", {"file": SimpleUploadedFile("more.csv", ROWS + b"2,x\n")}, headers=JSON)
+    assert "the most that we take" in refused.json()["error"]
+    assert len(in_bucket()) == 1
+
+
+def test_the_page_says_what_the_form_takes_without_the_script(as_alice):
+    assert "<noscript>Without JavaScript, we take 16 MB at most.</noscript>" in as_alice.get("/").content.decode()
