@@ -63,7 +63,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
 
 
 class Browser:
-    """Somebody's, over a connection that stays open. process: the pid of the site that answers."""
+    """Somebody's, with the session's cookies. process: the pid of the site that answers."""
 
     def __init__(self, site: str, session: Client) -> None:
         cookies = {name: each.value for name, each in session.cookies.items()} | {"csrftoken": TOKEN}
@@ -73,7 +73,8 @@ class Browser:
         self.process = next(each.pid for each in psutil.Process().children() if listens(each, port))
 
     def send(self, file: Path) -> None:
-        """Uploads a file as the page's form does."""
+        """Uploads a file as the page's form does, over a connection of its own."""
+        self.http.close()
         parts = {"csrfmiddlewaretoken": (TOKEN.encode(), ""), "file": (file.read_bytes(), f'; filename="{file.name}"')}
         body = b"".join(
             f'--cut\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value + b"\r\n"
@@ -138,6 +139,9 @@ def of_uploads(
     job = meters.spent_since(before, len(files), process.pid)
     yield from rows_of(f"job, {what}", job)
     yield Row(f"job, {what}: CPU of its worker per {unit}", job.cpu / amount, "s")
+    newest = Job.objects.order_by("-finished_at").values_list("started_at", "finished_at")[: len(files)]
+    spans = [(finished - started).total_seconds() for started, finished in newest if started and finished]
+    yield Row(f"job, {what}: from its claim to its last word", median(spans), "s")
 
 
 def is_done() -> bool:

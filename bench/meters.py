@@ -11,13 +11,14 @@ from redis import from_url
 UNCOUNTED = "/* the bench's own */"
 SPENT = f"""
     SELECT coalesce(sum(calls), 0)::float, coalesce(sum(total_plan_time + total_exec_time), 0)::float,
-        pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float
+        coalesce(sum(wal_bytes), 0)::float
     FROM pg_stat_statements WHERE toplevel AND query NOT LIKE '%%the bench''s own%%' {UNCOUNTED}"""  # noqa: S608
 
 
 @dataclass(frozen=True)
 class Spent:
-    """statements: of SQL, BEGIN and COMMIT too. sql: ms of planning and executing. wal: bytes written to the log.
+    """statements: of SQL, BEGIN and COMMIT too. sql: ms of planning and executing. wal: bytes that the statements
+    wrote to the log; autovacuum writes more.
 
     cache, broker: commands, of the cache's and locks' server and of the broker's; cache_bytes, broker_bytes: both ways.
     cpu: seconds of the processes asked about. database: CPU seconds of PostgreSQL.
