@@ -2,57 +2,25 @@
 
 import pytest
 from django.core.files.storage import default_storage
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
 from mediaapp.mapping import table_of
-from mediaapp.models import ColumnMapping, Upload
-from tests.belongings import State, upload_of
+from mediaapp.models import ColumnMapping
+from tests.mappings import confirm, form_of, job_of, page_of, send
 from workers import jobs
 from workers.default import housekeeping
 from workers.highmem.csv_dialect import dialect_in
 from workers.highmem.report_rows import rows_of_file
 from workers.highmem.tasks import import_catalogue
-from workers.models import Job, RejectedRow
+from workers.models import Job
 from workers.practices import backlog
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GERMAN = "Artikelnummer;Titel;Autor;Preis;Bestand;Datum\n" + "".join(
     f"A{row};Größe {row};Müller;1.234,56;1.000;31.12.2024\n" for row in range(30)
 )
-JSON = {"Accept": "application/json"}
 DAYS = "external_id,title,released_on\nA1,Dune,03/04/2024\nA2,Ubik,01/02/2024\n"
-
-
-def send(client: Client, text: str | bytes, name: str = "books.csv") -> Upload:
-    content = text.encode() if isinstance(text, str) else text
-    job_id = client.post("/uploads/", {"file": SimpleUploadedFile(name, content)}, headers=JSON).json()["id"]
-    return Upload.objects.select_related("job").get(pk=job_id)
-
-
-def page_of(upload: Upload) -> str:
-    return reverse("mapping", args=[upload.pk])
-
-
-def form_of(client: Client, upload: Upload, **more: str) -> dict[str, str]:
-    """What a browser sends: the page's own values, and what was changed."""
-    context = client.get(page_of(upload)).context
-    values = {select["name"]: select["chosen"] for select in context["selects"]}
-    if "seen" in context:
-        values |= {"digest": context["digest"]}
-        values |= {
-            f"column-{row['field'].name}": "" if row["place"] is None else row["place"] for row in context["fields"]
-        }
-    return values | more
-
-
-def confirm(client: Client, upload: Upload, **more: str):
-    return client.post(reverse("confirm_mapping", args=[upload.pk]), form_of(client, upload, **more))
-
-
-def job_of(upload: Upload) -> Job:
-    return Job.objects.get(pk=upload.pk)
 
 
 def test_a_file_with_other_names_waits_and_no_broker_knows_of_it(as_alice, broker):
@@ -227,50 +195,6 @@ def test_a_few_letters_of_another_encoding_are_no_reason_to_ask(as_alice, letter
     assert upload.job.state == "queued"
 
 
-@pytest.mark.parametrize("state", Job.FINAL)
-def test_an_import_that_has_ended_can_be_mapped_anew_and_counts_anew(as_alice, alice, state):
-    upload = send(as_alice, "external_id,title,price\nA1,Dune,9.90\nA2,Ubik,x\n")
-    import_catalogue(str(upload.pk))
-    Job.objects.filter(pk=upload.pk).update(state=state)
-    assert RejectedRow.objects.count() == 1
-    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
-    assert "Change the mapping" in page
-    assert as_alice.post(reverse("change_mapping", args=[upload.pk])).url == page_of(upload)
-    assert RejectedRow.objects.count() == 1  # until it is confirmed
-    confirm(as_alice, upload, **{"column-price": ""})
-    assert (job_of(upload).checkpoint, RejectedRow.objects.count()) == ({}, 0)
-    import_catalogue(str(upload.pk))
-    result = job_of(upload).result
-    assert (result["created"], result["unchanged"], result["rejected"]) == (1, 1, 0)
-
-
-@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
-def test_an_import_that_has_not_ended_keeps_its_mapping(as_alice, alice, state):
-    upload = upload_of(alice, state, kind="csv")
-    as_alice.post(reverse("change_mapping", args=[upload.pk]))
-    assert job_of(upload).state == state
-    assert as_alice.get(page_of(upload)).status_code == 302
-
-
-def test_mapped_anew_and_cancelled_its_rows_and_what_was_said_of_them_stay(as_alice, alice):
-    upload = send(as_alice, "external_id,title\nA1,Dune\n")
-    import_catalogue(str(upload.pk))
-    as_alice.post(reverse("change_mapping", args=[upload.pk]))
-    page = as_alice.post(reverse("cancel", args=[upload.pk]), follow=True).content.decode()
-    assert "What was written before stays" in page
-    assert (alice.catalogue.get().title, job_of(upload).result["created"], job_of(upload).started_at) == (
-        "Dune",
-        1,
-        None,
-    )
-
-
-def test_a_video_has_no_columns(as_alice, alice):
-    upload = upload_of(alice, State.FAILED)
-    as_alice.post(reverse("change_mapping", args=[upload.pk]))
-    assert job_of(upload).state == "failed"
-
-
 def test_cancelled_while_it_waits_it_is_asked_for_again_and_not_imported_by_a_guess(as_alice, broker):
     upload = send(as_alice, DAYS)
     as_alice.post(reverse("cancel", args=[upload.pk]))
@@ -313,41 +237,3 @@ def test_a_file_that_is_gone_says_so(as_alice):
     upload = send(as_alice, GERMAN)
     default_storage.delete(upload.file)
     assert "The file is no longer there" in as_alice.get(page_of(upload)).content.decode()
-
-
-def test_an_import_stopped_for_its_bad_rows_offers_the_good_ones(as_alice, alice, broker):
-    result = {"rows": 1000, "created": 100, "updated": 0, "unchanged": 0, "rejected": 900, "header": ["external_id"]}
-    upload = upload_of(alice, State.FAILED, kind="csv", message="Stopped after 1,000 rows.", result=result)
-    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
-    assert ("Import the good rows anyway" in page, "Trying again" in page) == (True, False)
-    as_alice.post(reverse("retry", args=[upload.pk]), {"force": "yes"})
-    assert (job_of(upload).arguments["force"], broker.llen("imports")) == (True, 1)
-
-
-def test_another_failure_does_not(as_alice, alice):
-    result = {"rows": 1000, "created": 900, "updated": 0, "unchanged": 0, "rejected": 100, "header": ["external_id"]}
-    upload = upload_of(alice, State.FAILED, kind="csv", message="x", result=result)
-    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
-    assert ("Import the good rows anyway" in page, "Trying again" in page) == (False, True)
-    assert "Try again" in page
-
-
-GOES_ON = "What was written before stays in your catalogue. Trying again goes on from there."
-
-
-@pytest.mark.parametrize(
-    ("state", "message", "goes_on"),
-    [
-        (State.CANCELLED, "Cancelled.", True),
-        (State.FAILED, jobs.OUR_FAULT, True),
-        (State.FAILED, jobs.TOO_LONG, True),
-        (State.FAILED, "From line 2,536 on the quotes do not match. Mend the file.", False),
-    ],
-)
-def test_a_page_promises_that_trying_again_goes_on_only_where_it_does(as_alice, alice, state, message, goes_on):
-    result = {"rows": 1999, "created": 1500, "updated": 9, "unchanged": 485, "rejected": 5, "header": ["external_id"]}
-    upload = upload_of(alice, state, kind="csv", message=message, result=result)
-    page = as_alice.get(reverse("job", args=[upload.pk])).content.decode()
-    assert (GOES_ON in page) == goes_on
-    assert (message in page) == (state == State.FAILED)
-    assert all(count in page for count in ("1,500", "485", "Download the 5 rejected rows"))
