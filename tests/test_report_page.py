@@ -149,6 +149,14 @@ def test_it_says_what_it_would_have_done_to_a_small_dyno(as_alice, alice, tmp_pa
     assert words in text_of(as_alice, finished(alice, tmp_path, peak_bytes=held))
 
 
+def test_the_first_title_of_an_answer_is_the_pages_and_no_charts(as_alice, alice, tmp_path):
+    """htmx takes the first one, and looks no further."""
+    progress = reverse("progress", args=[finished(alice, tmp_path).pk])
+    answer = as_alice.get(progress, headers={"HX-Request": "true"}).content.decode()
+    assert answer.count("<title>") > 1
+    assert answer.partition("<title>")[2].strip().startswith("Done: Report on your catalogue")
+
+
 def test_the_rows_come_as_csv_and_as_parquet(as_alice, alice, tmp_path):
     report = finished(alice, tmp_path)
     for kind, start in (("csv", b"\xef\xbb\xbftitle,creator"), ("parquet", b"PAR1")):
