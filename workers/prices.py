@@ -21,9 +21,9 @@ class Size:
 
 @dataclass(frozen=True)
 class Plan:
-    """Of an add-on. price: a month. connections: at once, None where nobody says."""
+    """Of an add-on. price: a month. connections: at once. None where nobody says."""
 
-    price: float
+    price: float | None = None
     connections: int | None = None
 
 

@@ -50,7 +50,7 @@ def of_bill(prices: PriceList, bill: list[Item]) -> Iterator[str]:
         cost = "not listed" if item.cost is None else f"{item.cost:,.0f}"
         yield BILL.format(item.name, item.quantity, item.size, cost)
     missing = sum(item.cost is None for item in bill)
-    note = f"  and {missing} that the list does not know" if missing else ""
+    note = f"  without {missing} whose price the list does not know" if missing else ""
     yield BILL.format("in all", "", "", f"{sum(item.cost or 0 for item in bill):,.0f}") + note
 
 
