@@ -133,8 +133,9 @@ def port(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.django_db
 def test_the_health_check_of_the_web_is_an_answer(port: str):
-    wait_until(lambda: look("web", PORT=port) == 0, "the site")
-    assert look("web", PORT="1") != 0
+    wait_until(lambda: look("web", {"8000": port}) == 0, "the site")
+    assert look("web", {"8000": "1"}) != 0
+    assert look("web", {"8000": port, "/healthz": "/no-such-page"}) != 0
 
 
 @pytest.mark.parametrize("name", ["default", "video", "highmem", "beat"])
