@@ -12,13 +12,14 @@ from typing import Any
 
 from django.conf import settings
 
+from workers.deadline import AT_A_TIME
 from workers.formation import formation
 
 SERVERS = ("database", "cache", "locks", "broker")
 # Where a worker's child looks into a queue before it publishes: two recurring tasks, one run at a time of each.
 ASKING_TASKS = {"default": 2}
-# /practices/ and a probe ask side by side: seven practices ask the database, two the broker, and the probe each server.
-QUESTIONS = Counter(database=7 + 1, broker=2 + 1)
+# In a web process: those of /practices/, of which two ask the broker, and of a probe whose last one may still hang.
+QUESTIONS = Counter(database=AT_A_TIME + 2, broker=2 + 1)
 
 
 @dataclass(frozen=True)
