@@ -85,11 +85,11 @@ def _web_process() -> Counter[str]:
 
 
 def _worker(children: int, questions: int) -> Counter[str]:
-    """A child: the task's thread; to the locks, also those that renew a lock and carry notes, as far as the pool goes.
+    """A child: the task's thread, and those that read ahead, renew a lock and carry notes, as far as the pools go.
 
     The main process only takes messages and clears marks, which lie with the locks.
     """
-    child = Counter(database=1, cache=1, locks=min(3, settings.REDIS_POOL))
+    child = Counter(database=1, cache=settings.REDIS_POOL, locks=settings.REDIS_POOL)
     consumer = Counter(broker=1 if _is_amqp() else 3)
     return _times(children, child) + Counter(locks=1) + consumer + _broker(publishers=children, questions=questions)
 
