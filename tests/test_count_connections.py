@@ -3,7 +3,9 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from django.conf import settings as site
@@ -13,11 +15,12 @@ from tests import elsewhere
 from tests.conftest import ROOT, wait_until
 from tests.connections import count
 from tests.footage import film
-from tests.web import Visitor, serving
+from tests.web import Visitor, give_password, serving
 from workers import connections
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
+PASSWORD = "staple tractor violin"
 UPLOAD = """
 from pathlib import Path
 from django.core.files.base import ContentFile
@@ -51,6 +54,7 @@ def test_real_processes_under_work_open_no_more_than_is_counted(
     table = tmp_path / "table.csv"
     table.write_text("external_id,title\n" + "".join(f"A{number},A title\n" for number in range(20_000)))
     most: Counter[tuple[str, str]] = Counter()
+    give_password(stella, PASSWORD)
     many = {"TRIES_PER_ADDRESS": "10000/10m", "TRIES_PER_CLIENT": "10000/10m"}
     with serving(tmp_path, WEB_CONCURRENCY="1", **given, **many) as web, people(web.port, alice.email):
         pids["web"] = web.process.pid
@@ -70,36 +74,36 @@ def test_real_processes_under_work_open_no_more_than_is_counted(
     assert all(most[name, "broker"] for name in pids)
 
 
-class people:  # noqa: N801 - a context manager reads like a function
-    """Nine, one more than threads, who reload pages and ask for their passwords for as long as the block runs."""
+@contextmanager
+def people(port: int, email: str) -> Iterator[None]:
+    """Nine of the staff, one more than threads, reload pages and ask for passwords for as long as the block runs."""
+    enough = threading.Event()
+    with ThreadPoolExecutor(9) as each:
+        visits = [each.submit(visit, Visitor(port), email, enough, probes=number == 0) for number in range(9)]
+        try:
+            yield
+        finally:
+            enough.set()
+    seen = [one.result() for one in visits]  # raises what went wrong there
+    assert any(seen), "nobody saw what only staff may see"
 
-    def __init__(self, port: int, email: str) -> None:
-        self.port, self.email, self.enough = port, email, threading.Event()
-        self.threads = [threading.Thread(target=self.visit) for _ in range(9)]
 
-    def __enter__(self) -> None:
-        for thread in self.threads:
-            thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.enough.set()
-        for thread in self.threads:
-            thread.join()
-
-    def visit(self) -> None:
-        visitor = Visitor(self.port)
-        visitor.post("/accounts/login/", username="stella", password="a third long secret")
-        while not self.enough.wait(0.5):
-            for page in ("/practices/", "/readyz", "/"):
-                visitor.get(page)
-            visitor.post("/accounts/password_reset/", email=self.email)
+def visit(visitor: Visitor, email: str, enough: threading.Event, *, probes: bool) -> bool:
+    """True once it has seen what only staff may see: a busy database may be late. One of them is a platform's probe."""
+    visitor.post("/accounts/login/", username="stella", password=PASSWORD)
+    seen = False
+    while not enough.wait(0.5):
+        seen |= 'id="connections"' in visitor.get("/practices/").text
+        visitor.get("/readyz" if probes else "/")
+        visitor.post("/accounts/password_reset/", email=email)
+    return seen
 
 
 def test_more_dynos_open_more(settings):
     before = {budget.server: budget.opened for budget in connections.budgets()}
     settings.FORMATION = "web=2,default=3,beat=0"
     after = {budget.server: budget.opened for budget in connections.budgets()}
-    assert after["database"] == before["database"] + settings.WEB_CONCURRENCY * 16 + 2 * 4 - 2
+    assert after["database"] == before["database"] + settings.WEB_CONCURRENCY * 20 + 2 * 4 - 2
     assert all(after[server] > before[server] for server in before)
 
 

@@ -14,10 +14,19 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlencode
 
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+from mediaapp.models import User
 from mediaapp.ports import free_port
-from tests.conftest import ROOT, environment, wait_until
+from tests.conftest import DEADLINE, ROOT, environment, wait_until
 
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
+
+
+def give_password(user: User, password: str) -> None:
+    """One that a web process can check: it has the site's hashers, and the tests a quicker one."""
+    user.password = PBKDF2PasswordHasher().encode(password, "salt", iterations=1)
+    user.save()
 
 
 class Answer:
@@ -47,7 +56,7 @@ class Visitor:
     def _ask(self, path: str, body: bytes | None = None) -> Answer:
         request = urllib.request.Request(self.site + path, body, self.headers)
         try:
-            return Answer(self._open(request, timeout=60))
+            return Answer(self._open(request, timeout=DEADLINE))
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error)

@@ -12,13 +12,14 @@ from typing import Any
 
 from django.conf import settings
 
+from workers.deadline import AT_A_TIME
 from workers.formation import formation
 
 SERVERS = ("database", "cache", "locks", "broker")
 # Where a worker's child looks into a queue before it publishes: two recurring tasks, one run at a time of each.
 ASKING_TASKS = {"default": 2}
-# /practices/ and a probe ask side by side: seven practices ask the database, two the broker, and the probe each server.
-QUESTIONS = Counter(database=7 + 1, broker=2 + 1)
+# In a web process: those of /practices/, of which two ask the broker, and of a probe whose last one may still hang.
+QUESTIONS = Counter(database=AT_A_TIME + 2, broker=2 + 1)
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,11 @@ def _web_process() -> Counter[str]:
 
 
 def _worker(children: int, questions: int) -> Counter[str]:
-    """A child: the task's thread; to the locks, also those that renew a lock and carry notes, as far as the pool goes.
+    """A child: the task's thread, and those that read ahead, renew a lock and carry notes, as far as the pools go.
 
     The main process only takes messages and clears marks, which lie with the locks.
     """
-    child = Counter(database=1, cache=1, locks=min(3, settings.REDIS_POOL))
+    child = Counter(database=1, cache=settings.REDIS_POOL, locks=settings.REDIS_POOL)
     consumer = Counter(broker=1 if _is_amqp() else 3)
     return _times(children, child) + Counter(locks=1) + consumer + _broker(publishers=children, questions=questions)
 

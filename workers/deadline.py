@@ -15,7 +15,8 @@ from django.db import connections
 Answer = TypeVar("Answer")
 
 SECONDS = 1.5  # for all questions together
-SLOTS = BoundedSemaphore(10)  # questions at a time in this process: each may hold a connection to the database
+AT_A_TIME = 10  # questions in this process: each may hold a connection to the database
+SLOTS = BoundedSemaphore(AT_A_TIME)
 
 
 def ask_all(
