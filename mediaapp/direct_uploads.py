@@ -173,8 +173,8 @@ def _discard(opened: OpenUpload) -> None:
 
 def discard_abandoned() -> int:
     """Forgets the uploads that were opened a day ago and never closed, as many as it can in 10 s; returns how many."""
-    stop = time.monotonic() + CLEAN_UP_SECONDS
-    abandoned = OpenUpload.objects.filter(opened_at__lt=timezone.now() - KEEP).order_by("opened_at")
+    stop, old = time.monotonic() + CLEAN_UP_SECONDS, timezone.now() - KEEP
+    abandoned = OpenUpload.objects.filter(opened_at__lt=old).order_by("opened_at")
     count = 0
     while time.monotonic() < stop:
         with transaction.atomic():
@@ -182,5 +182,11 @@ def discard_abandoned() -> int:
             if opened is None:
                 break
             _discard(opened)
+        count += 1
+    # What was sent once more after the close, or by an owner who was deleted, has no row.
+    for name in bucket.names_before(INCOMING.format(""), old):
+        if time.monotonic() > stop:
+            break
+        default_storage.delete(name)
         count += 1
     return count

@@ -59,6 +59,16 @@ def test_what_a_broken_off_close_has_joined_or_the_storage_forgot_is_gone_too(as
     assert (in_bucket(), OpenUpload.objects.count()) == ({}, 0)
 
 
+def test_what_has_no_row_any_more_is_gone_after_a_day_too(as_alice, alice, monkeypatch):
+    send_form(opened(as_alice)["form"])
+    alice.delete()
+    assert direct_uploads.discard_abandoned() == 0
+    assert len(in_bucket()) == 1
+    monkeypatch.setattr(direct_uploads, "KEEP", timedelta(seconds=-60))
+    assert direct_uploads.discard_abandoned() == 1
+    assert in_bucket() == {}
+
+
 def test_it_stops_in_time_and_the_next_night_goes_on(as_alice, monkeypatch):
     for name in ("a", "b"):
         opened(as_alice, ROWS, name)

@@ -12,7 +12,7 @@ from django.test import Client
 from mediaapp import direct_uploads, uploads
 from mediaapp.filetypes import SAY_EMPTY, SAY_OTHER, Kind
 from mediaapp.models import OpenUpload, Upload
-from tests.conftest import signed_in
+from tests.conftest import signed_in, wait_until
 from tests.sent_directly import JSON, LARGE, ROWS, in_bucket, opened, send_form, send_part
 from workers.models import Job
 
@@ -39,6 +39,16 @@ def test_a_small_file_is_one_form_and_becomes_a_job_when_it_is_closed(as_alice, 
     assert in_bucket() == {upload.file: len(ROWS)}
     assert default_storage.open(upload.file).read() == ROWS
     assert (OpenUpload.objects.count(), broker.llen("imports")) == (0, 1)
+
+
+def test_a_worker_that_shares_no_disk_imports_it(as_alice, alice, broker, start, bucket, tmp_path):
+    how = opened(as_alice)
+    send_form(how["form"])
+    progress = as_alice.post(how["close"]).json()["progress"]
+    own = {name: str(tmp_path / "elsewhere" / name) for name in ("MEDIA_ROOT", "LOCAL_DIR", "SCRATCH_DIR")}
+    start("highmem", **bucket, **own)
+    wait_until(lambda: as_alice.get(progress).json()["state"] == "done", "the import")
+    assert [item.title for item in alice.catalogue.all()] == ["The Silent Sea"]
 
 
 @pytest.mark.parametrize(
@@ -179,20 +189,17 @@ def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
     assert nothing_is_left()
 
 
-@pytest.mark.parametrize(
-    ("asked", "status", "words"),
-    [
+def test_what_cannot_be_a_file_is_not_opened(as_alice):
+    for asked, status, words in (
         ({"name": "a.csv", "size": 0}, 422, SAY_EMPTY),
         ({"name": "a.csv", "size": uploads.MOST + 1}, 422, "at most"),
         ({"name": "a.csv", "size": 10**30}, 400, "size in bytes"),
         ({"name": "a.csv", "size": "-1"}, 400, "size in bytes"),
         ({"name": "a.csv"}, 400, "size in bytes"),
         ({"name": "", "size": 5}, 400, "size in bytes"),
-    ],
-)
-def test_what_cannot_be_a_file_is_not_opened(as_alice, asked, status, words):
-    answer = as_alice.post("/uploads/open/", asked)
-    assert (answer.status_code, words in answer.json()["error"]) == (status, True)
+    ):
+        answer = as_alice.post("/uploads/open/", asked)
+        assert (answer.status_code, words in answer.json()["error"]) == (status, True), asked
     assert nothing_is_left()
 
 

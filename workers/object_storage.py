@@ -135,6 +135,12 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
         with answering(name):
             self.client.abort_multipart_upload(**self._at(name), UploadId=parts_id)
 
+    def names_before(self, prefix: str, moment: datetime) -> Iterator[str]:
+        """The name of every file under `prefix` that was stored before `moment`."""
+        with answering(prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=prefix):
+                yield from (each["Key"] for each in page.get("Contents", ()) if each["LastModified"] < moment)
+
     def parts_before(self, moment: datetime) -> Iterator[tuple[str, str]]:
         """Name and id of every file of which parts are there that were begun before `moment` and not joined."""
         with answering(self.bucket_name):
