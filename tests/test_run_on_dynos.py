@@ -1,0 +1,185 @@
+"""A platform restarts each process of the Procfile in the middle of its work: nothing is lost, nothing is done twice.
+
+Every process has a folder of its own and knows nothing but its environment, which is one of production.
+"""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests import dynos, mail
+from tests.browsing import NEW_PASSWORD
+from tests.conftest import wait_until
+from tests.dynos import Platform
+from tests.footage import film, repeat
+from tests.mail import MailServer
+from tests.rabbitmq import Node
+from tests.visiting import HOST, Visitor
+
+FEW, MANY, BAD = 1_000, 200_000, 10  # rows
+RESET = "/accounts/password_reset/"
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of an empty database of its own, on the server of the tests."""
+    server, name = os.environ["DATABASE_URL"].rpartition("/")[0], f"dynos{os.getpid()}"
+    with closing(psycopg.connect(f"{server}/postgres", autocommit=True)) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield f"{server}/{name}"
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def mails() -> Iterator[MailServer]:
+    with mail.listening() as server:
+        yield server
+
+
+@pytest.fixture
+def platform(
+    tmp_path: Path, database: str, mails: MailServer, vhost: Node, bucket: dict[str, str]
+) -> Iterator[Platform]:
+    config = {
+        "SECRET_KEY": "of-the-tests-and-of-nobody-else-" * 2,
+        "SITE_URL": f"https://{HOST}",
+        "ALLOWED_HOSTS": HOST,
+        "PROXIES": "1",
+        "DATABASE_URL": database,
+        "REDIS_URL": os.environ["REDIS_URL"],
+        "LOCKS_URL": os.environ["LOCKS_URL"],
+        "BROKER_URL": vhost.url,
+        "BROKER_MANAGEMENT_URL": vhost.management,
+        "JOB_LEASE": "10",
+        "EMAIL_URL": mails.url,
+        **bucket,
+    }
+    with dynos.platform(tmp_path / "dynos", config) as platform:
+        yield platform
+    print(platform.logs())  # noqa: T201 - pytest shows it when the test has failed
+
+
+def catalogue(folder: Path, prefix: str, rows: int) -> Path:
+    path = folder / f"{prefix}.csv"
+    with path.open("w") as file:
+        file.write("external_id,title,price\n")
+        for row in range(rows):
+            price = "dear" if row % (rows // BAD) == 3 else f"{row % 500}.50"
+            file.write(f"{prefix}-{row},Title {row},{price}\n")
+    return path
+
+
+def ask(platform: Platform, select: str, *values: object) -> tuple[Any, ...]:
+    """A row of the site's database."""
+    with closing(psycopg.connect(platform.environment["DATABASE_URL"])) as connection:
+        return connection.execute(select, values).fetchone()
+
+
+class Errand:
+    """The main job: a video and a catalogue to upload and to watch, and a new password."""
+
+    def __init__(self, visitor: Visitor, mails: MailServer, video: Path, csv: Path) -> None:
+        self.visitor, self.mails = visitor, mails
+        self.files = {"video": video, "highmem": csv}
+        self.rows = csv.read_text().count("\n") - 1
+        self.mailed = len(mails.mails_to(visitor.address))
+        self.jobs = {}
+
+    def upload(self, worker: str) -> None:
+        """Uploads what this worker will work on."""
+        self.jobs[worker] = self.visitor.upload(self.files[worker])
+
+    def row(self, worker: str) -> tuple[str, int]:
+        """State and attempt of what it works on."""
+        select = "SELECT state, attempt FROM workers_job WHERE id = %s"
+        return ask(self.visitor.platform, select, self.jobs[worker].split("/")[2])
+
+    def ask_for_a_mail(self) -> None:
+        self.visitor.fill_in(RESET, email=self.visitor.address)
+
+    def run(self) -> None:
+        """All of it, in peace."""
+        self.upload("video")
+        self.upload("highmem")
+        self.ask_for_a_mail()
+        self.wait_until_done()
+
+    def wait_until_done(self) -> None:
+        visitor, mails = self.visitor, self.mails
+        visitor.wait_until_done(self.jobs["video"])
+        assert visitor.download(f"{self.jobs['video']}video.mp4")[4:8] == b"ftyp"
+        result = visitor.wait_until_done(self.jobs["highmem"])
+        assert [result["rows"], result["created"] + result["unchanged"]] == [self.rows, self.rows - BAD]
+        assert visitor.download(f"{self.jobs['highmem']}rejected.csv").count(b"\n") == BAD + 1
+        wait_until(lambda: len(mails.mails_to(visitor.address)) > self.mailed, "the mail")
+        (text,) = mails.mails_to(visitor.address)[self.mailed :]
+        link = visitor.ask("GET", re.search(r"https://\S+/accounts/reset/\S+", text)[0]).headers["Location"]
+        visitor.fill_in(link, new_password1=NEW_PASSWORD, new_password2=NEW_PASSWORD)
+        visitor.log_in(NEW_PASSWORD)
+
+
+def freeze_at_work(platform: Platform, errand: Errand, worker: str) -> None:
+    """Uploads a file, and stops the worker's clock in the middle of it; again, if this was too late for the first."""
+    dyno, visitor = platform.dynos[worker], errand.visitor
+
+    def begun() -> bool:
+        state = visitor.state(errand.jobs[worker])
+        return state["done"] > 0 or state["state"] not in ("queued", "running")
+
+    while True:
+        errand.upload(worker)
+        wait_until(begun, f"the {worker} dyno to begin")
+        dyno.freeze()
+        if errand.row(worker)[0] == "running":
+            return
+        dyno.go_on()
+
+
+def restart_every_process(platform: Platform, errand: Errand, signum: int) -> None:
+    """Sends the signal to each dyno in the middle of its part of the errand; another one takes its place."""
+    visitor, mails = errand.visitor, errand.mails
+    told = [platform.replace("beat", signum)]
+    for worker in ("video", "highmem"):
+        freeze_at_work(platform, errand, worker)
+        told.append(platform.replace(worker, signum))
+    with visitor.filling_in_slowly(RESET, email=visitor.address) as send_the_rest:
+        told.append(platform.replace("web", signum))
+        mails.hesitate()
+        if signum == signal.SIGTERM:
+            assert b" 302 " in send_the_rest()
+    if signum == signal.SIGKILL:
+        visitor.wait_for_the_site()
+        errand.ask_for_a_mail()
+    wait_until(mails.called.is_set, "the default dyno to call the mail server")
+    told.append(platform.replace("default", signum))
+    mails.speaks.set()
+    codes = {dyno.folder.name: dyno.ends() for dyno in told}
+    assert set(codes.values()) == {0 if signum == signal.SIGTERM else -signal.SIGKILL}, codes
+    visitor.wait_for_the_site()
+
+
+def test_each_process_is_restarted_in_the_middle_of_its_work(platform: Platform, mails: MailServer, tmp_path: Path):
+    short = film(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25)
+    long = repeat(short, 20, tmp_path / "long.mp4")
+    platform.release()
+    platform.start_all()
+    alice = Visitor(platform, "alice")
+    alice.wait_for_the_site()
+    alice.sign_up()
+    Errand(alice, mails, short, catalogue(tmp_path, "A", FEW)).run()
+    for prefix, signum in (("B", signal.SIGTERM), ("C", signal.SIGKILL)):
+        errand = Errand(alice, mails, long, catalogue(tmp_path, prefix, MANY))
+        restart_every_process(platform, errand, signum)
+        errand.wait_until_done()
+        assert min(errand.row(worker)[1] for worker in errand.jobs) > 1, "nothing was interrupted"
+    Errand(alice, mails, short, catalogue(tmp_path, "D", FEW)).run()
+    (rows,) = ask(platform, "SELECT count(*) FROM mediaapp_catalogueitem")
+    assert rows == 2 * (FEW - BAD) + 2 * (MANY - BAD)
