@@ -92,6 +92,7 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1
 addresses.encrypt_database(DATABASES["default"])
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
+addresses.bound_silence(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The cache may vanish at any moment: its users see a miss, and the page goes on without the number.

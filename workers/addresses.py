@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 Options = dict[str, Any]
+SILENCE = 25  # seconds
 OWN_NETWORK = (".internal", ".local", ".localhost")
 
 
@@ -30,6 +31,20 @@ def encrypt_database(database: Options) -> None:
     """Asks for TLS where a database is elsewhere, unless its URL says otherwise: `?sslmode=disable`."""
     if is_elsewhere(database.get("HOST")):
         database.setdefault("OPTIONS", {}).setdefault("sslmode", "require")
+
+
+def bound_silence(database: Options) -> None:
+    """Has both sides of a connection give up one that is cut off, within SILENCE.
+
+    By itself Linux takes two hours. For so long PostgreSQL keeps what a lost host's transaction has locked, and whoever
+    goes on with its job waits for that (tests/test_lose_host.py). A PgBouncer between them has to let `options` be:
+    ignore_startup_parameters = options.
+    """
+    probes = {"keepalives_idle": SILENCE - 15, "keepalives_interval": 5, "keepalives_count": 3}
+    theirs = {f"tcp_{name}": seconds for name, seconds in probes.items()} | {"tcp_user_timeout": SILENCE * 1000}
+    options = " ".join(f"-c {name}={value}" for name, value in theirs.items())
+    ours = {**probes, "tcp_user_timeout": SILENCE * 1000, "options": options}
+    database["OPTIONS"] = ours | database.get("OPTIONS", {})
 
 
 def read_authority(name: str, value: str) -> str:
