@@ -67,7 +67,7 @@ app.conf.update(
     task_routes=queues.ROUTES,
     task_default_queue="default",
     task_create_missing_queues=False,
-    task_default_queue_type="quorum" if AMQP else "classic",
+    task_default_queue_type=queues.queue_type() if AMQP else "classic",
     # A killed worker's message goes back at once; the claim of the row makes a second delivery harmless (1).
     task_acks_late=True,
     task_reject_on_worker_lost=True,

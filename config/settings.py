@@ -100,6 +100,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The broker is never the cache's server (practices.E101). Unset, RabbitMQ's management API is looked for beside it.
 BROKER_URL = BROKER_URL or "redis://127.0.0.1:6379/0"
 BROKER_MANAGEMENT_URL = env.str("BROKER_MANAGEMENT_URL", default="")
+QUEUE_TYPE = env.str("QUEUE_TYPE", default="")  # of RabbitMQ's queues, see workers/practices/queues.py
 BROKER_CA = addresses.read_authority("BROKER_CA", env.str("BROKER_CA", default=""))
 REDIS_URL = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6380/0"
 LOCKS_URL = env.str("LOCKS_URL", default="") or urlsplit(REDIS_URL)._replace(path="/2").geturl()

@@ -52,3 +52,22 @@ def test_check_fires_for_a_queue_without_a_limit_unless_a_reason_is_written(monk
     assert (message.id, "video" in message.msg) == ("practices.E103", True)
     monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", 600, (), limit="read by nobody but ffmpeg"))
     assert broker.check() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "queue_type", "expected"),
+    [
+        ("amqp://app:secret@rabbit//", "", []),
+        ("amqp://app:secret@rabbit//", "quorum", []),
+        ("amqp://app:secret@rabbit//", "classic", []),
+        ("amqp://app:secret@rabbit//", "qourum", ["practices.E104"]),
+        ("redis://broker:6379/0", "", []),
+        ("redis://broker:6379/0", "quorum", ["practices.E104"]),
+    ],
+)
+def test_check_fires_for_a_type_of_queue_that_the_broker_does_not_have(
+    settings, monkeypatch, url, queue_type, expected
+):
+    monkeypatch.setitem(current_app.conf.broker_transport_options, "confirm_publish", True)
+    settings.BROKER_URL, settings.QUEUE_TYPE = url, queue_type
+    assert [message.id for message in broker.check()] == expected

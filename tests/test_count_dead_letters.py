@@ -8,6 +8,7 @@ from tests.conftest import wait_until
 from tests.rabbitmq import Node
 from workers.default import dead_letters
 from workers.models import TaskRun
+from workers.practices import queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SWEEP = "workers.default.tasks.sweep_jobs"
@@ -21,8 +22,9 @@ for expires in (0.2, 0.2, 600):
 COLLECT = "from workers.default import dead_letters, task_runs; print(dead_letters.collect(), task_runs.collect())"
 
 
-def test_expired_runs_are_counted_once_and_a_waiting_one_stays(vhost: Node):
-    broker = {"BROKER_URL": vhost.url, "BROKER_MANAGEMENT_URL": vhost.management}
+@pytest.mark.parametrize("queue_type", queues.TYPES)
+def test_expired_runs_are_counted_once_and_a_waiting_one_stays(vhost: Node, queue_type: str):
+    broker = {"BROKER_URL": vhost.url, "BROKER_MANAGEMENT_URL": vhost.management, "QUEUE_TYPE": queue_type}
     elsewhere.run(f"exec({PUBLISH!r})", **broker)
     wait_until(lambda: elsewhere.run(COLLECT, **broker) and TaskRun.objects.count() >= 2, "two dead letters")
     assert elsewhere.run(COLLECT, **broker) == "0 0\n"

@@ -128,11 +128,13 @@ def test_a_worker_that_starts_gives_every_queue_its_limit(node, start, settings)
     wait_until_it_holds(True)
 
 
-def test_a_full_queue_refuses_and_so_tells_its_publisher(node, settings, monkeypatch):
+@pytest.mark.parametrize("queue_type", queues.TYPES)
+def test_a_full_queue_refuses_and_so_tells_its_publisher(node, settings, monkeypatch, queue_type):
+    settings.QUEUE_TYPE = queue_type
     monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", 600, (VIDEO,), limit=3))
     broker.prepare()
     with pytest.raises(AssertionError, match="OperationalError"):
-        elsewhere.publish(VIDEO, "video", 5, BROKER_URL=node.url)
+        elsewhere.publish(VIDEO, "video", 5, BROKER_URL=node.url, QUEUE_TYPE=queue_type)
     wait_until(lambda: broker.state()["queues"]["video"]["waiting"] in (3, 4))  # quorum queues let one too many in
 
 

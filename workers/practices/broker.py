@@ -26,7 +26,7 @@ from redis.exceptions import RedisError
 from workers.brokers import NoAnswer, State, valkey
 from workers.brokers.rabbitmq import Management, management_url
 from workers.practices import Finding
-from workers.practices.queues import DEAD, QUEUES, WORKERS, declarations
+from workers.practices.queues import DEAD, QUEUES, TYPES, WORKERS, declarations, queue_type
 
 log = logging.getLogger(__name__)
 CHAPTER = "See docs/1-broker-memory.md."
@@ -103,7 +103,7 @@ def prepare() -> None:
     if not is_amqp():
         return
     try:
-        dead = Declaration(DEAD, queue_arguments={"x-queue-type": "quorum", "x-max-length": 10_000})
+        dead = Declaration(DEAD, queue_arguments={"x-queue-type": queue_type(), "x-max-length": 10_000})
         with asking() as connection:
             for queue in (*declarations(amqp=True), dead):
                 queue(connection.default_channel).declare()
@@ -113,8 +113,20 @@ def prepare() -> None:
 
 
 def check() -> list[CheckMessage]:
-    """E101: broker and cache are one server. E102: a publish could hang or get lost. E103: a queue without a limit."""
+    """E101: broker and cache are one server. E102: a publish could hang or get lost. E103: a queue without a limit.
+
+    E104: a type of queue that the broker does not have.
+    """
     messages: list[CheckMessage] = []
+    if settings.QUEUE_TYPE not in (("", *TYPES) if is_amqp() else ("",)):
+        of = "RabbitMQ" if is_amqp() else "a Redis"
+        messages.append(
+            Error(
+                f"QUEUE_TYPE is {settings.QUEUE_TYPE}, and {of} has no such queues.",
+                hint=f"Write {' or '.join(TYPES)} for RabbitMQ, and nothing for Redis or Valkey. {CHAPTER}",
+                id="practices.E104",
+            )
+        )
     if _server(settings.BROKER_URL) == _server(settings.REDIS_URL):
         messages.append(
             Error(

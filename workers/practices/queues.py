@@ -95,6 +95,7 @@ WAIT = """
     SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) FROM workers_taskrun
     WHERE ended_at > now() - interval '1 hour' AND queue = 'urgent'"""
 DEAD = "dead"  # where RabbitMQ keeps what expired, or came back too often
+TYPES = ("quorum", "classic")  # of RabbitMQ's queues
 TASK_MODULES = tuple(f"workers.{worker.name}.tasks" for worker in WORKERS)
 
 
@@ -106,16 +107,28 @@ def queue_of(task: str) -> str:
         raise LookupError(f"{task} stands in no queue of workers/practices/queues.py") from None
 
 
+def queue_type() -> str:
+    """How RabbitMQ keeps the queues: quorum, unless QUEUE_TYPE says classic. docs/decisions/0004 says why."""
+    return settings.QUEUE_TYPE or TYPES[0]
+
+
 def declarations(*, amqp: bool) -> list[Declaration]:
     """The queues as kombu declares them.
 
-    On RabbitMQ: quorum queues (a restarted node loses nothing) on a topic exchange, since a countdown on a direct one
-    blocks the whole worker. On Redis: direct, since an evicted topic binding loses messages silently (CELERY-FACTS 2).
+    On RabbitMQ: a topic exchange, since on a direct one a countdown blocks the whole worker of a quorum queue. On
+    Redis: direct, since an evicted topic binding loses messages silently (CELERY-FACTS 2).
     Only what never changes is an argument: a queue that is there refuses others. Its limit is a policy (practice 1).
     """
     exchange = Exchange("mediaapp", type="topic" if amqp else "direct")
-    dead_letters = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD, "x-delivery-limit": 50}
-    arguments = {"x-queue-type": "quorum"} | dead_letters if amqp else {}
+    arguments: dict[str, str | int] = {}
+    if amqp:
+        arguments = {
+            "x-queue-type": queue_type(),
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": DEAD,
+        }
+        if queue_type() == "quorum":  # a classic one counts no deliveries, and refuses the argument
+            arguments["x-delivery-limit"] = 50
     # A consumer's argument wins over the server's 30 minutes and needs no new queue; RabbitMQ before 3.12 ignores it.
     return [
         Declaration(
