@@ -20,15 +20,13 @@ from tests import elsewhere
 from tests.conftest import DEADLINE, ROOT, environment, wait_until
 from tests.outages import broker_away
 from tests.rabbitmq import Node
+from workers.brokers.rabbitmq import Management
 from workers.models import Job
 from workers.practices import queues
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASKS = {"CELERY_WORKER_INCLUDE": "tests.tasks"}
 SWEEP = "from workers.default.housekeeping import sweep; sweep()"
-ASK_TYPES = """
-from workers.practices.broker import _management as management
-for queue in management()._ask("/api/queues"): print(queue["name"], queue["type"])"""
 Start = Callable[..., subprocess.Popen]
 
 
@@ -36,10 +34,11 @@ def broker_of(node: Node, queue_type: str) -> dict[str, str]:
     return {"BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management, "QUEUE_TYPE": queue_type}
 
 
-def types_of(broker: dict[str, str]) -> dict[str, str]:
+def types_of(node: Node) -> dict[str, str]:
     """The type of each queue of ours, as RabbitMQ says it."""
-    lines = elsewhere.run(f"exec({ASK_TYPES!r})", **broker).splitlines()
-    return {name: kind for name, kind in map(str.split, lines) if name in queues.QUEUES or name == queues.DEAD}
+    management = Management(node.management, node.url)
+    answer = management._ask(f"/api/queues/{management.vhost}?columns=name,type")
+    return {queue["name"]: queue["type"] for queue in answer if queue["name"] in {*queues.QUEUES, queues.DEAD}}
 
 
 def start_in_vain(name: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -73,13 +72,13 @@ def is_done(job: Job, broker: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("queue_type", queues.TYPES)
-def test_what_a_killed_worker_had_goes_to_another_and_what_waits_for_its_time_holds_up_nobody(
+def test_what_a_killed_worker_had_goes_to_another_and_a_delay_holds_up_nobody(
     vhost: Node, alice: User, start: Start, tmp_path: Path, queue_type: str
 ):
     broker = broker_of(vhost, queue_type)
     begun, go, later = tmp_path / "begun", tmp_path / "go", tmp_path / "later"
     worker = start("highmem", **broker | TASKS)
-    assert set(types_of(broker).values()) == {queue_type}
+    assert set(types_of(vhost).values()) == {queue_type}
     elsewhere.run(
         "from celery import current_app as app;"
         f"app.send_task('tests.tasks.touch', args=['{later}'], queue='highmem', countdown=600);"
@@ -99,13 +98,13 @@ def test_what_a_killed_worker_had_goes_to_another_and_what_waits_for_its_time_ho
     assert not later.exists()
 
 
-def test_a_queue_of_the_other_type_stops_its_worker_with_words_and_once_it_is_deleted_all_goes_on(
+def test_a_queue_of_the_other_type_stops_a_worker_with_words_until_it_is_deleted(
     vhost: Node, alice: User, start: Start
 ):
     before, after = (broker_of(vhost, queue_type) for queue_type in queues.TYPES)
     waiting = upload(alice, "A-1")
     elsewhere.run(SWEEP, **before)
-    assert set(types_of(before).values()) == {"quorum"}
+    assert set(types_of(vhost).values()) == {"quorum"}
     refused = upload(alice, "A-2")
     elsewhere.run(SWEEP, **after)
     refused.refresh_from_db()
@@ -114,11 +113,11 @@ def test_a_queue_of_the_other_type_stops_its_worker_with_words_and_once_it_is_de
     assert ended.returncode != 0
     assert "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue" in ended.stdout
 
-    for name in types_of(before):
+    for name in types_of(vhost):
         vhost.ask("DELETE", f"/api/queues/{vhost.url.rpartition('/')[2]}/{name}")
     Job.objects.filter(pk=waiting.pk).update(dispatched_at=timezone.now() - timedelta(seconds=70))
     start("highmem", **after)
-    assert set(types_of(after).values()) == {"classic"}
+    assert set(types_of(vhost).values()) == {"classic"}
     for job in (waiting, refused):
         wait_until(lambda job=job: is_done(job, after), "what waited")
     assert CatalogueItem.objects.count() == 2
