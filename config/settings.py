@@ -180,7 +180,7 @@ MAX_CSV_BYTES = env.int("MAX_CSV_BYTES", default=1_000_000_000)
 # With a larger share of bad rows, an import stops early and asks; 1 never stops.
 IMPORT_MAX_BAD_SHARE = env.float("IMPORT_MAX_BAD_SHARE", default=0.5)
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
 
 # Object storage, for machines that share no disk: with a bucket, browsers send files to it and fetch them there.
 S3_BUCKET = env.str("S3_BUCKET", default="")

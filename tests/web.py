@@ -10,10 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from mediaapp.models import User
@@ -74,13 +76,22 @@ class Web:
         return False
 
 
+@cache
+def collected() -> str:
+    """Where the static files are, collected as a build does it: without them no page of production is one."""
+    folder = str(settings.LOCAL_DIR / "staticfiles")
+    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity=0"]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"STATIC_ROOT": folder}, check=True)
+    return folder
+
+
 @contextmanager
 def serving(folder: Path, **more: str) -> Iterator[Web]:
     """The web line of the Procfile, with its log in `folder`, for as long as the block runs."""
     line = next(line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web: "))
     command, port, log = shlex.split(line.removeprefix("web: ")), free_port(), folder / "web.log"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = environment(PORT=str(port), PATH=path, TMPDIR=str(folder)) | more
+    env = environment(PORT=str(port), PATH=path, TMPDIR=str(folder), STATIC_ROOT=collected()) | more
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True)
     web = Web(process, port, log)
