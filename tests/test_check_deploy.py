@@ -105,7 +105,14 @@ def test_it_is_silent_where_none_speaks_tls(production):
 
 @pytest.mark.parametrize(
     ("name", "url"),
-    [("REDIS_URL", "redis://cache.example.com/0"), ("LOCKS_URL", "redis://8.8.8.8/0"), ("BROKER_URL", "amqp://b.org")],
+    [
+        ("REDIS_URL", "redis://cache.example.com/0"),
+        ("LOCKS_URL", "redis://8.8.8.8/0"),
+        ("BROKER_URL", "amqp://b.org"),
+        ("BROKER_MANAGEMENT_URL", "http://user:secret@b.org:15672"),
+        ("S3_ENDPOINT_URL", "http://s3.example.com"),
+        ("S3_PUBLIC_URL", "http://files.example.com"),
+    ],
 )
 def test_check_fires_for_a_server_elsewhere_without_tls(production, name, url):
     setattr(production, name, url)
@@ -120,6 +127,14 @@ def test_check_fires_for_a_database_elsewhere_without_tls(production, monkeypatc
     (message,) = deploy.check()
     assert (message.id, "DATABASE_URL" in message.msg) == ("deploy.W002", True)
     monkeypatch.setitem(database, "OPTIONS", {"sslmode": "require"})
+    assert found() == []
+
+
+def test_check_fires_for_a_mail_server_elsewhere_without_tls(production):
+    production.EMAIL_HOST = "mail.example.com"
+    (message,) = deploy.check()
+    assert (message.id, "EMAIL_URL" in message.msg) == ("deploy.W002", True)
+    production.EMAIL_USE_TLS = True
     assert found() == []
 
 
