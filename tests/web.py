@@ -80,7 +80,7 @@ def serving(folder: Path, **more: str) -> Iterator[Web]:
     line = next(line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web: "))
     command, port, log = shlex.split(line.removeprefix("web: ")), free_port(), folder / "web.log"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = environment(PORT=str(port), PATH=path, TMPDIR=str(folder)) | more
+    env = environment(PORT=str(port), PATH=path, TMPDIR=str(folder), DJANGO_SETTINGS_MODULE="tests.uncollected") | more
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True)
     web = Web(process, port, log)
