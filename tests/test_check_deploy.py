@@ -61,6 +61,13 @@ def test_an_error_stops_the_deploy_before_it_migrates(tmp_path):
     assert "migrates" not in done.stdout
 
 
+def test_a_formation_that_nobody_can_read_stops_it_and_is_said_once(tmp_path):
+    done = release(tmp_path, FORMATION="web=three")
+    assert done.returncode != 0
+    assert done.stderr.count("web=three") == 1
+    assert "migrates" not in done.stdout
+
+
 def test_what_is_doubtful_is_said_and_stops_nothing(tmp_path):
     done = release(tmp_path, REDIS_TLS="unverified", PROXIES="0")
     assert (done.returncode, done.stdout.strip()) == (0, "migrates")
@@ -98,7 +105,14 @@ def test_it_is_silent_where_none_speaks_tls(production):
 
 @pytest.mark.parametrize(
     ("name", "url"),
-    [("REDIS_URL", "redis://cache.example.com/0"), ("LOCKS_URL", "redis://8.8.8.8/0"), ("BROKER_URL", "amqp://b.org")],
+    [
+        ("REDIS_URL", "redis://cache.example.com/0"),
+        ("LOCKS_URL", "redis://8.8.8.8/0"),
+        ("BROKER_URL", "amqp://b.org"),
+        ("BROKER_MANAGEMENT_URL", "http://user:secret@b.org:15672"),
+        ("S3_ENDPOINT_URL", "http://s3.example.com"),
+        ("S3_PUBLIC_URL", "http://files.example.com"),
+    ],
 )
 def test_check_fires_for_a_server_elsewhere_without_tls(production, name, url):
     setattr(production, name, url)
@@ -113,6 +127,14 @@ def test_check_fires_for_a_database_elsewhere_without_tls(production, monkeypatc
     (message,) = deploy.check()
     assert (message.id, "DATABASE_URL" in message.msg) == ("deploy.W002", True)
     monkeypatch.setitem(database, "OPTIONS", {"sslmode": "require"})
+    assert found() == []
+
+
+def test_check_fires_for_a_mail_server_elsewhere_without_tls(production):
+    production.EMAIL_HOST = "mail.example.com"
+    (message,) = deploy.check()
+    assert (message.id, "EMAIL_URL" in message.msg) == ("deploy.W002", True)
+    production.EMAIL_USE_TLS = True
     assert found() == []
 
 
@@ -159,5 +181,3 @@ def test_check_fires_for_a_plan_that_is_too_small(production, server):
 def test_check_fires_once_somebody_has_scaled_beyond_the_plan(production):
     production.FORMATION = "web=3"
     assert set(found()) == {"deploy.W004"}
-    production.FORMATION = "web=three"
-    assert found() == ["deploy.E005"]

@@ -92,6 +92,20 @@ def test_every_container_is_bounded_pinned_watched_and_started_again():
             assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?(-\w+)?", service["image"]), name
 
 
+def test_the_release_names_the_image_and_the_mark_in_the_charts():
+    done = resolve(SECRETS | {"RELEASE": "1a2b3c4"})
+    found = json.loads(done.stdout)["services"]
+    named = {(found[name]["image"], found[name]["environment"]["RELEASE"]) for name in ours()}
+    assert named == {("mediaapp:1a2b3c4", "1a2b3c4")}
+
+
+def test_the_proxy_has_a_name_for_the_storage_even_where_the_files_are_at_amazon():
+    done = resolve(SECRETS | {"S3_ENDPOINT_URL": "", "S3_PUBLIC_URL": ""})
+    found = json.loads(done.stdout)["services"]
+    assert found["web"]["environment"]["S3_PUBLIC_URL"] == ""
+    assert urlsplit(found["proxy"]["environment"]["S3_PUBLIC_URL"]).hostname
+
+
 def test_our_own_can_do_no_more_than_they_need_and_have_time_to_stop():
     for name in ours():
         service = services()[name]

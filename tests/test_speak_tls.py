@@ -23,11 +23,15 @@ from workers.brokers import NoAnswer
 from workers.practices import broker
 from workers.runtime import publishing
 def ask(question):
-    try:
-        question()
-    except Exception as error:
-        return str(error)
-    return "ok"
+    for _ in range(20):  # a loaded machine may be later than the site's own deadlines, which is no answer
+        try:
+            question()
+            return "ok"
+        except Exception as error:
+            said = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            break
+    return said
 questions = {
     "cache": lambda: get_redis_connection("default").ping(),
     "locks": lambda: get_redis_connection("locks").ping(),

@@ -19,7 +19,7 @@ import trustme
 from mediaapp.servers import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,6 @@ class Wait:
             return 0.0
         return self.mean / self.waits * math.log(self.waits / (1 - share))
 
-    def share_within(self, seconds: float) -> float:
-        """The share of jobs that wait no longer than that."""
-        if math.isinf(self.mean):
-            return 0.0
-        return 1.0 - self.waits * math.exp(-seconds * self.waits / self.mean) if self.mean else 1.0
-
 
 def wait_for(load: Load, processes: int) -> Wait:
     """How a load waits for the first of so many processes to be free. Raises ValueError for none."""
