@@ -154,7 +154,7 @@ def _is_table(head: bytes, *, whole: bool) -> bool:
 
 def _decode(head: bytes, *, whole: bool) -> str | None:
     encoding, is_sure = guess_encoding(head, whole=whole)
-    if not (is_sure or SEPARATED.search(head)):
+    if not (is_sure or encoding == "utf-8-sig" or SEPARATED.search(head)):
         return None
     encoding = encoding or "utf-8-sig"
     try:
