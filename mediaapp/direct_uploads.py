@@ -55,25 +55,32 @@ def refuse_size(size: int) -> None:
 
 
 def begin(owner: User, name: str, size: int, last_modified: int | None) -> OpenUpload:
-    """An upload of `size` bytes; the one that is open already if its parts are of the same file.
+    """An upload of `size` bytes; the one that is open already if it is of the same file.
 
     last_modified: milliseconds, None if not known. Raises TooMany.
     """
-    name = uploads.plain_name(name)
+    opened = OpenUpload(owner=owner, name=uploads.plain_name(name), size=size, last_modified=last_modified)
+    if known := _same(opened):
+        return known
+    if size > PART:
+        opened.part_size = max(PART, -(-size // MOST_PARTS))
+        opened.parts_id = bucket.begin_parts(stored_name(opened))
+    # After the storage has answered: a slow one would keep the owner's other requests, and the log-in, waiting.
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # one at a time, so that their number is known
-        young = owner.open_uploads.filter(opened_at__gt=timezone.now() - KEEP)
-        same = young.filter(name=name, size=size, last_modified=last_modified).exclude(parts_id="")
-        if last_modified is not None and (known := same.first()):
-            return known
-        if owner.open_uploads.count() >= MOST_OPEN:
-            raise TooMany(SAY_TOO_MANY.format(MOST_OPEN))
-        opened = OpenUpload(owner=owner, name=name, size=size, last_modified=last_modified)
-        if size > PART:
-            opened.part_size = max(PART, -(-size // MOST_PARTS))
-            opened.parts_id = bucket.begin_parts(stored_name(opened))
+        if known := _same(opened):
+            return known  # begun meanwhile in another window; the night drops these parts
         opened.save(force_insert=True)
         return opened
+
+
+def _same(opened: OpenUpload) -> OpenUpload | None:
+    """The one that is open for the same file. Raises TooMany if there is none and no other one may be."""
+    known = opened.owner.open_uploads.filter(opened_at__gt=timezone.now() - KEEP, last_modified__isnull=False)
+    same = known.filter(name=opened.name, size=opened.size, last_modified=opened.last_modified).first()
+    if same is None and opened.owner.open_uploads.count() >= MOST_OPEN:
+        raise TooMany(SAY_TOO_MANY.format(MOST_OPEN))
+    return same
 
 
 def stored_name(opened: OpenUpload) -> str:
@@ -146,13 +153,13 @@ def _settle(opened: OpenUpload) -> None:
     if not opened.parts_id:
         bucket.copy(INCOMING.format(opened.pk), stored_name(opened))
         return
-    try:
+    with suppress(
+        FileNotFoundError
+    ):  # a close that was broken off, or a question that was asked twice, has joined them
         parts = arrived(opened)
-    except FileNotFoundError:
-        return  # an earlier close, which was broken off, has joined them
-    if sum(part["Size"] for part in parts) != opened.size:
-        raise NotThere(SAY_NOT_THERE)
-    bucket.join_parts(stored_name(opened), opened.parts_id, parts)
+        if sum(part["Size"] for part in parts) != opened.size:
+            raise NotThere(SAY_NOT_THERE)
+        bucket.join_parts(stored_name(opened), opened.parts_id, parts)
 
 
 def discard(owner: User, upload_id: UUID) -> None:

@@ -141,7 +141,8 @@ class Report(models.Model):
 @receiver(post_delete, sender=Report)
 def delete_files(instance: Upload | Report, **_: Any) -> None:
     """Whatever deletes them: a job, an owner, the admin. A job of its own does it, since the storage may be away."""
-    jobs.create("workers.default.tasks.delete_files", owner_id=None, arguments={"folder": instance.folder})
+    folder = {"folder": instance.folder}
+    jobs.create("workers.default.tasks.delete_files", owner_id=None, arguments=folder, at_once=False)
 
 
 class CatalogueItem(models.Model):

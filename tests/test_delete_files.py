@@ -1,8 +1,11 @@
 """What somebody made or sent is deleted: its files go too, from a disk and from a bucket, even if that is away now."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.utils import timezone
 
 from mediaapp.models import Report, Upload, User
 from mediaapp.reports import ask_for
@@ -79,6 +82,16 @@ def test_a_bucket_that_is_away_is_asked_again(bucket, settings, alice):
     Job.objects.update(not_before=None)
     run_deletions()
     assert ([job.state for job in deletions()], names_in(gone.folder)) == ([State.DONE], [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account_with_many_files_does_not_wait_for_the_broker_and_the_sweep_sends_them(broker, alice):
+    for _ in range(3):
+        film_of(alice)
+    alice.delete()
+    assert (broker.llen("default"), [job.dispatched_at for job in deletions()]) == (0, [None] * 3)
+    Job.objects.update(queued_at=timezone.now() - timedelta(seconds=6))
+    assert housekeeping.sweep() == broker.llen("default") == 3
 
 
 @pytest.mark.parametrize("folder", ["", ".", "uploads"])

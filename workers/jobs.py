@@ -51,11 +51,13 @@ def create(
     arguments: dict[str, Any],
     needs_mapping: bool = False,
     job_id: UUID | None = None,
+    at_once: bool = True,
 ) -> Job:
     """Writes a job and publishes it once the surrounding transaction has committed, unless it needs a mapping.
 
     task: a name from the table of queues, LookupError otherwise. arguments: JSON: ids, storage names, short strings.
-    job_id: of what it is about, where that has an id before.
+    job_id: of what it is about, where that has an id before. at_once: False leaves the publishing to the sweep, for
+    one transaction may write many such jobs, and a silent broker holds a web request a second for each.
     """
     job = Job.objects.create(
         id=job_id or uuid4(),
@@ -67,7 +69,7 @@ def create(
         arguments=arguments,
         queued_at=timezone.now(),
     )
-    if not needs_mapping:
+    if at_once and not needs_mapping:
         transaction.on_commit(lambda: publish(job), robust=True)
     return job
 

@@ -26,7 +26,7 @@ from mediaapp.views.library import SAY_AWAY, SAY_LOG_IN, addresses_of, wants_jso
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 2**63 - 1  # that the database has numbers for
+MOST_DIGITS = 18  # that the database has numbers for
 SAY_INCOMPLETE = "Say the file's name and its size in bytes."
 SAY_GONE = "This upload is no longer open. Choose the file again."
 
@@ -115,4 +115,4 @@ def _tell(sentence: str, status: int) -> JsonResponse:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) <= MOST_BYTES
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS

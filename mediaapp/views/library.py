@@ -45,7 +45,7 @@ def show_library(request: SignedIn) -> HttpResponse:
         "max_video_bytes": settings.MAX_VIDEO_BYTES,
         "max_csv_bytes": settings.MAX_CSV_BYTES,
         "max_form_bytes": most_through_site(),
-        "unfinished": request.user.open_uploads.exclude(parts_id="").order_by("-opened_at"),
+        "unfinished": request.user.open_uploads.order_by("-opened_at"),
     }
     return render(request, "library/library.html", context)
 

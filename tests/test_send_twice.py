@@ -1,0 +1,120 @@
+"""A browser asks or sends twice: there is one upload, one job, and the file that was checked."""
+
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+import urllib3
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from django.test import Client
+
+from mediaapp import direct_uploads
+from mediaapp.models import OpenUpload, Upload, User
+from tests.conftest import signed_in
+from tests.sent_directly import LARGE, ROWS, opened, send_form, send_part
+from workers.models import Job
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
+
+
+def test_the_owner_is_not_locked_while_the_storage_begins_the_parts(as_alice, alice):
+    found = []
+
+    def lock() -> None:
+        try:
+            with transaction.atomic():
+                found.append(User.objects.select_for_update(no_key=True, nowait=True).get())
+        finally:
+            connection.close()
+
+    def lock_beside(**_: object) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lock).result()
+
+    default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", lock_beside)
+    opened(as_alice, LARGE)
+    assert found == [alice]
+
+
+def test_one_that_two_windows_open_at_once_is_one(as_alice):
+    other = []
+
+    def open_beside(**_: object) -> None:
+        if not other:
+            other.append({})
+            other[0] = opened(as_alice, LARGE)
+
+    default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", open_beside)
+    assert opened(as_alice, LARGE) == other[0]
+    assert OpenUpload.objects.count() == 1
+
+
+def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
+    how = opened(as_alice, LARGE)
+    for number in (1, 2):
+        send_part(as_alice, how["parts"], number)
+    known = OpenUpload.objects.get()
+    where, parts = (direct_uploads.stored_name(known), known.parts_id), direct_uploads.arrived(known)
+    events = default_storage.client.meta.events
+
+    def answer_as_amazon(**_: object) -> tuple:
+        """404 to the second question. SeaweedFS says 200 to it."""
+        events.unregister("before-call.s3.CompleteMultipartUpload", answer_as_amazon)
+        direct_uploads.bucket.join_parts(*where, parts)
+        return SimpleNamespace(status_code=404), {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+
+    events.register("before-call.s3.CompleteMultipartUpload", answer_as_amazon)
+    assert as_alice.post(how["close"]).status_code == 201
+
+
+def test_a_part_that_is_sent_again_after_the_close_is_refused(as_alice):
+    how = opened(as_alice, LARGE)
+    for number in (1, 2):
+        send_part(as_alice, how["parts"], number)
+    link = as_alice.post(how["parts"]["sign"], {"number": 2}).json()["url"]
+    as_alice.post(how["close"])
+    assert urllib3.request("PUT", link, body=b"x" * (len(LARGE) - how["parts"]["size"])).status == 404
+    assert default_storage.open(Upload.objects.get().file).read() == LARGE
+
+
+def test_a_small_file_that_is_chosen_again_is_not_one_more(as_alice):
+    assert opened(as_alice)["close"] == opened(as_alice)["close"]
+    assert opened(as_alice)["close"] != opened(as_alice, last_modified=2)["close"]
+    assert opened(as_alice, last_modified="")["close"] != opened(as_alice, last_modified="")["close"]
+
+
+def test_a_file_that_is_closed_many_times_is_one_job(as_alice, alice, broker):
+    how = opened(as_alice)
+    send_form(how["form"])
+
+    def close(client: Client) -> tuple[int, str]:
+        try:
+            answer = client.post(how["close"])
+            return answer.status_code, answer.json()["id"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as threads:
+        answers = set(threads.map(close, [signed_in(alice) for _ in range(3)]))
+    assert answers | {close(signed_in(alice))} == {(201, str(Upload.objects.get().pk))}
+    assert (Job.objects.count(), broker.llen("imports")) == (1, 1)
+
+
+def test_a_close_that_was_broken_off_after_the_parts_were_joined_goes_on(as_alice):
+    how = opened(as_alice, LARGE)
+    for number in (1, 2):
+        send_part(as_alice, how["parts"], number)
+    known = OpenUpload.objects.get()
+    direct_uploads.bucket.join_parts(direct_uploads.stored_name(known), known.parts_id, direct_uploads.arrived(known))
+    assert set(opened(as_alice, LARGE)["parts"]["arrived"]) >= {1, 2}
+    assert as_alice.post(how["close"]).status_code == 201
+    assert Upload.objects.get().size == len(LARGE)
+
+
+def test_a_file_that_is_sent_again_after_the_close_is_not_the_one_that_is_worked_on(as_alice):
+    how = opened(as_alice)
+    send_form(how["form"])
+    as_alice.post(how["close"])
+    send_form(how["form"], b"x" * len(ROWS))
+    assert default_storage.open(Upload.objects.get().file).read() == ROWS
