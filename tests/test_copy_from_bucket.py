@@ -201,7 +201,21 @@ def test_a_storage_that_goes_away_is_waited_for(relay: Relay, scratch_folder: Pa
         assert here.fetch(name).read_bytes() == BIG
 
 
-def test_a_storage_that_goes_away_while_it_takes_the_results_is_waited_for(relay: Relay):
+def test_a_storage_that_comes_back_takes_the_results_of_hours_of_work_without_them_being_made_again(relay: Relay):
+    cuts = []
+
+    def cut_once(done, *_):
+        relay.is_cut = done > 0 and not cuts
+        cuts.extend([done] * relay.is_cut)
+
+    with scratch.workplace(cut_once) as here:
+        (here.results("reports/some") / "rows.csv").write_bytes(BIG)
+    assert (len(cuts), read("reports/some/rows.csv") == BIG, unfinished()) == (1, True, [])
+
+
+def test_a_storage_that_stays_away_while_it_takes_the_results_is_waited_for(relay: Relay, monkeypatch):
+    monkeypatch.setattr(scratch, "PAUSES", (1,))
+
     def cut(done, *_):
         relay.is_cut = done > 0
 

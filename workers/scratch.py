@@ -9,6 +9,7 @@ while its process lives: one without a lock is of a process that was killed, and
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -30,6 +31,7 @@ Report = Callable[..., None]
 PREFIX = "mediaapp-job-"  # nothing else in SCRATCH_DIR is ours to remove
 BLOCK = 256 * 1024  # bytes between two reports of a copy: at 100 kB/s a cancel is heard within 3 s
 PAUSE = 15  # seconds
+PAUSES = (1, 2, 4, 8, 15)  # seconds between the tries to store a result, which may be hours of work
 FETCHING, STORING = "fetching the file", "storing the result"
 AWAY = "Waiting for our storage of files, which does not answer."
 NO_ROOM = "Waiting for room: its worker has other large files at the moment."
@@ -122,9 +124,18 @@ class Copies:
         files = [file for file in sorted((self._folder / "results").glob("*")) if file.is_file()]
         total, before = sum(file.stat().st_size for file in files), 0
         for file in files:
-            with waiting_for_storage():
-                multipart.store(file, f"{self._stored_in}/{file.name}", partial(self._tell_stored, before, total))
+            self._store(file, partial(self._tell_stored, before, total))
             before += file.stat().st_size
+
+    def _store(self, file: Path, tell: Callable[[int], None]) -> None:
+        for pause in PAUSES:
+            with suppress(TryLater), waiting_for_storage():
+                return multipart.store(file, f"{self._stored_in}/{file.name}", tell)
+            for _ in range(pause):
+                tell(0)
+                time.sleep(1)
+        with waiting_for_storage():
+            multipart.store(file, f"{self._stored_in}/{file.name}", tell)
 
     def _tell_stored(self, before: int, total: int, done: int) -> None:
         self._tell(before + done, total, STORING)

@@ -18,11 +18,12 @@ class Sending {
   static MOST_TRIES = 20; // without a part between them: seven minutes
   static MOST_REFUSALS = 3; // of the storage: a link may have ended, the next one is fresh
   static LONGEST_PAUSE = 30; // seconds
+  static TOO_LATE = "Cancelled when all of it had been sent: your files tell whether it was taken.";
   static LONGEST_SILENCE = 60; // seconds without a byte, then the connection counts as lost
 
   // form: the page's, with the address to open uploads at. tell: { opened(answer), progress(share), say(sentence) }.
   constructor(file, form, tell) {
-    Object.assign(this, { file, form, tell, tries: 0, refusals: 0, sent: false, goesOn: false, cancelled: false });
+    Object.assign(this, { file, form, tell, tries: 0, refusals: 0, sent: false, whole: false, cancelled: false });
   }
 
   // The address of the job's page. Throws a Refusal.
@@ -31,7 +32,7 @@ class Sending {
       try {
         return await this.go();
       } catch (error) {
-        if (this.cancelled) throw new Refusal("Cancelled. Nothing of the file is kept.", true);
+        if (this.cancelled) throw new Refusal(this.whole ? Sending.TOO_LATE : "Cancelled. Nothing of the file is kept.", true);
         if (!(error instanceof Lost)) throw error;
         await this.rest(error.message);
       }
@@ -51,7 +52,7 @@ class Sending {
       if (!this.opened?.form) this.tell.opened((this.opened = await this.open()));
       const answer = this.opened.parts ? await this.sendParts(this.opened.parts) : await this.sendForm(this.opened);
       if (!this.opened.close) return answer.page;
-      this.sent = true;
+      this.sent = this.whole = true;
       this.tell.say("");
     }
     return (await this.ask(this.opened.close)).page;
@@ -67,7 +68,10 @@ class Sending {
     for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
     body.append("file", this.file);
     try {
-      return await this.send("POST", form.url, body, (loaded, total) => this.tell.progress(loaded / total));
+      return await this.send("POST", form.url, body, (loaded, total) => {
+        this.whole = !close && loaded === total;
+        this.tell.progress(loaded / total);
+      });
     } catch (error) {
       if (close || !(error instanceof Lost)) throw error;
       throw new Refusal(`${error.message} Nothing of the file is kept yet.`, true);
