@@ -70,13 +70,16 @@ def test_an_account_takes_all_that_it_owned_and_leaves_those_of_others_alone(sto
     assert [job.state for job in deletions()] == [State.DONE, State.DONE]
 
 
-def test_a_bucket_that_is_away_is_asked_again(bucket, settings, alice):
+def test_a_bucket_that_is_away_is_asked_again_and_ever_more_rarely(bucket, settings, alice):
     gone, there = film_of(alice), settings.S3_ENDPOINT_URL
     gone.job.delete()
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
     settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
     run_deletions()
     assert [(job.state, job.message) for job in deletions()] == [(State.QUEUED, scratch.AWAY)]
+    Job.objects.update(not_before=None)
+    run_deletions()
+    assert deletions()[0].not_before - timezone.now() > timedelta(seconds=scratch.PAUSE)
     settings.S3_ENDPOINT_URL = there
     settings.STORAGES = dict(settings.STORAGES)
     Job.objects.update(not_before=None)

@@ -30,7 +30,7 @@ Report = Callable[..., None]
 
 PREFIX = "mediaapp-job-"  # nothing else in SCRATCH_DIR is ours to remove
 BLOCK = 256 * 1024  # bytes between two reports of a copy: at 100 kB/s a cancel is heard within 3 s
-PAUSE = 15  # seconds
+PAUSE, LONGEST_PAUSE = 15, 600  # seconds
 PAUSES = (1, 2, 4, 8, 15)  # seconds between the tries to store a result, which may be hours of work
 FETCHING, STORING = "fetching the file", "storing the result"
 AWAY = "Waiting for our storage of files, which does not answer."
@@ -130,7 +130,8 @@ class Copies:
     def _store(self, file: Path, tell: Callable[[int], None]) -> None:
         for pause in PAUSES:
             with suppress(TryLater), waiting_for_storage():
-                return multipart.store(file, f"{self._stored_in}/{file.name}", tell)
+                multipart.store(file, f"{self._stored_in}/{file.name}", tell)
+                return
             for _ in range(pause):
                 tell(0)
                 time.sleep(1)
@@ -212,13 +213,16 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def waiting_for_storage() -> Iterator[None]:
-    """Around questions to the storage. Raises TryLater where it does not answer, or not as it should."""
+def waiting_for_storage(tries: int = 1) -> Iterator[None]:
+    """Around questions to the storage. Raises TryLater where it does not answer, or not as it should.
+
+    tries: how often a job that nobody waits for has come already; the pause doubles with it.
+    """
     try:
         yield
     except OSError as error:
         log.warning("the storage: %s", error)
-        raise TryLater(PAUSE, AWAY) from error
+        raise TryLater(min(LONGEST_PAUSE, PAUSE * 2 ** min(tries - 1, 10)), AWAY) from error
 
 
 def _used(folder: Path) -> int:
