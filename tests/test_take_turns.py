@@ -146,7 +146,8 @@ def test_what_ran_elsewhere_or_waited_was_not_beside_an_import():
 @pytest.mark.django_db
 def test_an_import_that_was_claimed_just_now_may_find_its_table_taken():
     job("running", 60)
-    job("running", 0)
+    claimed = job("running", 60)
+    Job.objects.filter(pk=claimed.pk).update(started_at=timezone.now())
     assert concurrency.verify().holds is True
     Job.objects.update(started_at=timezone.now() - timezone.timedelta(seconds=60))
     assert concurrency.verify().holds is False
