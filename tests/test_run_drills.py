@@ -7,9 +7,9 @@ from tests.conftest import environment
 from tests.servers import NO_SERVERS
 
 
-def run(*words: str) -> dict:
+def run(*words: str, lab: str = "labs") -> dict:
     """What a lab found. It ends with 1 if its promise is broken."""
-    done = programs.run("labs", *words, env=environment(**NO_SERVERS))
+    done = programs.run(lab, *words, env=environment(**NO_SERVERS))
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     return next(json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
 
@@ -17,6 +17,10 @@ def run(*words: str) -> dict:
 def test_a_lock_keeps_its_promise_while_its_holders_are_killed():
     found = run("2", "3", "1")
     assert (found["rounds"], found["overlaps"]) == (3, 0)
+
+
+def test_a_killed_import_ends_as_one_that_nobody_disturbed():
+    assert run("1", lab="labs.kill_import")["same"] == 1
 
 
 def test_runs_do_not_pile_up_on_redis_and_each_is_counted_once():
