@@ -85,7 +85,7 @@ def test_a_broken_upload_goes_on_where_it_ended(page: Page, bucket: dict[str, st
     page.route(re.compile("partNumber=2"), lambda route: held.append(route))
     del sent[:]
     choose(page, large)
-    expect(page.get_by_text("It goes on where it ended.")).to_be_visible()
+    expect(page.get_by_text("It goes on where it ended.", exact=True)).to_be_visible()
     expect(page.get_by_text("Begun and not finished")).to_be_hidden()
     next_of(held, page).abort("connectionreset")
     expect(page.get_by_text(LOST)).to_be_visible()
