@@ -20,7 +20,7 @@ ALLOW_LOOPBACK = "echo 1 > /proc/sys/net/ipv4/conf/{}/route_localnet"
 
 
 class Forbidden(Exception):
-    """The kernel does not let us make a network namespace."""
+    """The kernel does not let us make a network namespace, or no cable into one."""
 
 
 class Host:
@@ -43,6 +43,9 @@ class Host:
             if said != "made\n":
                 raise Forbidden(said)
             self._lay_cable()
+        except AssertionError as error:
+            self.__exit__()
+            raise Forbidden(error) from error
         except BaseException:
             self.__exit__()
             raise
