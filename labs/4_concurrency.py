@@ -27,7 +27,7 @@ from django.conf import settings
 from django.db import OperationalError, connection
 
 from mediaapp.models import CatalogueItem, User
-from workers.highmem.csv_import import Table, import_csv
+from workers.csvimport.run import Table, import_csv
 from workers.practices import concurrency
 
 FILES = 4

@@ -27,7 +27,7 @@ from django.core.cache import cache
 from labs import processes
 from mediaapp.models import CatalogueItem
 from mediaapp.reports import ALIKE
-from workers.highmem.csv_header import Table
+from workers.csvimport.header import Table
 from workers.highmem.report import make_report, task_of
 from workers.highmem.report_rows import Frame, Rows
 from workers.practices.memory import MB, SIZES

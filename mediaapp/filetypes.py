@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import BinaryIO
 
 from mediaapp.templatetags import words
-from workers.highmem.csv_encoding import ERRORS, guess_encoding
+from workers.csvimport.reading.encoding import ERRORS, guess_encoding
 
 HEAD = 64 * 1024
 MAX_BOXES = 200  # a fragmented MP4 has more, but its index comes first

@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import IO, Any
 
 from mediaapp.models import CatalogueItem, ColumnMapping
-from workers.highmem.csv_header import Table, labels_of
-from workers.highmem.csv_preview import Preview, preview
-from workers.highmem.csv_reading import Unreadable
+from workers.csvimport.header import Table, labels_of
+from workers.csvimport.preview import Preview, preview
+from workers.csvimport.reading.records import Unreadable
 
 # Other words for the fields, as shops, libraries and their programs name the columns; without accents and signs.
 SYNONYMS = {

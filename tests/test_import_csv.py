@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from mediaapp.models import CatalogueItem, User
-from workers.highmem.csv_header import Table
-from workers.highmem.csv_import import CHUNK_LINES, MostlyBad, import_csv
-from workers.highmem.csv_reading import Unreadable
+from workers.csvimport.header import Table
+from workers.csvimport.reading.records import Unreadable
+from workers.csvimport.run import CHUNK_LINES, MostlyBad, import_csv
 
 HEADER = "external_id,title,creator,category,released_on,price,stock\n"
 

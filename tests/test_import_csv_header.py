@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mediaapp.mapping import first_look, table_of
-from workers.highmem.csv_header import labels_of, match_names
-from workers.highmem.csv_preview import preview
-from workers.highmem.csv_reading import MAX_COLUMNS, Unreadable, examine, read_header
+from workers.csvimport.header import labels_of, match_names
+from workers.csvimport.preview import preview
+from workers.csvimport.reading.records import MAX_COLUMNS, Unreadable, examine, read_header
 
 
 @example(["a (3)", "a", "a"])

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from tests.kinds import Kind, Part
 from tests.test_import_csv import counts
-from workers.highmem.csv_dialect import Dialect
-from workers.highmem.csv_header import Table
-from workers.highmem.csv_import import import_csv
+from workers.csvimport.header import Table
+from workers.csvimport.reading.dialect import Dialect
+from workers.csvimport.run import import_csv
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from django.db import connection
 from mediaapp.models import CatalogueItem
 from tests.holdings import Holding
 from tests.test_import_csv import Import, counts
-from workers.highmem.csv_header import Table
-from workers.highmem.csv_import import import_csv
-from workers.highmem.csv_reading import Unreadable
+from workers.csvimport.header import Table
+from workers.csvimport.reading.records import Unreadable
+from workers.csvimport.run import import_csv
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.highmem import csv_reading
-from workers.highmem.csv_encoding import find_encoding
-from workers.highmem.csv_reading import Unreadable, examine, read_pages
+from workers.csvimport.reading import records
+from workers.csvimport.reading.encoding import find_encoding
+from workers.csvimport.reading.records import Unreadable, examine, read_pages
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le with mark", "utf-16-be with mark", "windows-1252"]
 
@@ -70,7 +70,7 @@ def test_the_encoding_is_that_of_most_letters_however_the_file_is_cut(data, enco
 @pytest.mark.parametrize("data", [b"", b"\n \r\n\n"])
 def test_a_file_without_a_header_is_empty(data):
     with pytest.raises(Unreadable, match="empty"):
-        csv_reading.read_header(io.BytesIO(data), examine(io.BytesIO(data)))
+        records.read_header(io.BytesIO(data), examine(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("data", [b"a,b\n\x81\x8d,\xff\n", b"\xff\xfea\x00,\x00b", b"a" * 1_500_000])
@@ -120,7 +120,7 @@ def test_many_open_quotes_far_apart_in_a_long_file_cost_their_own_lines():
 )  # fmt: skip
 def test_the_rows_begin_behind_the_header(data, next_line):
     source = io.BytesIO(data.encode())
-    cells, line = csv_reading.read_header(source, examine(source))
+    cells, line = records.read_header(source, examine(source))
     assert ([cell.strip() for cell in cells], line) == (["a", "b"], next_line)
     with closing(read_pages(source, examine(source), first_line=line)) as pages:
         rows = [row for page in pages for row in page.rows]

@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from tests.test_import_csv import HEADER, Import, catalogue, counts
-from workers.highmem import rejects
-from workers.highmem.rejects import Reject
+from workers.csvimport import rejects
+from workers.csvimport.rejects import Reject
 from workers.models import Job, RejectedRow
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.highmem.csv_cells import Wrong
-from workers.highmem.csv_dates import dates, guess_dates
-from workers.highmem.csv_numbers import decimals, guess_decimal, integers
+from workers.csvimport.cells.dates import dates, guess_dates
+from workers.csvimport.cells.errors import Wrong
+from workers.csvimport.cells.numbers import decimals, guess_decimal, integers
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from mediaapp.mapping import first_look, look, table_of
 from tests.csv_files import FILES
-from workers.highmem.csv_import import import_csv
+from workers.csvimport.run import import_csv
 
 
 @pytest.mark.parametrize("trouble", FILES)

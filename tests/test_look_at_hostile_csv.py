@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from mediaapp.mapping import table_of
 from tests.test_map_columns import job_of, page_of, send
-from workers.highmem.csv_preview import preview
-from workers.highmem.csv_reading import Unreadable, examine, read_header, read_pages
+from workers.csvimport.preview import preview
+from workers.csvimport.reading.records import Unreadable, examine, read_header, read_pages
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
 

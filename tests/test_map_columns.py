@@ -9,8 +9,8 @@ from mediaapp.mapping import table_of
 from mediaapp.models import ColumnMapping
 from tests.mappings import confirm, form_of, job_of, page_of, send
 from workers import jobs
+from workers.csvimport.reading.dialect import dialect_in
 from workers.default import housekeeping
-from workers.highmem.csv_dialect import dialect_in
 from workers.highmem.report_rows import rows_of_file
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.highmem.csv_formulas import defuse
+from workers.csvimport.cells.formulas import defuse
 from workers.highmem.report_pairs import correlate
 from workers.highmem.report_process import make
 from workers.highmem.report_rows import _line

@@ -10,8 +10,8 @@ from django.db import models
 from mediaapp.models import CatalogueItem
 from tests.conftest import ROOT, environment
 from tests.test_report_figures import COLUMNS, FULL
+from workers.csvimport.header import Table
 from workers.highmem import report, report_rows
-from workers.highmem.csv_header import Table
 from workers.highmem.report import OutOfMemory, make_report
 from workers.highmem.report_rows import Rows, _line, rows_of_file, rows_of_table
 

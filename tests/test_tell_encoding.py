@@ -6,10 +6,10 @@ import pytest
 
 from mediaapp.mapping import first_look
 from tests.test_import_csv import HEADER, Import, catalogue
-from workers.highmem.csv_dialect import Dialect
-from workers.highmem.csv_encoding import guess_encoding
-from workers.highmem.csv_preview import HEAD
-from workers.highmem.csv_reading import Unreadable, examine
+from workers.csvimport.preview import HEAD
+from workers.csvimport.reading.dialect import Dialect
+from workers.csvimport.reading.encoding import guess_encoding
+from workers.csvimport.reading.records import Unreadable, examine
 
 # ruff: noqa: RUF001 - letters that look like others are what this is about
 WESTERN = {

@@ -24,7 +24,7 @@ from whitenoise.responders import MissingFileError, StaticFile
 
 from mediaapp.access import upload_for
 from mediaapp.models import Report, Upload
-from workers.highmem import rejects
+from workers.csvimport import rejects
 from workers.models import Job
 
 LINK_SECONDS = 600

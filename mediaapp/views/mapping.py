@@ -15,11 +15,11 @@ from mediaapp.access import login_required_on, own_upload, upload_for
 from mediaapp.mapping import digest, look, remember, table_of
 from mediaapp.models import Upload
 from workers import jobs
-from workers.highmem.csv_dialect import DATES, DECIMALS, DELIMITERS, QUOTES
-from workers.highmem.csv_encoding import ERRORS
-from workers.highmem.csv_header import labels_of
-from workers.highmem.csv_preview import Preview
-from workers.highmem.csv_reading import Unreadable
+from workers.csvimport.header import labels_of
+from workers.csvimport.preview import Preview
+from workers.csvimport.reading.dialect import DATES, DECIMALS, DELIMITERS, QUOTES
+from workers.csvimport.reading.encoding import ERRORS
+from workers.csvimport.reading.records import Unreadable
 from workers.models import Job
 
 # UTF-16 with its mark is always recognised, and nothing else may be read so.

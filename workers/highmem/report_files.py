@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from workers.highmem.csv_formulas import defuse
+from workers.csvimport.cells.formulas import defuse
 
 HARMLESS = r"^[\p{L}\p{N}]"  # how most cells begin; only the others are looked at in Python
 

@@ -14,10 +14,10 @@ from django.db import connection, models
 from django.db.models import Field
 
 from workers.copying import copied_rows
-from workers.highmem.csv_checking import Checker
-from workers.highmem.csv_dialect import Dialect, dialect_in
-from workers.highmem.csv_header import Table, match_header
-from workers.highmem.csv_reading import examine, read_header, read_pages
+from workers.csvimport.header import Table, match_header
+from workers.csvimport.reading.dialect import Dialect, dialect_in
+from workers.csvimport.reading.records import examine, read_header, read_pages
+from workers.csvimport.validate import Checker
 
 FRAME = 4_000_000  # bytes of rows that go on their way at once
 KINDS: dict[type[Field], str] = {

@@ -7,9 +7,9 @@ from django.apps import apps
 from django.conf import settings
 
 from workers import jobs, scratch
-from workers.highmem import rejects
-from workers.highmem.csv_dialect import dialect_in
-from workers.highmem.csv_import import Table, import_csv
+from workers.csvimport import rejects
+from workers.csvimport.reading.dialect import dialect_in
+from workers.csvimport.run import Table, import_csv
 from workers.highmem.report import FOLDER, make_report
 from workers.highmem.report_rows import rows_of
 from workers.practices import memory

@@ -15,13 +15,13 @@ from typing import IO, Any
 
 from django.db import transaction
 
-from workers.highmem.csv_checking import Checker, Chunk
-from workers.highmem.csv_dialect import Dialect
-from workers.highmem.csv_duplicates import Keys, counted_keys
-from workers.highmem.csv_header import Header, Table, match_header
-from workers.highmem.csv_reading import PAGE_LINES, Shape, Unreadable, examine, read_header, read_pages
-from workers.highmem.csv_writing import Upsert, Written
-from workers.highmem.rejects import Reject
+from workers.csvimport.duplicates import Keys, counted_keys
+from workers.csvimport.header import Header, Table, match_header
+from workers.csvimport.reading.dialect import Dialect
+from workers.csvimport.reading.records import PAGE_LINES, Shape, Unreadable, examine, read_header, read_pages
+from workers.csvimport.rejects import Reject
+from workers.csvimport.validate import Checker, Chunk
+from workers.csvimport.write import Upsert, Written
 
 __all__ = ["MostlyBad", "Table", "import_csv"]
 READING = "reading the file"

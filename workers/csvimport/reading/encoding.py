@@ -2,7 +2,7 @@
 
 A file in UTF-8 stays one when a few of its bytes are strays, pasted from an older file: they become �, and the import
 rejects the rows that have one. Read as Windows-1252, such a file would have every umlaut wrong, without a word. A file
-in an older encoding is read as Windows-1252 where it is plainly Western (csv_western.py); of any other one the owner is
+in an older encoding is read as Windows-1252 where it is plainly Western (western.py); of any other one the owner is
 asked, with a guess that charset-normalizer helps to make (docs/csv-files.md).
 """
 
@@ -12,7 +12,7 @@ from itertools import chain
 
 from charset_normalizer import from_bytes
 
-from workers.highmem.csv_western import is_western, may_be_turkish, oddities
+from workers.csvimport.reading.western import is_western, may_be_turkish, oddities
 
 LOST = "\ufffd"  # what "replace" puts where bytes are not of the encoding
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}

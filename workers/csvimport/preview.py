@@ -14,14 +14,13 @@ from typing import IO
 
 from django.db.models import DateField, Field
 
-from workers.highmem.csv_checking import Checker
-from workers.highmem.csv_dates import guess_dates
-from workers.highmem.csv_dialect import Dialect
-from workers.highmem.csv_encoding import ERRORS, guess_encoding
-from workers.highmem.csv_guess import Synonyms, guess_columns
-from workers.highmem.csv_header import Table, match_header, match_names, names_in
-from workers.highmem.csv_numbers import guess_decimal
-from workers.highmem.csv_reading import (
+from workers.csvimport.cells.dates import guess_dates
+from workers.csvimport.cells.numbers import guess_decimal
+from workers.csvimport.guess import Synonyms, guess_columns
+from workers.csvimport.header import Table, match_header, match_names, names_in
+from workers.csvimport.reading.dialect import Dialect
+from workers.csvimport.reading.encoding import ERRORS, guess_encoding
+from workers.csvimport.reading.records import (
     MAX_CHARACTERS,
     NO_TEXT,
     TOO_LONG,
@@ -31,7 +30,8 @@ from workers.highmem.csv_reading import (
     read_header,
     read_pages,
 )
-from workers.highmem.rejects import Reject
+from workers.csvimport.rejects import Reject
+from workers.csvimport.validate import Checker
 
 HEAD = 1_500_000  # bytes
 LINES = 20_000  # most of them blank, or in quoted cells

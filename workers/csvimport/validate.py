@@ -7,12 +7,12 @@ from itertools import compress, islice
 from typing import Any, NamedTuple
 
 from workers.copying import lines_of
-from workers.highmem.csv_cells import SHOWN
-from workers.highmem.csv_columns import Column
-from workers.highmem.csv_dialect import Dialect
-from workers.highmem.csv_header import Header, Table
-from workers.highmem.csv_reading import MISMATCHED, Page
-from workers.highmem.rejects import Reject
+from workers.csvimport.cells.columns import Column
+from workers.csvimport.cells.errors import SHOWN
+from workers.csvimport.header import Header, Table
+from workers.csvimport.reading.dialect import Dialect
+from workers.csvimport.reading.records import MISMATCHED, Page
+from workers.csvimport.rejects import Reject
 
 FIRST_PAGES = 2  # in the first chunk
 

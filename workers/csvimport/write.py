@@ -14,11 +14,11 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Field
 
 from workers.copying import copy_lines
-from workers.highmem.csv_checking import Chunk
-from workers.highmem.csv_fields import is_made_by_database
-from workers.highmem.csv_header import Table
-from workers.highmem.csv_refusals import Reasons, write_one_by_one
-from workers.highmem.rejects import Reject
+from workers.csvimport.cells.fields import is_made_by_database
+from workers.csvimport.header import Table
+from workers.csvimport.refusals import Reasons, write_one_by_one
+from workers.csvimport.rejects import Reject
+from workers.csvimport.validate import Chunk
 
 STAGING, UNTOUCHED = "csv_staging", "csv_untouched"
 # A crash of the server may cost the last commits, always with their checkpoints; and a constraint that would speak at

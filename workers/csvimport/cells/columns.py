@@ -2,7 +2,7 @@
 
 A column is converted at once, at C speed. A column that raises is halved until the cells at fault stand alone, so
 that a good cell costs about 0.3 microseconds and only a bad one costs a sentence. Fields of classes not in PARSERS are
-cleaned by the field itself, a cell at a time (csv_fields.py).
+cleaned by the field itself, a cell at a time (fields.py).
 """
 
 import operator
@@ -23,13 +23,13 @@ from django.core.validators import (
 from django.db import models
 from django.db.models import NOT_PROVIDED, Field
 
-from workers.highmem.csv_cells import SHOWN, Wrong, shown
-from workers.highmem.csv_dates import dates
-from workers.highmem.csv_dialect import Dialect
-from workers.highmem.csv_encoding import LOST
-from workers.highmem.csv_fields import Parser, parser_of, prepared, words_of
-from workers.highmem.csv_formulas import restore
-from workers.highmem.csv_numbers import decimals, floats, integers
+from workers.csvimport.cells.dates import dates
+from workers.csvimport.cells.errors import SHOWN, Wrong, shown
+from workers.csvimport.cells.fields import Parser, parser_of, prepared, words_of
+from workers.csvimport.cells.formulas import restore
+from workers.csvimport.cells.numbers import decimals, floats, integers
+from workers.csvimport.reading.dialect import Dialect
+from workers.csvimport.reading.encoding import LOST
 
 Check = Callable[[list[Any]], None]
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")

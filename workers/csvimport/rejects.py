@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import connection
 
 from workers.copying import copy_rows
-from workers.highmem.csv_formulas import defuse
-from workers.highmem.csv_header import REPORT
+from workers.csvimport.cells.formulas import defuse
+from workers.csvimport.header import REPORT
 from workers.models import RejectedRow
 
 KEPT = 100_000  # rows of a job; more than that is mended at the source, not in a spreadsheet

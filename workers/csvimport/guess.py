@@ -10,8 +10,8 @@ from difflib import get_close_matches
 
 from django.db.models import DateField, Field
 
-from workers.highmem.csv_dates import looks_like_date
-from workers.highmem.csv_header import Table
+from workers.csvimport.cells.dates import looks_like_date
+from workers.csvimport.header import Table
 
 LIKE = 0.82  # "Titel" is like "title" by 0.8, and is named as a synonym; "catagory" is like "category" by 0.88
 LOOKED_AT = 300  # columns; who has more knows their names

@@ -17,7 +17,7 @@ from django.db import connection, models
 from django.db.models import NOT_PROVIDED, Field
 from django.utils import timezone
 
-from workers.highmem.csv_cells import Wrong, shown
+from workers.csvimport.cells.errors import Wrong, shown
 
 Parser = Callable[[list[str]], list[Any]]
 NOT_IMPORTED = (models.FileField, models.FilePathField, models.BinaryField)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 
-from workers.highmem.csv_cells import Wrong, shown
+from workers.csvimport.cells.errors import Wrong, shown
 
 SPACES = " \u00a0\u2009\u202f"
 LONGEST = 80  # characters of a number, its marks and its currency included

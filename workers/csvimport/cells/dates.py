@@ -10,7 +10,7 @@ from datetime import date
 
 from django.utils.dateparse import parse_date
 
-from workers.highmem.csv_cells import Wrong, shown
+from workers.csvimport.cells.errors import Wrong, shown
 
 LONGEST = 40  # characters of a date with its midnight
 EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}

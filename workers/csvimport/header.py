@@ -10,10 +10,10 @@ from typing import Any
 
 from django.db.models import NOT_PROVIDED, Field, Model
 
-from workers.highmem.csv_cells import shown
-from workers.highmem.csv_fields import can_be_imported, must_be_given
-from workers.highmem.csv_formulas import restore
-from workers.highmem.csv_reading import Unreadable
+from workers.csvimport.cells.errors import shown
+from workers.csvimport.cells.fields import can_be_imported, must_be_given
+from workers.csvimport.cells.formulas import restore
+from workers.csvimport.reading.records import Unreadable
 
 REPORT = ["line", "reason"]  # the last two columns of a file of rejected rows
 MANY = 20  # names in a sentence

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate, compress, dropwhile, islice
 from typing import IO, NamedTuple
 
-from workers.highmem.csv_dialect import Dialect, guess_delimiter, guess_quote, options
-from workers.highmem.csv_encoding import ERRORS, find_encoding
-from workers.highmem.csv_western import has_other_letters
+from workers.csvimport.reading.dialect import Dialect, guess_delimiter, guess_quote, options
+from workers.csvimport.reading.encoding import ERRORS, find_encoding
+from workers.csvimport.reading.western import has_other_letters
 
 BLOCK = 1 << 20  # bytes
 MAX_CHARACTERS = 1_000_000  # of a line, and of a record; csv itself stops at 131,072 for a cell

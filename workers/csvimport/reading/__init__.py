@@ -1,0 +1,1 @@
+"""From bytes to records: encoding, dialect, records with their line numbers."""
