@@ -13,7 +13,7 @@ from importlib import import_module
 
 from django.core.management import call_command
 
-from bench.processes import servers
+from devtools.processes import servers
 
 BARS = ("overhead", "polls", "resets", "transcode", "history", "csv_import", "csv_rivals")
 UNJUDGED = ("costs",)  # only by name: no bar, docs/scaling.md computes from it

@@ -11,7 +11,7 @@ import psutil
 from celery import Celery
 from redis import Redis, from_url
 
-from bench.processes import wait_until, worker
+from devtools.processes import wait_until, worker
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ from django.utils import timezone
 
 from bench import meters, polls
 from bench.catalogues import HEADER
-from bench.processes import PATIENCE, Process, wait_until, web, worker
 from bench.rows import Row
 from bench.transcode import film
+from devtools.processes import PATIENCE, Process, wait_until, web, worker
 from mediaapp.models import CatalogueItem, User
 from workers import jobs
-from workers.default import task_runs
 from workers.models import Job, TaskRun
+from workers.telemetry import rollups
 
 UPLOADS, ROWS, LARGE_ROWS = 20, 1_000, 200_000
 VIDEOS, SECONDS = 4, 10
@@ -182,12 +182,12 @@ def of_runs(count: int) -> Iterator[Row]:
     }
     told |= {"release": "v123", "outcome": "succeeded", "wait_seconds": 0.5, "run_seconds": 1.5, "peak_bytes": 10**8}
     size, before = bytes_of(TaskRun), meters.spent()
-    for first in range(0, count, task_runs.BATCH):
-        numbers = range(first, min(count, first + task_runs.BATCH))
-        task_runs.store({number: told | {"ended_at": time() - count + number} for number in numbers})
+    for first in range(0, count, rollups.BATCH):
+        numbers = range(first, min(count, first + rollups.BATCH))
+        rollups.store({number: told | {"ended_at": time() - count + number} for number in numbers})
     yield from rows_of("run of a task, collected", meters.spent_since(before, count))
     yield Row("run of a task: bytes of its row and indexes", (bytes_of(TaskRun) - size) / count, "bytes")
-    for what, action in {"roll up": task_runs.roll_up, "delete": task_runs.delete_old}.items():
+    for what, action in {"roll up": rollups.roll_up, "delete": rollups.delete_old}.items():
         began = monotonic()
         action()
         yield Row(f"{what} the runs, for each 100,000", (monotonic() - began) * 100_000 / count, "s")

@@ -20,8 +20,8 @@ import psutil
 from django.db import connection
 
 from bench import catalogues
-from bench.processes import ROOT
 from bench.rows import Row
+from devtools.processes import ROOT
 from mediaapp.models import User
 
 BARS = {"created": 0.8, "unchanged": 0.6, "updated": 0.3}

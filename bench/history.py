@@ -13,7 +13,7 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from bench.rows import Row
 from config.celery import app
-from workers.practices import nine
+from workers.practices import registry
 
 RUNS, HOURS, SAMPLES, ROUNDS = 10_000_000, 24 * 365, 2 * 60 * 24 * 30, 5
 # What beat sends comes at its own pace (every 10 s, 10 s and 30 s of 30 days), the rest is the users'.
@@ -78,7 +78,7 @@ def doctor() -> None:
 
 def page() -> None:
     """What anybody sees who is the first for a while."""
-    nine.recent.forget()
+    registry.recent.forget()
     Client().get("/practices/")
 
 

@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_redis import get_redis_connection
 
-from bench.processes import web
 from bench.rows import Row
 from bench.urls import asked
+from devtools.processes import web
 from mediaapp.models import Upload, User
 from workers.models import Job
 from workers.practices import progress

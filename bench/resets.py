@@ -20,13 +20,13 @@ from django.conf import settings
 from django_redis import get_redis_connection
 
 from bench.mail_sink import Arrivals, mail_sink
-from bench.processes import PATIENCE, wait_until, web, worker
 from bench.rows import Row
 from bench.transcode import film
+from devtools.processes import PATIENCE, wait_until, web, worker
 from mediaapp.models import CatalogueItem, User
 from workers import jobs
 from workers.models import Job
-from workers.run_stream import STREAM
+from workers.telemetry.recorder import STREAM
 
 RESETS, ROUNDS, VIDEOS, IMPORTS, ROWS = 40, 3, 200, 5, 300_000
 WARM_UP = 8  # resets, so that each process of the pool has opened its connections

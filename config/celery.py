@@ -3,8 +3,6 @@
 The right value of some options depends on the broker: what keeps work on RabbitMQ strands it on Redis.
 """
 
-import os
-
 from celery import Celery
 from celery.app.utils import Settings
 from celery.signals import (
@@ -22,12 +20,12 @@ from celery.signals import (
 from django.conf import settings
 from django.utils.log import configure_logging
 
+from config.queues import TABLE
 from config.schedule import SCHEDULE
-from workers import trail
-from workers.practices import backlog, broker, queues, recurring
-from workers.runtime import acknowledgement, alive, delivery, stopping, unseen
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+from workers import log_context
+from workers.brokers.declarations import declarations, queue_type
+from workers.practices import backlog, broker, recurring
+from workers.runtime import acknowledgement, delivery, heartbeat_file, pending_guard, stopping
 
 AMQP = settings.BROKER_URL.startswith("amqp")
 REDIS_TRANSPORT = {
@@ -62,12 +60,12 @@ app.conf.update(
     broker_pool_limit=settings.BROKER_POOL,
     broker_pool_acquire_timeout=3,
     # Queues: the one table. A name that it does not know is an error when sent, not a queue that nobody reads.
-    imports=queues.TASK_MODULES,
-    task_queues=queues.declarations(amqp=AMQP),
-    task_routes=queues.ROUTES,
+    imports=TABLE.task_modules,
+    task_queues=declarations(amqp=AMQP),
+    task_routes=TABLE.routes,
     task_default_queue="default",
     task_create_missing_queues=False,
-    task_default_queue_type=queues.queue_type() if AMQP else "classic",
+    task_default_queue_type=queue_type() if AMQP else "classic",
     # A killed worker's message goes back at once; the claim of the row makes a second delivery harmless (1).
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -79,7 +77,7 @@ app.conf.update(
     # RabbitMQ a worker that comes back under its name dies while the old one's queue for them is still there.
     worker_enable_remote_control=False,
     # Nobody listens to what workers tell each other.
-    worker_consumer="workers.runtime.frugal:Consumer",
+    worker_consumer="workers.runtime.quiet_consumer:Consumer",
     # Every task ends. A task asks for more in its own decorator.
     task_soft_time_limit=25,
     task_time_limit=30,
@@ -109,13 +107,13 @@ if not AMQP:
 # Before say_ready: a worker that is ready can be told to stop.
 worker_ready.connect(stopping.take_over_signals)
 # What beat sent is seen, so that beat may send the next one.
-task_received.connect(unseen.take)
-task_revoked.connect(unseen.drop)
+task_received.connect(pending_guard.take)
+task_revoked.connect(pending_guard.drop)
 
 # A click can be followed from the site's log into the worker's.
-before_task_publish.connect(trail.stamp)
-task_prerun.connect(trail.begin)
-task_postrun.connect(trail.end)
+before_task_publish.connect(log_context.stamp)
+task_prerun.connect(log_context.begin)
+task_postrun.connect(log_context.end)
 
 
 @setup_logging.connect
@@ -144,4 +142,4 @@ def forget_removed_entries(**_: object) -> None:
 
 
 # The last receiver: who waits for it, as `manage.py up` does, finds a worker that can be told to stop.
-worker_ready.connect(alive.keep_saying)
+worker_ready.connect(heartbeat_file.keep_saying)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import environ
 
-from workers import trail
+from workers import log_context
 
 env = environ.Env()
 # A laptop in development serves its owner; a container must answer from outside.
@@ -24,6 +24,6 @@ control_socket_disable = True
 accesslog = "-"
 # Its own lines and those of its requests look like the site's.
 _to_stdout = {"level": "INFO", "handlers": ["stdout"], "propagate": False}
-logconfig_dict = trail.logging_to_stdout("INFO", {"gunicorn.error": _to_stdout, "gunicorn.access": _to_stdout})
+logconfig_dict = log_context.logging_to_stdout("INFO", {"gunicorn.error": _to_stdout, "gunicorn.access": _to_stdout})
 # Without the query string, where searches stand.
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"

@@ -6,6 +6,7 @@ Celery's options stand in config/celery.py.
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from workers import addresses, trail
+from config.queues import TABLE
+from workers import addresses, log_context
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -58,8 +60,11 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
 ]
+# `manage.py up` and the demo user. No image has this package.
+if DEBUG and find_spec("devtools"):
+    INSTALLED_APPS.append("devtools")
 MIDDLEWARE = [
-    "mediaapp.request_ids.NameRequests",
+    "mediaapp.middleware.NameRequests",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -100,7 +105,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The broker is never the cache's server (practices.E101). Unset, RabbitMQ's management API is looked for beside it.
 BROKER_URL = BROKER_URL or "redis://127.0.0.1:6379/0"
 BROKER_MANAGEMENT_URL = env.str("BROKER_MANAGEMENT_URL", default="")
-QUEUE_TYPE = env.str("QUEUE_TYPE", default="")  # of RabbitMQ's queues, see workers/practices/queues.py
+QUEUE_TYPE = env.str("QUEUE_TYPE", default="")  # of RabbitMQ's queues, see workers/brokers/declarations.py
+QUEUE_TABLE = TABLE
 BROKER_CA = addresses.read_authority("BROKER_CA", env.str("BROKER_CA", default=""))
 REDIS_URL = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6380/0"
 LOCKS_URL = env.str("LOCKS_URL", default="") or urlsplit(REDIS_URL)._replace(path="/2").geturl()
@@ -112,7 +118,8 @@ VERIFIED = REDIS_TLS == "verified"
 BROKER_TLS = addresses.amqp_tls(BROKER_URL, BROKER_CA) or addresses.redis_tls(BROKER_URL, REDIS_CA, VERIFIED)
 CACHE_TLS = addresses.redis_tls(REDIS_URL, REDIS_CA, VERIFIED)
 LOCKS_TLS = addresses.redis_tls(LOCKS_URL, REDIS_CA, VERIFIED)
-# Threads of a process share a few connections, and wait a second for one: plans allow few (workers/connections.py).
+# Threads of a process share a few connections, because plans allow few (workers/capacity/connections.py).
+# A thread waits a second for one.
 REDIS_POOL = 2
 REDIS_LIMITS: dict[str, Any] = {
     "SOCKET_CONNECT_TIMEOUT": 1,
@@ -194,14 +201,14 @@ S3_ORIGINS = [S3_PUBLIC_URL] if S3_BUCKET else []
 # Where workers have the files while they work on them, and the bytes that all those of a machine may have there.
 SCRATCH_DIR = Path(env.str("SCRATCH_DIR", default=str(LOCAL_DIR / "scratch")))
 SCRATCH_BYTES = env.int("SCRATCH_BYTES", default=10_000_000_000)
-ON_DISK, IN_BUCKET = "django.core.files.storage.FileSystemStorage", "workers.object_storage.ObjectStorage"
+ON_DISK, IN_BUCKET = "django.core.files.storage.FileSystemStorage", "workers.storage.object_storage.ObjectStorage"
 STORAGES = {
     "default": {"BACKEND": IN_BUCKET if S3_BUCKET else ON_DISK},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
 # What the nightly clean-up calls of the site, of which the workers know nothing.
-CLEAN_UPS = ["mediaapp.direct_uploads.discard_abandoned"] if S3_BUCKET else []
+CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned"] if S3_BUCKET else []
 
 # What runs, once somebody has scaled it; unset, what app.json gives to a new app.
 FORMATION = env.str("FORMATION", default="")
@@ -251,6 +258,7 @@ USE_I18N = False
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-# Six lines every ten seconds, of recurring tasks that went well. What jobs do, workers.attempt says.
+# Six lines every ten seconds, of recurring tasks that went well. What jobs do, workers.jobs.attempt says.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
-LOGGING = trail.logging_to_stdout(env.str("LOG_LEVEL", default="INFO"), {name: {"level": "WARNING"} for name in QUIET})
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = log_context.logging_to_stdout(LOG_LEVEL, {name: {"level": "WARNING"} for name in QUIET})

@@ -27,8 +27,10 @@ from redis.exceptions import OutOfMemoryError
 
 from tests.rabbitmq import CTL
 from workers import jobs
+from workers.brokers.connection import connect, is_amqp
 from workers.models import Job
-from workers.practices import broker, queues
+from workers.practices import broker
+from workers.queues import table
 from workers.runtime import publishing
 
 VIDEO, MAIL = "workers.video.tasks.transcode_video", "workers.default.tasks.send_password_reset"
@@ -80,7 +82,7 @@ def run_wrong(kilobytes: int) -> dict[str, Any]:
     app, data = new_project(), "x" * 1024 * kilobytes
     filling = Filling(lambda: app.send_task("work", args=[data]), alarms)
     seconds, said = filling.wait(), filling.said
-    if not broker.is_amqp():
+    if not is_amqp():
         show("wrong: no limit", filling.went, seconds, f"{said}, for every queue")
         return {"messages": filling.went, "seconds": round(seconds, 3), "says": said, "lost": read_on()}
     lost = filling.went - length("celery")
@@ -100,7 +102,7 @@ def length(queue: str) -> int:
     lengths = [-1]
     while len(lengths) < 3 or len(set(lengths[-3:])) > 1:
         time.sleep(0.5)
-        with broker.asking() as connection:
+        with connect() as connection:
             lengths.append(connection.default_channel.queue_declare(queue, passive=True).message_count)
     return lengths[-1]
 
@@ -122,7 +124,7 @@ def read_on() -> int:
 
 def run_right() -> dict[str, Any]:
     """The site's publish, with its limit, its confirm, its time limits and its row."""
-    queues.QUEUES["video"] = replace(queues.QUEUES["video"], limit=LIMIT)
+    table().queues["video"] = replace(table().queues["video"], max_messages=LIMIT)
     broker.prepare()
     began = time.monotonic()
     publishing.publish(VIDEO, str(uuid4()), "video")
@@ -140,7 +142,7 @@ def run_right() -> dict[str, Any]:
 
 def keep(task: str) -> bool:
     """Publishes a job as the site does. Whether its row says that the broker did not take it."""
-    job = Job.objects.create(task=task, queue=queues.queue_of(task), queued_at=timezone.now())
+    job = Job.objects.create(task=task, queue=table().queue_of(task), queued_at=timezone.now())
     jobs.publish(job)
     return Job.objects.get(pk=job.pk).dispatched_at is None
 
@@ -149,7 +151,7 @@ def make_small() -> None:
     """Its memory is soon full."""
     while not (used := broker.state()["used"]):
         time.sleep(0.1)  # RabbitMQ has not counted it yet
-    if broker.is_amqp():
+    if is_amqp():
         limit_rabbitmq("absolute", str(used + MEMORY["rabbitmq"]))
     else:
         from_url(settings.BROKER_URL).config_set("maxmemory", used + MEMORY["valkey"])
@@ -165,11 +167,11 @@ def show(what: str, messages: int, seconds: float, said: str) -> None:
 
 def empty() -> None:
     """As if an administrator had come: no message is left, and RabbitMQ has its memory back."""
-    if not broker.is_amqp():
+    if not is_amqp():
         from_url(settings.BROKER_URL).flushdb()
         return
     limit_rabbitmq("0.4")
-    with broker.asking() as connection:
+    with connect() as connection:
         connection.default_channel.queue_delete("celery")
     while alarms():
         time.sleep(0.2)
@@ -182,4 +184,4 @@ def main() -> None:
     wrong = run_wrong(int(sys.argv[1]) if sys.argv[1:] else 20)
     empty()
     right = run_right()
-    print(json.dumps({"broker": "rabbitmq" if broker.is_amqp() else "valkey", "wrong": wrong, "right": right}))
+    print(json.dumps({"broker": "rabbitmq" if is_amqp() else "valkey", "wrong": wrong, "right": right}))

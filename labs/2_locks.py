@@ -21,7 +21,7 @@ from pathlib import Path
 
 from django_redis import get_redis_connection
 
-from bench.processes import wait_until
+from devtools.processes import wait_until
 from workers.practices import locks
 
 NAME = "labs.2_locks"

@@ -23,12 +23,13 @@ from tempfile import TemporaryDirectory
 from celery import current_app
 from django_celery_beat.models import PeriodicTask
 
-from bench.processes import wait_until
+from devtools.processes import wait_until
 from labs import processes
 from workers.brokers import NoAnswer
-from workers.default import dead_letters, task_runs
+from workers.brokers.connection import count_waiting
 from workers.models import TaskRun
-from workers.practices import backlog, broker, recurring
+from workers.practices import broker, recurring
+from workers.telemetry import dead_letters, rollups
 
 HEADER = "way      at once    due =  ran + refused + expired   counted right"
 LINE = "{way:<8}{waited:>8}{due:>7}{ran:>7}{refused:>10}{expired:>10}   {is_right}"
@@ -75,7 +76,7 @@ class Watch(threading.Thread):
 
 
 def waiting(ledger: Path) -> int:
-    return backlog.waiting("default") - ("nightly" not in ledger.read_text())
+    return count_waiting("default") - ("nightly" not in ledger.read_text())
 
 
 def run(way: str, seconds: float, ledger: Path) -> int:
@@ -114,7 +115,7 @@ def look(way: str, waited: int, ledger: Path) -> Found:
     due = PeriodicTask.objects.get(name=NAME).total_run_count
     what = Counter(what for what, _ in lines)
     dead_letters.collect()
-    task_runs.collect()
+    rollups.collect()
     runs = TaskRun.objects.filter(task=TASK)
     counted = Counter(runs.values_list("outcome", flat=True))
     (state,) = recurring.states()

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from labs import processes
 from workers import jobs
+from workers.brokers.connection import count_waiting, is_amqp
 from workers.models import Job
 from workers.practices import backlog, broker
 
@@ -61,7 +62,7 @@ def ask_backlog() -> int:
 
 
 QUESTIONS: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
-    "wrong: length of the queue": (lambda: backlog.waiting("video"), unfinished),
+    "wrong: length of the queue": (lambda: count_waiting("video"), unfinished),
     "wrong: inspect()": (ask_inspect, unfinished),
     "right: waiting and taken": (ask_backlog, unfinished),
     "right: the oldest's age": (lambda: round(backlog.ages().get("video", 0.0), 1), lambda: round(oldest(), 1)),
@@ -100,7 +101,7 @@ def main() -> None:
     print(f"{'':<39}{'says':>8}{'truth':>8}{'in':>12}")
     with processes.started("worker", *WORKER, f"--include={__name__}", app="config"):
         send(count, seconds)
-        time.sleep(2 * broker.is_amqp())  # what RabbitMQ's management says is a second old
+        time.sleep(2 * is_amqp())  # what RabbitMQ's management says is a second old
         backlog.sample()
         while unfinished() > count * 2 // 3:
             time.sleep(0.05)

@@ -2,7 +2,7 @@
 
 Wrong: four processes that run everything. Each gets a report sooner or later, computes it in its own memory, and keeps
 a part of that for ever; when two do so at once, the machine must hold both peaks. Right: a small worker for the small
-tasks, and one process for the reports, each computed by a process that ends (workers/highmem/report.py). The work is
+tasks, and one process for the reports, each computed by a process that ends (workers/reports/run.py). The work is
 the same: four reports. Printed for each worker: the memory of its processes before, at most and after (RSS, looked at
 ten times a second), and the smallest dyno that holds them. No process is replaced for its size here, so that it can be
 seen.
@@ -28,9 +28,9 @@ from labs import processes
 from mediaapp.models import CatalogueItem
 from mediaapp.reports import ALIKE
 from workers.csvimport.header import Table
-from workers.highmem.report import make_report, task_of
-from workers.highmem.report_rows import Frame, Rows
 from workers.practices.memory import MB, SIZES
+from workers.reports.rows import Frame, Rows
+from workers.reports.run import make_report, task_of
 
 REPORTS = 4
 FRAME = 20_000  # rows
@@ -46,7 +46,7 @@ SETUPS = {
 @shared_task(**LIMITS)
 def report_here(count: int, done: str) -> None:
     """As it is mostly done: in the memory of the worker. Imported here, for the other worker must stay small."""
-    process = import_module("workers.highmem.report_process")
+    process = import_module("workers.reports.process")
     with TemporaryDirectory() as folder:
         task = json.loads(task_of(rows(count), ALIKE, Path(folder)))
         process.make(task, (frame for frame, _ in frames(count)), lambda *_: None)

@@ -13,19 +13,20 @@ from celery import Task, shared_task
 from celery.signals import after_task_publish
 
 from config.celery import app
-from workers.practices import locks, queues, recurring
-from workers.runtime import unseen
+from workers.practices import locks, recurring
+from workers.queues import table
+from workers.runtime import pending_guard
 
 NAME, TASK, NIGHTLY = "every 2 seconds", "labs.expiring.take_five", "labs.expiring.come_first"
 GAP, LENGTH = 2, 5  # seconds
 WAY = os.environ.get("WAY", "")
 
-queues.ROUTES[TASK] = queues.ROUTES[NIGHTLY] = {"queue": "default"}
+table().routes[TASK] = table().routes[NIGHTLY] = {"queue": "default"}
 entry = recurring.every(timedelta(seconds=GAP), TASK)
 if WAY == "never":
     del entry["options"]["expires"], entry["options"]["expire_seconds"]
 if WAY in ("never", "expires"):
-    unseen.may_send = lambda _: True
+    pending_guard.may_send = lambda _: True
 app.conf.update(imports=("labs.expiring",), beat_schedule={NAME: entry}, leader_duties={})
 
 

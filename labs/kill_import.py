@@ -8,7 +8,7 @@ import signal
 import sys
 from importlib import import_module
 
-from bench.processes import servers
+from devtools.processes import servers
 
 
 def main(rounds: int) -> int:

@@ -17,9 +17,9 @@ from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db import connection
 
-from bench.processes import wait_until, worker
+from devtools.processes import wait_until, worker
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.uploads import receive
+from mediaapp.uploads.receive import receive
 from workers.default import housekeeping
 from workers.models import Job
 

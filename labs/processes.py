@@ -8,9 +8,8 @@ from pathlib import Path
 from subprocess import Popen
 from tempfile import TemporaryDirectory
 
-from bench import processes
-from bench.processes import PATIENCE
-from mediaapp import embedded
+from devtools import embedded, processes
+from devtools.processes import PATIENCE
 
 URLS = ("DATABASE_URL", "BROKER_URL", "REDIS_URL", "LOCKS_URL", "BROKER_MANAGEMENT_URL")
 

@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from mediaapp import deploy
+from mediaapp import checks
 
 
 class MediaappConfig(AppConfig):
@@ -11,4 +11,4 @@ class MediaappConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        register(deploy.check, deploy=True)
+        register(checks.check, deploy=True)

@@ -16,8 +16,8 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from workers import jobs
-from workers.highmem.report import FOLDER, SUMMARY
 from workers.models import Job
+from workers.reports.run import FOLDER, SUMMARY
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class OpenUpload(models.Model):
 class Report(models.Model):
     """Figures that somebody asked for, on the whole catalogue or on one CSV file, and the job that computes them.
 
-    Its files are in a folder of its own (workers/highmem/report.py) and go with it.
+    Its files are in a folder of its own (workers/reports/run.py) and go with it.
     """
 
     kind = "report"
@@ -123,7 +123,7 @@ class Report(models.Model):
         return f"{self.folder}/{name}"
 
     def summary(self) -> dict[str, Any] | None:
-        """The figures as its worker wrote them (workers/highmem/report_process.py); None where there are none.
+        """The figures as its worker wrote them (workers/reports/process.py); None where there are none.
 
         {} while the storage does not answer.
         """

@@ -8,8 +8,8 @@ from celery import current_app
 from redis import Redis
 from redis.exceptions import RedisError
 
-from mediaapp.embedded import VALKEY
-from mediaapp.ports import free_port
+from devtools.embedded import VALKEY
+from devtools.ports import free_port
 from tests.conftest import wait_until
 
 

@@ -22,7 +22,7 @@ from django.test import Client
 from redis import Redis, from_url
 
 from mediaapp.models import User
-from workers.practices import nine
+from workers.practices import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 120  # seconds for anything that a process does; a failure, never a pass, waits for it
@@ -34,7 +34,7 @@ def clean_caches(tmp_path: Path, settings) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
     for alias in ("default", "locks"):
         caches[alias].client.get_client().flushdb()
-    nine.recent.forget()
+    registry.recent.forget()
 
 
 @pytest.fixture(autouse=True)

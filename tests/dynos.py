@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from mediaapp.ports import free_port
-from mediaapp.servers import die_with_parent
-from mediaapp.stack import read_procfile
+from devtools.ports import free_port
+from devtools.servers import die_with_parent
+from devtools.stack import read_procfile
 from tests.conftest import ROOT, wait_until
 from tests.site import runs
 

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mediaapp.ports import free_port
-from mediaapp.servers import die_with_parent
+from devtools.ports import free_port
+from devtools.servers import die_with_parent
 from tests.tls import Authority
 
 # Debian's wrapper in /usr/sbin changes to the user rabbitmq; this one runs as whoever calls it.

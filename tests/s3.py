@@ -17,9 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management import call_command
 
-from mediaapp.ports import free_port
+from devtools.ports import free_port
 from tests.rabbitmq import killed_at_the_end
-from workers import object_storage
+from workers.storage import object_storage
 
 WEED = Path(sys.executable).with_name("weed")
 SERVERS = ("s3", "master", "volume", "filer", "admin")
@@ -71,8 +71,8 @@ def bucket(s3: dict[str, str], settings, monkeypatch: pytest.MonkeyPatch) -> dic
     for name, value in environment.items():
         setattr(settings, name, value)
     patient = Config(connect_timeout=PATIENCE, read_timeout=PATIENCE)
-    monkeypatch.setattr("workers.object_storage.CLIENT", object_storage.CLIENT.merge(patient))
-    in_bucket = {"default": {"BACKEND": "workers.object_storage.ObjectStorage"}}
+    monkeypatch.setattr("workers.storage.object_storage.CLIENT", object_storage.CLIENT.merge(patient))
+    in_bucket = {"default": {"BACKEND": "workers.storage.object_storage.ObjectStorage"}}
     settings.STORAGES = settings.STORAGES | in_bucket
     call_command("prepare_storage")
     return environment

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaapp import embedded
+from devtools import embedded
 
 # Nothing here has to survive a power cut: half the time of a test that commits is waiting for it.
 HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")

@@ -17,7 +17,7 @@ from django.utils.html import strip_tags
 from tests.conftest import DEADLINE, ROOT, environment
 from tests.outages import NOBODY, OUTAGES, broker_away, database_away, dropping, mute, refusing, take_away
 from workers.models import Job, QueueSample, TaskHour
-from workers.practices import Finding, locks, memory, nine, progress, timing
+from workers.practices import Finding, locks, memory, progress, registry, timing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = range(1, 10)
@@ -38,7 +38,7 @@ def ask(*options: str) -> tuple[str, int]:
 
 
 def all_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    for practice in nine.PRACTICES:
+    for practice in registry.PRACTICES:
         monkeypatch.setattr(practice.module, "verify", lambda: Finding(True, "1 of 1"))
 
 
@@ -80,7 +80,7 @@ def test_a_measurement_that_hangs_is_unknown_and_the_others_are_not(monkeypatch)
     answer = Event()
     monkeypatch.setattr(timing, "verify", answer.wait)
     try:
-        found = {practice.module: finding for practice, finding in nine.verify_all()}
+        found = {practice.module: finding for practice, finding in registry.verify_all()}
     finally:
         answer.set()
     silent = found.pop(timing)
@@ -121,16 +121,16 @@ def test_with_a_server_away_it_says_unknown(settings, alias):
 
 def test_everybody_sees_whether_they_hold(client):
     page = client.get("/practices/").content.decode()
-    for practice in nine.PRACTICES:
+    for practice in registry.PRACTICES:
         assert practice.title in page
         assert practice.file in page
 
 
 def test_many_readers_cost_one_measuring_and_the_doctor_always_measures(client, monkeypatch):
     measured = []
-    for practice in nine.PRACTICES:
+    for practice in registry.PRACTICES:
         monkeypatch.setattr(practice.module, "verify", lambda: measured.append(1) or Finding(True, "1 of 1"))
-    readers = [Thread(target=nine.recent.read) for _ in range(5)]
+    readers = [Thread(target=registry.recent.read) for _ in range(5)]
     for reader in readers:
         reader.start()
     for reader in readers:
@@ -142,18 +142,18 @@ def test_many_readers_cost_one_measuring_and_the_doctor_always_measures(client, 
 
 
 def test_the_page_measures_again_after_a_while(client, monkeypatch):
-    monkeypatch.setattr(nine, "KEPT", 0)
+    monkeypatch.setattr(registry, "KEPT", 0)
     for hold in (True, False):
-        for practice in nine.PRACTICES:
+        for practice in registry.PRACTICES:
             monkeypatch.setattr(practice.module, "verify", lambda hold=hold: Finding(hold, "1 of 1"))
         assert ("9 do not" in " ".join(client.get("/practices/").content.decode().split())) is not hold
 
 
 def test_a_reader_does_not_wait_for_ever_for_another_ones_measuring(client, monkeypatch):
-    monkeypatch.setattr(nine, "SECONDS", 0.2)
+    monkeypatch.setattr(registry, "SECONDS", 0.2)
     began, release = Event(), Event()
-    monkeypatch.setattr(nine, "verify_all", lambda: began.set() or [release.wait(DEADLINE)][:0])
-    other = Thread(target=nine.recent.read)
+    monkeypatch.setattr(registry, "verify_all", lambda: began.set() or [release.wait(DEADLINE)][:0])
+    other = Thread(target=registry.recent.read)
     other.start()
     try:
         assert began.wait(DEADLINE)
@@ -226,7 +226,7 @@ def test_the_tables_are_for_staff_alone(client):
 
 
 def test_the_figures_are_for_staff_alone(client, as_stella, monkeypatch):
-    for practice in nine.PRACTICES:
+    for practice in registry.PRACTICES:
         monkeypatch.setattr(practice.module, "verify", lambda: Finding(False, "7 of 9 secret", "A secret reason."))
     public = client.get("/practices/").content.decode()
     assert "secret" not in public

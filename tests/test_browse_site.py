@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mediaapp.ports import free_port
+from devtools.ports import free_port
 from tests.browsing import BAD, NEW_PASSWORD, ROWS, SLOW, mailed_link, sign_up, write_catalogue
 from tests.conftest import ROOT
 from tests.footage import film, repeat

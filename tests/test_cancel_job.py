@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.belongings import State, upload_of
+from tests.factories import State, upload_of
 from workers.models import Job
 
 

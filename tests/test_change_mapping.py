@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from tests.belongings import State, upload_of
+from tests.factories import State, upload_of
 from tests.mappings import confirm, job_of, page_of, send
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job, RejectedRow

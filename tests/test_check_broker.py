@@ -3,8 +3,9 @@
 import pytest
 from celery import current_app
 
-from tests import elsewhere
-from workers.practices import broker, queues
+from tests import in_subprocess
+from workers.practices import broker
+from workers.queues import Queue, table
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def test_the_management_api_is_looked_for_beside_the_broker(broker_url, expected
 @pytest.mark.parametrize("url", ["redis://:secret@broker:6379/0", "amqp://app:secret@rabbit//"])
 def test_check_is_silent_on_what_we_ship(url):
     code = "from workers.practices import broker; print(broker.check())"
-    assert elsewhere.run(code, BROKER_URL=url, DATABASE_URL="postgres://nobody/none").strip() == "[]"
+    assert in_subprocess.run(code, BROKER_URL=url, DATABASE_URL="postgres://nobody/none").strip() == "[]"
 
 
 def test_check_fires_where_broker_and_cache_are_one_server(settings):
@@ -47,10 +48,10 @@ def test_check_fires_for_a_publish_to_rabbitmq_without_an_end_or_a_confirm(setti
 
 
 def test_check_fires_for_a_queue_without_a_limit_unless_a_reason_is_written(monkeypatch):
-    monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", 600, ()))
+    monkeypatch.setitem(table().queues, "video", Queue("video", 600, ()))
     (message,) = broker.check()
     assert (message.id, "video" in message.msg) == ("practices.E103", True)
-    monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", 600, (), limit="read by nobody but ffmpeg"))
+    monkeypatch.setitem(table().queues, "video", Queue("video", 600, (), max_messages="read by nobody but ffmpeg"))
     assert broker.check() == []
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers import storage_settings
+from workers.storage import checks
 
 WHOLE = {
     "S3_BUCKET": "files",
@@ -29,4 +29,4 @@ WHOLE = {
 def test_half_of_the_settings_is_no_setting(settings, changed, ids):
     for name, value in (WHOLE | changed).items():
         setattr(settings, name, value)
-    assert [message.id for message in storage_settings.check()] == ids
+    assert [message.id for message in checks.check()] == ids

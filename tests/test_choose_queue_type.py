@@ -15,14 +15,15 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from mediaapp.models import CatalogueItem, User
-from mediaapp.uploads import receive
-from tests import elsewhere
+from mediaapp.uploads.receive import receive
+from tests import in_subprocess
 from tests.conftest import DEADLINE, ROOT, environment, wait_until
 from tests.outages import broker_away
 from tests.rabbitmq import Node
+from workers.brokers.declarations import DEAD, QUEUE_TYPES
 from workers.brokers.rabbitmq import Management
 from workers.models import Job
-from workers.practices import queues
+from workers.queues import table
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASKS = {"CELERY_WORKER_INCLUDE": "tests.tasks"}
@@ -38,7 +39,7 @@ def types_of(node: Node) -> dict[str, str]:
     """The type of each queue of ours, as RabbitMQ says it."""
     management = Management(node.management, node.url)
     answer = management._ask(f"/api/queues/{management.vhost}?columns=name,type")
-    return {queue["name"]: queue["type"] for queue in answer if queue["name"] in {*queues.QUEUES, queues.DEAD}}
+    return {queue["name"]: queue["type"] for queue in answer if queue["name"] in {*table().queues, DEAD}}
 
 
 def start_in_vain(name: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -66,12 +67,12 @@ def upload(owner: User, key: str) -> Job:
 
 
 def is_done(job: Job, broker: dict[str, str]) -> bool:
-    elsewhere.run(SWEEP, **broker)
+    in_subprocess.run(SWEEP, **broker)
     job.refresh_from_db()
     return job.state == Job.State.DONE
 
 
-@pytest.mark.parametrize("queue_type", queues.TYPES)
+@pytest.mark.parametrize("queue_type", QUEUE_TYPES)
 def test_what_a_killed_worker_had_goes_to_another_and_a_delay_holds_up_nobody(
     vhost: Node, alice: User, start: Start, tmp_path: Path, queue_type: str
 ):
@@ -79,7 +80,7 @@ def test_what_a_killed_worker_had_goes_to_another_and_a_delay_holds_up_nobody(
     begun, go, later = tmp_path / "begun", tmp_path / "go", tmp_path / "later"
     worker = start("highmem", **broker | TASKS)
     assert set(types_of(vhost).values()) == {queue_type}
-    elsewhere.run(
+    in_subprocess.run(
         "from celery import current_app as app;"
         f"app.send_task('tests.tasks.touch', args=['{later}'], queue='highmem', countdown=600);"
         f"app.send_task('tests.tasks.wait_for', args=['{begun}', '{go}'], queue='highmem')",
@@ -101,12 +102,12 @@ def test_what_a_killed_worker_had_goes_to_another_and_a_delay_holds_up_nobody(
 def test_a_queue_of_the_other_type_stops_a_worker_with_words_until_it_is_deleted(
     vhost: Node, alice: User, start: Start
 ):
-    before, after = (broker_of(vhost, queue_type) for queue_type in queues.TYPES)
+    before, after = (broker_of(vhost, queue_type) for queue_type in QUEUE_TYPES)
     waiting = upload(alice, "A-1")
-    elsewhere.run(SWEEP, **before)
+    in_subprocess.run(SWEEP, **before)
     assert set(types_of(vhost).values()) == {"quorum"}
     refused = upload(alice, "A-2")
-    elsewhere.run(SWEEP, **after)
+    in_subprocess.run(SWEEP, **after)
     refused.refresh_from_db()
     assert refused.dispatched_at is None
     ended = start_in_vain("highmem", **after)

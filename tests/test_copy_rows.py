@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import DataError, OperationalError, connection
 
-from workers.copying import copy_rows
+from workers.postgres_copy import copy_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 COPY = "COPY auth_group (name) FROM STDIN"

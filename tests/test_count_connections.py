@@ -11,12 +11,12 @@ import pytest
 from django.conf import settings as site
 
 from config import gunicorn
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import ROOT, wait_until
 from tests.connections import count
 from tests.footage import film
 from tests.web import Visitor, give_password, serving
-from workers import connections
+from workers.capacity import connections
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +25,7 @@ UPLOAD = """
 from pathlib import Path
 from django.core.files.base import ContentFile
 from mediaapp.models import User
-from mediaapp.uploads import receive
+from mediaapp.uploads.receive import receive
 for path in {paths!r}:
     receive(User.objects.get(username="alice"), ContentFile(Path(path).read_bytes(), name=Path(path).name))
 """
@@ -58,7 +58,7 @@ def test_real_processes_under_work_open_no_more_than_is_counted(
     many = {"TRIES_PER_ADDRESS": "10000/10m", "TRIES_PER_CLIENT": "10000/10m"}
     with serving(tmp_path, WEB_CONCURRENCY="1", **given, **many) as web, people(web.port, alice.email):
         pids["web"] = web.process.pid
-        elsewhere.run(f"exec({UPLOAD.format(paths=[str(video), str(table)])!r})", **given)
+        in_subprocess.run(f"exec({UPLOAD.format(paths=[str(video), str(table)])!r})", **given)
 
         def is_all_done() -> bool:
             nonlocal most

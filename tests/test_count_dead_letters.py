@@ -3,12 +3,12 @@
 import pytest
 from django.utils import timezone
 
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import wait_until
 from tests.rabbitmq import Node
-from workers.default import dead_letters
+from workers.brokers.declarations import QUEUE_TYPES
 from workers.models import TaskRun
-from workers.practices import queues
+from workers.telemetry import dead_letters
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SWEEP = "workers.default.tasks.sweep_jobs"
@@ -22,16 +22,16 @@ for expires in (0.2, 0.2, 600):
 COLLECT = "from workers.default import dead_letters, task_runs; print(dead_letters.collect(), task_runs.collect())"
 
 
-@pytest.mark.parametrize("queue_type", queues.TYPES)
+@pytest.mark.parametrize("queue_type", QUEUE_TYPES)
 def test_expired_runs_are_counted_once_and_a_waiting_one_stays(vhost: Node, queue_type: str):
     broker = {"BROKER_URL": vhost.url, "BROKER_MANAGEMENT_URL": vhost.management, "QUEUE_TYPE": queue_type}
-    elsewhere.run(f"exec({PUBLISH!r})", **broker)
-    wait_until(lambda: elsewhere.run(COLLECT, **broker) and TaskRun.objects.count() >= 2, "two dead letters")
-    assert elsewhere.run(COLLECT, **broker) == "0 0\n"
+    in_subprocess.run(f"exec({PUBLISH!r})", **broker)
+    wait_until(lambda: in_subprocess.run(COLLECT, **broker) and TaskRun.objects.count() >= 2, "two dead letters")
+    assert in_subprocess.run(COLLECT, **broker) == "0 0\n"
     assert set(TaskRun.objects.values_list("task", "queue", "outcome")) == {(SWEEP, "default", "expired")}
     assert TaskRun.objects.count() == 2
-    waits = "from workers.practices import backlog; print(backlog.waiting('default'))"
-    assert elsewhere.run(waits, **broker) == "1\n"
+    waits = "from workers.brokers.connection import count_waiting; print(count_waiting('default'))"
+    assert in_subprocess.run(waits, **broker) == "1\n"
 
 
 def test_a_message_that_came_back_too_often_is_lost_and_not_expired():

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from mediaapp.models import Report, Upload, User
 from mediaapp.reports import ask_for
-from tests.belongings import State, add_file, upload_of
-from workers import scratch
+from tests.factories import State, add_file, upload_of
 from workers.default import housekeeping
 from workers.default.tasks import delete_files
 from workers.models import Job
+from workers.storage import workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -76,10 +76,10 @@ def test_a_bucket_that_is_away_is_asked_again_and_ever_more_rarely(bucket, setti
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
     settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
     run_deletions()
-    assert [(job.state, job.message) for job in deletions()] == [(State.QUEUED, scratch.AWAY)]
+    assert [(job.state, job.message) for job in deletions()] == [(State.QUEUED, workspace.AWAY)]
     Job.objects.update(not_before=None)
     run_deletions()
-    assert deletions()[0].not_before - timezone.now() > timedelta(seconds=scratch.PAUSE)
+    assert deletions()[0].not_before - timezone.now() > timedelta(seconds=workspace.PAUSE)
     settings.S3_ENDPOINT_URL = there
     settings.STORAGES = dict(settings.STORAGES)
     Job.objects.update(not_before=None)

@@ -19,8 +19,8 @@ import pytest
 from django.core.management import get_commands
 from django.db import connection
 
-from mediaapp.embedded import POSTGRES
-from mediaapp.ports import free_port
+from devtools.embedded import POSTGRES
+from devtools.ports import free_port
 from tests.conftest import ROOT, environment, wait_until
 from workers.practices.memory import SIZES
 from workers.runtime.stopping import GRACE

@@ -7,8 +7,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from mediaapp import direct_uploads
 from mediaapp.models import OpenUpload, Upload
+from mediaapp.uploads import direct
 from tests.sent_directly import LARGE, ROWS, in_bucket, opened, send_form, send_part
 from workers.default import housekeeping, tasks
 
@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture(autouse=True)
 def told(settings, monkeypatch) -> None:
-    monkeypatch.setattr(direct_uploads, "CLEAN_UP_SECONDS", 120)
-    settings.CLEAN_UPS = ["mediaapp.direct_uploads.discard_abandoned"]
+    monkeypatch.setattr(direct, "CLEAN_UP_SECONDS", 120)
+    settings.CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned"]
 
 
 def aged(**which: object) -> None:
@@ -36,7 +36,7 @@ def test_after_a_day_an_open_upload_is_gone_and_fresh_and_closed_ones_are_not(as
     aged(name__startswith="old")
     kept = {upload.file for upload in Upload.objects.all()}
     for upload in OpenUpload.objects.filter(name__startswith="fresh"):
-        known = direct_uploads.INCOMING.format(upload.pk), direct_uploads.stored_name(upload)
+        known = direct.INCOMING.format(upload.pk), direct.stored_name(upload)
         kept.add(known[bool(upload.parts_id)])
     tasks.delete_old()
     assert set(in_bucket()) == kept
@@ -49,23 +49,23 @@ def test_what_a_broken_off_close_has_joined_or_the_storage_forgot_is_gone_too(as
     for number in (1, 2):
         send_part(as_alice, joined["parts"], number)
     for upload in OpenUpload.objects.all():
-        where = direct_uploads.stored_name(upload), upload.parts_id
+        where = direct.stored_name(upload), upload.parts_id
         if upload.name == "joined":
-            direct_uploads.bucket.join_parts(*where, direct_uploads.arrived(upload))
+            direct.bucket.join_parts(*where, direct.arrived(upload))
         else:
-            direct_uploads.bucket.drop_parts(*where)
+            direct.bucket.drop_parts(*where)
     aged()
-    assert direct_uploads.discard_abandoned() == 2
+    assert direct.discard_abandoned() == 2
     assert (in_bucket(), OpenUpload.objects.count()) == ({}, 0)
 
 
 def test_what_has_no_row_any_more_is_gone_after_a_day_too(as_alice, alice, monkeypatch):
     send_form(opened(as_alice)["form"])
     alice.delete()
-    assert direct_uploads.discard_abandoned() == 0
+    assert direct.discard_abandoned() == 0
     assert len(in_bucket()) == 1
-    monkeypatch.setattr(direct_uploads, "KEEP", timedelta(seconds=-60))
-    assert direct_uploads.discard_abandoned() == 1
+    monkeypatch.setattr(direct, "KEEP", timedelta(seconds=-60))
+    assert direct.discard_abandoned() == 1
     assert in_bucket() == {}
 
 
@@ -73,10 +73,10 @@ def test_it_stops_in_time_and_the_next_night_goes_on(as_alice, monkeypatch):
     for name in ("a", "b"):
         opened(as_alice, ROWS, name)
     aged()
-    monkeypatch.setattr(direct_uploads, "CLEAN_UP_SECONDS", 0)
-    assert direct_uploads.discard_abandoned() == 0
-    monkeypatch.setattr(direct_uploads, "CLEAN_UP_SECONDS", 120)
-    assert direct_uploads.discard_abandoned() == 2
+    monkeypatch.setattr(direct, "CLEAN_UP_SECONDS", 0)
+    assert direct.discard_abandoned() == 0
+    monkeypatch.setattr(direct, "CLEAN_UP_SECONDS", 120)
+    assert direct.discard_abandoned() == 2
 
 
 def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_alice, settings, caplog):
@@ -91,7 +91,7 @@ def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_ali
 
 def test_the_parts_that_a_killed_worker_left_are_dropped_and_those_of_today_and_whole_files_are_not(monkeypatch):
     whole = default_storage.save("results/whole", ContentFile(ROWS))
-    direct_uploads.bucket.begin_parts("results/video.mp4")
+    direct.bucket.begin_parts("results/video.mp4")
     assert housekeeping.drop_old_parts() == 0
     assert in_bucket() == {whole: len(ROWS), "results/video.mp4": -1}
     monkeypatch.setattr(housekeeping, "KEEP_UPLOADS", timedelta(seconds=-60))

@@ -13,8 +13,8 @@ from django.urls import reverse
 from mediaapp.models import Upload, User
 from mediaapp.reports import ask_for
 from mediaapp.views import files
-from tests.belongings import State, add_file, upload_of
 from tests.conftest import wait_until
+from tests.factories import State, add_file, upload_of
 from workers.models import Job
 
 FILM = bytes(range(256)) * 40

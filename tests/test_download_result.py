@@ -7,7 +7,7 @@ import pytest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from tests.belongings import State, add_file, upload_of
+from tests.factories import State, add_file, upload_of
 from workers.models import RejectedRow
 
 FILM = b"".join(number.to_bytes(2) for number in range(5120))

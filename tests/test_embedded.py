@@ -12,8 +12,8 @@ import psycopg
 import pytest
 import redis
 
-from mediaapp import embedded
-from mediaapp.servers import Server, ServerError
+from devtools import embedded
+from devtools.servers import Server, ServerError
 
 RUN_FOR_EVER = """
 import signal, sys

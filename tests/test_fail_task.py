@@ -10,7 +10,7 @@ from redis import Redis
 
 from mediaapp.models import User
 from tests.conftest import wait_until
-from tests.misbehaving import lines
+from tests.faulty_tasks import lines
 from workers import jobs
 from workers.models import Job
 
@@ -19,7 +19,7 @@ Start = Callable[..., Popen]
 
 
 def send(task: str, *args: str) -> None:
-    current_app.send_task(f"tests.misbehaving.{task}", args=args, queue="highmem")
+    current_app.send_task(f"tests.faulty_tasks.{task}", args=args, queue="highmem")
 
 
 def is_over(broker: Redis) -> bool:
@@ -30,7 +30,7 @@ def is_over(broker: Redis) -> bool:
 def test_the_worker_goes_on_with_the_next_task(start: Start, broker: Redis, task: str):
     send(task)
     send("do_nothing")
-    worker = start("highmem", app="tests.impatient")
+    worker = start("highmem", app="tests.fast_app")
     wait_until(lambda: is_over(broker) or worker.poll() is not None, "the last acknowledgement")
     assert worker.poll() is None
     assert lines() == [task, "do_nothing"]
@@ -38,9 +38,9 @@ def test_the_worker_goes_on_with_the_next_task(start: Start, broker: Redis, task
 
 @pytest.mark.parametrize("task", ["run_out_of_memory_in_a_job", "leave_in_a_job"])
 def test_a_job_that_does_it_has_failed_and_says_so(start: Start, broker: Redis, alice: User, task: str):
-    job = Job.objects.create(task=f"tests.misbehaving.{task}", queue="highmem", owner=alice, queued_at=timezone.now())
+    job = Job.objects.create(task=f"tests.faulty_tasks.{task}", queue="highmem", owner=alice, queued_at=timezone.now())
     jobs.publish(job)
-    worker = start("highmem", app="tests.impatient")
+    worker = start("highmem", app="tests.fast_app")
     wait_until(lambda: Job.objects.get(pk=job.pk).is_final, "the job to end")
     wait_until(lambda: is_over(broker), "its acknowledgement")
     ended = Job.objects.get(pk=job.pk)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.web import Visitor, serving
-from workers import trail
+from workers import log_context
 from workers.deadline import ask_all
 from workers.models import Job
 from workers.practices import locks
@@ -26,7 +26,7 @@ def test_from_the_router_to_the_workers_last_line(start, broker, alice, tmp_path
         site, worker = web.log.read_text(), tmp_path / "default0.log"
     assert f"INFO workers.jobs request={CLICK} job={job.id} job {job.id} waits in urgent" in site
     assert f"INFO gunicorn.access request={CLICK} job=- POST /accounts/password_reset/ 302" in site
-    done = f"INFO workers.attempt request={CLICK} job={job.id} job {job.id} is done."
+    done = f"INFO workers.jobs.attempt request={CLICK} job={job.id} job {job.id} is done."
     wait_until(lambda: done in worker.read_text(), "the worker's last line")
     lines = site.splitlines() + worker.read_text().splitlines()
     assert [line for line in lines if line.startswith(("INFO", "WARN", "ERROR")) and not EVERY_LINE.match(line)] == []
@@ -35,9 +35,9 @@ def test_from_the_router_to_the_workers_last_line(start, broker, alice, tmp_path
 def test_a_request_about_a_job_says_so(client, db, caplog):
     job = "0d9f1e0a-3c1c-4d0e-9d5a-1c1f3b1f2a3b"
     client.get(f"/jobs/{job}/")
-    assert trail.job_id.get() == job
+    assert log_context.job_id.get() == job
     client.get("/healthz")
-    assert trail.job_id.get() == trail.UNKNOWN
+    assert log_context.job_id.get() == log_context.UNKNOWN
 
 
 @pytest.mark.parametrize("given", ["", "short", "a" * 201, "x" * 20 + "\r\nINFO forged", "x" * 20 + " y"])
@@ -54,22 +54,22 @@ def test_the_next_request_has_another_id(client, db):
 
 def test_a_message_that_no_request_sent_carries_none():
     headers = {}
-    trail.request_id.set(trail.UNKNOWN)
-    trail.stamp(headers)
+    log_context.request_id.set(log_context.UNKNOWN)
+    log_context.stamp(headers)
     assert headers == {}
 
 
 def test_threads_that_work_for_a_request_say_its_id():
-    trail.request_id.set(CLICK)
-    assert ask_all({"a": trail.request_id.get, "b": trail.request_id.get}) == {"a": CLICK, "b": CLICK}
+    log_context.request_id.set(CLICK)
+    assert ask_all({"a": log_context.request_id.get, "b": log_context.request_id.get}) == {"a": CLICK, "b": CLICK}
     assert ask_all({"name": lambda: threading.current_thread().name})["name"] != threading.current_thread().name
 
 
 def test_so_does_the_thread_that_renews_a_lock_for_a_job(monkeypatch):
     said = []
-    trail.job_id.set(trail.UNKNOWN)  # a request of another test may have left its own
-    monkeypatch.setattr(locks, "_renew", lambda *_: said.append(trail.job_id.get()))
-    with trail.about("a job"), locks.exclusive("anything", lease=30):
+    log_context.job_id.set(log_context.UNKNOWN)  # a request of another test may have left its own
+    monkeypatch.setattr(locks, "_renew", lambda *_: said.append(log_context.job_id.get()))
+    with log_context.about("a job"), locks.exclusive("anything", lease=30):
         wait_until(lambda: said)
     assert said == ["a job"]
-    assert trail.job_id.get() == trail.UNKNOWN
+    assert log_context.job_id.get() == log_context.UNKNOWN

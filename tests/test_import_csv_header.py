@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mediaapp.mapping import first_look, table_of
+from mediaapp.uploads.mapping import first_look, table_of
 from workers.csvimport.header import labels_of, match_names
 from workers.csvimport.preview import preview
 from workers.csvimport.reading.records import MAX_COLUMNS, Unreadable, examine, read_header

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from mediaapp.mapping import first_look, look, table_of
+from mediaapp.uploads.mapping import first_look, look, table_of
 from tests.csv_files import FILES
 from workers.csvimport.run import import_csv
 

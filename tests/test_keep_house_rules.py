@@ -12,9 +12,10 @@ from celery.app.defaults import NAMESPACES, flatten
 from django.core.management import call_command
 from django.urls import reverse
 
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import ROOT
-from workers.practices import nine, queues
+from workers.practices import registry
+from workers.queues import table
 
 BIN = Path(sys.executable).parent
 OURS = [path for folder in ("config", "mediaapp", "workers") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -30,7 +31,7 @@ def test_imports_go_downward_only():
 
 
 def test_an_upward_import_is_found(tmp_path: Path):
-    for name in ("pyproject.toml", "config", "mediaapp", "workers"):
+    for name in ("pyproject.toml", "bench", "config", "devtools", "labs", "mediaapp", "workers"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "workers").unlink()
     run("cp", "-r", str(ROOT / "workers"), str(tmp_path / "workers"))
@@ -53,7 +54,7 @@ def test_the_system_check_is_silent():
 
 def test_it_is_silent_with_rabbitmq_too():
     code = "from django.core.management import call_command; call_command('check', fail_level='WARNING')"
-    said = elsewhere.run(code, BROKER_URL="amqp://app:secret@rabbit//")
+    said = in_subprocess.run(code, BROKER_URL="amqp://app:secret@rabbit//")
     assert said.strip() == "System check identified no issues (0 silenced)."
 
 
@@ -63,12 +64,12 @@ def test_every_celery_option_is_one_that_celery_reads():
     assert set(current_app.conf.changes) - known == set()
 
 
-@pytest.mark.parametrize("worker", queues.WORKERS, ids=lambda worker: worker.name)
+@pytest.mark.parametrize("worker", table().workers, ids=lambda worker: worker.name)
 def test_a_worker_is_a_folder_with_its_tasks(worker):
     assert (ROOT / "workers" / worker.name / "tasks.py").exists()
 
 
-@pytest.mark.parametrize("practice", nine.PRACTICES, ids=lambda practice: practice.title)
+@pytest.mark.parametrize("practice", registry.PRACTICES, ids=lambda practice: practice.title)
 def test_every_practice_has_all_its_parts(practice):
     assert callable(practice.module.check)
     assert callable(practice.module.verify)
@@ -76,7 +77,7 @@ def test_every_practice_has_all_its_parts(practice):
     assert practice.module.__doc__.startswith(f"Practice {practice.number}: ")
 
 
-@pytest.mark.parametrize("practice", nine.PRACTICES, ids=lambda practice: practice.title)
+@pytest.mark.parametrize("practice", registry.PRACTICES, ids=lambda practice: practice.title)
 def test_every_rule_has_its_chapter_in_its_hint_and_a_test_that_breaks_it(practice):
     source = (ROOT / practice.file).read_text()
     rules = set(re.findall(r'id="(practices\.[EW]\d+)"', source))

@@ -9,7 +9,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
-from workers import object_reader, object_storage
+from workers.storage import object_reader, object_storage
 
 CONTENT = bytes(range(256)) * 4000  # a megabyte
 

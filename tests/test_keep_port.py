@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from mediaapp.ports import free_port, is_free
+from devtools.ports import free_port, is_free
 
 
 def test_nobody_else_is_given_it():

@@ -4,7 +4,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client, RequestFactory
 
-from mediaapp.limits import SENTENCE, client_of
+from mediaapp.rate_limits import SENTENCE, client_of
 from tests.outages import take_away
 
 FORMS = {"/accounts/login/": "username", "/accounts/signup/": "email", "/accounts/password_reset/": "email"}

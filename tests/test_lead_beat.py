@@ -16,7 +16,7 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from redis import Redis
 
 from tests.conftest import DEADLINE, wait_until
-from tests.misbehaving import lines
+from tests.faulty_tasks import lines
 from workers.practices import locks
 from workers.runtime.leader import HEARTBEAT
 
@@ -39,7 +39,7 @@ def senders(broker: Redis) -> Callable[[str], list[int]]:
 
 @pytest.fixture
 def start_beat(start) -> Callable[[], Popen]:
-    return lambda: start("beat", app="tests.impatient")
+    return lambda: start("beat", app="tests.fast_app")
 
 
 def make_overdue() -> None:
@@ -114,7 +114,7 @@ def test_a_leader_that_is_stopped_in_the_middle_of_a_query_ends_too(start_beat):
 
 
 def test_nobody_leads_while_the_server_of_the_locks_is_away(start, senders, tmp_path: Path):
-    beat = start("beat", app="tests.impatient", LOCKS_URL="redis://127.0.0.1:1/0")
+    beat = start("beat", app="tests.fast_app", LOCKS_URL="redis://127.0.0.1:1/0")
     log = tmp_path / "beat0.log"
     wait_until(lambda: log.read_text().count("nobody knows which beat leads") >= 2, "two ticks")
     assert senders() == []

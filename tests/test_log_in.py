@@ -5,8 +5,9 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from tests.belongings import State, upload_of
+from devtools.management.commands import create_demo_user
 from tests.conftest import signed_in
+from tests.factories import State, upload_of
 from tests.outages import take_away
 
 LOGIN, LOGOUT = "/accounts/login/", "/accounts/logout/"
@@ -81,7 +82,7 @@ def test_staff_log_in_to_the_admin_where_tries_are_limited(client, stella):
 
 def test_the_demo_user_may_look_at_all_that_the_admin_has_and_change_nothing(client, alice, settings):
     settings.DEBUG = True
-    call_command("create_demo_user")
+    call_command(create_demo_user.Command())
     client.post(LOGIN, {"username": "demo", "password": "demo"})
     assert "Periodic tasks" in client.get("/admin/").content.decode()
     page = f"/admin/mediaapp/user/{alice.pk}/change/"

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 import pytest
 from django.urls import reverse
 
-from mediaapp.mapping import table_of
+from mediaapp.uploads.mapping import table_of
 from tests.test_map_columns import job_of, page_of, send
 from workers.csvimport.preview import preview
 from workers.csvimport.reading.records import Unreadable, examine, read_header, read_pages

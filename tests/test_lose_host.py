@@ -18,8 +18,8 @@ from django.db import connection
 from django.utils import timezone
 
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.uploads import receive
-from tests import dynos, elsewhere
+from mediaapp.uploads.receive import receive
+from tests import dynos, in_subprocess
 from tests.conftest import environment, wait_until
 from tests.dynos import Dyno, Platform
 from tests.hosts import PROGRAMS, RANGE, Forbidden, Host
@@ -78,7 +78,7 @@ def begin(owner: User, rows: str, brokers: dict[str, str]) -> Upload:
     with broker_away():
         upload = receive(owner, ContentFile(rows.encode(), name="catalogue.csv"))
     Job.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - timedelta(seconds=10))
-    elsewhere.run(SWEEP, **brokers)
+    in_subprocess.run(SWEEP, **brokers)
     return upload
 
 
@@ -118,7 +118,7 @@ def test_a_job_goes_on_elsewhere(
     reached = job_of(upload).result["rows"]
 
     def is_with_the_other(state: str) -> bool:
-        elsewhere.run(SWEEP, **brokers)
+        in_subprocess.run(SWEEP, **brokers)
         job = job_of(upload)
         assert job.result["rows"] >= reached, "it began anew"
         return job.worker == f"highmem@{other}" and job.state in (state, Job.State.DONE)

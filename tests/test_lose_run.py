@@ -12,16 +12,16 @@ from django_redis import get_redis_connection
 from redis import Redis
 
 from tests.conftest import wait_until
-from workers.default import task_runs
 from workers.models import TaskRun
-from workers.run_stream import ALIVE
+from workers.telemetry import rollups
+from workers.telemetry.recorder import ALIVE
 
 Start = Callable[..., subprocess.Popen]
 SILENT = 2  # seconds, for the 30 of the site
 
 
 def outcomes() -> list[str]:
-    task_runs.collect()
+    rollups.collect()
     return list(TaskRun.objects.values_list("outcome", flat=True))
 
 
@@ -41,7 +41,7 @@ def last_seconds() -> float:
 
 
 def test_a_run_whose_whole_worker_is_killed_is_lost_once(start: Start, broker: Redis, monkeypatch, tmp_path: Path):
-    monkeypatch.setattr(task_runs, "SILENT", SILENT)
+    monkeypatch.setattr(rollups, "SILENT", SILENT)
     worker = start_a_run(start, tmp_path / "begun", tmp_path / "go")
     assert outcomes() == []
     os.killpg(worker.pid, signal.SIGKILL)
@@ -52,7 +52,7 @@ def test_a_run_whose_whole_worker_is_killed_is_lost_once(start: Start, broker: R
 
 
 def test_a_run_that_is_only_long_is_not_lost(start: Start, broker: Redis, monkeypatch, tmp_path: Path):
-    monkeypatch.setattr(task_runs, "SILENT", SILENT)
+    monkeypatch.setattr(rollups, "SILENT", SILENT)
     start_a_run(start, tmp_path / "begun", tmp_path / "go")
     assert outcomes() == []
     (tmp_path / "go").touch()

@@ -5,16 +5,16 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
 
-from mediaapp.mapping import table_of
 from mediaapp.models import ColumnMapping
+from mediaapp.uploads.mapping import table_of
 from tests.mappings import confirm, form_of, job_of, page_of, send
 from workers import jobs
+from workers.brokers.connection import count_waiting
 from workers.csvimport.reading.dialect import dialect_in
 from workers.default import housekeeping
-from workers.highmem.report_rows import rows_of_file
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
-from workers.practices import backlog
+from workers.reports.rows import rows_of_file
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GERMAN = "Artikelnummer;Titel;Autor;Preis;Bestand;Datum\n" + "".join(
@@ -208,7 +208,7 @@ def test_it_waits_for_days_and_the_sweeps_leave_it_alone(as_alice, broker):
     Job.objects.update(queued_at="2026-01-01T00:00Z")
     assert housekeeping.sweep() == 0
     assert (job_of(upload).state, broker.llen("imports")) == ("needs_mapping", 0)
-    assert backlog.waiting("imports") == 0
+    assert count_waiting("imports") == 0
     page = as_alice.get("/")
     assert page.context["poll_after"] is None
     assert "Waits for you" in page.content.decode()

@@ -11,13 +11,15 @@ from celery import current_app
 from django.core.cache import cache
 from django.utils import timezone
 
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import wait_until
 from workers import jobs
 from workers.brokers import Standing
+from workers.brokers.connection import EMPTY, count_waiting
 from workers.default import housekeeping
 from workers.models import Job, QueueSample, TaskRun
-from workers.practices import backlog, broker, queues
+from workers.practices import backlog, broker
+from workers.queues import Queue, table
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VIDEO = "workers.video.tasks.transcode_video"
@@ -55,7 +57,7 @@ def job(queue: str = "video", **fields) -> Job:
 def sampled(seconds_ago: float, **counts) -> None:
     """A sample of every queue."""
     QueueSample.objects.bulk_create(
-        QueueSample(queue=name, taken_at=ago(seconds_ago), **counts) for name in queues.QUEUES
+        QueueSample(queue=name, taken_at=ago(seconds_ago), **counts) for name in table().queues
     )
 
 
@@ -68,9 +70,9 @@ def wait_for_video(**expected: int | None) -> None:
 
 
 def test_what_waits_what_is_taken_and_who_reads_are_counted_and_nothing_is_taken_for_it(either, start):
-    elsewhere.publish(VIDEO, "video", 3, **either)
+    in_subprocess.publish(VIDEO, "video", 3, **either)
     wait_for_video(waiting=3, consumers=0)
-    assert (backlog.waiting("video"), backlog.waiting("imports")) == (3, 0)
+    assert (count_waiting("video"), count_waiting("imports")) == (3, 0)
     worker = start("video", **either)
     wait_for_video(waiting=0, consumers=1)
     os.killpg(worker.pid, signal.SIGKILL)
@@ -82,16 +84,16 @@ def test_what_a_worker_has_taken_and_not_finished_is_counted(either, start):
     worker = start("video", **either)
     for child in psutil.Process(worker.pid).children(recursive=True):
         child.suspend()  # it takes a message and does not get on
-    elsewhere.publish(VIDEO, "video", 3, **either)
+    in_subprocess.publish(VIDEO, "video", 3, **either)
     known = not either["BROKER_MANAGEMENT_URL"].endswith(":1")
     wait_for_video(waiting=2, unacked=1 if known else None, consumers=1)
 
 
 @pytest.mark.parametrize("either", ["valkey", "rabbitmq"], indirect=True)
 def test_the_canary_shows_that_a_queue_without_rows_stands_still(either, start):
-    elsewhere.run(SAMPLE, **either)
-    elsewhere.run(SAMPLE, **either)
-    assert backlog.waiting("default") == 1  # not a second one before the first has answered
+    in_subprocess.run(SAMPLE, **either)
+    in_subprocess.run(SAMPLE, **either)
+    assert count_waiting("default") == 1  # not a second one before the first has answered
     assert 0 < backlog.ages()["default"] < backlog.ages()["default"]
     assert "video" not in backlog.ages()
     start("default", **either)
@@ -101,7 +103,7 @@ def test_the_canary_shows_that_a_queue_without_rows_stands_still(either, start):
 def test_a_sample_is_a_row_a_queue(broker):
     job(queued_at=ago(50))
     backlog.sample()
-    assert QueueSample.objects.count() == len(queues.QUEUES)
+    assert QueueSample.objects.count() == len(table().queues)
     video = QueueSample.objects.get(queue="video")
     assert (video.waiting, video.unacked, video.consumers) == (0, 0, 0)
     assert 50 <= video.oldest_seconds < 500
@@ -144,7 +146,7 @@ def test_the_flow_says_what_comes_what_goes_and_when_the_queue_is_empty():
     sampled(600, waiting=50, unacked=0)
     for _ in range(30):
         job(state="done", finished_at=ago(100))
-    now = dict.fromkeys(queues.QUEUES, THIRTY)
+    now = dict.fromkeys(table().queues, THIRTY)
     video = backlog.flows(now)["video"]
     assert (round(video.finishing), round(video.arriving)) == (3, 1)
     assert video.seconds_to_empty == pytest.approx(900, rel=0.1)
@@ -155,14 +157,14 @@ def test_the_flow_of_a_queue_without_rows_is_its_runs():
     for number in range(20):
         TaskRun.objects.create(id=number, task="t", queue="default", outcome="succeeded", ended_at=ago(100))
         TaskRun.objects.create(id=100 + number, task="t", queue="video", outcome="retried", ended_at=ago(100))
-    moving = backlog.flows(dict.fromkeys(queues.QUEUES, backlog.EMPTY))
+    moving = backlog.flows(dict.fromkeys(table().queues, EMPTY))
     assert (round(moving["default"].finishing), round(moving["default"].arriving)) == (2, 2)
     assert moving["video"].finishing == 0  # whose jobs have rows, and none has ended
 
 
 def test_a_queue_that_grows_is_never_empty():
     sampled(600, waiting=0, unacked=0)
-    now = dict.fromkeys(queues.QUEUES, THIRTY)
+    now = dict.fromkeys(table().queues, THIRTY)
     assert backlog.flows(now)["video"].seconds_to_empty is None
 
 
@@ -171,7 +173,7 @@ def test_without_samples_there_is_no_flow():
 
 
 def test_verify_sees_a_late_job_a_missing_sample_and_a_missing_reader_come_and_go(broker, start):
-    workers = {worker.name: start(worker.name) for worker in queues.WORKERS}
+    workers = {worker.name: start(worker.name) for worker in table().workers}
     sampled(1)
     assert backlog.verify() == backlog.Finding(True, "0 messages wait, nothing waits")
 
@@ -194,7 +196,7 @@ def test_verify_sees_a_late_job_a_missing_sample_and_a_missing_reader_come_and_g
 
 
 def test_a_job_that_waits_for_its_worker_is_found_until_it_runs(broker, start, monkeypatch, alice):
-    monkeypatch.setitem(queues.QUEUES, "video", replace(queues.QUEUES["video"], target=1))
+    monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], target_seconds=1))
     waiting = jobs.create(VIDEO, owner_id=alice.pk, arguments={"source": "none"})
     wait_until(lambda: "The oldest in video has waited" in backlog.verify().why, "it to be missed")
     (video,) = (each for each in backlog.overview() if each.queue.name == "video")
@@ -209,7 +211,7 @@ def test_the_overview_has_a_line_for_each_queue_even_without_the_broker(settings
     sampled(600, waiting=1)
     job(queued_at=ago(50))
     overview = backlog.overview()
-    assert [each.queue.name for each in overview] == list(queues.QUEUES)
+    assert [each.queue.name for each in overview] == list(table().queues)
     (video,) = (each for each in overview if each.queue.name == "video")
     assert (video.standing, video.flow, video.late) == (backlog.UNKNOWN, None, False)
     assert video.oldest >= 50
@@ -233,8 +235,8 @@ def test_samples_are_kept_for_thirty_days(monkeypatch):
     monkeypatch.setattr(housekeeping, "CHUNK", 2)
     sampled(29 * 86400)
     sampled(31 * 86400)
-    assert housekeeping.delete_old_samples() == len(queues.QUEUES)
-    assert QueueSample.objects.count() == len(queues.QUEUES)
+    assert housekeeping.delete_old_samples() == len(table().queues)
+    assert QueueSample.objects.count() == len(table().queues)
 
 
 def test_check_is_silent_on_what_we_ship():
@@ -242,7 +244,7 @@ def test_check_is_silent_on_what_we_ship():
 
 
 def test_check_fires_for_a_queue_without_a_target(monkeypatch):
-    monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", target=0, tasks=()))
+    monkeypatch.setitem(table().queues, "video", Queue("video", target_seconds=0, tasks=()))
     (message,) = backlog.check()
     assert (message.id, "video" in message.msg) == ("practices.E801", True)
 

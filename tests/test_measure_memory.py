@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,14 +15,14 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 from redis import Redis
 
-from mediaapp.uploads import receive
+from mediaapp.uploads.receive import receive
 from tests.conftest import wait_until
 from tests.footage import film
-from workers import meter
-from workers.default import task_runs
 from workers.models import TaskHour, TaskRun
-from workers.practices import memory, queues
+from workers.practices import memory
 from workers.practices.memory import MB
+from workers.queues import Queue, Table, table
+from workers.telemetry import meter, rollups
 
 Start = Callable[..., subprocess.Popen]
 OURS = {"CELERY_WORKER_INCLUDE": "tests.tasks"}
@@ -29,7 +30,7 @@ OURS = {"CELERY_WORKER_INCLUDE": "tests.tasks"}
 
 def next_run(known: int) -> TaskRun:
     def is_there() -> bool:
-        task_runs.collect()
+        rollups.collect()
         return TaskRun.objects.count() > known
 
     wait_until(is_there, "the run")
@@ -68,25 +69,27 @@ def test_where_the_kernel_forbids_it_nothing_is_made_up(monkeypatch, tmp_path: P
     assert meter.Meter().peak() is None
 
 
-def test_a_memory_hog_is_found_and_holds_again_on_the_high_memory_worker(start: Start, broker: Redis, monkeypatch):
+def test_a_memory_hog_is_found_and_holds_again_on_the_high_memory_worker(start: Start, broker: Redis, settings):
     start("default", **OURS)
     assert hold(0, "default") < 200
-    monkeypatch.setattr(memory, "WORKERS", with_hold_on("default"))
+    settings.QUEUE_TABLE = with_hold_on("default")
     assert memory.verify().holds is True
     hold(300, "default")
     finding = memory.verify()
     assert finding.holds is False
     assert "tests.tasks.hold" in finding.why
-    monkeypatch.setattr(memory, "WORKERS", with_hold_on("highmem"))
+    settings.QUEUE_TABLE = with_hold_on("highmem")
     assert memory.verify().holds is True
 
 
-def with_hold_on(name: str) -> tuple[queues.Worker, ...]:
-    hog = queues.Queue("hogs", target=1, tasks=("tests.tasks.hold",))
-    return tuple(
-        queues.Worker(worker.name, worker.concurrency, (*worker.queues, *([hog] if worker.name == name else [])))
-        for worker in queues.WORKERS
+def with_hold_on(name: str) -> Table:
+    hog = Queue("hogs", target_seconds=1, tasks=("tests.tasks.hold",))
+    workers = (
+        replace(worker, queues=tuple(queue for queue in worker.queues if queue.name != "hogs"))
+        for worker in table().workers
     )
+    with_hog = (replace(worker, queues=(*worker.queues, hog)) if worker.name == name else worker for worker in workers)
+    return replace(table(), workers=tuple(with_hog))
 
 
 def test_a_process_that_grew_is_replaced_and_the_others_stay(start: Start, broker: Redis):

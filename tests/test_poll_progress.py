@@ -7,10 +7,10 @@ from django.core.cache import cache
 from django.utils import timezone
 from django_redis import get_redis_connection
 
-from mediaapp import access
+from mediaapp import permissions
 from mediaapp.views.jobs import pause_after
-from tests.belongings import State, pages_of, running_upload_of, upload_of
 from tests.conftest import signed_in
+from tests.factories import State, pages_of, running_upload_of, upload_of
 from tests.outages import take_away
 from workers.models import Job
 from workers.practices import progress
@@ -141,14 +141,14 @@ def test_staff_see_it_move_too(as_stella, alice, django_assert_num_queries):
 def test_a_proof_that_was_forged_proves_nothing(as_bob, alice):
     part, json = pages_of(running_upload_of(alice))[1:3]
     for forged in (f"{alice.pk}", f"{alice.pk}:x:y", "1 staff", "\x00", ""):
-        as_bob.cookies[access.COOKIE] = forged
+        as_bob.cookies[permissions.COOKIE] = forged
         assert (as_bob.get(part).status_code, as_bob.get(json).status_code) == (404, 404)
 
 
 def test_a_proof_is_worth_nothing_in_another_session(as_alice, as_bob, client, alice):
     part, json = look(as_alice, running_upload_of(alice))
     for other in (as_bob, client):
-        other.cookies[access.COOKIE] = as_alice.cookies[access.COOKIE].value
+        other.cookies[permissions.COOKIE] = as_alice.cookies[permissions.COOKIE].value
         assert (other.get(part).status_code, other.get(json).status_code) == (404, 404)
 
 
@@ -167,7 +167,7 @@ def test_a_deactivated_account_reads_on_for_minutes_only(as_alice, alice, monkey
     alice.is_active = False
     alice.save()
     assert as_alice.get(json).status_code == 200
-    monkeypatch.setattr(access, "COOKIE_AGE", -1)  # it has grown old
+    monkeypatch.setattr(permissions, "COOKIE_AGE", -1)  # it has grown old
     assert as_alice.get(json).status_code == 404
 
 

@@ -17,11 +17,11 @@ from kombu import Connection
 from redis import Redis
 
 from mediaapp.models import User
-from tests import elsewhere
+from tests import in_subprocess
 from workers import jobs
 from workers.default import housekeeping
 from workers.models import Job
-from workers.practices import queues
+from workers.queues import table
 from workers.runtime import publishing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -180,7 +180,7 @@ def test_a_broker_that_does_not_answer_fails_within_the_limits(alice, use_broker
 
 
 def test_a_full_queue_takes_no_more_and_the_sweep_sends_the_rest_when_there_is_room(alice, broker, monkeypatch):
-    monkeypatch.setitem(queues.QUEUES, "video", replace(queues.QUEUES["video"], limit=2))
+    monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], max_messages=2))
     waiting = [video_job(alice) for _ in range(3)]
     assert [read(job).dispatched_at is None for job in waiting] == [False, False, True]
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=10))
@@ -191,7 +191,7 @@ def test_a_full_queue_takes_no_more_and_the_sweep_sends_the_rest_when_there_is_r
 
 
 def test_a_full_queue_leaves_the_others_alone(alice, broker, monkeypatch):
-    monkeypatch.setitem(queues.QUEUES, "video", replace(queues.QUEUES["video"], limit=1))
+    monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], max_messages=1))
     video_job(alice)
     jobs.create("workers.default.tasks.send_password_reset", owner_id=None, arguments={})
     assert len(messages(broker, "urgent")) == 1
@@ -202,7 +202,7 @@ def test_a_queue_that_stands_with_other_arguments_is_a_broker_away(alice, vhost)
         connection.default_channel.queue_declare("video", durable=True)
     Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
     code = "from workers import jobs; from workers.models import Job; print(jobs.publish(Job.objects.get()))"
-    said = elsewhere.run(code, BROKER_URL=vhost.url)
+    said = in_subprocess.run(code, BROKER_URL=vhost.url)
     assert said.endswith("False\n")
     assert "PRECONDITION_FAILED" in said
 

@@ -4,10 +4,10 @@ import pytest
 from amqp import Message
 from django.utils import timezone
 
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import wait_until
+from workers.brokers.connection import count_waiting
 from workers.models import Job
-from workers.practices import backlog
 from workers.runtime import publishing
 
 MAIL = "workers.default.tasks.send_password_reset"
@@ -18,7 +18,7 @@ SWEEP = "from workers.default import housekeeping; print(housekeeping.sweep())"
 @pytest.fixture
 def alarmed(vhost):
     """RabbitMQ has published a message, and raised its alarm."""
-    elsewhere.publish(MAIL, "urgent", BROKER_URL=vhost.url)
+    in_subprocess.publish(MAIL, "urgent", BROKER_URL=vhost.url)
     vhost.ctl("set_vm_memory_high_watermark", "absolute", "40MB")
     yield vhost
     vhost.ctl("set_vm_memory_high_watermark", "0.4")
@@ -34,20 +34,20 @@ def job(alice, transactional_db) -> Job:
 def test_a_publish_comes_back_and_the_job_is_sent_and_done_once_when_it_is_over(alarmed, job, start, settings):
     broker = {"BROKER_URL": alarmed.url, "BROKER_MANAGEMENT_URL": alarmed.management}
     settings.BROKER_URL = alarmed.url
-    said = elsewhere.run(PUBLISH, **broker)
+    said = in_subprocess.run(PUBLISH, **broker)
     assert said.endswith("False\n")
     assert "takes no messages" in said  # told by RabbitMQ, not found out by a timeout
     assert Job.objects.get().dispatched_at is None
 
     alarmed.ctl("set_vm_memory_high_watermark", "0.4")
-    wait_until(lambda: elsewhere.run(SWEEP, **broker).endswith("1\n"), "the sweep to send it")
+    wait_until(lambda: in_subprocess.run(SWEEP, **broker).endswith("1\n"), "the sweep to send it")
     assert Job.objects.get().dispatched_at is not None
-    assert elsewhere.run(PUBLISH, **broker).endswith("True\n")  # and once more, as the blocked one may have been
+    assert in_subprocess.run(PUBLISH, **broker).endswith("True\n")  # and once more, as the blocked one may have been
 
     start("default", EMAIL_URL="dummymail:", **broker)
     # Deliveries at the same moment may all step back for each other; the sweep brings the job again.
-    wait_until(lambda: elsewhere.run(SWEEP, **broker) and Job.objects.get().is_final, "the mail")
-    wait_until(lambda: backlog.waiting("urgent") == 0, "the second delivery")
+    wait_until(lambda: in_subprocess.run(SWEEP, **broker) and Job.objects.get().is_final, "the mail")
+    wait_until(lambda: count_waiting("urgent") == 0, "the second delivery")
     mailed = Job.objects.get()
     assert (mailed.state, mailed.attempt, mailed.result) == (Job.State.DONE, 1, {"sent": True})
 

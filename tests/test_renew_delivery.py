@@ -10,7 +10,7 @@ from celery import current_app
 from redis import Redis
 
 from tests.conftest import wait_until
-from tests.misbehaving import let_go, lines
+from tests.faulty_tasks import let_go, lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LEASE = 3  # seconds
@@ -19,11 +19,11 @@ Start = Callable[..., Popen]
 
 @pytest.fixture
 def start_one(start: Start) -> Callable[[], Popen]:
-    return lambda: start("highmem", app="tests.impatient", VISIBILITY_TIMEOUT=str(LEASE))
+    return lambda: start("highmem", app="tests.fast_app", VISIBILITY_TIMEOUT=str(LEASE))
 
 
 def send_waiting_task() -> None:
-    current_app.send_task("tests.misbehaving.wait_for_go", queue="highmem")
+    current_app.send_task("tests.faulty_tasks.wait_for_go", queue="highmem")
     wait_until(lines, "its begin")
 
 

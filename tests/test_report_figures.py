@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.csvimport.cells.formulas import defuse
-from workers.highmem.report_pairs import correlate
-from workers.highmem.report_process import make
-from workers.highmem.report_rows import _line
+from workers.reports.pairs import correlate
+from workers.reports.process import make
+from workers.reports.rows import _line
 
 COLUMNS = {
     "title": ("text", 0, 0),

@@ -11,9 +11,9 @@ from mediaapp.models import CatalogueItem
 from tests.conftest import ROOT, environment
 from tests.test_report_figures import COLUMNS, FULL
 from workers.csvimport.header import Table
-from workers.highmem import report, report_rows
-from workers.highmem.report import OutOfMemory, make_report
-from workers.highmem.report_rows import Rows, _line, rows_of_file, rows_of_table
+from workers.reports import rows, run
+from workers.reports.rows import Rows, _line, rows_of_file, rows_of_table
+from workers.reports.run import OutOfMemory, make_report
 
 LARGE = 10**12
 FIELDS: dict[str, models.Field] = {
@@ -26,7 +26,7 @@ FIELDS: dict[str, models.Field] = {
 }
 
 
-def rows(count: int, opened: list | None = None) -> Rows:
+def some_rows(count: int, opened: list | None = None) -> Rows:
     """Some rows, with fields of every kind."""
 
     def frames():
@@ -50,7 +50,7 @@ def left(folder: Path) -> list[str]:
 
 def test_what_fits_is_made_and_tells_how_far_it_is(tmp_path):
     told: list = []
-    made = make(rows(1000), tmp_path, tell=lambda *step: told.append(step))
+    made = make(some_rows(1000), tmp_path, tell=lambda *step: told.append(step))
     assert left(tmp_path) == ["report.json", "rows.csv", "rows.parquet"]
     assert made["rows"] == 1000
     assert 0 < made["peak_bytes"] < made["expected_bytes"]
@@ -61,7 +61,7 @@ def test_what_fits_is_made_and_tells_how_far_it_is(tmp_path):
 
 def test_what_does_not_fit_is_refused_with_both_figures_and_no_row_is_read(tmp_path):
     opened: list = []
-    large = rows(30_000_000, opened)
+    large = some_rows(30_000_000, opened)
     with pytest.raises(OutOfMemory) as refused:
         make(large, tmp_path, 2_460_000_000)
     needed = refused.value.sentence.partition("needs about ")[2].partition(" GB")[0]
@@ -71,10 +71,10 @@ def test_what_does_not_fit_is_refused_with_both_figures_and_no_row_is_read(tmp_p
 
 
 def test_what_grows_beyond_what_was_expected_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "BASE", 0)
-    monkeypatch.setattr(report, "FACTOR", 0)
+    monkeypatch.setattr(run, "BASE", 0)
+    monkeypatch.setattr(run, "FACTOR", 0)
     with pytest.raises(OutOfMemory, match="so it was stopped"):
-        make(rows(100_000), tmp_path, report.high_water("self") + 30_000_000)
+        make(some_rows(100_000), tmp_path, run.high_water("self") + 30_000_000)
     assert left(tmp_path) == []
 
 
@@ -86,16 +86,16 @@ def test_a_report_that_is_called_off_leaves_nothing_and_the_last_one_stays(tmp_p
         if done >= 50:
             raise CalledOff
 
-    make(rows(10), tmp_path)
+    make(some_rows(10), tmp_path)
     before = {path: path.stat().st_ino for path in (tmp_path / "report").iterdir()}
     (tmp_path / "report" / ".making-old").mkdir()  # a killed attempt's
     with pytest.raises(CalledOff):
-        make(rows(10), tmp_path, tell=tell)
+        make(some_rows(10), tmp_path, tell=tell)
     assert {path: path.stat().st_ino for path in (tmp_path / "report").iterdir()} == before
 
 
 def test_an_error_of_its_process_is_told_to_the_staff(tmp_path):
-    broken = rows(1)
+    broken = some_rows(1)
     wrong = Rows(broken.fields, 1, 1, [], (frame for frame in [(b'"a","b","no number",,,,\n', 1)]))
     with pytest.raises(RuntimeError, match="no number"):
         make(wrong, tmp_path)
@@ -132,8 +132,8 @@ def test_the_good_rows_of_a_file_come_as_those_of_a_table(tmp_path):
 
 
 def test_frames_are_of_a_size_however_many_rows_there_are(monkeypatch):
-    monkeypatch.setattr(report_rows, "FRAME", 25)
-    assert [count for _, count in report_rows._framed(line for line in [b"x" * 9 + b"\n"] * 8)] == [3, 3, 2]
+    monkeypatch.setattr(rows, "FRAME", 25)
+    assert [count for _, count in rows._framed(line for line in [b"x" * 9 + b"\n"] * 8)] == [3, 3, 2]
 
 
 @pytest.mark.parametrize("module", ["config.celery", "workers.highmem.tasks", "mediaapp.urls"])

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from mediaapp.models import CatalogueItem, Report, User
 from mediaapp.reports import KEPT, ask_for
-from tests.belongings import State, upload_of
+from tests.factories import State, upload_of
 from tests.test_report_figures import COLUMNS, FULL, Made
 from workers import jobs
 from workers.default.tasks import delete_files

@@ -151,8 +151,8 @@ def test_verify_fails_for_a_running_job_without_a_sign_of_life_and_holds_again(a
 def test_a_worker_that_is_frozen_is_found_until_it_goes_on(start, monkeypatch, alice):
     monkeypatch.setattr(progress, "STALE_AFTER", 2)
     job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now())
-    worker = start("video", app="tests.impatient")
-    current_app.send_task("tests.misbehaving.report_for_ever", args=[str(job.pk)], queue="video")
+    worker = start("video", app="tests.fast_app")
+    current_app.send_task("tests.faulty_tasks.report_for_ever", args=[str(job.pk)], queue="video")
     wait_until(lambda: Job.objects.filter(started_at__lt=timezone.now() - timezone.timedelta(seconds=2)), "the job")
     assert progress.verify() == progress.Finding(True, "1 in progress, 0 silent, 0 without end")
     os.killpg(worker.pid, signal.SIGSTOP)

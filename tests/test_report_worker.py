@@ -18,14 +18,14 @@ from redis import Redis
 
 from mediaapp.models import CatalogueItem, Report, User
 from mediaapp.reports import ask_for
-from mediaapp.uploads import receive
+from mediaapp.uploads.receive import receive
 from tests.conftest import DEADLINE, wait_until
 from workers import jobs
 from workers.default import housekeeping
 from workers.highmem import tasks
-from workers.highmem.report import CSV, PARQUET, SUMMARY
 from workers.models import Job
 from workers.practices import memory, progress
+from workers.reports.run import CSV, PARQUET, SUMMARY
 
 Start = Callable[..., subprocess.Popen]
 FIELDS = ("external_id", "title", "creator", "category", "released_on", "price", "stock")
@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_refused_before_any_row_is_read(transactional_db, b
 def the_process(worker: subprocess.Popen) -> psutil.Process | None:
     """The report's own."""
     family = psutil.Process(worker.pid).children(recursive=True)
-    return next((process for process in family if "workers.highmem.report_process" in process.cmdline()), None)
+    return next((process for process in family if "workers.reports.process" in process.cmdline()), None)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from playwright.sync_api import Browser, Page, Route, expect
 
-from mediaapp.ports import free_port, is_free
+from devtools.ports import free_port, is_free
 from tests.browsing import SLOW, sign_up
 from tests.conftest import ROOT, environment, wait_until
 from tests.rabbitmq import killed_at_the_end

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.belongings import State, upload_of
+from tests.factories import State, upload_of
 from tests.outages import broker_away
 from workers import jobs
 from workers.models import Job

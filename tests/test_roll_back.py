@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 from redis import Redis
 
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import wait_until
 from workers.default import housekeeping
 from workers.models import Job
@@ -52,7 +52,7 @@ def test_rabbitmq_puts_its_message_aside_and_the_row_waits_too(start: Start, vho
     start("video", BROKER_URL=vhost.url)
     both = [(LATER, str(job.pk)), (KNOWN, str(uuid4()))]
     code = f"from workers.runtime.publishing import publish; [publish(*each, 'video') for each in {both}]"
-    elsewhere.run(code, BROKER_URL=vhost.url)
+    in_subprocess.run(code, BROKER_URL=vhost.url)
     log = tmp_path / "video0.log"
     wait_until(lambda: NOTHING in log.read_text(), "the worker to take the next one")
     assert "unregistered task" in log.read_text()

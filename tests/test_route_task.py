@@ -9,26 +9,27 @@ from django.utils import timezone
 
 from tests.conftest import ROOT, wait_until
 from workers import jobs
-from workers.default import task_runs
 from workers.models import Job, TaskRun
 from workers.practices import queues
+from workers.queues import table
+from workers.telemetry import rollups
 
 
-@pytest.mark.parametrize("worker", queues.WORKERS, ids=lambda worker: worker.name)
+@pytest.mark.parametrize("worker", table().workers, ids=lambda worker: worker.name)
 def test_every_worker_of_the_table_is_a_line_of_the_procfile(worker):
     found = dict(queues.read_queues((ROOT / "Procfile").read_text()))
     assert found[worker.name] == [queue.name for queue in worker.queues]
 
 
 def test_no_queue_is_read_by_two_workers():
-    names = [queue.name for worker in queues.WORKERS for queue in worker.queues]
+    names = [queue.name for worker in table().workers for queue in worker.queues]
     assert len(names) == len(set(names))
 
 
 def test_a_password_mail_and_a_video_share_neither_queue_nor_worker():
-    readers = {queue.name: worker.name for worker in queues.WORKERS for queue in worker.queues}
-    mail = queues.queue_of("workers.default.tasks.send_password_reset")
-    video = queues.queue_of("workers.video.tasks.transcode_video")
+    readers = {queue.name: worker.name for worker in table().workers for queue in worker.queues}
+    mail = table().queue_of("workers.default.tasks.send_password_reset")
+    video = table().queue_of("workers.video.tasks.transcode_video")
     assert readers[mail] != readers[video]
 
 
@@ -39,7 +40,7 @@ def test_an_unknown_queue_is_an_error_when_sent():
 
 def test_a_task_outside_the_table_is_an_error_when_a_job_is_made():
     with pytest.raises(LookupError, match="no_such_task"):
-        queues.queue_of("workers.default.tasks.no_such_task")
+        table().queue_of("workers.default.tasks.no_such_task")
 
 
 def test_check_is_silent_on_what_we_ship():
@@ -104,7 +105,7 @@ def test_check_fires_for_a_worker_that_hoards(monkeypatch):
 
 
 def test_check_fires_for_a_task_without_a_queue(monkeypatch):
-    monkeypatch.delitem(queues.ROUTES, "workers.video.tasks.transcode_video")
+    monkeypatch.delitem(table().routes, "workers.video.tasks.transcode_video")
     (message,) = queues.check()
     assert message.id == "practices.E302"
     assert "transcode_video" in message.msg
@@ -121,7 +122,7 @@ def test_verify_fails_once_a_mail_waits_too_long_and_holds_again(alice, django_c
 
 def test_a_mail_that_waits_for_its_worker_is_found_while_videos_wait_too(bob, start, monkeypatch):
     """On real processes: the finding changes while the worker is down, and once more for what has waited."""
-    monkeypatch.setitem(queues.QUEUES, "urgent", replace(queues.QUEUES["urgent"], target=1))
+    monkeypatch.setitem(table().queues, "urgent", replace(table().queues["urgent"], target_seconds=1))
     for _ in range(3):
         jobs.create("workers.video.tasks.transcode_video", owner_id=bob.pk, arguments={"source": "none"})
     mail = jobs.create("workers.default.tasks.send_password_reset", owner_id=bob.pk, arguments={"user_id": bob.pk})
@@ -131,7 +132,7 @@ def test_a_mail_that_waits_for_its_worker_is_found_while_videos_wait_too(bob, st
     wait_until(lambda: Job.objects.get(pk=mail.pk).is_final, "the mail")
     finding = queues.verify()
     assert (finding.holds, "3 others queued" in finding.figure) == (True, True)
-    wait_until(task_runs.collect, "the run")
+    wait_until(rollups.collect, "the run")
     assert "one in twenty" in queues.verify().why
     TaskRun.objects.update(wait_seconds=0.1)
     assert queues.verify().holds is True

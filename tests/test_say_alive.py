@@ -34,7 +34,7 @@ def is_old(file: Path) -> bool:
 def test_a_process_that_turns_touches_its_file_and_a_frozen_one_does_not(
     start: Start, broker: Redis, tmp_path: Path, name: str
 ):
-    process = start(name, app="tests.impatient")
+    process = start(name, app="tests.fast_app")
     process.send_signal(signal.SIGSTOP)
     wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, "it to be frozen")
     file = grow_old(tmp_path / "ready0")
@@ -50,7 +50,7 @@ def test_a_worker_without_its_broker_says_nothing_until_it_has_it_back(start: St
     broker = Broker(folder)
     broker.start()
     try:
-        start("default", app="tests.impatient", BROKER_URL=broker.url)
+        start("default", app="tests.fast_app", BROKER_URL=broker.url)
         broker.kill()
         log = tmp_path / "default0.log"
         wait_until(lambda: "Cannot connect" in log.read_text(), "the worker to miss its broker")

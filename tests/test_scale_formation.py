@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers import formation
+from workers.capacity import formation
 from workers.practices import memory
 
 GIB = 1024**3

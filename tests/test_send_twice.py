@@ -9,8 +9,8 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.test import Client
 
-from mediaapp import direct_uploads
 from mediaapp.models import OpenUpload, Upload, User
+from mediaapp.uploads import direct
 from tests.conftest import signed_in
 from tests.sent_directly import LARGE, ROWS, opened, send_form, send_part
 from workers.models import Job
@@ -55,13 +55,13 @@ def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
     known = OpenUpload.objects.get()
-    where, parts = (direct_uploads.stored_name(known), known.parts_id), direct_uploads.arrived(known)
+    where, parts = (direct.stored_name(known), known.parts_id), direct.arrived(known)
     events = default_storage.client.meta.events
 
     def answer_as_amazon(**_: object) -> tuple:
         """404 to the second question. SeaweedFS says 200 to it."""
         events.unregister("before-call.s3.CompleteMultipartUpload", answer_as_amazon)
-        direct_uploads.bucket.join_parts(*where, parts)
+        direct.bucket.join_parts(*where, parts)
         return SimpleNamespace(status_code=404), {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 404}}
 
     events.register("before-call.s3.CompleteMultipartUpload", answer_as_amazon)
@@ -106,7 +106,7 @@ def test_a_close_that_was_broken_off_after_the_parts_were_joined_goes_on(as_alic
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
     known = OpenUpload.objects.get()
-    direct_uploads.bucket.join_parts(direct_uploads.stored_name(known), known.parts_id, direct_uploads.arrived(known))
+    direct.bucket.join_parts(direct.stored_name(known), known.parts_id, direct.arrived(known))
     assert set(opened(as_alice, LARGE)["parts"]["arrived"]) >= {1, 2}
     assert as_alice.post(how["close"]).status_code == 201
     assert Upload.objects.get().size == len(LARGE)

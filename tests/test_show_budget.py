@@ -12,8 +12,8 @@ from django.conf import settings as site
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from workers.capacity.prices import price_list
 from workers.models import TaskRun
-from workers.prices import price_list
 
 numbers = count(1)
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.belongings import State, pages_of, running_upload_of, upload_of
+from tests.factories import State, pages_of, running_upload_of, upload_of
 from tests.outages import take_away
 from workers import jobs
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.belongings import State, running_upload_of, upload_of
+from tests.factories import State, running_upload_of, upload_of
 from tests.outages import take_away
 
 

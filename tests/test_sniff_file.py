@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from mediaapp.filetypes import Kind, Refused, sniff
+from mediaapp.uploads.filetypes import Kind, Refused, sniff
 from tests.footage import bare_ffmpeg, film
 
 TABLE = "sku;name;price\n1;Käse;2,50\n"

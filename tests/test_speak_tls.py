@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import environment, wait_until
 from tests.rabbitmq import Node
 from tests.tls import Authority, Proxy
@@ -36,8 +36,8 @@ questions = {
     "cache": lambda: get_redis_connection("default").ping(),
     "locks": lambda: get_redis_connection("locks").ping(),
     "publish": publishing.ask_broker,
-    "read": lambda: broker.asking().__enter__(),
-    "state": broker._management().state if broker.is_amqp() else (lambda: None),
+    "read": lambda: connect().__enter__(),
+    "state": broker._management().state if is_amqp() else (lambda: None),
 }
 print(json.dumps({name: ask(question) for name, question in questions.items()}))
 """
@@ -77,7 +77,7 @@ def servers(authority: Authority, db) -> Iterator[Elsewhere]:
 
 def ask(**given: str) -> dict[str, str]:
     """What each server answers to a process that was given these variables."""
-    return json.loads(elsewhere.run(f"exec({ASK!r})", **given).splitlines()[-1])
+    return json.loads(in_subprocess.run(f"exec({ASK!r})", **given).splitlines()[-1])
 
 
 def refused(answers: dict[str, str]) -> set[str]:
@@ -127,7 +127,7 @@ def test_a_worker_does_its_job_over_nothing_but_tls(kind, request, start, server
     arguments = {"user_id": alice.pk}
     job = jobs.create("workers.default.tasks.send_password_reset", owner_id=alice.pk, arguments=arguments)
     start("default", **given)
-    elsewhere.run(
+    in_subprocess.run(
         "from workers.jobs import publish; from workers.models import Job; publish(Job.objects.get())", **given
     )
     wait_until(lambda: Job.objects.get(pk=job.pk).state == Job.State.DONE, "the mail")

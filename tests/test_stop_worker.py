@@ -16,10 +16,10 @@ from django.utils import timezone
 from redis import Redis
 
 from mediaapp.models import User
-from mediaapp.uploads import receive
+from mediaapp.uploads.receive import receive
 from tests.conftest import DEADLINE, ROOT, environment, wait_until
+from tests.faulty_tasks import let_go, lines
 from tests.footage import film, repeat
-from tests.misbehaving import let_go, lines
 from workers.models import Job
 from workers.practices import progress
 
@@ -41,7 +41,7 @@ def send(alice: User) -> Callable[[str, str], Job]:
 
     def send_task(task: str, url: str) -> Job:
         queued = timezone.now() - timedelta(seconds=10)
-        job = Job.objects.create(task=f"tests.misbehaving.{task}", queue="highmem", owner=alice, queued_at=queued)
+        job = Job.objects.create(task=f"tests.faulty_tasks.{task}", queue="highmem", owner=alice, queued_at=queued)
         sweep = "from workers.default.housekeeping import sweep; assert sweep() == 1"
         command = [sys.executable, "manage.py", "shell", "--no-imports", "--command", sweep]
         subprocess.run(command, cwd=ROOT, env=environment(BROKER_URL=url), check=True)
@@ -71,7 +71,7 @@ def press_ctrl_c(worker: subprocess.Popen) -> None:
 def is_done_by_another(job: Job, start: Start, url: str) -> bool:
     """No sweep runs here: only a message that is in the queue makes another worker do it."""
     let_go()
-    start("highmem", app="tests.impatient", BROKER_URL=url)
+    start("highmem", app="tests.fast_app", BROKER_URL=url)
     wait_until(lambda: read(job).is_final, "another worker to end it")
     return (read(job).state, read(job).attempt) == (State.DONE, 2)
 
@@ -83,7 +83,7 @@ def assert_it_is_handed_back(job: Job) -> None:
 
 
 def test_a_job_that_reports_goes_back_at_once_and_goes_on_in_another_worker(send, start: Start, url: str):
-    worker = start("highmem", app="tests.impatient", BROKER_URL=url, GRACE=FOR_EVER)
+    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, GRACE=FOR_EVER)
     job = send("report_for_ever", url)
     wait_until(lambda: progress.read(job.pk), "its first report")
     tell_all(worker)
@@ -95,7 +95,7 @@ def test_a_job_that_reports_goes_back_at_once_and_goes_on_in_another_worker(send
 
 @pytest.mark.parametrize("tell", [tell_the_main_process, press_ctrl_c])
 def test_it_goes_back_as_well_if_only_some_processes_are_told(send, start: Start, broker: Redis, tell):
-    worker = start("highmem", app="tests.impatient", GRACE=FOR_EVER)
+    worker = start("highmem", app="tests.fast_app", GRACE=FOR_EVER)
     job = send("report_for_ever", settings.BROKER_URL)
     wait_until(lambda: progress.read(job.pk), "its first report")
     tell(worker)
@@ -104,7 +104,7 @@ def test_it_goes_back_as_well_if_only_some_processes_are_told(send, start: Start
 
 
 def test_a_task_that_ends_by_itself_is_waited_for(send, start: Start, broker: Redis):
-    worker = start("highmem", app="tests.impatient", GRACE=FOR_EVER)
+    worker = start("highmem", app="tests.fast_app", GRACE=FOR_EVER)
     job, behind = send("end_soon_after_a_stop", settings.BROKER_URL), send("never_report", settings.BROKER_URL)
     wait_until(lines, "its begin")
     tell_all(worker)
@@ -115,7 +115,7 @@ def test_a_task_that_ends_by_itself_is_waited_for(send, start: Start, broker: Re
 
 
 def test_a_task_that_never_reports_is_cancelled_when_the_grace_is_over(send, start: Start, url: str):
-    worker = start("highmem", app="tests.impatient", BROKER_URL=url, GRACE="1")
+    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, GRACE="1")
     job = send("never_report", url)
     wait_until(lines, "its begin")
     tell_all(worker)

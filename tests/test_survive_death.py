@@ -17,7 +17,7 @@ from django.db import connection
 from django_redis import get_redis_connection
 
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.uploads import receive
+from mediaapp.uploads.receive import receive
 from tests.conftest import DEADLINE, wait_until
 from tests.footage import film, repeat
 from workers.default import housekeeping

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from mediaapp.models import CatalogueItem
-from mediaapp.uploads import receive
+from mediaapp.uploads.receive import receive
 from tests.conftest import wait_until
 from tests.outages import take_away
 from workers import jobs

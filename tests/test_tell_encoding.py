@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from mediaapp.mapping import first_look
+from mediaapp.uploads.mapping import first_look
 from tests.test_import_csv import HEADER, Import, catalogue
 from workers.csvimport.preview import HEAD
 from workers.csvimport.reading.dialect import Dialect

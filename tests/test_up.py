@@ -14,9 +14,9 @@ import psutil
 import pytest
 import redis
 
-from mediaapp.embedded import NO_RETRY, VALKEY
-from mediaapp.ports import free_port
-from mediaapp.servers import Server, ServerError, on_a_free_port
+from devtools.embedded import NO_RETRY, VALKEY
+from devtools.ports import free_port
+from devtools.servers import Server, ServerError, on_a_free_port
 from tests.conftest import DEADLINE, ROOT, wait_until
 from tests.site import Up, runs
 

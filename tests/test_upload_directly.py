@@ -6,9 +6,10 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from mediaapp import direct_uploads, uploads
-from mediaapp.filetypes import SAY_EMPTY, SAY_OTHER, Kind
+from mediaapp import uploads
 from mediaapp.models import OpenUpload, Upload
+from mediaapp.uploads import direct
+from mediaapp.uploads.filetypes import SAY_EMPTY, SAY_OTHER, Kind
 from tests.conftest import wait_until
 from tests.sent_directly import JSON, LARGE, ROWS, in_bucket, opened, send_form, send_part
 from workers.models import Job
@@ -66,10 +67,10 @@ def test_the_storage_refuses_a_form_that_is_not_what_the_site_signed(as_alice, c
 
 def test_a_large_file_comes_in_parts_and_goes_on_where_it_ended(as_alice, broker):
     how = opened(as_alice, LARGE)
-    assert (how["parts"]["size"], how["parts"]["arrived"]) == (direct_uploads.PART, [])
+    assert (how["parts"]["size"], how["parts"]["arrived"]) == (direct.PART, [])
     assert send_part(as_alice, how["parts"], 2) == 200
     early = as_alice.post(how["close"])
-    assert (early.status_code, early.json()) == (409, {"error": direct_uploads.SAY_NOT_THERE})
+    assert (early.status_code, early.json()) == (409, {"error": direct.SAY_NOT_THERE})
     again = opened(as_alice, LARGE)
     assert (again["close"], again["parts"]["arrived"]) == (how["close"], [2])
     assert send_part(as_alice, again["parts"], 1) == 200
@@ -166,7 +167,7 @@ def test_what_cannot_be_a_file_is_not_opened(as_alice):
 
 
 def test_nobody_has_more_than_some_open_at_once(as_alice, as_bob, monkeypatch):
-    monkeypatch.setattr(direct_uploads, "MOST_OPEN", 2)
+    monkeypatch.setattr(direct, "MOST_OPEN", 2)
     how = [opened(as_alice, LARGE), opened(as_alice)][0]
     full = as_alice.post("/uploads/open/", {"name": "b.csv", "size": 5})
     assert (full.status_code, "2 uploads" in full.json()["error"]) == (429, True)

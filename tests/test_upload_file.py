@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import reverse
 
 from mediaapp import uploads
-from mediaapp.filetypes import SAY_EMPTY, SAY_OTHER, Kind
 from mediaapp.models import Upload
+from mediaapp.uploads.filetypes import SAY_EMPTY, SAY_OTHER, Kind
 from tests.footage import film
 from tests.outages import broker_away
 from workers.models import Job

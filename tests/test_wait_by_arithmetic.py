@@ -1,6 +1,8 @@
 """The arithmetic of waiting: known values, and what must hold for any load."""
 
+import heapq
 import math
+from collections.abc import Sequence
 from random import Random
 from statistics import mean, quantiles
 
@@ -8,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labs.arrivals import SLEEPS, replay
-from workers.budget.queueing import Load, erlang_c, left_behind, wait_for
+from workers.capacity.queueing import Load, erlang_c, left_behind, wait_for
+
+SLEEPS = (0.1, 0.2, 0.6)  # seconds, each as likely
 
 vary = st.just(0.0) | st.floats(0.01, 10)
 loads = st.builds(Load, arrivals=st.floats(0.001, 10), run=st.floats(0.001, 100), arrivals_vary=vary, runs_vary=vary)
@@ -87,7 +90,7 @@ def test_without_any_process_there_is_no_answer():
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 @pytest.mark.parametrize("busy", [0.5, 0.7, 0.9])
 def test_a_line_of_jobs_waits_about_as_the_arithmetic_says(count, busy):
-    """Jobs that come at random, of the three lengths of the lab, the same ones each time."""
+    """Jobs that come at random, of three lengths, the same ones each time."""
     chance, now, run = Random(1), 0.0, sum(SLEEPS) / len(SLEEPS)
     arrivals = busy * count / run
     arrived = [now := now + chance.expovariate(arrivals) for _ in range(100_000)]
@@ -96,3 +99,13 @@ def test_a_line_of_jobs_waits_about_as_the_arithmetic_says(count, busy):
     said = wait_for(Load(arrivals, run, arrivals_vary=1.0, runs_vary=vary), count)
     assert said.mean == pytest.approx(mean(waits), rel=0.15)
     assert said.longest_of(0.95) == pytest.approx(quantiles(waits, n=20)[-1], rel=0.2)
+
+
+def replay(arrived: Sequence[float], ran: Sequence[float], processes: int) -> list[float]:
+    """Seconds that each job waits for the first free process: first come, first served."""
+    free, waits = [0.0] * processes, []
+    for moment, seconds in zip(arrived, ran, strict=True):
+        begins = max(moment, heapq.heappop(free))
+        heapq.heappush(free, begins + seconds)
+        waits.append(begins - moment)
+    return waits

@@ -8,20 +8,20 @@ import pytest
 from django.conf import settings as site
 from django.core.cache import caches
 
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import wait_until
 from tests.outages import NOBODY, take_away
 from tests.rabbitmq import Node
 from workers import jobs
 from workers.models import Job
-from workers.run_stream import STREAM
-from workers.runtime import unseen
+from workers.runtime import pending_guard
+from workers.telemetry.recorder import STREAM
 
 SWEEP, NIGHTLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.delete_old"
-MARKS = unseen.MARKS.format("default")
+MARKS = pending_guard.MARKS.format("default")
 PREPARE = "from workers.practices import broker; broker.prepare(); from celery import current_app; "
 SEND = PREPARE + "current_app.send_task({!r}, queue='default', expires={}, headers={{'periodic_task_name': 'a'}})"
-WAITING = "from workers.practices import backlog; print(backlog.waiting('default'))"
+WAITING = "from workers.brokers.connection import count_waiting; print(count_waiting('default'))"
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def entry(name: str, queue: str | None = None) -> SimpleNamespace:
 def test_one_message_waits_behind_one_that_lives_for_long_and_the_others_count_as_expired(
     brokers, start, redis, tmp_path
 ):
-    elsewhere.run(f"exec({SEND.format(NIGHTLY, 3600)!r})", **brokers)
-    start("beat", app="tests.impatient", **brokers)
+    in_subprocess.run(f"exec({SEND.format(NIGHTLY, 3600)!r})", **brokers)
+    start("beat", app="tests.fast_app", **brokers)
     wait_until(lambda: len(outcomes(redis)) >= 3, "three runs that are not sent")
-    waiting = int(elsewhere.run(WAITING, **brokers))
+    waiting = int(in_subprocess.run(WAITING, **brokers))
     # A broker that does not say in half a second how much waits is no reason to send nothing; a busy machine has such.
     not_told = (tmp_path / "beat0.log").read_text().count("sent without knowing")
     assert 2 <= waiting <= 2 + not_told
@@ -66,41 +66,41 @@ def test_a_worker_that_takes_a_message_clears_its_mark_whether_it_runs_it_or_dro
     start("default")
     for expires in (60, -60):
         redis.zadd(MARKS, {"a": time.time()})
-        elsewhere.run(f"exec({SEND.format(SWEEP, expires)!r})")
+        in_subprocess.run(f"exec({SEND.format(SWEEP, expires)!r})")
         wait_until(lambda: not redis.exists(MARKS), "the mark to go")
     wait_until(lambda: outcomes(redis) == ["succeeded", "expired"], "one run of each")
 
 
 def test_an_entry_whose_message_got_lost_is_sent_again(broker):
-    assert [unseen.may_send(entry("a")), unseen.may_send(entry("a"))] == [True, True]
+    assert [pending_guard.may_send(entry("a")), pending_guard.may_send(entry("a"))] == [True, True]
 
 
 def test_an_entry_of_the_same_task_or_of_another_queue_is_left_alone(broker):
     for name, queue in (("a", None), ("b", None), ("c", "video")):
-        assert unseen.may_send(entry(name, queue))
+        assert pending_guard.may_send(entry(name, queue))
         broker.lpush(queue or "default", "{}")
-    assert [unseen.may_send(entry(name)) for name in ("a", "b")] == [False, False]
-    assert not unseen.may_send(entry("c", "video"))
+    assert [pending_guard.may_send(entry(name)) for name in ("a", "b")] == [False, False]
+    assert not pending_guard.may_send(entry("c", "video"))
 
 
 def test_what_was_sent_before_a_message_that_is_seen_waits_no_more(broker, redis):
     broker.lpush("default", "{}")
     before = time.time()
-    assert unseen.may_send(entry("a"))
-    unseen.clear("default", {"published_at": before})
-    unseen.clear("video", {"published_at": time.time()})
-    unseen.clear("default", {})
-    assert not unseen.may_send(entry("a"))
-    unseen.clear("default", {"published_at": time.time()})
-    assert unseen.may_send(entry("a"))
+    assert pending_guard.may_send(entry("a"))
+    pending_guard.clear("default", {"published_at": before})
+    pending_guard.clear("video", {"published_at": time.time()})
+    pending_guard.clear("default", {})
+    assert not pending_guard.may_send(entry("a"))
+    pending_guard.clear("default", {"published_at": time.time()})
+    assert pending_guard.may_send(entry("a"))
 
 
 def test_an_entry_whose_message_got_lost_is_sent_again_once_a_job_behind_it_is_taken(broker, start, alice, redis):
     """As in a queue that jobs never leave empty."""
-    video = unseen.MARKS.format("video")
-    assert unseen.may_send(entry("a", "video"))
+    video = pending_guard.MARKS.format("video")
+    assert pending_guard.may_send(entry("a", "video"))
     job = jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={"source": "gone"})
-    assert not unseen.may_send(entry("a", "video"))
+    assert not pending_guard.may_send(entry("a", "video"))
     assert redis.exists(video)
     start("video")
     wait_until(lambda: Job.objects.filter(pk=job.pk, state__in=Job.FINAL).exists(), "the end of the job")
@@ -108,14 +108,14 @@ def test_an_entry_whose_message_got_lost_is_sent_again_once_a_job_behind_it_is_t
 
 
 def test_an_entry_is_sent_while_the_broker_cannot_be_asked(broker, settings):
-    assert unseen.may_send(entry("a"))
+    assert pending_guard.may_send(entry("a"))
     settings.BROKER_URL = NOBODY
-    assert unseen.may_send(entry("a"))
+    assert pending_guard.may_send(entry("a"))
 
 
 def test_an_entry_is_sent_while_the_server_of_the_locks_is_away(broker, settings):
     broker.lpush("default", "{}")
-    assert unseen.may_send(entry("a"))
+    assert pending_guard.may_send(entry("a"))
     take_away(settings, "locks")
-    assert unseen.may_send(entry("a"))
-    unseen.clear("default", {"periodic_task_name": "a", "published_at": time.time()})
+    assert pending_guard.may_send(entry("a"))
+    pending_guard.clear("default", {"periodic_task_name": "a", "published_at": time.time()})

@@ -1,16 +1,19 @@
 """Practice 1: what goes wrong in the broker is seen, on both brokers, and so is that it is well again."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
 from django.core.cache import cache
 from kombu import Connection, Queue
 
-from tests import elsewhere
+from tests import in_subprocess
 from tests.conftest import wait_until
 from tests.outages import take_away
-from workers.practices import broker, queues
+from workers.brokers.declarations import DEAD, QUEUE_TYPES, declarations
+from workers.practices import broker
+from workers.queues import table
 
 VIDEO = "workers.video.tasks.transcode_video"
 
@@ -55,7 +58,7 @@ def wait_until_it_holds(holds: bool | None, words: str = "") -> None:
 
 
 def test_a_queue_without_a_reader_is_found_until_its_worker_is_up(either, start):
-    elsewhere.publish(VIDEO, "video", 2, **either)
+    in_subprocess.publish(VIDEO, "video", 2, **either)
     wait_until_it_holds(False, "2 messages in video, and nobody reads it. Is the video worker up?")
     amqp = either["BROKER_URL"].startswith("amqp")
     wait_until(lambda: bool(broker.state()["queues"]["video"]["size"]) is amqp, "bytes, which Valkey does not tell")
@@ -75,7 +78,7 @@ def test_a_queue_that_the_table_does_not_know_is_found_until_it_is_gone(either, 
 
 def test_celerys_own_queues_are_no_strays(node, settings):
     with Connection(settings.BROKER_URL) as connection:
-        for name in ("celery_delayed_27", "default@host.celery.pidbox", queues.DEAD):
+        for name in ("celery_delayed_27", "default@host.celery.pidbox", DEAD):
             Queue(name)(connection.default_channel).declare()
     wait_until(lambda: len(broker.state()["queues"]) == 3)
     wait_until_it_holds(True)
@@ -121,32 +124,32 @@ def test_a_memory_alarm_is_found_until_it_is_over(node):
 
 def test_a_worker_that_starts_gives_every_queue_its_limit(node, start, settings):
     with Connection(settings.BROKER_URL) as connection:
-        for queue in queues.declarations(amqp=True):
+        for queue in declarations(amqp=True):
             queue(connection.default_channel).declare()
     wait_until_it_holds(False, "RabbitMQ does not limit urgent to 10000 messages")
     start("video", BROKER_URL=node.url, BROKER_MANAGEMENT_URL=node.management)
     wait_until_it_holds(True)
 
 
-@pytest.mark.parametrize("queue_type", queues.TYPES)
+@pytest.mark.parametrize("queue_type", QUEUE_TYPES)
 def test_a_full_queue_refuses_and_so_tells_its_publisher(node, settings, monkeypatch, queue_type):
     settings.QUEUE_TYPE = queue_type
-    monkeypatch.setitem(queues.QUEUES, "video", queues.Queue("video", 600, (VIDEO,), limit=3))
+    monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], max_messages=3))
     broker.prepare()
     with pytest.raises(AssertionError, match="OperationalError"):
-        elsewhere.publish(VIDEO, "video", 5, BROKER_URL=node.url, QUEUE_TYPE=queue_type)
+        in_subprocess.publish(VIDEO, "video", 5, BROKER_URL=node.url, QUEUE_TYPE=queue_type)
     wait_until(lambda: broker.state()["queues"]["video"]["waiting"] in (3, 4))  # quorum queues let one too many in
 
 
 def test_what_expires_on_rabbitmq_lies_with_the_dead_letters(node, settings):
     broker.prepare()
-    (video,) = (queue for queue in queues.declarations(amqp=True) if queue.name == "video")
+    (video,) = (queue for queue in declarations(amqp=True) if queue.name == "video")
     with Connection(settings.BROKER_URL) as connection:
         connection.Producer().publish(
             "late", routing_key="video", declare=[video], exchange=video.exchange, expiration=0.1
         )
         channel = connection.default_channel
-        wait_until(lambda: channel.queue_declare(queues.DEAD, passive=True).message_count == 1)
+        wait_until(lambda: channel.queue_declare(DEAD, passive=True).message_count == 1)
         assert channel.queue_declare("video", passive=True).message_count == 0
 
 

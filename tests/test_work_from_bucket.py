@@ -17,7 +17,7 @@ from django.core.files.storage import default_storage
 
 from mediaapp.models import Upload, User
 from mediaapp.reports import ask_for
-from mediaapp.uploads import receive
+from mediaapp.uploads.receive import receive
 from tests.conftest import wait_until
 from tests.footage import film
 from tests.relay import Relay, relaying
@@ -29,9 +29,9 @@ from tests.test_survive_death import (
     job_of,
     swept_until_done,
 )
-from workers import scratch
 from workers.default import housekeeping
 from workers.models import Job
+from workers.storage import workspace
 
 Start = Callable[..., subprocess.Popen]
 BOOKS = b"external_id,title,price\nA1,Dune,9.90\nA2,Ubik,nothing\nA3,Emma,1\n"
@@ -138,7 +138,7 @@ def test_a_storage_that_is_away_for_a_while_loses_nothing(start: Start, host: Ho
     host.start(start, "highmem", S3_ENDPOINT_URL=f"http://{relay.address}")
     wait_until(lambda: job_of(books).message, "the job to be handed back")
     job = job_of(books)
-    assert (job.state, job.message, job.deaths) == (Job.State.QUEUED, scratch.AWAY, 0)
+    assert (job.state, job.message, job.deaths) == (Job.State.QUEUED, workspace.AWAY, 0)
     assert host.left() == []
     relay.is_cut = False
     Job.objects.filter(pk=job.pk).update(not_before=job.queued_at)  # as if its pause were over

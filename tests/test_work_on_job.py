@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from workers import jobs
-from workers.attempt import Cancelled
+from workers.jobs.attempt import Cancelled
 from workers.models import Job
 from workers.practices import locks, progress
 from workers.practices.concurrency import TryLater

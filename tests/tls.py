@@ -16,7 +16,7 @@ from pathlib import Path
 
 import trustme
 
-from mediaapp.servers import die_with_parent
+from devtools.servers import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120

@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
+from devtools.ports import free_port
 from mediaapp.models import User
-from mediaapp.ports import free_port
 from tests.conftest import DEADLINE, ROOT, environment, wait_until
 
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')

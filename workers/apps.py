@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.checks import register
 from django_redis import get_redis_connection
 
-from workers import storage_settings
+from workers.storage import checks
 
 
 class WorkersConfig(AppConfig):
@@ -13,10 +13,10 @@ class WorkersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from workers.practices import nine  # noqa: PLC0415 - it imports models, which are not there any earlier
+        from workers.practices import registry  # noqa: PLC0415 - it imports models, which are not there any earlier
 
-        register(storage_settings.check)
-        for practice in nine.PRACTICES:
+        register(checks.check)
+        for practice in registry.PRACTICES:
             register(lambda app_configs, check=practice.module.check, **_: check())
         # Two threads that need one for the first time would make two: seen are 4 connections of a pool of 2.
         for alias in settings.CACHES:

@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
 from mediaapp.forms import QueuedPasswordResetForm, SignUpForm
-from mediaapp.limits import SENTENCE, forget_tries, too_many_tries
+from mediaapp.rate_limits import SENTENCE, forget_tries, too_many_tries
 
 
 class LimitedTries:

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from mediaapp.access import SignedIn
 from mediaapp.models import CatalogueItem, Report
+from mediaapp.permissions import SignedIn
 
 PER_PAGE = 50
 SAMPLE = """external_id,title,creator,category,released_on,price,stock

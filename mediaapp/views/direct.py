@@ -18,10 +18,10 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from mediaapp import direct_uploads
-from mediaapp.access import SignedIn
-from mediaapp.filetypes import Refused
 from mediaapp.models import OpenUpload
+from mediaapp.permissions import SignedIn
+from mediaapp.uploads import direct
+from mediaapp.uploads.filetypes import Refused
 from mediaapp.views.library import SAY_AWAY, SAY_LOG_IN, addresses_of, wants_json
 
 log = logging.getLogger(__name__)
@@ -44,11 +44,11 @@ def answers_json(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
             return view(request, **named)
         except OpenUpload.DoesNotExist:
             return _tell(SAY_GONE, 404)
-        except direct_uploads.NotThere as error:
+        except direct.NotThere as error:
             return _tell(str(error), 409)
         except Refused as refused:
             return _tell(refused.sentence, 422)
-        except direct_uploads.TooMany as error:
+        except direct.TooMany as error:
             return _tell(str(error), 429)
         except OSError as error:
             log.warning("a file cannot be sent now: %r", error)
@@ -67,18 +67,18 @@ def open_upload(request: SignedIn) -> JsonResponse:
     name, size, last_modified = (request.POST.get(field, "") for field in ("name", "size", "last_modified"))
     if not (name and _is_number(size)):
         return _tell(SAY_INCOMPLETE, 400)
-    direct_uploads.refuse_size(int(size))
+    direct.refuse_size(int(size))
     if not settings.S3_BUCKET:
         fields = {"csrfmiddlewaretoken": get_token(request)}
         return JsonResponse({"form": {"url": reverse("upload"), "fields": fields}}, status=201)
     modified = int(last_modified) if _is_number(last_modified) else None
-    opened = direct_uploads.begin(request.user, name, int(size), modified)
+    opened = direct.begin(request.user, name, int(size), modified)
     how: dict[str, Any] = {action: reverse(f"{action}_upload", args=[opened.pk]) for action in ("close", "discard")}
     if opened.parts_id:
         sign = reverse("sign_part", args=[opened.pk])
-        how["parts"] = {"size": opened.part_size, "arrived": direct_uploads.arrived_numbers(opened), "sign": sign}
+        how["parts"] = {"size": opened.part_size, "arrived": direct.arrived_numbers(opened), "sign": sign}
     else:
-        how["form"] = direct_uploads.form_for(opened)
+        how["form"] = direct.form_for(opened)
     return JsonResponse(how, status=201)
 
 
@@ -87,15 +87,15 @@ def sign_part(request: SignedIn, upload_id: UUID) -> JsonResponse:
     """Where the part with this `number` is PUT, and nothing but it."""
     opened = OpenUpload.objects.get(pk=upload_id, owner=request.user)
     number = request.POST.get("number", "")
-    if not _is_number(number) or direct_uploads.length_of(opened, int(number)) < 1:
+    if not _is_number(number) or direct.length_of(opened, int(number)) < 1:
         return _tell("There is no such part.", 400)
-    return JsonResponse({"url": direct_uploads.link_for_part(opened, int(number))})
+    return JsonResponse({"url": direct.link_for_part(opened, int(number))})
 
 
 @answers_json
 def close_upload(request: SignedIn, upload_id: UUID) -> JsonResponse:
     """201 with the addresses of the job, every time; 409 if the file has not arrived, 422 if it is refused."""
-    upload = direct_uploads.close(request.user, upload_id)
+    upload = direct.close(request.user, upload_id)
     return JsonResponse(addresses_of(upload.pk), status=201)
 
 
@@ -103,10 +103,10 @@ def close_upload(request: SignedIn, upload_id: UUID) -> JsonResponse:
 def discard_upload(request: SignedIn, upload_id: UUID) -> HttpResponse:
     """Forgets what has arrived."""
     if wants_json(request):
-        direct_uploads.discard(request.user, upload_id)
+        direct.discard(request.user, upload_id)
         return JsonResponse({})
     with suppress(OpenUpload.DoesNotExist):
-        direct_uploads.discard(request.user, upload_id)
+        direct.discard(request.user, upload_id)
     return redirect("library")
 
 

@@ -22,8 +22,8 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 from whitenoise.responders import MissingFileError, StaticFile
 
-from mediaapp.access import upload_for
 from mediaapp.models import Report, Upload
+from mediaapp.permissions import upload_for
 from workers.csvimport import rejects
 from workers.models import Job
 

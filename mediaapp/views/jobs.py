@@ -11,8 +11,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
-from mediaapp.access import login_required_on, progress_for, remember_viewer, subject_for
 from mediaapp.models import Upload
+from mediaapp.permissions import login_required_on, progress_for, remember_viewer, subject_for
 from workers import jobs
 from workers.models import Job
 

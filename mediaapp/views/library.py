@@ -15,10 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
-from mediaapp.access import SignedIn
-from mediaapp.filetypes import Refused
 from mediaapp.models import Upload
-from mediaapp.uploads import LimitedUploadHandler, most_through_site, receive
+from mediaapp.permissions import SignedIn
+from mediaapp.uploads.filetypes import Refused
+from mediaapp.uploads.receive import LimitedUploadHandler, most_through_site, receive
 from workers import jobs
 
 log = logging.getLogger(__name__)

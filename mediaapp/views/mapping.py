@@ -11,9 +11,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from mediaapp.access import login_required_on, own_upload, upload_for
-from mediaapp.mapping import digest, look, remember, table_of
 from mediaapp.models import Upload
+from mediaapp.permissions import login_required_on, own_upload, upload_for
+from mediaapp.uploads.mapping import digest, look, remember, table_of
 from workers import jobs
 from workers.csvimport.header import labels_of
 from workers.csvimport.preview import Preview

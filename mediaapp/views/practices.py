@@ -10,9 +10,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from workers import connections
+from workers.capacity import connections
 from workers.deadline import ask_all
-from workers.practices import backlog, locks, memory, nine, recurring
+from workers.practices import backlog, locks, memory, recurring, registry
 
 # What stands below the nine, for staff, under the name that the template gives it.
 TABLES: Mapping[str, Callable[[], Any]] = {
@@ -20,16 +20,16 @@ TABLES: Mapping[str, Callable[[], Any]] = {
     "entries": recurring.states,
     "held": locks.held,
     "proposals": memory.proposals,
-    "connections": connections.table,
+    "connections": connections.connections_table,
 }
 
 
 @never_cache
 @require_safe
 def show_practices(request: HttpRequest) -> HttpResponse:
-    """Measured as the page is read, or up to nine.KEPT seconds before."""
+    """Measured as the page is read, or up to registry.KEPT seconds before."""
     staff = is_staff(request)
-    found = nine.recent.read()
+    found = registry.recent.read()
     holds = [finding.holds for _, finding in found]
     count = {"hold": holds.count(True), "do_not": holds.count(False), "unknown": holds.count(None)}
     answers = ask_all(TABLES) if staff else {}

@@ -10,11 +10,11 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from mediaapp.access import SignedIn, login_required_on, subject_for, upload_for
 from mediaapp.models import CatalogueItem, Report, Upload
+from mediaapp.permissions import SignedIn, login_required_on, subject_for, upload_for
 from mediaapp.reports import ask_for
 from mediaapp.views.files import serve
-from workers.highmem.report import CSV, PARQUET
+from workers.reports.run import CSV, PARQUET
 
 TYPES = {PARQUET: "application/vnd.apache.parquet", CSV: "text/csv; charset=utf-8"}
 

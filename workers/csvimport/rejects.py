@@ -10,10 +10,10 @@ from uuid import UUID
 
 from django.db import connection
 
-from workers.copying import copy_rows
 from workers.csvimport.cells.formulas import defuse
 from workers.csvimport.header import REPORT
 from workers.models import RejectedRow
+from workers.postgres_copy import copy_rows
 
 KEPT = 100_000  # rows of a job; more than that is mended at the source, not in a spreadsheet
 BATCH = 500

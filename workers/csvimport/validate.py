@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from itertools import compress, islice
 from typing import Any, NamedTuple
 
-from workers.copying import lines_of
 from workers.csvimport.cells.columns import Column
 from workers.csvimport.cells.errors import SHOWN
 from workers.csvimport.header import Header, Table
 from workers.csvimport.reading.dialect import Dialect
 from workers.csvimport.reading.records import MISMATCHED, Page
 from workers.csvimport.rejects import Reject
+from workers.postgres_copy import lines_of
 
 FIRST_PAGES = 2  # in the first chunk
 

@@ -13,12 +13,12 @@ from typing import Any
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Field
 
-from workers.copying import copy_lines
 from workers.csvimport.cells.fields import is_made_by_database
 from workers.csvimport.header import Table
 from workers.csvimport.refusals import Reasons, write_one_by_one
 from workers.csvimport.rejects import Reject
 from workers.csvimport.validate import Chunk
+from workers.postgres_copy import copy_lines
 
 STAGING, UNTOUCHED = "csv_staging", "csv_untouched"
 # A crash of the server may cost the last commits, always with their checkpoints; and a constraint that would speak at

@@ -5,10 +5,13 @@ The hard limit of every task here is the app's 30 s (config/celery.py), so that 
 
 from celery import shared_task
 
-from workers import jobs, scratch
-from workers.default import dead_letters, housekeeping, password_reset, task_runs
+from workers import jobs
+from workers.default import housekeeping, password_reset
 from workers.practices import backlog, locks
 from workers.practices.concurrency import TryLater
+from workers.runtime import pending_guard
+from workers.storage import workspace
+from workers.telemetry import dead_letters, rollups
 
 SWEEP_LEASE = 30  # seconds
 MAIL_TRIES = 60
@@ -30,7 +33,7 @@ def send_password_reset(job_id: str) -> None:
 def delete_files(job_id: str) -> None:
     """Deletes the job's folder of the storage, which nobody owns any more; as soon as the storage answers."""
     # A silent storage costs 16 s of a slot that urgent mails share: many such jobs come ever more rarely.
-    with jobs.working_on(job_id) as job, scratch.waiting_for_storage(tries=job.number):
+    with jobs.working_on(job_id) as job, workspace.waiting_for_storage(tries=job.number):
         housekeeping.delete_folder(job.arguments["folder"])
 
 
@@ -45,15 +48,15 @@ def sweep_jobs() -> None:
 def collect_runs() -> None:
     """Every 10 seconds: moves the runs of all tasks, and those that never ran, from their stream into rows."""
     with locks.exclusive("collect_runs", lease=SWEEP_LEASE):
-        dead_letters.collect()
-        task_runs.collect()
+        dead_letters.collect(on_letter=pending_guard.clear)
+        rollups.collect()
 
 
 @shared_task
 def roll_up_runs() -> None:
     """Every hour: sums up the runs by the hour."""
     with locks.exclusive("roll_up_runs", lease=SWEEP_LEASE):
-        task_runs.roll_up()
+        rollups.roll_up()
 
 
 @shared_task
@@ -69,6 +72,6 @@ def delete_old() -> None:
         housekeeping.delete_unseen_jobs()
         housekeeping.delete_old_samples()
         housekeeping.delete_broken_uploads()
-        task_runs.delete_old()
+        rollups.delete_old()
         housekeeping.clean_up_the_site()
         housekeeping.drop_old_parts()

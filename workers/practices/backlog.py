@@ -9,7 +9,6 @@ message at a time, whose absence has an age. The leading beat samples all this, 
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from celery import current_app
 from django.apps import apps
@@ -19,15 +18,14 @@ from django.db import DatabaseError
 from django.db.models import Case, Count, Min, Q, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
-from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from workers.brokers import NoAnswer, Standing
+from workers.brokers.connection import EMPTY, ask_queue, connect, is_amqp
 from workers.practices import Finding, broker
-from workers.practices.queues import QUEUES, Queue, queue_of
+from workers.queues import Queue, table
 
 SAMPLE = "workers.practices.backlog.sample"
-CANARY = "workers.default.tasks.answer_canary"
 CANARY_KEY = "canary_{}"
 CANARY_LIFE = 600  # seconds, after which it is given up and the next one sent
 EVERY = 30  # seconds between two samples
@@ -35,7 +33,6 @@ STALE = 4 * EVERY
 KEEP = timedelta(days=30)
 WINDOW = timedelta(minutes=15)  # over which a flow is measured
 UNKNOWN = Standing(waiting=None, unacked=None, consumers=None, size=None, limit=None)
-EMPTY = Standing(waiting=0, unacked=0, consumers=0, size=None, limit=None)
 CHAPTER = "See docs/8-backlog.md."
 
 
@@ -60,13 +57,7 @@ class QueueNow:
     @property
     def late(self) -> bool:
         """Whether it has waited for longer than its users accept."""
-        return (self.oldest or 0) > self.queue.target
-
-
-def waiting(queue: str) -> int:
-    """Messages that wait in a queue at this moment, asked without taking one. Raises NoAnswer."""
-    with broker.asking() as connection:
-        return _ask(connection, queue)["waiting"] or 0
+        return (self.oldest or 0) > self.queue.target_seconds
 
 
 def standings() -> dict[str, Standing]:
@@ -77,11 +68,11 @@ def standings() -> dict[str, Standing]:
     try:
         known = broker.state()["queues"]
     except NoAnswer:
-        if not broker.is_amqp():
+        if not is_amqp():
             raise
-        with broker.asking() as connection:
-            known = {queue: _ask(connection, queue) for queue in QUEUES}
-    return {queue: known.get(queue, EMPTY) for queue in QUEUES}
+        with connect() as connection:
+            known = {queue: ask_queue(connection, queue) for queue in table().queues}
+    return {queue: known.get(queue, EMPTY) for queue in table().queues}
 
 
 def _known() -> dict[str, Standing]:
@@ -89,17 +80,7 @@ def _known() -> dict[str, Standing]:
     try:
         return standings()
     except NoAnswer:
-        return dict.fromkeys(QUEUES, UNKNOWN)
-
-
-def _ask(connection: Connection, queue: str) -> Standing:
-    channel: Any = connection.default_channel
-    try:
-        answer = channel.queue_declare(queue=queue, passive=True)
-    except connection.channel_errors:
-        return EMPTY  # 404: nobody has declared it yet; on Redis an empty queue is none
-    waits, readers = answer.message_count, answer.consumer_count
-    return Standing(waiting=waits, unacked=None, consumers=readers, size=None, limit=None)
+        return dict.fromkeys(table().queues, UNKNOWN)
 
 
 def ages() -> dict[str, float]:
@@ -122,7 +103,7 @@ def ages() -> dict[str, float]:
 
 
 def _fed_by_beat() -> list[str]:
-    return sorted({queue_of(entry["task"]) for entry in current_app.conf.beat_schedule.values()})
+    return sorted({table().queue_of(entry["task"]) for entry in current_app.conf.beat_schedule.values()})
 
 
 def send_canaries() -> None:
@@ -131,7 +112,7 @@ def send_canaries() -> None:
         key = CANARY_KEY.format(queue)
         if cache.add(key, time.time(), CANARY_LIFE):
             try:
-                current_app.send_task(CANARY, args=[queue], queue=queue, expires=CANARY_LIFE, retry=False)
+                current_app.send_task(table().canary_task, args=[queue], queue=queue, expires=CANARY_LIFE, retry=False)
             except (OperationalError, OSError):
                 cache.delete(key)
 
@@ -190,7 +171,7 @@ def overview() -> list[QueueNow]:
     """Every queue of the table, as it stands and moves. What the broker does not say is None. Raises DatabaseError."""
     found, waits = _known(), ages()
     moving = flows(found)
-    return [QueueNow(queue, found[name], waits.get(name), moving.get(name)) for name, queue in QUEUES.items()]
+    return [QueueNow(queue, found[name], waits.get(name), moving.get(name)) for name, queue in table().queues.items()]
 
 
 def check() -> list[CheckMessage]:
@@ -208,11 +189,11 @@ def check() -> list[CheckMessage]:
     return unsampled + [
         Error(
             f"The queue {queue.name} has no target.",
-            hint=f"Give it target=<seconds of waiting that its users accept> in workers/practices/queues.py. {CHAPTER}",
+            hint=f"Give it target_seconds=<seconds of waiting that its users accept> in config/queues.py. {CHAPTER}",
             id="practices.E801",
         )
-        for queue in QUEUES.values()
-        if queue.target <= 0
+        for queue in table().queues.values()
+        if queue.target_seconds <= 0
     ]
 
 
@@ -224,9 +205,9 @@ def verify() -> Finding:
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     faults = [
-        f"The oldest in {name} has waited {waits[name]:.0f} s of {queue.target} s."
-        for name, queue in QUEUES.items()
-        if waits.get(name, 0) > queue.target
+        f"The oldest in {name} has waited {waits[name]:.0f} s of {queue.target_seconds} s."
+        for name, queue in table().queues.items()
+        if waits.get(name, 0) > queue.target_seconds
     ]
     if taken is None or (timezone.now() - taken.taken_at).total_seconds() > STALE:
         faults.append(f"Nobody has sampled the queues for {STALE} s. Is beat up?")

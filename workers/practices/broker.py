@@ -8,25 +8,21 @@ and its row is the outbox, each queue has a length at which RabbitMQ refuses, an
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from amqp.exceptions import AMQPError
 from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
 from django.template.defaultfilters import filesizeformat, pluralize
-from kombu import Connection
-from kombu import Queue as Declaration
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from workers.brokers import NoAnswer, State, valkey
+from workers.brokers.connection import LIMITS, connect, is_amqp
+from workers.brokers.declarations import DEAD, QUEUE_TYPES, dead_letter_queue, declarations
 from workers.brokers.rabbitmq import Management, management_url
 from workers.practices import Finding
-from workers.practices.queues import DEAD, QUEUES, TYPES, WORKERS, declarations, queue_type
+from workers.queues import table
 
 log = logging.getLogger(__name__)
 CHAPTER = "See docs/1-broker-memory.md."
@@ -34,43 +30,11 @@ CHAPTER = "See docs/1-broker-memory.md."
 FULL = 0.8  # share of its memory from which a broker is in danger
 FRESH = 5  # seconds for which all processes share one answer
 KEY = "broker_state"
-# What a publish, or a question, may cost in seconds; a retry is the sweep's (CELERY-FACTS 3).
-LIMITS = {
-    # Redis and Valkey.
-    "socket_connect_timeout": 0.5,
-    "socket_timeout": 1,
-    # RabbitMQ.
-    "connect_timeout": 0.5,
-    "read_timeout": 0.5,
-    "write_timeout": 0.5,
-    # Both: kombu's own retries while it connects.
-    "max_retries": 0,
-    "interval_start": 0,
-    "interval_step": 0,
-    "interval_max": 0,
-}
 AMQP_BOUNDS = ("connect_timeout", "read_timeout", "write_timeout")
 REDIS_BOUNDS = ("socket_connect_timeout", "socket_timeout")
 LONGEST = 5  # seconds for any of them
-READERS = {queue.name: worker.name for worker in WORKERS for queue in worker.queues}
 # Celery's own queues, and our dead letters: what lies there is not meant to be read by a worker of the table.
 INTERNAL = re.compile(rf"{DEAD}|celery_delayed_\d+|celeryev\..*|.*celery\.pidbox")
-
-
-def is_amqp() -> bool:
-    """Whether the broker is RabbitMQ."""
-    return bool(settings.BROKER_URL.startswith("amqp"))
-
-
-@contextmanager
-def asking() -> Iterator[Connection]:
-    """A connection to ask the broker something, within LIMITS. Raises NoAnswer, from the block too."""
-    try:
-        with current_app.connection_for_read(settings.BROKER_URL, connect_timeout=0.5, transport_options=LIMITS) as it:
-            it.ensure_connection(max_retries=0)
-            yield it
-    except (OperationalError, OSError, AMQPError, RedisError) as error:
-        raise NoAnswer(f"The broker did not answer: {error}") from error
 
 
 def state() -> State:
@@ -85,9 +49,9 @@ def state() -> State:
 def _ask_state() -> State:
     if is_amqp():
         return _management().state()
-    with asking() as connection:
+    with connect() as connection:
         channel: Any = connection.default_channel
-        return valkey.state(channel.client, READERS)
+        return valkey.state(channel.client, table().consumers)
 
 
 def _management() -> Management:
@@ -103,11 +67,12 @@ def prepare() -> None:
     if not is_amqp():
         return
     try:
-        dead = Declaration(DEAD, queue_arguments={"x-queue-type": queue_type(), "x-max-length": 10_000})
-        with asking() as connection:
-            for queue in (*declarations(amqp=True), dead):
+        with connect() as connection:
+            for queue in (*declarations(amqp=True), dead_letter_queue()):
                 queue(connection.default_channel).declare()
-        _management().limit({queue.name: queue.limit for queue in QUEUES.values() if isinstance(queue.limit, int)})
+        _management().limit(
+            {queue.name: queue.max_messages for queue in table().queues.values() if isinstance(queue.max_messages, int)}
+        )
     except NoAnswer as error:
         log.warning("the queues have no limit yet: %s", error)
 
@@ -118,12 +83,12 @@ def check() -> list[CheckMessage]:
     E104: a type of queue that the broker does not have.
     """
     messages: list[CheckMessage] = []
-    if settings.QUEUE_TYPE not in (("", *TYPES) if is_amqp() else ("",)):
+    if settings.QUEUE_TYPE not in (("", *QUEUE_TYPES) if is_amqp() else ("",)):
         of = "RabbitMQ" if is_amqp() else "a Redis"
         messages.append(
             Error(
                 f"QUEUE_TYPE is {settings.QUEUE_TYPE}, and {of} has no such queues.",
-                hint=f"Write {' or '.join(TYPES)} for RabbitMQ, and nothing for Redis or Valkey. {CHAPTER}",
+                hint=f"Write {' or '.join(QUEUE_TYPES)} for RabbitMQ, and nothing for Redis or Valkey. {CHAPTER}",
                 id="practices.E104",
             )
         )
@@ -153,11 +118,11 @@ def check() -> list[CheckMessage]:
     return messages + [
         Error(
             f"The queue {queue.name} has no limit.",
-            hint=f"Give it limit=<messages> in workers/practices/queues.py, or the reason why it needs none. {CHAPTER}",
+            hint=f"Give it max_messages=<number> in config/queues.py, or the reason why it needs none. {CHAPTER}",
             id="practices.E103",
         )
-        for queue in QUEUES.values()
-        if not queue.limit
+        for queue in table().queues.values()
+        if not queue.max_messages
     ]
 
 
@@ -195,9 +160,10 @@ def _queue_faults(now: State) -> Iterator[str]:
     for name, queue in sorted(now["queues"].items()):
         if INTERNAL.fullmatch(name):
             continue
-        if name not in QUEUES:
+        if name not in table().queues:
             yield f"{name} is no queue of ours: {queue['waiting']} messages that nobody will read."
         elif queue["waiting"] and queue["consumers"] == 0:
-            yield f"{queue['waiting']} messages in {name}, and nobody reads it. Is the {READERS[name]} worker up?"
-        elif is_amqp() and isinstance(limit := QUEUES[name].limit, int) and queue["limit"] != limit:
+            worker = table().consumers[name]
+            yield f"{queue['waiting']} messages in {name}, and nobody reads it. Is the {worker} worker up?"
+        elif is_amqp() and isinstance(limit := table().queues[name].max_messages, int) and queue["limit"] != limit:
             yield f"RabbitMQ does not limit {name} to {limit} messages: a worker sets that when it starts."

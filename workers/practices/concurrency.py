@@ -18,9 +18,10 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from workers.formation import of_a_new_app
+from workers.capacity.formation import of_a_new_app
 from workers.models import Job
-from workers.practices import Finding, locks, queues
+from workers.practices import Finding, locks
+from workers.queues import table
 
 FIRST_PAUSE, LONGEST_PAUSE = 5, 60  # seconds
 LAST = 5  # ended imports that verify() looks at
@@ -59,7 +60,7 @@ def one_writer(table: str, *, tries: int) -> Iterator[locks.Lease]:
 def check() -> list[CheckMessage]:
     """E401: a worker's pool differs from the table, so that imports run side by side or mails one by one."""
     types = of_a_new_app()
-    found = {worker: types[worker.name].concurrency if worker.name in types else None for worker in queues.WORKERS}
+    found = {worker: types[worker.name].concurrency if worker.name in types else None for worker in table().workers}
     return [
         Error(
             f"Procfile: the {worker.name} worker runs {concurrency or 'any number of'} tasks at once.",
@@ -102,7 +103,7 @@ def beside(ended: list[Job]) -> float:
     Each job counts with its last attempt, and a cancelled one not at all: it may have been waiting.
     """
     spans = {job.pk: (job.started_at, job.finished_at) for job in ended if job.started_at and job.finished_at}
-    (together,) = (worker.queues for worker in queues.WORKERS if queues.QUEUES["imports"] in worker.queues)
+    (together,) = (worker.queues for worker in table().workers if table().queues["imports"] in worker.queues)
     ran = Job.objects.filter(
         Q(finished_at=None) | Q(finished_at__gt=min((start for start, _ in spans.values()), default=timezone.now())),
         queue__in=[queue.name for queue in together],

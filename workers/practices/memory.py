@@ -12,10 +12,10 @@ from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from workers.formation import ProcessType, Unreadable, formation
+from workers.capacity.formation import ProcessType, Unreadable, formation
+from workers.capacity.prices import price_list
 from workers.practices import Finding
-from workers.practices.queues import WORKERS, Worker
-from workers.prices import price_list
+from workers.queues import Worker, table
 
 MB = 1024**2
 # Bytes of each size of dyno that the price list knows, the cheapest first.
@@ -53,9 +53,9 @@ class Proposal:
 def proposals() -> list[Proposal]:
     """One per worker, from the p95 of its tasks over four weeks. Raises DatabaseError."""
     usual = peaks(timedelta(weeks=4), share=0.95)
-    small = _share_of(WORKERS[0])
+    small = _share_of(table().workers[0])
     found = []
-    for worker in WORKERS:
+    for worker in table().workers:
         tasks = {task: usual[task] for queue in worker.queues for task in queue.tasks if task in usual}
         needs = MAIN_PROCESS + worker.concurrency * max(tasks.values(), default=0)
         size = next((size for size, memory in SIZES.items() if memory >= needs), None)
@@ -75,7 +75,7 @@ def peaks(window: timedelta, *, share: float) -> dict[str, int]:
 
 def limit_of_runs(worker: str) -> int:
     """Bytes that one run on a worker may hold, all its processes together, while the worker runs as many as it does."""
-    return next(_share_of(each) for each in WORKERS if each.name == worker)
+    return next(_share_of(each) for each in table().workers if each.name == worker)
 
 
 def _share_of(worker: Worker) -> int:
@@ -94,7 +94,7 @@ def check() -> list[CheckMessage]:
     except Unreadable as error:
         hint = f'Write FORMATION as in "web=2:standard-1x,default=1", or unset it: app.json serves then. {CHAPTER}'
         return [Error(str(error), hint=hint, id="practices.E904")]
-    return [message for worker in WORKERS for message in _check(worker, types.get(worker.name))]
+    return [message for worker in table().workers for message in _check(worker, types.get(worker.name))]
 
 
 def _check(worker: Worker, found: ProcessType | None) -> list[CheckMessage]:
@@ -122,7 +122,9 @@ def verify() -> Finding:
     """Holds while no task's p95, in its worst hour of the last day, is above its share of its worker's dyno."""
     try:
         worst = peaks(timedelta(days=1), share=1)
-        shares = {task: _share_of(worker) for worker in WORKERS for queue in worker.queues for task in queue.tasks}
+        shares = {
+            task: _share_of(worker) for worker in table().workers for queue in worker.queues for task in queue.tasks
+        }
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     except Unreadable as error:

@@ -9,7 +9,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -19,127 +18,15 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connection
 from django.utils import timezone
-from kombu import Exchange
-from kombu import Queue as Declaration
 
 from workers.practices import Finding
+from workers.queues import table
 
-
-@dataclass(frozen=True)
-class Queue:
-    """target: seconds of waiting that its users accept. tasks: everything that may be sent to it.
-
-    limit: messages at which RabbitMQ takes no more (a job that finds no room stays in its row and is sent later), or
-    the reason for none. At 2 KB a message (SERVER-FACTS 2) 10,000 of them are 20 MB.
-    longest: seconds that a task of it may run; RabbitMQ gives a message to another worker after twice as long.
-    """
-
-    name: str
-    target: int
-    tasks: tuple[str, ...]
-    limit: int | str = ""
-    longest: int = 30
-
-
-@dataclass(frozen=True)
-class Worker:
-    """name: the folder under workers/ and the process type. queues: what it reads, and nobody else does."""
-
-    name: str
-    concurrency: int
-    queues: tuple[Queue, ...]
-
-
-WORKERS = (
-    Worker(
-        "default",
-        concurrency=4,
-        queues=(
-            Queue("urgent", target=5, limit=10_000, tasks=("workers.default.tasks.send_password_reset",)),
-            Queue(
-                "default",
-                target=30,
-                limit=1_000,
-                tasks=(
-                    "workers.default.tasks.sweep_jobs",
-                    "workers.default.tasks.collect_runs",
-                    "workers.default.tasks.roll_up_runs",
-                    "workers.default.tasks.answer_canary",
-                    "workers.default.tasks.delete_old",
-                    "workers.default.tasks.delete_files",
-                ),
-            ),
-        ),
-    ),
-    Worker(
-        "video",
-        concurrency=1,
-        queues=(
-            Queue("video", target=600, limit=10_000, longest=9060, tasks=("workers.video.tasks.transcode_video",)),
-        ),
-    ),
-    Worker(
-        "highmem",
-        concurrency=1,
-        queues=(
-            Queue("imports", target=60, limit=10_000, longest=3600, tasks=("workers.highmem.tasks.import_catalogue",)),
-            Queue("highmem", target=600, limit=10_000, longest=3600, tasks=("workers.highmem.tasks.report_on_rows",)),
-        ),
-    ),
-)
-QUEUES = {queue.name: queue for worker in WORKERS for queue in worker.queues}
-ROUTES = {task: {"queue": queue.name} for queue in QUEUES.values() for task in queue.tasks}
 SHORT = 30  # seconds that a task on the default worker may run at most
 CHAPTER = "See docs/3-separate-queues.md."
 WAIT = """
     SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) FROM workers_taskrun
     WHERE ended_at > now() - interval '1 hour' AND queue = 'urgent'"""
-DEAD = "dead"  # where RabbitMQ keeps what expired, or came back too often
-TYPES = ("quorum", "classic")  # of RabbitMQ's queues
-TASK_MODULES = tuple(f"workers.{worker.name}.tasks" for worker in WORKERS)
-
-
-def queue_of(task: str) -> str:
-    """The queue that a task belongs to. Raises LookupError for a task that the table does not know."""
-    try:
-        return ROUTES[task]["queue"]
-    except KeyError:
-        raise LookupError(f"{task} stands in no queue of workers/practices/queues.py") from None
-
-
-def queue_type() -> str:
-    """How RabbitMQ keeps the queues: quorum, unless QUEUE_TYPE says classic. docs/decisions/0004 says why."""
-    return settings.QUEUE_TYPE or TYPES[0]
-
-
-def declarations(*, amqp: bool) -> list[Declaration]:
-    """The queues as kombu declares them.
-
-    On RabbitMQ: a topic exchange, since on a direct one a countdown blocks the whole worker of a quorum queue. On
-    Redis: direct, since an evicted topic binding loses messages silently (CELERY-FACTS 2).
-    Only what never changes is an argument: a queue that is there refuses others. Its limit is a policy (practice 1).
-    """
-    exchange = Exchange("mediaapp", type="topic" if amqp else "direct")
-    arguments: dict[str, str | int] = {}
-    if amqp:
-        arguments = {
-            "x-queue-type": queue_type(),
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": DEAD,
-        }
-        if queue_type() == "quorum":  # a classic one counts no deliveries, and refuses the argument
-            arguments["x-delivery-limit"] = 50
-    # A consumer's argument wins over the server's 30 minutes and needs no new queue; RabbitMQ before 3.12 ignores it.
-    return [
-        Declaration(
-            queue.name,
-            exchange,
-            routing_key=queue.name,
-            queue_arguments=arguments,
-            consumer_arguments={"x-consumer-timeout": queue.longest * 2 * 1000} if amqp else {},
-        )
-        for queue in QUEUES.values()
-    ]
 
 
 def read_queues(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -160,7 +47,7 @@ def check() -> list[CheckMessage]:
 
 
 def _check_files() -> Iterator[CheckMessage]:
-    wanted = {worker.name: [queue.name for queue in worker.queues] for worker in WORKERS}
+    wanted = {worker.name: [queue.name for queue in worker.queues] for worker in table().workers}
     for name in ("Procfile", "docker-compose.yml"):
         path = Path(settings.BASE_DIR) / name
         lines = list(read_queues(path.read_text())) if path.exists() else list(wanted.items())
@@ -191,27 +78,28 @@ def _check_files() -> Iterator[CheckMessage]:
 
 
 def _check_tasks() -> Iterator[CheckMessage]:
-    for module in TASK_MODULES:
+    for module in table().task_modules:
         import_module(module)
     ours = {name: task for name, task in current_app.tasks.items() if name.startswith("workers.")}
-    for name in sorted(ours.keys() ^ ROUTES.keys()):
+    for name in sorted(ours.keys() ^ table().routes.keys()):
         yield Error(
             f"{name} is in the table or in the code, but not in both.",
-            hint=f"Name every task once, under its queue, in workers/practices/queues.py. {CHAPTER}",
+            hint=f"Name every task once, under its queue, in config/queues.py. {CHAPTER}",
             id="practices.E302",
         )
-    for name in sorted(ours.keys() & ROUTES.keys()):
-        longest, limit = QUEUES[queue_of(name)].longest, ours[name].time_limit or float("inf")
+    for name in sorted(ours.keys() & table().routes.keys()):
+        longest, limit = table().queues[table().queue_of(name)].max_run_seconds, ours[name].time_limit or float("inf")
         if limit > longest:
             yield Error(
                 f"{name} may run for {limit} s, and its queue says {longest} s.",
                 hint=f"Lower time_limit in its decorator, or move it to a queue for longer tasks. {CHAPTER}",
                 id="practices.E303",
             )
-    for queue in WORKERS[0].queues:
-        if queue.longest > SHORT:
+    impatient = [worker for worker in table().workers if worker.is_time_sensitive]
+    for worker, queue in ((each, queue) for each in impatient for queue in each.queues):
+        if queue.max_run_seconds > SHORT:
             yield Error(
-                f"The queue {queue.name} of the {WORKERS[0].name} worker has tasks of up to {queue.longest} s.",
+                f"The queue {queue.name} of the {worker.name} worker has tasks of up to {queue.max_run_seconds} s.",
                 hint=f"At most {SHORT} s there: what people wait for would wait behind them. {CHAPTER}",
                 id="practices.E303",
             )
@@ -220,7 +108,7 @@ def _check_tasks() -> Iterator[CheckMessage]:
 def _check_delivery() -> Iterator[CheckMessage]:
     conf = current_app.conf
     renewed = any(step.__name__ == "Renewal" for step in current_app.steps["consumer"])
-    longest = max(queue.longest for queue in QUEUES.values())
+    longest = max(queue.max_run_seconds for queue in table().queues.values())
     timeout = conf.broker_transport_options.get("visibility_timeout")
     if timeout and timeout <= longest and not renewed:
         yield Error(
@@ -240,7 +128,7 @@ def verify() -> Finding:
     """Holds while urgent waits less than its target: the p95 of the last hour's runs, and the oldest that waits now."""
     # By name: the Celery app imports this table before Django's models are there.
     queued = apps.get_model("workers.Job").objects.filter(state="queued")
-    target = QUEUES["urgent"].target
+    target = table().queues["urgent"].target_seconds
     try:
         oldest = queued.filter(queue="urgent").order_by("queued_at").values_list("queued_at").first()
         behind = queued.exclude(queue="urgent").count()

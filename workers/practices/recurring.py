@@ -3,7 +3,7 @@
 The trap: the worker stops for a night, and in the morning 8,640 copies of the ten-second job wait before anything
 else. And with django-celery-beat `options={"expires": ...}` is dropped in silence: only `expire_seconds` reaches the
 database (CELERY-FACTS 0.8), so both are written here, computed from the schedule and never by hand. An expired message
-still waits in the broker: that beat adds no other one is the matter of workers/runtime/unseen.py.
+still waits in the broker: that beat adds no other one is the matter of workers/runtime/pending_guard.py.
 """
 
 import time
@@ -24,7 +24,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from workers.practices import Finding
-from workers.practices.queues import QUEUES, queue_of
+from workers.queues import table
 
 Entry = dict[str, Any]
 OURS = "Written in config/schedule.py: change it there. What is changed here is overwritten at the next start."
@@ -67,7 +67,7 @@ def daily(at: str, task: str) -> Entry:
 
 def _entry(task: str, schedule: timedelta | crontab) -> Entry:
     expires = expires_after(gap_of(schedule) or 0)
-    options = {"queue": queue_of(task), "expires": expires, "expire_seconds": expires}
+    options = {"queue": table().queue_of(task), "expires": expires, "expire_seconds": expires}
     return {"task": task, "schedule": schedule, "options": options, "description": OURS}
 
 
@@ -85,8 +85,10 @@ def disable_removed() -> int:
 def problems_with(entry: Any) -> dict[str, str]:
     """What is wrong with a row of django-celery-beat: by field, a sentence; empty if nothing is."""
     problems = {}
-    if entry.queue and entry.queue not in QUEUES:
-        problems["queue"] = f"No worker reads {entry.queue}: leave it empty, or take one of {', '.join(QUEUES)}."
+    if entry.queue and entry.queue not in table().queues:
+        problems["queue"] = (
+            f"No worker reads {entry.queue}: leave it empty, or take one of {', '.join(table().queues)}."
+        )
     gap, expires = gap_of(entry.schedule), entry.expire_seconds
     if gap and not entry.one_off and not entry.expires and (expires is None or expires >= gap):
         fault = "It never expires." if expires is None else "It expires too late."

@@ -1,8 +1,8 @@
 """Practice 7: how long every task waits and takes, over time, so that a slow background is noticed before users notice.
 
 The trap: nobody looks until it hurts, and what would tell (events, a row per task) costs more than the tasks. Here
-signals only note a run, a thread sends the notes in batches (workers/run_stream.py), a recurring task makes rows of
-them (workers/default/task_runs.py), and every task is compared with its own last week.
+signals only note a run, a thread sends the notes in batches (workers/telemetry/recorder.py), a recurring task makes
+rows of them (workers/telemetry/rollups.py), and every task is compared with its own last week.
 """
 
 import math
@@ -27,8 +27,8 @@ from django.utils import timezone
 
 from workers.models import TaskRun
 from workers.practices import Finding
-from workers.practices.queues import TASK_MODULES
-from workers.run_stream import Courier, Run
+from workers.queues import table
+from workers.telemetry.recorder import Courier, Run
 
 OUTCOMES = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retried", "IGNORED": "refused"}
 CHAPTER = "See docs/7-timing.md."
@@ -130,7 +130,7 @@ def check() -> list[CheckMessage]:
     E703: limits in the wrong order. Celery starts the clock of the hard limit when the soft one has gone off: a task
     with time_limit=1 under a soft limit of 25 s was still running after 11 s.
     """
-    for module in TASK_MODULES:
+    for module in table().task_modules:
         import_module(module)
     messages: list[CheckMessage] = []
     for name, task in sorted(current_app.tasks.items()):

@@ -28,7 +28,7 @@ from redis.lock import Lock
 
 from workers.practices.locks import PREFIX
 from workers.practices.recurring import HEARTBEAT
-from workers.runtime import alive, unseen
+from workers.runtime import heartbeat_file, pending_guard
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Sends what is due, if this beat leads. Returns the seconds until the next call."""
         pause: float = min(self.max_interval, self.lease / 3)
-        alive.say()
+        heartbeat_file.say()
         try:
             leads = self.renew() if self.leads_until else self.take_over()
         except RedisError as error:
@@ -111,11 +111,11 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         return reserved
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Sends one entry, unless its last message still waits (workers/runtime/unseen.py).
+        """Sends one entry, unless its last message still waits (workers/runtime/pending_guard.py).
 
         Not after a tick that hung on the database for so long that another beat leads.
         """
-        if time.monotonic() < self.leads_until and unseen.may_send(entry):
+        if time.monotonic() < self.leads_until and pending_guard.may_send(entry):
             super().apply_entry(entry, producer)
 
     def close(self) -> None:

@@ -14,8 +14,8 @@ from kombu import Connection, pools
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
-from workers.practices.broker import LIMITS
-from workers.practices.queues import QUEUES
+from workers.brokers.connection import LIMITS
+from workers.queues import table
 
 POOL_WAIT = 1  # seconds that a thread waits for another one's publish
 
@@ -65,12 +65,12 @@ def publish(task: str, job_id: str, queue: str) -> None:
 def _refuse_if_full(channel: Any, queue: str) -> None:
     """As RabbitMQ does by its policy. A list of Redis has no limit, and a server without memory cannot be emptied by
     its own workers: to take a message they must note there that they did (labs/1_broker.py)."""
-    limit = QUEUES[queue].limit
+    limit = table().queues[queue].max_messages
     if isinstance(limit, int) and channel.client.llen(queue) >= limit:
         raise OperationalError(f"the queue {queue} holds its {limit} messages")
 
 
 def ask_broker() -> None:
     """Raises as publish() does if the broker does not answer in about a second."""
-    with connection().clone() as asking:
-        asking.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
+    with connection().clone() as probe:
+        probe.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)

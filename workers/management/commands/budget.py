@@ -9,12 +9,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from workers.budget.bill import Item, items
-from workers.budget.history import LEAST, QueueWeek, by_queue
-from workers.budget.outlook import Case, Outlook, outlooks
-from workers.budget.queueing import left_behind
-from workers.formation import Unreadable
-from workers.prices import LIST, PriceList, price_list
+from workers.capacity.bill import Item, items
+from workers.capacity.formation import Unreadable
+from workers.capacity.history import LEAST, QueueWeek, by_queue
+from workers.capacity.outlook import Case, Outlook, outlooks
+from workers.capacity.prices import LIST, PriceList, price_list
+from workers.capacity.queueing import left_behind
 
 BILL = "  {:<30}{:>6}  {:<16}{:>10}"
 WEEK = "  {:<9}{:>8}{:>10}{:>14}{:>11}{:>10}{:>12}{:>9}{:>9}"
@@ -63,7 +63,7 @@ def of_weeks(weeks: list[QueueWeek]) -> Iterator[str]:
             yield f"  {week.queue.name:<9}{week.runs:>8}  too few to say anything: {LEAST} are needed"
             continue
         rates, times = (f"{week.a_minute:.3g}", f"{week.busiest:.3g}"), (week.run, week.deviation, week.wait_p95)
-        target, met = f"{week.queue.target} s", f"{100 * week.met:.1f} %"
+        target, met = f"{week.queue.target_seconds} s", f"{100 * week.met:.1f} %"
         yield WEEK.format(week.queue.name, f"{week.runs:,}", *rates, *map(seconds, times), target, met)
         if week.came_again:
             yield f"{'':<19}{week.came_again:,} more gave back their place and waited anew: not in these waits"

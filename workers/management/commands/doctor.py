@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from workers.practices import Finding, nine
+from workers.practices import Finding, registry
 
 WORDS = {True: "holds", False: "DOES NOT", None: "unknown"}
 HOLD, DO_NOT, UNKNOWN = 0, 1, 2  # exit codes
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         # The log goes to stdout too, and the findings say what did not answer: without its tracebacks, and in JSON.
         logging.disable()
-        found = nine.verify_all()
+        found = registry.verify_all()
         if options["json"]:
             self.stdout.write(json.dumps([self.row(*each) for each in found], indent=2))
         else:
@@ -34,10 +34,10 @@ class Command(BaseCommand):
         sys.exit(DO_NOT if False in holds else UNKNOWN if None in holds else HOLD)
 
     @staticmethod
-    def row(practice: nine.Practice, finding: Finding) -> dict[str, Any]:
+    def row(practice: registry.Practice, finding: Finding) -> dict[str, Any]:
         return {"number": practice.number, "practice": practice.title, "file": practice.file} | asdict(finding)
 
-    def say(self, practice: nine.Practice, finding: Finding) -> None:
+    def say(self, practice: registry.Practice, finding: Finding) -> None:
         style = {True: self.style.SUCCESS, False: self.style.ERROR, None: self.style.WARNING}[finding.holds]
         word = style(f"{WORDS[finding.holds]:<9}")
         self.stdout.write(f"{practice.number} {practice.title:<16} {word} {finding.figure}")

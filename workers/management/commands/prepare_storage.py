@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.object_reader import answering
-from workers.object_storage import ObjectStorage
+from workers.storage.object_reader import answering
+from workers.storage.object_storage import ObjectStorage
 
 FORGET_AFTER = 3  # days; the nightly clean-up deletes what was begun a day before
 

@@ -1,0 +1,77 @@
+"""THE TABLE: which worker consumes which queues, and which tasks go into them. Edit it first.
+
+Routes, declarations, checks, doctor, pages and bill read it. `manage.py check` compares it with the Procfile,
+docker-compose.yml, app.json and the code. A message takes about 2 KB, so 10,000 of them take 20 MB.
+"""
+
+from workers.queues import Kind, Queue, Table, Worker
+
+TABLE = Table(
+    workers=(
+        Worker(
+            "default",
+            concurrency=4,
+            queues=(
+                Queue(
+                    "urgent",
+                    kind=Kind.TIME_SENSITIVE,
+                    target_seconds=5,
+                    max_messages=10_000,
+                    tasks=("workers.default.tasks.send_password_reset",),
+                ),
+                Queue(
+                    "default",
+                    target_seconds=30,
+                    max_messages=1_000,
+                    tasks=(
+                        "workers.default.tasks.sweep_jobs",
+                        "workers.default.tasks.collect_runs",
+                        "workers.default.tasks.roll_up_runs",
+                        "workers.default.tasks.answer_canary",
+                        "workers.default.tasks.delete_old",
+                        "workers.default.tasks.delete_files",
+                    ),
+                ),
+            ),
+        ),
+        Worker(
+            "video",
+            concurrency=1,
+            queues=(
+                Queue(
+                    "video",
+                    target_seconds=600,
+                    max_messages=10_000,
+                    max_run_seconds=9060,
+                    tasks=("workers.video.tasks.transcode_video",),
+                ),
+            ),
+        ),
+        Worker(
+            "highmem",
+            concurrency=1,
+            queues=(
+                Queue(
+                    "imports",
+                    kind=Kind.HUNGRY,
+                    target_seconds=60,
+                    max_messages=10_000,
+                    max_run_seconds=3600,
+                    serialize_by="table",
+                    tasks=("workers.highmem.tasks.import_catalogue",),
+                ),
+                Queue(
+                    "highmem",
+                    kind=Kind.HUNGRY,
+                    target_seconds=600,
+                    max_messages=10_000,
+                    max_run_seconds=3600,
+                    tasks=("workers.highmem.tasks.report_on_rows",),
+                ),
+            ),
+        ),
+    ),
+    canary_task="workers.default.tasks.answer_canary",
+    telemetry_tasks=("workers.default.tasks.collect_runs", "workers.default.tasks.roll_up_runs"),
+    broker_tasks=("workers.default.tasks.sweep_jobs", "workers.default.tasks.collect_runs"),
+)

@@ -1,0 +1,174 @@
+"""The whole site on one machine: embedded servers, migrations, demo user, the Procfile's processes.
+
+A server whose variable is set (in the environment or in .env) is used, the others are embedded.
+While it runs, `.local/env` tells every other terminal the addresses. Ctrl-C and SIGTERM stop all of
+it with exit code 0; a process or a server that falls stops all of it with exit code 1.
+"""
+
+import fcntl
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import environ
+import psutil
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from devtools import embedded
+from devtools.ports import LAST_PORT, holder, is_free
+from devtools.servers import Server, ServerError
+from devtools.stack import Stack, read_procfile
+
+# What another terminal needs to work against the running stack.
+SHARED = (
+    "DEBUG",
+    "SECRET_KEY",
+    "PORT",
+    "SITE_URL",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "LOCKS_URL",
+    "BROKER_URL",
+    "EMAIL_URL",
+    "MEDIA_ROOT",
+    "JOB_LEASE",
+)
+
+
+class Command(BaseCommand):
+    help = "Run the whole site on this machine; Ctrl-C stops it."
+    requires_system_checks = ()
+
+    def handle(self, **_: object) -> None:
+        if not settings.DEBUG:
+            raise CommandError("`up` is for development: use `make run`, or set DEBUG=true.")
+        # A closed terminal or a stopped container is like Ctrl-C.
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, signal.default_int_handler)
+        os.chdir(settings.BASE_DIR)
+        try:
+            self.start(settings.LOCAL_DIR)
+        except ServerError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            pass
+        self.say("Stopped. The data stays; the next start goes on from here.")
+
+    def start(self, local: Path) -> None:
+        """Run everything with its data in `local`. Raises KeyboardInterrupt for an early Ctrl-C."""
+        given = read_given()
+        with only_one(local / "up.pid"):
+            check_port(given["PORT"])
+            self.say("Starting the servers ...")
+            with embedded.running(local, given=given) as urls:
+                secret_key = embedded.keep_secret(local / "secret_key")
+                environment = prepare({"SECRET_KEY": secret_key} | given | urls, local / "ready")
+                with published(environment, local / "env"):
+                    self.run_procfile(environment)
+
+    def run_procfile(self, environment: dict[str, str]) -> None:
+        """Migrate, make the demo user, run the Procfile until a signal comes.
+
+        Not its release line: that one also checks what only a deploy must have.
+        """
+        processes = read_procfile(Path("Procfile"))
+        del processes["release"]
+        for command in ("python manage.py migrate --noinput", "python manage.py create_demo_user"):
+            words = shlex.split(command)
+            # A session of its own: an early Ctrl-C in the terminal is for us, who end it then.
+            done = subprocess.run(words, env=environment, start_new_session=True, check=False)  # noqa: S603
+            if done.returncode:
+                raise CommandError(f"`{command}` failed; the reason stands above.")
+        stack = Stack(environment, when_ready=lambda: self.say_ready(environment["PORT"]))
+        for name, command in processes.items():
+            stack.add(name, command)
+        stack.run()
+        if stack.fallen:
+            words = [f"Last words of {server.data.name}:\n{server.last_words()}" for server in Server.fallen()]
+            reason = "\n".join(words) or "The reason stands above."
+            raise CommandError(f"{' and '.join(stack.fallen)} fell, so everything was stopped. {reason}")
+
+    def say_ready(self, port: str) -> None:
+        """The one line that people and programs wait for."""
+        site = f"http://127.0.0.1:{port}/"
+        has_page = "django_mail_preview" in settings.INSTALLED_APPS
+        mails = f"mails {site}dev/mail/" if has_page else "mails by EMAIL_URL"
+        line = f"Ready: {site}  login demo / demo  {mails}  stop with Ctrl-C"
+        self.say(self.style.SUCCESS(line))
+
+    def say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def read_given() -> dict[str, str]:
+    """What people set: our environment as it was at the start, then .env.
+
+    Not os.environ: the settings have put `.local/env` into that, and a killed run leaves the file
+    behind, with addresses where nobody listens any more.
+    """
+
+    class Given(environ.Env):  # type: ignore[misc]
+        ENVIRON = psutil.Process().environ()
+
+    if Path(".env").exists():
+        Given.read_env(".env")
+    given = {name: value for name, value in Given.ENVIRON.items() if value}
+    return {"PORT": "8000"} | given | {"DEBUG": "true"}
+
+
+def check_port(value: str) -> None:
+    """Raises CommandError, with the way out, unless we can listen on the port that `value` names."""
+    if not (value.isdecimal() and 0 < int(value) <= LAST_PORT):
+        raise CommandError(f"PORT={value} is no port: take a number from 1 to {LAST_PORT}, as in make run PORT=8001")
+    port = int(value)
+    if not is_free(port):
+        way_out = f"Stop that, or take another: make run PORT={port + 1}"
+        raise CommandError(f"Port {port} is taken by {holder(port)}. {way_out}")
+
+
+def prepare(environment: dict[str, str], ready: Path) -> dict[str, str]:
+    """Add what every process gets: our programs, unbuffered logs, an empty folder to report in."""
+    shutil.rmtree(ready, ignore_errors=True)
+    ready.mkdir()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    return environment | {"PATH": path, "PYTHONUNBUFFERED": "1", "READY_DIR": str(ready)}
+
+
+@contextmanager
+def only_one(pid_file: Path) -> Iterator[None]:
+    """Hold the lock of this folder. Raises CommandError with the pid of its holder."""
+    pid_file.parent.mkdir(parents=True, exist_ok=True)
+    with pid_file.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = pid_file.read_text()
+            raise CommandError(f"This site is up already (pid {pid}). Stop that one first.") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+@contextmanager
+def published(environment: dict[str, str], file: Path) -> Iterator[None]:
+    """Have the SHARED variables in `file`, where the settings look, for its owner's eyes only."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    shared = (name for name in SHARED if name in environment)
+    file.write_text("".join(f"{name}={environment[name]}\n" for name in shared))
+    try:
+        yield
+    finally:
+        file.unlink()

@@ -1,0 +1,23 @@
+"""The site's Celery app with times that a test can wait for, and with tasks that misbehave: `--app tests.fast_app`."""
+
+import os
+from datetime import timedelta
+
+from config.celery import REDIS_TRANSPORT, app
+from workers.practices.recurring import every
+from workers.runtime import heartbeat_file, stopping
+
+heartbeat_file.EVERY = 1
+stopping.GRACE = int(os.environ.get("GRACE", stopping.GRACE))
+app.conf.imports = (*app.conf.imports, "tests.faulty_tasks")
+REDIS_TRANSPORT.update(
+    visibility_timeout=int(os.environ.get("VISIBILITY_TIMEOUT", "300")),
+    unacked_restore_interval=1,
+    unacked_restore_throttle=1,
+)
+app.conf.beat_schedule = {
+    "every second": every(timedelta(seconds=1), "workers.default.tasks.sweep_jobs"),
+    "every hour": every(timedelta(hours=1), "workers.default.tasks.delete_old"),
+}
+app.conf.beat_scheduler = "tests.fast_beat:HastyScheduler"
+app.conf.leader_duties = {"tests.fast_beat.fail": 1, "tests.fast_beat.take_a_sample": 1}

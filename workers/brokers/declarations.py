@@ -1,0 +1,51 @@
+"""The queues of the table as kombu declares them, on RabbitMQ and on Redis."""
+
+from django.conf import settings
+from kombu import Exchange
+from kombu import Queue as Declaration
+
+from workers.queues import table
+
+DEAD = "dead"  # RabbitMQ keeps here what expired or came back too often
+QUEUE_TYPES = ("quorum", "classic")
+DELIVERY_LIMIT = 50
+MAX_DEAD_LETTERS = 10_000
+
+
+def queue_type() -> str:
+    """How RabbitMQ keeps the queues: quorum, unless QUEUE_TYPE says classic (docs/decisions/0004-quorum-queues.md)."""
+    return settings.QUEUE_TYPE or QUEUE_TYPES[0]
+
+
+def declarations(*, amqp: bool) -> list[Declaration]:
+    """One for each queue of the table.
+
+    RabbitMQ gets a topic exchange: on a direct one a countdown blocks the whole worker of a quorum queue. Redis gets a
+    direct one: an evicted topic binding loses messages silently (CELERY-FACTS 2). Arguments are only what never
+    changes, since RabbitMQ refuses other ones for a queue that exists. A limit is a policy (practice 1).
+    """
+    exchange = Exchange("mediaapp", type="topic" if amqp else "direct")
+    arguments: dict[str, str | int] = {}
+    if amqp:
+        arguments = {
+            "x-queue-type": queue_type(),
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": DEAD,
+        }
+        if queue_type() == "quorum":  # a classic queue counts no deliveries, and refuses the argument
+            arguments["x-delivery-limit"] = DELIVERY_LIMIT
+    # A consumer's argument wins over the server's 30 minutes and needs no new queue. RabbitMQ before 3.12 ignores it.
+    return [
+        Declaration(
+            queue.name,
+            exchange,
+            routing_key=queue.name,
+            queue_arguments=arguments,
+            consumer_arguments={"x-consumer-timeout": queue.max_run_seconds * 2 * 1000} if amqp else {},
+        )
+        for queue in table().queues.values()
+    ]
+
+
+def dead_letter_queue() -> Declaration:
+    return Declaration(DEAD, queue_arguments={"x-queue-type": queue_type(), "x-max-length": MAX_DEAD_LETTERS})

@@ -1,0 +1,84 @@
+"""Which click a line of the log belongs to: every line has the id of its request and of its job.
+
+A request's id comes from the platform's router, or is made by the site (mediaapp/middleware.py). It goes along with
+each message that the request sends, so that a click can be followed into the worker. A job's id is its task's id.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+UNKNOWN = "-"
+HEADER = "request_id"  # of a message
+FORMAT = "%(levelname)s %(name)s request=%(request_id)s job=%(job_id)s %(message)s"
+PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
+TOKEN = re.compile(r"(/reset/[^/\s]+/)[^/\s]+")
+
+request_id: ContextVar[str] = ContextVar("request_id", default=UNKNOWN)
+job_id: ContextVar[str] = ContextVar("job_id", default=UNKNOWN)
+
+
+class Line(logging.Formatter):
+    """A record without what nobody may read: passwords in addresses, and the tokens of reset links."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return TOKEN.sub(r"\1...", PASSWORD.sub(r"\1...@", super().format(record)))
+
+
+class Ids(logging.Filter):
+    """Adds both ids to a record, for FORMAT."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id, record.job_id = request_id.get(), job_id.get()
+        return True
+
+
+def logging_to_stdout(level: str, loggers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A configuration for logging: one line a record, to stdout, where a platform collects them."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"ids": {"()": Ids}},
+        "formatters": {"line": {"()": Line, "format": FORMAT}},
+        "handlers": {
+            "stdout": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": "line",
+                "filters": ["ids"],
+            }
+        },
+        "root": {"handlers": ["stdout"], "level": level},
+        "loggers": loggers,
+    }
+
+
+@contextmanager
+def about(job: object) -> Iterator[None]:
+    """Lines of this block are about a job."""
+    token = job_id.set(str(job))
+    try:
+        yield
+    finally:
+        job_id.reset(token)
+
+
+def stamp(headers: dict[str, Any], **_: object) -> None:
+    """A receiver of `before_task_publish`: the message says which request sent it."""
+    if request_id.get() != UNKNOWN:
+        headers[HEADER] = request_id.get()
+
+
+def begin(task_id: str, task: Any, **_: object) -> None:
+    """A receiver of `task_prerun`: what this process does now is about that task."""
+    request_id.set(getattr(task.request, HEADER, None) or UNKNOWN)
+    job_id.set(task_id)
+
+
+def end(**_: object) -> None:
+    """A receiver of `task_postrun`."""
+    request_id.set(UNKNOWN)
+    job_id.set(UNKNOWN)
