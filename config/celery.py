@@ -1,4 +1,4 @@
-"""The Celery app, each option with its reason. Numbers in brackets are the sections of CELERY-FACTS.md.
+"""The Celery app, each option with its reason. docs/facts/celery.md says what was measured.
 
 The right value of some options depends on the broker: what keeps work on RabbitMQ strands it on Redis.
 """
@@ -29,25 +29,28 @@ from workers.runtime import acknowledgement, delivery, heartbeat_file, pending_g
 
 AMQP = settings.BROKER_URL.startswith("amqp")
 REDIS_TRANSPORT = {
-    # A dead worker's message is delivered again after this and at most 30 s more: with kombu's defaults the look for
-    # such messages is every 100 s (1). A living worker renews it, however long its task takes (0.10).
+    # A dead worker's message is delivered again after this and at most 30 s more; kombu's default is 100 s more
+    # (docs/facts/celery.md#visibility-timeout). A living worker renews it, however long its task takes
+    # (docs/facts/celery.md#lease-renewal).
     "visibility_timeout": delivery.VISIBILITY_TIMEOUT,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 3,
-    # Without them a publish to a host that drops packets hangs for more than 75 s (3).
+    # Without them a publish to a host that drops packets hangs (docs/facts/celery.md#publish-timeouts).
     "socket_connect_timeout": 1,
     "socket_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
 AMQP_TRANSPORT = {
-    # Without confirms a broker in a memory alarm loses what was "sent"; with confirms alone a publish hangs (2).
+    # Without confirms a broker in a memory alarm loses what was "sent"; with confirms alone a publish hangs
+    # (docs/facts/celery.md#memory-alarm-publish).
     "confirm_publish": True,
     "read_timeout": 3,
     "write_timeout": 3,
 }
 
-# The base of every task. By name: it is made with the first task, when Django's apps are there (0.2).
+# The base of every task (docs/facts/celery.md#memory-error). A dotted path, because Celery imports it with the first
+# task, when Django's apps are loaded (docs/facts/celery.md#lazy-task-class).
 app = Celery("mediaapp", task_cls="workers.runtime.task:Task")
 app.conf.update(
     broker_url=settings.BROKER_URL,
@@ -56,7 +59,8 @@ app.conf.update(
     # A worker waits for its broker, at the start and for ever.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    # Connections are what small plans are short of. A thread that finds none free does not wait for ever (3).
+    # Small plans allow few connections. A thread that finds none free does not wait for ever
+    # (docs/facts/celery.md#connection-pool).
     broker_pool_limit=settings.BROKER_POOL,
     broker_pool_acquire_timeout=3,
     # Queues: the one table. A name that it does not know is an error when sent, not a queue that nobody reads.
@@ -66,15 +70,17 @@ app.conf.update(
     task_default_queue="default",
     task_create_missing_queues=False,
     task_default_queue_type=queue_type() if AMQP else "classic",
-    # A killed worker's message goes back at once; the claim of the row makes a second delivery harmless (1).
+    # A killed worker's message goes back at once (docs/facts/celery.md#redelivery). The claim of the row makes a second
+    # delivery harmless.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     # Long jobs do not hoard the short ones behind them.
     worker_prefetch_multiplier=1,
-    # On RabbitMQ a worker without its connection would run a job twice; on Redis this strands the message (0.6).
+    # On RabbitMQ a worker without its connection would run a job twice; on Redis this strands the message
+    # (docs/facts/celery.md#cancel-on-connection-loss).
     worker_cancel_long_running_tasks_on_connection_loss=AMQP,
-    # A cancel is a flag in the row. On Redis a restart of the server kills a worker that listens for commands (0.1); on
-    # RabbitMQ a worker that comes back under its name dies while the old one's queue for them is still there.
+    # A cancel is a flag in the row. A worker that listens for commands dies when Redis restarts, and on RabbitMQ when
+    # it comes back under its name (docs/facts/celery.md#remote-control-restart).
     worker_enable_remote_control=False,
     # Nobody listens to what workers tell each other.
     worker_consumer="workers.runtime.quiet_consumer:Consumer",
@@ -83,7 +89,7 @@ app.conf.update(
     task_time_limit=30,
     # State lives in rows: no result backend, no connection per child for it.
     task_ignore_result=True,
-    result_expires=None,  # else beat sends a task every night that cleans the backend up
+    result_expires=None,  # else beat sends a nightly task for it (docs/facts/celery.md#backend-cleanup)
     # Ids and short strings only.
     task_serializer="json",
     accept_content=["json"],
@@ -91,10 +97,10 @@ app.conf.update(
     task_send_sent_event=False,
     # One log format for the site and its workers: Django's.
     worker_hijack_root_logger=False,
-    # In local time a night of the year has two 02:30s and another none (4).
+    # UTC: a local crontab repeats or skips an hour when the clocks change (docs/facts/celery.md#daylight-saving-time).
     timezone="UTC",
     enable_utc=True,
-    # Two beats would send everything twice (4).
+    # Two beats would send everything twice (docs/facts/celery.md#two-beats).
     beat_scheduler="workers.runtime.leader:LeaderScheduler",
     # What must not wait in a queue (workers/runtime/leader.py).
     leader_duties={backlog.SAMPLE: backlog.EVERY},

@@ -92,7 +92,7 @@ TEMPLATES = [
 ]
 
 # PostgreSQL only: one code path, the one of production. Celery closes the connection around every task whatever
-# CONN_MAX_AGE says (CELERY-FACTS 8), so the age serves the web processes.
+# CONN_MAX_AGE says (docs/facts/celery.md#django-fixup-connections), so the age serves the web processes.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/mediaapp")}
 addresses.encrypt_database(DATABASES["default"])
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}

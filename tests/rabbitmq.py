@@ -1,6 +1,6 @@
 """A private RabbitMQ node for the tests that need one: own ports, own epmd, loopback only.
 
-Why each line is there stands in SERVER-FACTS.md, section 1.
+Why each line is there: docs/facts/servers.md#private-rabbitmq-node.
 """
 
 import http.client

@@ -1,6 +1,6 @@
 """A private S3 server (SeaweedFS) for the tests that need object storage: own ports, loopback only.
 
-A bucket for each who asks. Why each word of the command is there stands in SERVER-FACTS.md, section 3.
+A bucket for each who asks. Why each word of the command is there: docs/facts/servers.md#private-s3-server.
 """
 
 import os

@@ -1,8 +1,8 @@
 """The addresses that platforms give, made into what Django, redis-py and kombu take: with TLS, and verified.
 
 Left to themselves these three differ: libpq takes a server without TLS as well, kombu does not verify a Redis, redis-py
-does (CELERY-FACTS 9.4). Here a server elsewhere is spoken to by TLS, and a certificate is verified by the system's
-authorities or by one that is given. That one is not verified is written out: REDIS_TLS=unverified.
+does (docs/facts/celery.md#tls-defaults). Here a server elsewhere is spoken to by TLS, and a certificate is verified by
+the system's authorities or by one that is given. That one is not verified is written out: REDIS_TLS=unverified.
 """
 
 from ipaddress import ip_address
@@ -37,8 +37,8 @@ def bound_silence(database: Options) -> None:
     """Has both sides of a connection give up one that is cut off, within SILENCE.
 
     By itself Linux takes two hours. For so long PostgreSQL keeps what a lost host's transaction has locked, and whoever
-    goes on with its job waits for that (tests/test_lose_host.py). A PgBouncer between them has to let `options` be:
-    ignore_startup_parameters = options.
+    goes on with its job waits for that (docs/facts/servers.md#lost-host, tests/test_lose_host.py). A PgBouncer between
+    them has to let `options` be: ignore_startup_parameters = options.
     """
     probes = {"keepalives_idle": SILENCE - 15, "keepalives_interval": 5, "keepalives_count": 3}
     theirs = {f"tcp_{name}": seconds for name, seconds in probes.items()} | {"tcp_user_timeout": SILENCE * 1000}

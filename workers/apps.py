@@ -18,6 +18,6 @@ class WorkersConfig(AppConfig):
         register(checks.check)
         for practice in registry.PRACTICES:
             register(lambda app_configs, check=practice.module.check, **_: check())
-        # Two threads that need one for the first time would make two: seen are 4 connections of a pool of 2.
+        # Two threads that need one for the first time would make two (docs/facts/servers.md#two-pools).
         for alias in settings.CACHES:
             get_redis_connection(alias)

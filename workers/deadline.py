@@ -1,7 +1,7 @@
 """Questions to servers, asked side by side: all answers within one deadline, whichever server is away.
 
 Every client here has limits of its own, but they add up: a server that accepts and then says nothing costs 2 s for each
-connection to the database, and 2 s for each look into the cache.
+connection to the database, and 2 s for each look into the cache (docs/facts/servers.md#frozen-server).
 """
 
 import time

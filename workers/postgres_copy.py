@@ -1,7 +1,8 @@
 """Rows into PostgreSQL and out of it by COPY, with the errors that any other query of Django's raises.
 
 Django hands out psycopg's `cursor.copy` unwrapped: a restarted database would be an AdminShutdown that nobody waits
-for, where everything else sees OperationalError (an interruption: the job is taken up again).
+for, where everything else sees OperationalError (an interruption: the job is taken up again). See
+docs/facts/servers.md#copy-errors.
 """
 
 import uuid

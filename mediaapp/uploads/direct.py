@@ -22,7 +22,7 @@ from mediaapp.uploads import receive
 from mediaapp.uploads.filetypes import SAY_EMPTY, Refused
 
 if TYPE_CHECKING:
-    from workers.storage.object_storage import ObjectStorage  # boto3: 25 MB, for nothing where there is no bucket
+    from workers.storage.object_storage import ObjectStorage  # large: docs/facts/servers.md#boto3
 
 log = logging.getLogger(__name__)
 bucket = cast("ObjectStorage", default_storage)

@@ -1,7 +1,6 @@
 """What an uploaded file really is, by its content: a video or a CSV. Anything else is refused.
 
-Asks for some 70 KB of however large a file. No library does it for us: puremagic 1.30 takes a CSV
-with "moov" in its header for a film, MPEG-TS for TypeScript (tried), and sees no cut-off end.
+Asks for some 70 KB of however large a file. No library does it for us (docs/facts/tools.md#file-types).
 """
 
 import codecs

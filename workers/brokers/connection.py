@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from workers.brokers import NoAnswer, Standing
 
-# What a publish or a question may cost, in seconds. Retries are the sweep's (CELERY-FACTS 3).
+# What a publish or a question may cost, in seconds. Retries are the sweep's (docs/facts/celery.md#publish-timeouts).
 LIMITS = {
     # Redis and Valkey.
     "socket_connect_timeout": 0.5,

@@ -20,9 +20,10 @@ def queue_type() -> str:
 def declarations(*, amqp: bool) -> list[Declaration]:
     """One for each queue of the table.
 
-    RabbitMQ gets a topic exchange: on a direct one a countdown blocks the whole worker of a quorum queue. Redis gets a
-    direct one: an evicted topic binding loses messages silently (CELERY-FACTS 2). Arguments are only what never
-    changes, since RabbitMQ refuses other ones for a queue that exists. A limit is a policy (practice 1).
+    RabbitMQ gets a topic exchange: on a direct one a countdown blocks the whole worker of a quorum queue
+    (docs/facts/servers.md#eta-on-quorum). Redis gets a direct one: an evicted topic binding loses messages silently
+    (docs/facts/servers.md#eviction). Arguments are only what never changes, since RabbitMQ refuses other ones for a
+    queue that exists. A limit is a policy (practice 1).
     """
     exchange = Exchange("mediaapp", type="topic" if amqp else "direct")
     arguments: dict[str, str | int] = {}
@@ -34,7 +35,8 @@ def declarations(*, amqp: bool) -> list[Declaration]:
         }
         if queue_type() == "quorum":  # a classic queue counts no deliveries, and refuses the argument
             arguments["x-delivery-limit"] = DELIVERY_LIMIT
-    # A consumer's argument wins over the server's 30 minutes and needs no new queue. RabbitMQ before 3.12 ignores it.
+    # A consumer's argument wins over the server's 30 minutes and needs no new queue. RabbitMQ before 3.12 ignores it
+    # (docs/facts/servers.md#consumer-timeout).
     return [
         Declaration(
             queue.name,

@@ -100,7 +100,7 @@ def _worker(children: int, questions: int) -> Counter[str]:
 
 
 def _broker(*, publishers: int, questions: int) -> Counter[str]:
-    """To RabbitMQ each has one; kombu takes two for a Redis (CELERY-FACTS 9.1)."""
+    """To RabbitMQ each has one; kombu takes two for a Redis (docs/facts/celery.md#connections-per-worker)."""
     return Counter(broker=(publishers + questions) * (1 if is_amqp() else 2))
 
 

@@ -46,8 +46,7 @@ def in_two_threads() -> Iterator[None]:
     """Python's habits for one thread that makes objects without cycles while another one talks to the database.
 
     Cycles of garbage are looked for after 50,000 new objects, not 700: an import makes none, and many objects. The
-    threads change places after 0.5 ms, not 5: the one with the database waits for its turn some twenty times a chunk,
-    and meanwhile the database waits for it (0.63 of COPY's speed, 0.75 with this; medians of seven pairs).
+    threads change places after 0.5 ms, not 5, so that the database waits less (docs/facts/tools.md#switch-interval).
     """
     collections, turns = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(50_000, *collections[1:])

@@ -1,9 +1,9 @@
 """Practice 8: how many messages wait in each queue, for how long, and who reads them.
 
 The trap: a queue's length says little. Ten videos are an hour and ten mails a second; a stopped worker's queue looks
-like a busy one; and neither broker tells the age of a message (RabbitMQ not for quorum queues). So the age comes from
-the rows of the jobs, the same on every broker. Recurring tasks have no row: their queue gets a canary, one small
-message at a time, whose absence has an age. The leading beat samples all this, which waits in no queue itself.
+like a busy one; and neither broker tells the age of a message (docs/facts/servers.md#age-of-a-message). So the age
+comes from the rows of the jobs, the same on every broker. Recurring tasks have no row: their queue gets a canary, one
+small message at a time, whose absence has an age. The leading beat samples all this, which waits in no queue itself.
 """
 
 import time

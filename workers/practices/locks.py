@@ -76,7 +76,8 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
     lease: seconds after which a dead holder's lock frees itself. Raises Busy if it is held, RedisError if the server
     of the locks is away.
     """
-    # thread_local=False: with redis-py's default the renewing thread sees no token and the lock expires unseen.
+    # thread_local=False: with redis-py's default the renewing thread sees no token and the lock expires unseen
+    # (docs/facts/servers.md#lock-in-a-thread).
     lock: Lock = caches["locks"].lock(  # type: ignore[attr-defined]
         PREFIX + name, timeout=lease, blocking=False, thread_local=False
     )
@@ -103,7 +104,8 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
 
 def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int) -> None:
     """Puts the full lease back on the lock three times per lease, until told to stop or the lock is lost."""
-    # A platform's SIGTERM is for the main thread: given to this one, it would wake nobody (seen: a stop of 32 s).
+    # A platform's SIGTERM is for the main thread: given to this one, it would wake nobody
+    # (docs/facts/servers.md#sigterm-in-a-thread).
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     token = lock.local.token
     good_until = time.monotonic() + lease

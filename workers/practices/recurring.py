@@ -1,9 +1,10 @@
 """Practice 5: a recurring task expires a little before its next one is due, so that they never pile up.
 
-The trap: the worker stops for a night, and in the morning 8,640 copies of the ten-second job wait before anything
-else. And with django-celery-beat `options={"expires": ...}` is dropped in silence: only `expire_seconds` reaches the
-database (CELERY-FACTS 0.8), so both are written here, computed from the schedule and never by hand. An expired message
-still waits in the broker: that beat adds no other one is the matter of workers/runtime/pending_guard.py.
+The trap: the worker stops for a night, and in the morning 8,640 copies of the ten-second job wait before anything else.
+And with django-celery-beat `options={"expires": ...}` is dropped in silence: only `expire_seconds` reaches the database
+(docs/facts/celery.md#expire-seconds-dropped), so both are written here, computed from the schedule and never by hand.
+An expired message still waits in the broker: that beat adds no other one is the matter of
+workers/runtime/pending_guard.py.
 """
 
 import time
@@ -58,8 +59,8 @@ def every(gap: timedelta, task: str) -> Entry:
 def daily(at: str, task: str) -> Entry:
     """A schedule entry that runs `task` at "HH:MM" UTC.
 
-    The hour is written twice: django-celery-beat loads only the crontabs of the hours near now and forgets to catch
-    up on one that it missed; a list of hours is always loaded (CELERY-FACTS 4).
+    The hour is written twice: django-celery-beat loads only the crontabs of the hours near now and forgets to catch up
+    on one that it missed; a list of hours is always loaded (docs/facts/celery.md#crontab-catch-up).
     """
     hour, minute = map(int, at.split(":"))
     return _entry(task, crontab(hour=f"{hour},{hour}", minute=str(minute)))

@@ -110,7 +110,8 @@ def stop(**_: object) -> None:
 
 
 def _told(task: Task, request: Any) -> dict[str, Any]:
-    # On RabbitMQ a message that waited for its ETA comes back as "0.0.[...].1.default".
+    # On RabbitMQ a message that waited for its ETA comes back as "0.0.[...].1.default"
+    # (docs/facts/servers.md#eta-on-quorum).
     queue = (request.delivery_info or {}).get("routing_key", "").rpartition(".")[2]
     return {"task": task.name, "queue": queue, "worker": request.hostname or "", "release": settings.RELEASE}
 
@@ -127,8 +128,8 @@ def _wait(request: Any, now: float) -> float | None:
 def check() -> list[CheckMessage]:
     """E701: a task that may run for ever, so never ends in the figures. E702: nobody collects or rolls up the runs.
 
-    E703: limits in the wrong order. Celery starts the clock of the hard limit when the soft one has gone off: a task
-    with time_limit=1 under a soft limit of 25 s was still running after 11 s.
+    E703: limits in the wrong order. Celery starts the clock of the hard limit when the soft one has gone off
+    (docs/facts/celery.md#hard-limit).
     """
     for module in table().task_modules:
         import_module(module)

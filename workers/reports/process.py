@@ -1,10 +1,9 @@
 """The report's own process: `python -m workers.reports.process`. report.py starts it, and nobody else.
 
-A process of its own, because polars costs 42 MB and 0.2 s by its import alone (measured: docs/9-memory.md), which the
-default and the video worker would pay too; because its threads do not survive the fork of a worker's pool; because
-Rust aborts where Python would raise a MemoryError; and because what it held goes back to the machine at its end. It
-knows no Django, no database and no secret: rows come in, files and figures go out. It dies with its worker, whatever it
-computes just then: the next attempt needs the memory.
+A process of its own, because each worker would pay for the import of polars, its threads do not survive the fork of a
+pool, Rust aborts where Python would raise a MemoryError (docs/facts/tools.md#polars), and because what it held goes
+back to the machine at its end. It knows no Django, no database and no secret: rows come in, files and figures go out.
+It dies with its worker, whatever it computes just then: the next attempt needs the memory.
 
 stdin: frames, each with its length before it (8 bytes, big-endian). The first is a Task as JSON, the others are rows as
 CSV, an empty one ends them. stdout: a line of JSON for each step, {"done", "total", "stage"}, at last {"rows", "peak"}.

@@ -2,9 +2,9 @@
 
 The fault: the broker restarts while a task runs, and the task ends meanwhile. Celery logs "Couldn't ack" and forgets
 the message, kombu still counts it: at prefetch 1 the worker asks for no other one, and where nothing is asked, nobody
-notices that the connection is gone. Seen with Celery 5.7 on Valkey: after an outage of 3 s a worker with two jobs in
-its queue took none for 110 s, until it was restarted. Here a worker looks every few seconds for messages that are
-counted and that no task of its own holds, and gives the connection up: Celery makes a new one, which counts anew.
+notices that the connection is gone (docs/facts/celery.md#lost-acknowledgement). Here a worker looks every few seconds
+for messages that are counted and that no task of its own holds, and gives the connection up: Celery makes a new one,
+which counts anew.
 Not public in kombu 5.7: `QoS._delivered` and `QoS._dirty`, the delivery tags that are counted, and those let go.
 """
 

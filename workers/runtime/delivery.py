@@ -1,9 +1,10 @@
 """A message that a worker holds stays its own for as long as the worker lives, and no longer.
 
 The fault: Redis has no connection to a consumer that it could lose, so kombu delivers a message again once the
-`visibility_timeout` has passed. Shorter than the longest task it makes copies of that task every few minutes; longer,
-a killed worker's message is stuck for hours (CELERY-FACTS 1 and 0.10). Here the timeout is minutes, and a worker puts
-it back to its full length four times in each, for every message that it has taken and not yet acknowledged.
+`visibility_timeout` has passed. Shorter than the longest task it makes copies of that task every few minutes; longer, a
+killed worker's message is stuck for hours (docs/facts/celery.md#visibility-timeout,
+docs/facts/celery.md#lease-renewal). Here the timeout is minutes, and a worker puts it back to its full length four
+times in each, for every message that it has taken and not yet acknowledged.
 Not public in kombu 5.7: `Channel.conn_or_acquire`, and `QoS.unacked_index_key`, a sorted set of delivery tags by the
 time of their delivery.
 """

@@ -1,9 +1,9 @@
 """A worker or a beat whose loop turns says so by the age of a file, which a health check reads without starting Python.
 
 The fault: `celery inspect ping` starts a whole site for each look, and needs remote control, which kills workers when
-Redis restarts (CELERY-FACTS 0.1). That the process is there says nothing: one that hangs, or that cannot reach its
-broker, takes no message. Here the file READY_DIR/PROCESS is touched from the loop that takes the messages, and from
-each tick of beat. Without READY_DIR nobody asks, and nothing is written.
+Redis restarts (docs/facts/celery.md#remote-control-restart). That the process is there says nothing: one that hangs, or
+that cannot reach its broker, takes no message. Here the file READY_DIR/PROCESS is touched from the loop that takes the
+messages, and from each tick of beat. Without READY_DIR nobody asks, and nothing is written.
 """
 
 import os

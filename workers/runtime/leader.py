@@ -1,9 +1,9 @@
 """Of any number of beats one leads and the others wait: nothing is sent twice, and a dead leader is replaced.
 
 The fault: two beats, as any deploy has for a moment, send every recurring task twice, and a single one that dies is
-missed by nobody (CELERY-FACTS 4). Here each tick first renews a lock, and a beat that takes over reads the schedule
-anew, so that what its predecessor sent is not due again. While the server of the locks is away nobody leads.
-The leader leaves its heartbeat in the cache. In a thread of its own it calls `leader_duties` of the app's
+missed by nobody (docs/facts/celery.md#two-beats). Here each tick first renews a lock, and a beat that takes over reads
+the schedule anew, so that what its predecessor sent is not due again. While the server of the locks is away nobody
+leads. The leader leaves its heartbeat in the cache. In a thread of its own it calls `leader_duties` of the app's
 configuration, {function's dotted name: seconds between two calls}: what must not wait in a queue.
 Not public in django-celery-beat 2.9: `_dirty`, `_initial_read` and `_schedule`; in Celery 5.7: `_heap` and
 `_is_shutdown`.
@@ -39,8 +39,8 @@ HEARTBEAT_TTL = 60  # seconds
 def take_over_signals(sender: Any, **_: object) -> None:
     """A SIGTERM ends beat from whatever it waits for, and what it interrupts is left in order.
 
-    The fault: Celery's own handler writes the schedule and closes connections from inside the signal. One that came
-    while an answer was read broke that read, whose error took the place of the exit: beat lived on, and led no more.
+    The fault: Celery's own handler writes the schedule and closes connections from inside the signal, which broke a
+    read and kept beat alive without its lead (docs/facts/celery.md#beat-and-sigterm).
     """
 
     def end(*_: object) -> None:

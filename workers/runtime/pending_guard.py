@@ -1,12 +1,12 @@
 """An entry of the schedule is not sent again while its last message waits for a worker.
 
 The fault: expiry alone does not keep a queue short. On Redis an expired message stays until a worker takes it; RabbitMQ
-drops one only at the head of its queue, so copies pile up behind the first that lives for a day (labs/5_expires.py).
-Here beat marks an entry when it sends it, and a worker that takes a message, to run or to drop it, clears the marks
-made before it was published, whoever published it: a queue is read in order. Where a mark stands and the queue is not
-empty, the run counts as expired and is not sent. A mark never stops an entry for good: an empty queue has no last
-message in it, and neither has one that moves. A worker that dies and gives a message back makes one more wait, no more
-than that.
+drops one only at the head of its queue, so copies pile up behind the first that lives for a day
+(docs/facts/servers.md#expired-at-the-head). Here beat marks an entry when it sends it, and a worker that takes a
+message, to run or to drop it, clears the marks made before it was published, whoever published it: a queue is read in
+order. Where a mark stands and the queue is not empty, the run counts as expired and is not sent. A mark never stops an
+entry for good: an empty queue has no last message in it, and neither has one that moves. A worker that dies and gives a
+message back makes one more wait, no more than that.
 """
 
 import logging

@@ -1,8 +1,9 @@
 """A publish that fails fast, so that a web request never hangs on a broker.
 
 The fault: with Celery's defaults a broker that drops packets holds `.delay()` for more than 75 s, and RabbitMQ in a
-memory alarm holds a confirmed one for ever (CELERY-FACTS 3 and 0.5). Here a publish has a connection of its own with
-short limits. Its failure may be a false alarm: the row is the outbox and a second delivery does nothing.
+memory alarm holds a confirmed one for ever (docs/facts/celery.md#publish-timeouts,
+docs/facts/celery.md#memory-alarm-publish). Here a publish has a connection of its own with short limits. Its failure
+may be a false alarm: the row is the outbox and a second delivery does nothing.
 """
 
 from functools import cache
@@ -38,7 +39,7 @@ class ImpatientTransport(pyamqp.Transport):
 def connection() -> Connection:
     """The one that this process publishes through, made when first needed. Safe for threads: kombu pools its copies.
 
-    Its pools hold 10, until somebody gives them the app's limit: seen are 13 sockets of a web process on Redis.
+    Its pools hold 10, until somebody gives them the app's limit (docs/facts/celery.md#connection-pool).
     """
     pools.set_limit(current_app.conf.broker_pool_limit)
     scheme = current_app.conf.broker_write_url.partition(":")[0]
@@ -64,7 +65,7 @@ def publish(task: str, job_id: str, queue: str) -> None:
 
 def _refuse_if_full(channel: Any, queue: str) -> None:
     """As RabbitMQ does by its policy. A list of Redis has no limit, and a server without memory cannot be emptied by
-    its own workers: to take a message they must note there that they did (labs/1_broker.py)."""
+    its own workers (docs/facts/servers.md#full-server)."""
     limit = table().queues[queue].max_messages
     if isinstance(limit, int) and channel.client.llen(queue) >= limit:
         raise OperationalError(f"the queue {queue} holds its {limit} messages")

@@ -1,8 +1,9 @@
 """A worker keeps no connection to the broker for talk with other workers.
 
-The fault: gossip, mingle and event heartbeats cost a worker 6 of its 10 connections to Redis (CELERY-FACTS 9.1), and
-nothing here listens to them. Celery 5.7 has no setting for them, only three options that every line of the Procfile
-would have to repeat. Here they are off for every worker of the app, by its setting `worker_consumer`.
+The fault: gossip, mingle and event heartbeats cost a worker 6 of its 10 connections to Redis
+(docs/facts/celery.md#connections-per-worker), and nothing here listens to them. Celery 5.7 has no setting for them,
+only three options that every line of the Procfile would have to repeat. Here they are off for every worker of the app,
+by its setting `worker_consumer`.
 """
 
 from typing import Any

@@ -1,8 +1,9 @@
 """A worker that is told to stop gives its jobs back at once, and is gone before its platform kills it.
 
 The fault: a platform sends SIGTERM to every process of a worker, and SIGKILL 30 s later. By itself Celery then breaks
-each task off at any bytecode, or waits for a long one until it is killed, or sleeps for a fixed time of which the
-tasks know nothing (CELERY-FACTS 1 and 0.4). Here SIGTERM, or the first Ctrl-C, in a worker's main process:
+each task off at any bytecode, or waits for a long one until it is killed, or sleeps for a fixed time of which the tasks
+know nothing (docs/facts/celery.md#redelivery, docs/facts/celery.md#sigterm-to-every-process). Here SIGTERM, or the
+first Ctrl-C, in a worker's main process:
 1. takes no new message, and sets a flag that every report of a running job asks for: the job goes back to its queue;
 2. lets what does not report come to its own end, for GRACE seconds;
 3. then cancels what is left by Celery's cold shutdown (SystemExit in the task, its message back to the broker).
@@ -37,7 +38,7 @@ def take_over_signals(sender: Any, **_: object) -> None:
     """A receiver of `worker_ready`, whose sender is the worker's consumer: Celery has set its own handlers by then."""
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    # The loop of an idle worker on RabbitMQ sleeps for up to 30 s, and a signal does not wake it.
+    # A signal does not wake the loop of an idle worker on RabbitMQ (docs/facts/celery.md#idle-loop-on-rabbitmq).
     sender.timer.call_repeatedly(1.0, lambda: None)
 
 

@@ -1,7 +1,8 @@
 """The base of every task: what its code raises ends that task, and never the worker.
 
 The fault: Celery raises a task's MemoryError again in the worker's main process, and takes a task's SystemExit for a
-dead pool process. Either way the message comes back: one bad file stops worker after worker (CELERY-FACTS 0.2 and 1).
+dead pool process. Either way the message comes back: one bad file stops worker after worker
+(docs/facts/celery.md#memory-error, docs/facts/celery.md#system-exit).
 Not public in billiard 4.3: `terminate_handler_fired`.
 """
 

@@ -49,7 +49,8 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
 
     @cached_property
     def connection(self) -> Any:
-        """One for all threads, as its client may be: one for each, as django-storages has it, takes 13 MB a thread."""
+        """One for all threads, as its client may be: one for each, as django-storages has it, takes memory
+        (docs/facts/servers.md#boto3)."""
         return self._create_session().resource("s3", **self._reached_at(self.endpoint_url))
 
     @property

@@ -1,8 +1,8 @@
 """What RabbitMQ put aside: messages that expired unread, or came back too often.
 
-It drops an expired message without any signal (CELERY-FACTS 0.9), so that nobody would count the skipped runs of a
-recurring task. Here each dead letter becomes a note on a run that did not happen, beside those of practice 7. On
-Redis there are no dead letters: a worker that finds an expired message says so itself.
+It drops an expired message without any signal (docs/facts/servers.md#expired-without-signal), so that nobody would
+count the skipped runs of a recurring task. Here each dead letter becomes a note on a run that did not happen, beside
+those of practice 7. On Redis there are no dead letters: a worker that finds an expired message says so itself.
 """
 
 from collections.abc import Callable, Mapping

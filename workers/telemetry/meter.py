@@ -31,7 +31,8 @@ class Meter:
         """Adds up the high-water marks of the children that live now.
 
         Each counts from the second look on: at the first it may be a fork of ours that has not become its own program
-        yet, and its pages are ours. RUSAGE_CHILDREN counts just that one, and is the maximum of all runs.
+        yet, and its pages are ours. RUSAGE_CHILDREN counts just that one, and is the maximum of all runs
+        (docs/facts/tools.md#peak-memory).
         """
         alive = set(_descendants(os.getpid()))
         self._children = max(self._children, sum(high_water(pid) for pid in alive & self._seen))

@@ -1,8 +1,8 @@
 """What a video file holds, read from what ffmpeg itself says of it.
 
-Not from PyAV: that is another libav (8.1 beside our 9.0), which can see a file otherwise than the
-ffmpeg that transcodes it, and takes 240 ms to import where this takes 15. A hostile file can forge
-these lines; the limits of the sandbox hold without them.
+Not from PyAV: that is another libav, which can see a file otherwise than the ffmpeg that transcodes it, and is slow to
+import (docs/facts/tools.md#video-probe). A hostile file can forge these lines; the limits of the sandbox hold without
+them.
 """
 
 import re
