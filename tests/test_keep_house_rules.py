@@ -105,6 +105,63 @@ def test_no_file_is_long():
     assert {path: lines for path, lines in long.items() if lines > 300} == {}
 
 
+def test_every_link_into_the_docs_leads_somewhere():
+    assert broken_links(ROOT) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path):
+    (docs := tmp_path / "docs").mkdir()
+    page = f"{docs.name}/facts.md"
+    good = "# Facts\n\n## Memory error, again\n\n[up](../README.md#top), [here](#memory-error-again), [gone](gone.md)\n"
+    (docs / "facts.md").write_text(good)
+    (tmp_path / "README.md").write_text(f'<a id="top"></a> [a]({page}#facts) [b]({page}#old) [c](#away)')
+    (tmp_path / "code.py").write_text(f"# {page}#memory-error-again. {page}#memory-error, {docs.name}/old.md")
+    assert broken_links(tmp_path) == [
+        "README.md: #away",
+        f"README.md: {page}#old",
+        f"code.py: {page}#memory-error",
+        f"code.py: {docs.name}/old.md",
+        f"{page}: gone.md",
+    ]
+
+
+def test_no_reference_to_a_numbered_fact_is_left():
+    """A fact has a link, such as docs/facts/celery.md#redelivery."""
+    old = re.compile("(CELERY|SERVER)-FACTS")
+    assert [str(path.relative_to(ROOT)) for path in texts(ROOT) if old.search(path.read_text())] == []
+
+
+def broken_links(root: Path) -> list[str]:
+    """Links to a file or a heading that does not exist: relative ones of Markdown, and docs/*.md in any text."""
+    broken = []
+    for path in texts(root):
+        text = path.read_text()
+        links = {(root, link) for link in re.findall(r"(?<![\w./-])docs/[\w./-]+\.md(?:#[\w-]+)?", text)}
+        if path.suffix == ".md":
+            links |= {(path.parent, link) for link in re.findall(r"\]\(([^)\s]+)\)", text) if ":" not in link}
+        for folder, link in links:
+            name, _, anchor = link.partition("#")
+            target = folder / name if name else path
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{path.relative_to(root)}: {link}")
+    return sorted(set(broken))
+
+
+def anchors(page: Path) -> set[str]:
+    """Where a link may point to in a page of Markdown: its headings, as GitHub names them, and explicit anchors."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = (re.sub(r"[^\w -]", "", line.lower()) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE))
+    return {heading.replace(" ", "-") for heading in headings} | set(re.findall(r'<a id="([^"]+)"', text))
+
+
+def texts(root: Path) -> list[Path]:
+    """Every text that people write here, in folders that are not hidden."""
+    kinds = {".py", ".md", ".html", ".css", ".js", ".toml", ".yml", ".json", ".txt", ".example", ""}
+    folders = [path for path in root.iterdir() if path.is_dir() and path.name[0] != "." and path.name != "staticfiles"]
+    paths = [*root.iterdir(), *(path for folder in folders for path in folder.rglob("*"))]
+    return sorted(path for path in paths if path.is_file() and path.suffix in kinds)
+
+
 def test_every_module_says_what_it_promises():
     silent = [path for path in OURS if path.read_text() and "migrations" not in path.parts]
     assert [path for path in silent if not path.read_text().removeprefix("#!").lstrip().startswith('"""')] == []
