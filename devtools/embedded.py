@@ -39,8 +39,8 @@ BOUNDED = "appendonly no\nmaxmemory 64mb\nmaxmemory-policy allkeys-lru\n"
 NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own waits up to 3 s more for a server that will not come
 # The builtin locale is the same on every machine, whatever LANG says there.
 LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-# Without --no-sync a first start takes 5 s on a busy disk, with it 1 s; what a power cut in the next
-# half minute could spoil is an empty database.
+# Without --no-sync a first start is slow on a busy disk (docs/facts/servers.md#embedded-servers); what a power cut in
+# the next half minute could spoil is an empty database.
 LOGIN = ("--auth=scram-sha-256", f"--username={NAME}")
 INITDB = (str(POSTGRES / "initdb"), "--no-sync", *LOGIN, *LOCALE)
 

@@ -1,8 +1,8 @@
 """RabbitMQ through its management API: its memory, its alarms, its queues, and their policies.
 
-Memory and counts are those of its last collection, 5 to 10 s old; alarms are live. The login needs the tag
-`monitoring`, and `policymaker` to set a policy. http.client and not urllib, which would take the login along to
-wherever an answer redirects.
+Memory and counts are those of its last collection, 5 to 10 s old; alarms are live
+(docs/facts/servers.md#management-api). The login needs the tag `monitoring`, and `policymaker` to set a policy.
+http.client and not urllib, which would take the login along to wherever an answer redirects.
 """
 
 import json
