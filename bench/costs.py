@@ -202,7 +202,7 @@ def of_waiting_jobs(count: int) -> Iterator[Row]:
     yield Row("job: bytes of its row and indexes", (bytes_of(Job) - size) / count, "bytes")
     last = Job.objects.create(**known | {"queued_at": timezone.now()})
     yield Row(f"place in the queue behind {count:,}", seconds_of(lambda: jobs.position(last)) * 1000, "ms")
-    yield Row(f"sweep's look at {count:,} waiting jobs", seconds_of(jobs.unsent) * 1000, "ms")
+    yield Row(f"sweep's look at {count:,} waiting jobs", seconds_of(jobs.undispatched) * 1000, "ms")
     Job.objects.update(state=Job.State.RUNNING, started_at=now - timedelta(minutes=1))
     some = min(count, 1_000)
     Job.objects.exclude(pk__in=Job.objects.values("pk")[:some]).delete()

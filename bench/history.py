@@ -78,7 +78,7 @@ def doctor() -> None:
 
 def page() -> None:
     """What anybody sees who is the first for a while."""
-    registry.recent.forget()
+    registry.recent.clear()
     Client().get("/practices/")
 
 

@@ -29,5 +29,5 @@ for name in ("celery.worker.strategy", "celery.app.trace"):
 
 
 @worker_ready.connect
-def say_ready(**_: object) -> None:
+def readiness(**_: object) -> None:
     Path(os.environ["READY_DIR"], os.environ["PROCESS"]).touch()

@@ -110,16 +110,16 @@ app.conf.update(
 )
 if not AMQP:
     app.steps["consumer"].update({delivery.Renewal, acknowledgement.Watch})
-# Before say_ready: a worker that is ready can be told to stop.
+# Before readiness: a worker that is ready can be told to stop.
 worker_ready.connect(stopping.take_over_signals)
 # What beat sent is seen, so that beat may send the next one.
 task_received.connect(pending_guard.take)
 task_revoked.connect(pending_guard.drop)
 
 # A click can be followed from the site's log into the worker's.
-before_task_publish.connect(log_context.stamp)
-task_prerun.connect(log_context.begin)
-task_postrun.connect(log_context.end)
+before_task_publish.connect(log_context.add_request_id)
+task_prerun.connect(log_context.bind_task)
+task_postrun.connect(log_context.unbind_task)
 
 
 @setup_logging.connect
@@ -148,4 +148,4 @@ def forget_removed_entries(**_: object) -> None:
 
 
 # The last receiver: who waits for it, as `manage.py up` does, finds a worker that can be told to stop.
-worker_ready.connect(heartbeat_file.keep_saying)
+worker_ready.connect(heartbeat_file.start)

@@ -64,7 +64,7 @@ INSTALLED_APPS = [
 if DEBUG and find_spec("devtools"):
     INSTALLED_APPS.append("devtools")
 MIDDLEWARE = [
-    "mediaapp.middleware.NameRequests",
+    "mediaapp.middleware.RequestIDMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -128,7 +128,7 @@ def run_right() -> dict[str, Any]:
     broker.prepare()
     began = time.monotonic()
     publishing.publish(VIDEO, str(uuid4()), "video")
-    while "nobody reads it" not in (why := broker.verify().why):
+    while "nobody reads it" not in (why := broker.verify().reason):
         time.sleep(0.1)
     show("right: the doctor", 1, told := time.monotonic() - began, why)
     filling = Filling(lambda: publishing.publish(VIDEO, str(uuid4()), "video"))

@@ -28,7 +28,7 @@ from django.db import OperationalError, connection
 
 from mediaapp.models import CatalogueItem, User
 from workers.csvimport.run import Table, import_csv
-from workers.practices import concurrency
+from workers.practices import concurrency, locks
 
 FILES = 4
 AT_ONCE = (1, 2, 4)
@@ -94,7 +94,7 @@ def do_import(what: Import) -> int:
     kept: dict[str, Any] = {}
     deadlocks = 0
     while True:
-        apart = concurrency.one_writer(f"labs.{what.schema}", tries=1) if what.is_alone else nullcontext()
+        apart = concurrency.one_writer(f"labs.{what.schema}") if what.is_alone else nullcontext()
         try:
             with apart, what.path.open("rb") as source:
                 import_csv(
@@ -106,7 +106,7 @@ def do_import(what: Import) -> int:
                     report=lambda *_, **__: None,
                 )
             return deadlocks
-        except concurrency.TryLater:
+        except locks.Busy:
             time.sleep(0.05)
         except OperationalError as error:
             if "deadlock" not in str(error):

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - its name in
 
 from workers.addresses import is_elsewhere
 from workers.capacity import connections
-from workers.capacity.formation import Unreadable
+from workers.capacity.formation import InvalidFormation
 
 # Addresses, an empty one for a server that is not there.
 URLS = ("REDIS_URL", "LOCKS_URL", "BROKER_URL", "BROKER_MANAGEMENT_URL", "S3_ENDPOINT_URL", "S3_PUBLIC_URL")
@@ -64,7 +64,7 @@ def _check_proxies() -> Iterator[CheckMessage]:
 def _check_connections() -> Iterator[CheckMessage]:
     try:
         over = [budget for budget in connections.budgets() if budget.is_over]
-    except Unreadable:
+    except InvalidFormation:
         return  # practices.E904 says so, and stops the deploy
     for budget in over:
         yield Warning(

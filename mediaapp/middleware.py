@@ -15,7 +15,7 @@ from workers import log_context
 WELL_FORMED = re.compile(r"[A-Za-z0-9+/=-]{20,200}")
 
 
-class NameRequests:
+class RequestIDMiddleware:
     """The first middleware. The ids stay until this thread's next request: the access log comes after the answer."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -142,7 +142,7 @@ class Report(models.Model):
 def delete_files(instance: Upload | Report, **_: Any) -> None:
     """Whatever deletes them: a job, an owner, the admin. A job of its own does it, since the storage may be away."""
     folder = {"folder": instance.folder}
-    jobs.create("workers.default.tasks.delete_files", owner_id=None, arguments=folder, at_once=False)
+    jobs.create("workers.default.tasks.delete_files", owner_id=None, arguments=folder, publish_now=False)
 
 
 class CatalogueItem(models.Model):

@@ -15,7 +15,7 @@ from mediaapp.models import Report, Upload, User
 from workers.practices import progress
 
 
-class SignedIn(HttpRequest):
+class AuthenticatedRequest(HttpRequest):
     """A request behind @login_required, for the type checker."""
 
     user: User
@@ -48,7 +48,7 @@ def login_required_on(page: str) -> Callable[[View], View]:
     return decorate
 
 
-def upload_for(request: HttpRequest, job_id: UUID) -> Upload:
+def get_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
     """The upload with its job. Raises Http404 unless the request is its owner's or staff's."""
     uploads = Upload.objects.select_related("job")
     if not request.user.is_authenticated:
@@ -62,9 +62,9 @@ def upload_for(request: HttpRequest, job_id: UUID) -> Upload:
 
 
 def subject_for(request: HttpRequest, job_id: UUID) -> Upload | Report:
-    """What a job is about, an upload or a report, with its job. Raises Http404 as upload_for does."""
+    """What a job is about, an upload or a report, with its job. Raises Http404 as get_upload_or_404 does."""
     try:
-        return upload_for(request, job_id)
+        return get_upload_or_404(request, job_id)
     except Http404:
         reports = Report.objects.select_related("job", "upload")
         report = reports.filter(pk=job_id).first() if request.user.is_authenticated else None
@@ -73,15 +73,15 @@ def subject_for(request: HttpRequest, job_id: UUID) -> Upload | Report:
         return report
 
 
-def own_upload(request: HttpRequest, job_id: UUID) -> Upload:
+def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
     """An upload for its owner alone: what a file's columns mean, staff do not decide. Raises Http404."""
-    upload = upload_for(request, job_id)
+    upload = get_upload_or_404(request, job_id)
     if upload.owner_id != request.user.pk:
         raise Http404
     return upload
 
 
-def remember_viewer(request: HttpRequest, response: HttpResponse) -> None:
+def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
     """Lets the polls of the next minutes prove who asks without the session's SQL: a signed cookie says it.
 
     It is signed for this session: worth nothing beside another one, or after the log-out, which ends the session.
@@ -99,7 +99,7 @@ def remember_viewer(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def progress_for(request: HttpRequest, job_id: UUID) -> dict[str, Any] | None:
-    """A running job's progress from one read of the cache and no SQL, or None: then ask the row, by upload_for().
+    """A running job's progress from one read of the cache and no SQL. None: ask the row, by get_upload_or_404().
 
     Somebody deactivated meanwhile reads on for COOKIE_AGE at most.
     """

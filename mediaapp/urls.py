@@ -55,6 +55,6 @@ urlpatterns = [
         name="password_reset_complete",
     ),
     path("practices/", practices.show_practices, name="practices"),
-    path("healthz", health.say_alive, name="healthz"),
-    path("readyz", health.say_ready, name="readyz"),
+    path("healthz", health.liveness, name="healthz"),
+    path("readyz", health.readiness, name="readyz"),
 ]

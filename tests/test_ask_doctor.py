@@ -52,7 +52,7 @@ def test_a_machine_gets_the_same_as_json():
     said, _ = ask("--json")
     rows = json.loads(said)
     assert [row["number"] for row in rows] == list(ROWS)
-    assert set(rows[0]) == {"number", "practice", "file", "holds", "figure", "why"}
+    assert set(rows[0]) == {"number", "practice", "file", "ok", "summary", "reason"}
 
 
 def test_the_exit_code_is_the_worst_of_the_nine(monkeypatch):
@@ -84,8 +84,8 @@ def test_a_measurement_that_hangs_is_unknown_and_the_others_are_not(monkeypatch)
     finally:
         answer.set()
     silent = found.pop(timing)
-    assert (silent.holds, "No answer within" in silent.why) == (None, True)
-    assert {finding.holds for finding in found.values()} == {True}
+    assert (silent.ok, "No answer within" in silent.reason) == (None, True)
+    assert {finding.ok for finding in found.values()} == {True}
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_with_every_server_away_it_says_nine_times_unknown_and_nothing_else(outa
             command, cwd=ROOT, env=environment(**away), capture_output=True, text=True, timeout=30, check=False
         )
     rows = json.loads(done.stdout)  # no line of a log beside it
-    assert [row["holds"] for row in rows] == [None] * 9
-    assert all(row["why"] for row in rows)
+    assert [row["ok"] for row in rows] == [None] * 9
+    assert all(row["reason"] for row in rows)
     assert (done.returncode, done.stderr) == (2, "")
     assert "sesame" not in done.stdout
 
@@ -116,7 +116,7 @@ def test_with_a_server_away_it_says_unknown(settings, alias):
     take_away(settings, alias)
     said, code = ask("--json")
     assert code != 0
-    assert None in [row["holds"] for row in json.loads(said)]
+    assert None in [row["ok"] for row in json.loads(said)]
 
 
 def test_everybody_sees_whether_they_hold(client):
@@ -142,7 +142,7 @@ def test_many_readers_cost_one_measuring_and_the_doctor_always_measures(client, 
 
 
 def test_the_page_measures_again_after_a_while(client, monkeypatch):
-    monkeypatch.setattr(registry, "KEPT", 0)
+    monkeypatch.setattr(registry, "TTL", 0)
     for hold in (True, False):
         for practice in registry.PRACTICES:
             monkeypatch.setattr(practice.module, "verify", lambda hold=hold: Finding(hold, "1 of 1"))

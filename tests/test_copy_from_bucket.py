@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from tests.relay import Relay, relaying
-from workers.practices.concurrency import TryLater
+from workers.jobs import RetryLater
 from workers.storage import workspace
 
 BIG = os.urandom(1 << 20) * 12  # more than one part, and more than a connection holds back
@@ -66,7 +66,7 @@ def unfinished() -> list:
 def test_a_file_is_copied_and_told_as_it_comes_and_is_gone_afterwards(scratch_folder: Path):
     told = []
     name = stored(BIG)
-    with workspace.workplace(lambda *step: told.append(step)) as here:
+    with workspace.open_workspace(lambda *step: told.append(step)) as here:
         assert here.fetch(name).read_bytes() == BIG
     assert left(scratch_folder) == []
     assert [step[0] for step in told] == sorted(step[0] for step in told)
@@ -77,7 +77,7 @@ def test_a_file_is_copied_and_told_as_it_comes_and_is_gone_afterwards(scratch_fo
 def test_what_was_made_is_stored_whole_over_an_earlier_attempt(scratch_folder: Path):
     told = []
     stored(b"old", "reports/some/rows.csv")
-    with workspace.workplace(lambda *step: told.append(step)) as here:
+    with workspace.open_workspace(lambda *step: told.append(step)) as here:
         folder = here.results("reports/some")
         (folder / "rows.csv").write_bytes(BIG)
         (folder / "report.json").write_bytes(b"{}")
@@ -90,7 +90,7 @@ def test_what_was_made_is_stored_whole_over_an_earlier_attempt(scratch_folder: P
 
 
 def test_a_job_that_fails_stores_nothing(scratch_folder: Path):
-    with pytest.raises(Stop), workspace.workplace(lambda *_: None) as here:
+    with pytest.raises(Stop), workspace.open_workspace(lambda *_: None) as here:
         (here.results("reports/some") / "rows.csv").write_bytes(b"half")
         raise Stop
     assert not default_storage.exists("reports/some/rows.csv")
@@ -99,13 +99,13 @@ def test_a_job_that_fails_stores_nothing(scratch_folder: Path):
 
 def test_what_a_report_raises_ends_a_copy_and_leaves_nothing(scratch_folder: Path):
     name = stored(BIG)
-    with pytest.raises(Stop), workspace.workplace(stopping_at(workspace.FETCHING, len(BIG) / 2)) as here:
+    with pytest.raises(Stop), workspace.open_workspace(stopping_at(workspace.FETCHING, len(BIG) / 2)) as here:
         here.fetch(name)
     assert left(scratch_folder) == []
 
 
 def test_what_a_report_raises_ends_the_storing_and_readers_see_nothing_of_it(scratch_folder: Path):
-    with pytest.raises(Stop), workspace.workplace(stopping_at(workspace.STORING, len(BIG) / 2)) as here:
+    with pytest.raises(Stop), workspace.open_workspace(stopping_at(workspace.STORING, len(BIG) / 2)) as here:
         (here.results("reports/some") / "rows.csv").write_bytes(BIG)
     assert not default_storage.exists("reports/some/rows.csv")
     assert left(scratch_folder) == unfinished() == []
@@ -116,8 +116,8 @@ def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(rela
     settings.SCRATCH_BYTES = len(BIG) - 1
     before = relay.passed
     with (
-        pytest.raises(workspace.Refused, match="has 13 MB, and our workers have room for 13 MB") as refused,
-        workspace.workplace(lambda *_: None) as here,
+        pytest.raises(workspace.WorkspaceError, match="has 13 MB, and our workers have room for 13 MB") as refused,
+        workspace.open_workspace(lambda *_: None) as here,
     ):
         here.fetch(name)
     assert refused.value.sentence == str(refused.value)
@@ -127,17 +127,20 @@ def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(rela
 def test_a_file_that_does_not_fit_beside_those_of_others_waits(settings):
     one, two = stored(BIG), stored(b"small", "uploads/other/source")
     settings.SCRATCH_BYTES = len(BIG) + 4
-    with workspace.workplace(lambda *_: None) as here:
+    with workspace.open_workspace(lambda *_: None) as here:
         here.fetch(one)
-        with pytest.raises(TryLater, match="Waiting for room"), workspace.workplace(lambda *_: None) as beside:
+        with pytest.raises(RetryLater, match="Waiting for room"), workspace.open_workspace(lambda *_: None) as beside:
             beside.fetch(two)
-    with workspace.workplace(lambda *_: None) as here:
+    with workspace.open_workspace(lambda *_: None) as here:
         assert here.fetch(two).read_bytes() == b"small"
 
 
 def test_results_that_grow_beyond_the_room_are_stopped_with_words(settings):
     settings.SCRATCH_BYTES = 1000
-    with pytest.raises(workspace.Refused, match="took more than"), workspace.workplace(lambda *_: None) as here:
+    with (
+        pytest.raises(workspace.WorkspaceError, match="took more than"),
+        workspace.open_workspace(lambda *_: None) as here,
+    ):
         made = here.results("reports/some") / "rows.csv"
         made.write_bytes(b"x" * 1000)
         here.report(1, 2, "writing")
@@ -148,11 +151,11 @@ def test_results_that_grow_beyond_the_room_are_stopped_with_words(settings):
 
 def test_who_grows_beyond_the_room_because_of_others_comes_again(settings):
     settings.SCRATCH_BYTES = 1000
-    with workspace.workplace(lambda *_: None) as other, workspace.workplace(lambda *_: None) as here:
+    with workspace.open_workspace(lambda *_: None) as other, workspace.open_workspace(lambda *_: None) as here:
         made = [each.results("reports/some") / "rows.csv" for each in (other, here)]
         for file in made:
             file.write_bytes(b"x" * 501)
-        with pytest.raises(TryLater, match="Waiting for room"):
+        with pytest.raises(RetryLater, match="Waiting for room"):
             here.report(1, 2, "writing")
         made[0].unlink()
         here.report(1, 2, "writing")
@@ -164,10 +167,10 @@ def test_what_a_killed_process_left_is_removed_and_those_of_living_ones_and_of_o
         folder.mkdir(parents=True)
         (folder / "source").touch()
     name = stored(b"in use")
-    with workspace.workplace(lambda *_: None) as here:
+    with workspace.open_workspace(lambda *_: None) as here:
         assert not dead.exists()
         copy = here.fetch(name)
-        with workspace.workplace(lambda *_: None):
+        with workspace.open_workspace(lambda *_: None):
             assert copy.read_bytes() == b"in use"
     assert (foreign / "source").exists()
 
@@ -176,7 +179,10 @@ def test_what_a_killed_process_left_is_removed_and_those_of_living_ones_and_of_o
 def test_a_file_that_is_not_there_is_refused_with_words(settings, storage: str):
     if storage == "disk":
         settings.STORAGES = settings.STORAGES | ON_DISK
-    with pytest.raises(workspace.Refused, match="no longer there"), workspace.workplace(lambda *_: None) as here:
+    with (
+        pytest.raises(workspace.WorkspaceError, match="no longer there"),
+        workspace.open_workspace(lambda *_: None) as here,
+    ):
         here.fetch(NAME)
 
 
@@ -184,7 +190,7 @@ def test_a_connection_that_drops_in_the_middle_goes_on_from_there(relay: Relay):
     name = stored(BIG)
     relay.cut_at, relay.heals = relay.passed + len(BIG) / 2, True
     before = relay.passed
-    with workspace.workplace(lambda *_: None) as here:
+    with workspace.open_workspace(lambda *_: None) as here:
         assert here.fetch(name).read_bytes() == BIG
     assert relay.passed - before < 1.5 * len(BIG)
 
@@ -193,11 +199,11 @@ def test_a_connection_that_drops_in_the_middle_goes_on_from_there(relay: Relay):
 def test_a_storage_that_goes_away_is_waited_for(relay: Relay, scratch_folder: Path, when: str):
     name = stored(BIG)
     relay.cut_at = relay.passed + (len(BIG) / 2 if when == "in the middle" else 0)
-    with pytest.raises(TryLater, match="does not answer"), workspace.workplace(lambda *_: None) as here:
+    with pytest.raises(RetryLater, match="does not answer"), workspace.open_workspace(lambda *_: None) as here:
         here.fetch(name)
     assert left(scratch_folder) == []
     relay.is_cut = False
-    with workspace.workplace(lambda *_: None) as here:
+    with workspace.open_workspace(lambda *_: None) as here:
         assert here.fetch(name).read_bytes() == BIG
 
 
@@ -208,7 +214,7 @@ def test_a_storage_that_comes_back_takes_the_results_of_hours_of_work_without_th
         relay.is_cut = done > 0 and not cuts
         cuts.extend([done] * relay.is_cut)
 
-    with workspace.workplace(cut_once) as here:
+    with workspace.open_workspace(cut_once) as here:
         (here.results("reports/some") / "rows.csv").write_bytes(BIG)
     assert (len(cuts), read("reports/some/rows.csv") == BIG) == (1, True)
 
@@ -219,7 +225,7 @@ def test_a_storage_that_stays_away_while_it_takes_the_results_is_waited_for(rela
     def cut(done, *_):
         relay.is_cut = done > 0
 
-    with pytest.raises(TryLater, match="does not answer"), workspace.workplace(cut) as here:
+    with pytest.raises(RetryLater, match="does not answer"), workspace.open_workspace(cut) as here:
         (here.results("reports/some") / "rows.csv").write_bytes(BIG)
     relay.is_cut = False
     assert not default_storage.exists("reports/some/rows.csv")
@@ -228,7 +234,7 @@ def test_a_storage_that_stays_away_while_it_takes_the_results_is_waited_for(rela
 def test_on_a_shared_disk_nothing_is_copied(settings, scratch_folder: Path):
     settings.STORAGES = settings.STORAGES | ON_DISK
     name, told = stored(b"here"), []
-    with workspace.workplace(lambda *step: told.append(step)) as here:
+    with workspace.open_workspace(lambda *step: told.append(step)) as here:
         assert str(here.fetch(name)) == default_storage.path(name)
         assert str(here.results("reports/some")) == default_storage.path("reports/some")
         here.report(1, 2, "at work")

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.web import Visitor, serving
 from workers import log_context
-from workers.deadline import ask_all
+from workers.deadline import run_with_deadline
 from workers.models import Job
 from workers.practices import locks
 
@@ -24,7 +24,7 @@ def test_from_the_router_to_the_workers_last_line(start, broker, alice, tmp_path
         wait_until(lambda: Job.objects.filter(state=Job.State.DONE), "the mail")
         job = Job.objects.get()
         site, worker = web.log.read_text(), tmp_path / "default0.log"
-    assert f"INFO workers.jobs request={CLICK} job={job.id} job {job.id} waits in urgent" in site
+    assert f"INFO workers.jobs.lifecycle request={CLICK} job={job.id} job {job.id} waits in urgent" in site
     assert f"INFO gunicorn.access request={CLICK} job=- POST /accounts/password_reset/ 302" in site
     done = f"INFO workers.jobs.attempt request={CLICK} job={job.id} job {job.id} is done."
     wait_until(lambda: done in worker.read_text(), "the worker's last line")
@@ -55,21 +55,26 @@ def test_the_next_request_has_another_id(client, db):
 def test_a_message_that_no_request_sent_carries_none():
     headers = {}
     log_context.request_id.set(log_context.UNKNOWN)
-    log_context.stamp(headers)
+    log_context.add_request_id(headers)
     assert headers == {}
 
 
 def test_threads_that_work_for_a_request_say_its_id():
     log_context.request_id.set(CLICK)
-    assert ask_all({"a": log_context.request_id.get, "b": log_context.request_id.get}) == {"a": CLICK, "b": CLICK}
-    assert ask_all({"name": lambda: threading.current_thread().name})["name"] != threading.current_thread().name
+    assert run_with_deadline({"a": log_context.request_id.get, "b": log_context.request_id.get}) == {
+        "a": CLICK,
+        "b": CLICK,
+    }
+    assert (
+        run_with_deadline({"name": lambda: threading.current_thread().name})["name"] != threading.current_thread().name
+    )
 
 
 def test_so_does_the_thread_that_renews_a_lock_for_a_job(monkeypatch):
     said = []
     log_context.job_id.set(log_context.UNKNOWN)  # a request of another test may have left its own
     monkeypatch.setattr(locks, "_renew", lambda *_: said.append(log_context.job_id.get()))
-    with log_context.about("a job"), locks.exclusive("anything", lease=30):
+    with log_context.bind_job("a job"), locks.exclusive("anything", lease=30):
         wait_until(lambda: said)
     assert said == ["a job"]
     assert log_context.job_id.get() == log_context.UNKNOWN

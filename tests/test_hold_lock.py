@@ -88,11 +88,11 @@ def test_the_lock_of_a_killed_process_frees_itself():
         [sys.executable, "-c", code], cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert holder.stdout.readline() == b"held\n"
-    assert locks.verify().figure == "1 held, 0 without end"
+    assert locks.verify().summary == "1 held, 0 without end"
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     wait_until(lambda: not locks.is_held("import:7"), "the lease to end")
-    assert locks.verify().figure == "0 held, 0 without end"
+    assert locks.verify().summary == "0 held, 0 without end"
 
 
 def test_many_threads_get_in_one_after_the_other():
@@ -120,19 +120,19 @@ def test_many_threads_get_in_one_after_the_other():
 
 def test_verify_holds_until_a_lock_has_no_end():
     with locks.exclusive("import:7", lease=30):
-        assert locks.verify().holds is True
+        assert locks.verify().ok is True
         get_redis_connection("locks").persist(key("import:7"))
         finding = locks.verify()
-    assert finding.holds is False
-    assert "import:7" in finding.why
+    assert finding.ok is False
+    assert "import:7" in finding.reason
 
 
 def test_verify_says_unknown_while_the_server_is_away(settings):
     away = settings.CACHES["locks"] | {"LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = settings.CACHES | {"locks": away}
     finding = locks.verify()
-    assert finding.holds is None
-    assert finding.why
+    assert finding.ok is None
+    assert finding.reason
 
 
 def test_check_fires_for_a_scheduled_task_without_a_lock(monkeypatch):

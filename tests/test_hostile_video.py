@@ -13,7 +13,7 @@ import pytest
 from tests.footage import bare_ffmpeg, colours, film
 from workers.video import sandbox
 from workers.video.ffmpeg import transcode
-from workers.video.probe import Unreadable, probe
+from workers.video.probe import VideoUnreadable, probe
 
 WHITE = (250, 250, 250)
 
@@ -58,7 +58,7 @@ def test_a_file_that_names_another_file_is_refused(trick, secret, target, tmp_pa
     hostile = trick(tmp_path, secret)
     assert min(colours(hostile)[0]) >= min(WHITE), "a bare ffmpeg follows it"
 
-    with pytest.raises(Unreadable):
+    with pytest.raises(VideoUnreadable):
         transcode_quietly(hostile, target)
     assert list(target.parent.iterdir()) == []
 
@@ -70,7 +70,7 @@ def test_a_drawing_that_names_another_file_is_refused(target, tmp_path):
         ' height="64"><image x:href="file:///etc/passwd" width="64" height="64"/></svg>'
     )
     assert colours(drawing), "a bare ffmpeg draws it"
-    with pytest.raises(Unreadable):
+    with pytest.raises(VideoUnreadable):
         transcode_quietly(drawing, target)
 
 
@@ -81,7 +81,7 @@ def test_the_network_is_not_reached(target, tmp_path):
         hostile = tmp_path / "film.m3u8"
         hostile.write_text(f"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:{port}/a.ts\n#EXT-X-ENDLIST\n")
 
-        with pytest.raises(Unreadable):
+        with pytest.raises(VideoUnreadable):
             transcode_quietly(hostile, target)
         with pytest.raises(BlockingIOError):
             server.accept()
@@ -114,7 +114,7 @@ def test_a_mov_with_its_pixels_in_another_file_does_not_get_them(target, tmp_pat
 
     try:
         transcode_quietly(hostile, target)
-    except Unreadable:
+    except VideoUnreadable:
         assert list(target.parent.iterdir()) == []
     else:
         assert colours(target)[0] < (50, 50, 50)
@@ -127,7 +127,7 @@ def gigantic(tmp_path_factory):
 
 
 def test_a_gigantic_picture_is_refused_with_words(gigantic, target):
-    with pytest.raises(Unreadable, match="8400 x 8200 pixels"):
+    with pytest.raises(VideoUnreadable, match="8400 x 8200 pixels"):
         transcode_quietly(gigantic, target)
 
 

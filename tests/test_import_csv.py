@@ -8,7 +8,7 @@ import pytest
 
 from mediaapp.models import CatalogueItem, User
 from workers.csvimport.header import Table
-from workers.csvimport.reading.records import Unreadable
+from workers.csvimport.reading.records import CsvUnreadable
 from workers.csvimport.run import CHUNK_LINES, MostlyBad, import_csv
 
 HEADER = "external_id,title,creator,category,released_on,price,stock\n"
@@ -129,14 +129,14 @@ def test_header_names_match_without_regard_to_case_and_signs_and_others_are_list
 
 
 def test_a_missing_column_is_named_with_what_was_found(alice):
-    with pytest.raises(Unreadable) as error:
+    with pytest.raises(CsvUnreadable) as error:
         Import(alice, "title,price\nDune,1\n").run()
     assert 'Missing: "external_id"' in error.value.sentence
     assert 'Found: "title", "price"' in error.value.sentence
 
 
 def test_two_columns_for_one_field_are_refused(alice):
-    with pytest.raises(Unreadable, match='"title" and "Title"'):
+    with pytest.raises(CsvUnreadable, match='"title" and "Title"'):
         Import(alice, "external_id,title,Title\nA1,a,b\n").run()
 
 
@@ -265,7 +265,7 @@ def test_a_file_that_cannot_be_read_on_says_what_stays_and_each_time_the_same(al
     rows = "".join(f"A{number},Dune\n" for number in range(good))
     stuck = Import(alice, f"external_id,title\n{rows}{OPEN_QUOTES}")
     for _ in range(2):
-        with pytest.raises(Unreadable, match="on the quotes do not match") as stopped:
+        with pytest.raises(CsvUnreadable, match="on the quotes do not match") as stopped:
             stuck.run(chunk_lines=CHUNK_LINES)
         stays = "What was imported of the first 1,999 rows stays, and the mended file will not double it."
         assert (stays in stopped.value.sentence) == bool(kept)
@@ -275,7 +275,7 @@ def test_a_file_that_cannot_be_read_on_says_what_stays_and_each_time_the_same(al
 
 def test_a_byte_of_no_letter_late_in_the_file_is_found_before_any_row_is_written(alice):
     rows = b"".join(b"A%d,caf\xe9\n" % number for number in range(5_000))
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(CsvUnreadable) as refused:
         Import(alice, b"external_id,title\n" + rows + b"B1,\x81\n").run()
     assert "imported" not in refused.value.sentence
     assert catalogue(alice) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mediaapp.uploads.mapping import first_look, table_of
 from workers.csvimport.header import labels_of, match_names
 from workers.csvimport.preview import preview
-from workers.csvimport.reading.records import MAX_COLUMNS, Unreadable, examine, read_header
+from workers.csvimport.reading.records import MAX_COLUMNS, CsvUnreadable, examine, read_header
 
 
 @example(["a (3)", "a", "a"])
@@ -31,9 +31,9 @@ def test_a_header_wider_than_any_spreadsheet_is_refused_and_the_widest_is_read(m
         assert len(read_header(source, shape)[0]) == MAX_COLUMNS
         assert len(preview(source, table_of(1), synonyms={}, choices={}).names) == MAX_COLUMNS
         return
-    with pytest.raises(Unreadable, match="16,385 columns"):
+    with pytest.raises(CsvUnreadable, match="16,385 columns"):
         read_header(source, shape)
-    with pytest.raises(Unreadable, match="16,385 columns"):
+    with pytest.raises(CsvUnreadable, match="16,385 columns"):
         preview(source, table_of(1), synonyms={}, choices={})
 
 
@@ -45,7 +45,7 @@ def test_the_name_of_a_column_is_short_in_a_reason():
 
 
 def test_two_columns_for_one_field_are_named_shortly():
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(CsvUnreadable) as refused:
         match_names(["title", "title" + "_" * 100_000], table_of(1))
     assert len(refused.value.sentence) < 200
 

@@ -11,7 +11,7 @@ from mediaapp.models import CatalogueItem
 from tests.holdings import Holding
 from tests.test_import_csv import Import, counts
 from workers.csvimport.header import Table
-from workers.csvimport.reading.records import Unreadable
+from workers.csvimport.reading.records import CsvUnreadable
 from workers.csvimport.run import import_csv
 
 
@@ -61,7 +61,7 @@ def test_the_key_is_the_first_unique_constraint_that_no_null_escapes():
     assert [field.name for field in Table(Group, fixed={}).key] == ["name"]
     with pytest.raises(LookupError):
         _ = Table(CatalogueItem, fixed={}).key  # without an owner there is nobody's catalogue
-    with pytest.raises(Unreadable, match="number"):
+    with pytest.raises(CsvUnreadable, match="number"):
         run("branch\nN\n")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workers.csvimport.reading import records
 from workers.csvimport.reading.encoding import find_encoding
-from workers.csvimport.reading.records import Unreadable, examine, read_pages
+from workers.csvimport.reading.records import CsvUnreadable, examine, read_pages
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le with mark", "utf-16-be with mark", "windows-1252"]
 
@@ -69,13 +69,13 @@ def test_the_encoding_is_that_of_most_letters_however_the_file_is_cut(data, enco
 
 @pytest.mark.parametrize("data", [b"", b"\n \r\n\n"])
 def test_a_file_without_a_header_is_empty(data):
-    with pytest.raises(Unreadable, match="empty"):
+    with pytest.raises(CsvUnreadable, match="empty"):
         records.read_header(io.BytesIO(data), examine(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("data", [b"a,b\n\x81\x8d,\xff\n", b"\xff\xfea\x00,\x00b", b"a" * 1_500_000])
 def test_what_is_no_text_or_has_no_lines_is_refused(data):
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(CsvUnreadable) as refused:
         examine(io.BytesIO(data))
     assert "CSV" in refused.value.sentence
 

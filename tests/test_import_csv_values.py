@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.csvimport.cells.dates import dates, guess_dates
-from workers.csvimport.cells.errors import Wrong
+from workers.csvimport.cells.errors import CellError
 from workers.csvimport.cells.numbers import decimals, guess_decimal, integers
 
 
@@ -42,9 +42,9 @@ def test_a_number_is_read_by_its_decimal_mark_alone_and_among_others(mark, cell,
 )  # fmt: skip
 def test_what_has_another_form_is_no_number_rather_than_another_number(mark, cell):
     for parse in (decimals(mark), integers(mark)):
-        with pytest.raises(Wrong):
+        with pytest.raises(CellError):
             parse([cell])
-        with pytest.raises(Wrong):
+        with pytest.raises(CellError):
             parse(["8", cell])
 
 
@@ -96,7 +96,7 @@ def test_a_date_is_read_in_its_order_alone_and_among_others(order, cell):
     ],
 )  # fmt: skip
 def test_what_is_no_date_in_that_order_says_why(order, cell, reason):
-    with pytest.raises(Wrong, match=reason):
+    with pytest.raises(CellError, match=reason):
         dates(order)([cell])
 
 

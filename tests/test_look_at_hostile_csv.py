@@ -10,7 +10,7 @@ from django.urls import reverse
 from mediaapp.uploads.mapping import table_of
 from tests.test_map_columns import job_of, page_of, send
 from workers.csvimport.preview import preview
-from workers.csvimport.reading.records import Unreadable, examine, read_header, read_pages
+from workers.csvimport.reading.records import CsvUnreadable, examine, read_header, read_pages
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
 
@@ -42,7 +42,7 @@ class Counting(io.BytesIO):
 @pytest.mark.parametrize("trouble", HOSTILE)
 def test_of_a_hostile_file_only_the_beginning_is_read_and_shown(as_alice, trouble):
     source = Counting(HOSTILE[trouble]())
-    with suppress(Unreadable):  # a line of a million characters is no CSV
+    with suppress(CsvUnreadable):  # a line of a million characters is no CSV
         preview(source, table_of(1), synonyms={}, choices={})
     assert source.read_bytes <= 1_500_000
     upload = send(as_alice, source.getvalue())
@@ -72,10 +72,10 @@ def test_a_price_that_would_round_to_more_digits_than_it_may_have_is_a_row_to_me
 def test_a_quote_that_opens_on_every_line_ends_look_and_import_with_words(header):
     source = io.BytesIO(header + (b"a" * 60 + b'","b\n') * 100_000)
     began = time.process_time()
-    with pytest.raises(Unreadable, match="quotes"):
+    with pytest.raises(CsvUnreadable, match="quotes"):
         preview(source, table_of(1), synonyms={}, choices={})
     shape = examine(source)
-    with pytest.raises(Unreadable, match="quotes"):
+    with pytest.raises(CsvUnreadable, match="quotes"):
         _, line = read_header(source, shape)
         with closing(read_pages(source, shape, first_line=line)) as pages:
             list(pages)

@@ -179,31 +179,31 @@ def test_verify_sees_a_late_job_a_missing_sample_and_a_missing_reader_come_and_g
 
     late = job(queued_at=ago(1000))
     finding = backlog.verify()
-    assert (finding.holds, "The oldest in video has waited" in finding.why) == (False, True)
+    assert (finding.ok, "The oldest in video has waited" in finding.reason) == (False, True)
     late.delete()
-    assert backlog.verify().holds is True
+    assert backlog.verify().ok is True
 
     QueueSample.objects.update(taken_at=ago(1000))
     finding = backlog.verify()
-    assert (finding.holds, "Is beat up?" in finding.why) == (False, True)
+    assert (finding.ok, "Is beat up?" in finding.reason) == (False, True)
     sampled(1)
-    assert backlog.verify().holds is True
+    assert backlog.verify().ok is True
 
     os.killpg(workers["highmem"].pid, signal.SIGKILL)
-    wait_until(lambda: backlog.verify().why == "Nobody reads imports. Nobody reads highmem.", "it to be missed")
+    wait_until(lambda: backlog.verify().reason == "Nobody reads imports. Nobody reads highmem.", "it to be missed")
     start("highmem")
-    wait_until(lambda: backlog.verify().holds, "all to be well again")
+    wait_until(lambda: backlog.verify().ok, "all to be well again")
 
 
 def test_a_job_that_waits_for_its_worker_is_found_until_it_runs(broker, start, monkeypatch, alice):
     monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], target_seconds=1))
     waiting = jobs.create(VIDEO, owner_id=alice.pk, arguments={"source": "none"})
-    wait_until(lambda: "The oldest in video has waited" in backlog.verify().why, "it to be missed")
+    wait_until(lambda: "The oldest in video has waited" in backlog.verify().reason, "it to be missed")
     (video,) = (each for each in backlog.overview() if each.queue.name == "video")
     assert (video.late, video.standing["waiting"]) == (True, 1)
     start("video")
     wait_until(lambda: Job.objects.get(pk=waiting.pk).is_final, "the job")
-    assert "The oldest" not in backlog.verify().why
+    assert "The oldest" not in backlog.verify().reason
 
 
 def test_the_overview_has_a_line_for_each_queue_even_without_the_broker(settings):
@@ -219,16 +219,16 @@ def test_the_overview_has_a_line_for_each_queue_even_without_the_broker(settings
 
 def test_a_canary_that_does_not_come_back_is_a_wait_beyond_the_target():
     cache.set(backlog.CANARY_KEY.format("default"), time.time() - 100)
-    assert "The oldest in default has waited 100 s of 30 s." in backlog.verify().why
+    assert "The oldest in default has waited 100 s of 30 s." in backlog.verify().reason
 
 
 def test_with_the_broker_away_it_is_unknown_unless_the_rows_tell_enough(settings):
     sampled(1)
     settings.BROKER_URL = "redis://:sesame@127.0.0.1:1/0"
     finding = backlog.verify()
-    assert (finding.holds, "did not answer" in finding.why, "sesame" in finding.why) == (None, True, False)
+    assert (finding.ok, "did not answer" in finding.reason, "sesame" in finding.reason) == (None, True, False)
     job(queued_at=ago(1000))
-    assert backlog.verify().holds is False
+    assert backlog.verify().ok is False
 
 
 def test_samples_are_kept_for_thirty_days(monkeypatch):

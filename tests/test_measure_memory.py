@@ -73,13 +73,13 @@ def test_a_memory_hog_is_found_and_holds_again_on_the_high_memory_worker(start: 
     start("default", **OURS)
     assert hold(0, "default") < 200
     settings.QUEUE_TABLE = with_hold_on("default")
-    assert memory.verify().holds is True
+    assert memory.verify().ok is True
     hold(300, "default")
     finding = memory.verify()
-    assert finding.holds is False
-    assert "tests.tasks.hold" in finding.why
+    assert finding.ok is False
+    assert "tests.tasks.hold" in finding.reason
     settings.QUEUE_TABLE = with_hold_on("highmem")
-    assert memory.verify().holds is True
+    assert memory.verify().ok is True
 
 
 def with_hold_on(name: str) -> Table:
@@ -101,7 +101,7 @@ def test_a_process_that_grew_is_replaced_and_the_others_stay(start: Start, broke
 
 
 def test_without_any_run_it_is_unknown(db):
-    assert memory.verify().holds is None
+    assert memory.verify().ok is None
 
 
 def hours_of(task: str, megabytes: int, hours: int = 100) -> None:

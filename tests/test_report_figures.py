@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.csvimport.cells.formulas import defuse
+from workers.csvimport.cells.formulas import escape_formula
 from workers.reports.pairs import correlate
 from workers.reports.process import make
 from workers.reports.rows import _line
@@ -157,7 +157,7 @@ def test_of_several_rows_with_one_key_the_last_one_counts(tmp_path):
 def test_no_cell_of_the_csv_is_run_as_a_formula(tmp_path):
     bad = ["=1+1", "+49", "-5", "@x", "\t=1", "'=x", " =1", "-", "'", "É=1", "1=1", "😀"]
     made = Made(tmp_path, of("title", *bad))
-    assert [row[0] for row in made.csv[1:]] == [defuse(cell) for cell in bad]
+    assert [row[0] for row in made.csv[1:]] == [escape_formula(cell) for cell in bad]
     assert [row[0] for row in made.parquet] == bad
 
 
@@ -179,7 +179,7 @@ def test_whatever_the_rows_the_files_hold_them_and_the_figures_add_up(tmp_path_f
     made = Made(tmp_path_factory.mktemp("report"), rows)
     assert made.parquet == rows
     told = ["" if value is None else value for row in rows for value in row[:2]]
-    assert [cell for line in made.csv[1:] for cell in line[:2]] == [defuse(value) for value in told]
+    assert [cell for line in made.csv[1:] for cell in line[:2]] == [escape_formula(value) for value in told]
     for column in made.found["columns"]:
         assert column["present"] + column["missing"] == len(rows)
         assert column["spread"] is None or sum(column["spread"]["bars"]) == column["present"]

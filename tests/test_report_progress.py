@@ -126,7 +126,7 @@ def test_work_goes_on_while_the_cache_is_away(settings):
     settings.CACHES = settings.CACHES | {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
     progress.Progress("7", owner=1).report(5, 15, "writing")
     assert progress.read("7") is None
-    assert progress.verify().holds is None
+    assert progress.verify().ok is None
 
 
 def test_clearing_one_leaves_the_others_alone(work):
@@ -142,10 +142,10 @@ def test_verify_fails_for_a_running_job_without_a_sign_of_life_and_holds_again(a
     job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now())
     long_ago = timezone.now() - timezone.timedelta(minutes=1)
     Job.objects.update(state=Job.State.RUNNING, started_at=long_ago)
-    assert progress.verify().holds is False
-    assert str(job.pk) in progress.verify().why
+    assert progress.verify().ok is False
+    assert str(job.pk) in progress.verify().reason
     progress.Progress(job.pk, owner=alice.pk).report(1, 2, "writing")
-    assert progress.verify().holds is True
+    assert progress.verify().ok is True
 
 
 def test_a_worker_that_is_frozen_is_found_until_it_goes_on(start, monkeypatch, alice):
@@ -156,10 +156,10 @@ def test_a_worker_that_is_frozen_is_found_until_it_goes_on(start, monkeypatch, a
     wait_until(lambda: Job.objects.filter(started_at__lt=timezone.now() - timezone.timedelta(seconds=2)), "the job")
     assert progress.verify() == progress.Finding(True, "1 in progress, 0 silent, 0 without end")
     os.killpg(worker.pid, signal.SIGSTOP)
-    wait_until(lambda: progress.verify().holds is False, "the silence")
-    assert str(job.pk) in progress.verify().why
+    wait_until(lambda: progress.verify().ok is False, "the silence")
+    assert str(job.pk) in progress.verify().reason
     os.killpg(worker.pid, signal.SIGCONT)
-    wait_until(lambda: progress.verify().holds is True, "the next report")
+    wait_until(lambda: progress.verify().ok is True, "the next report")
 
 
 @pytest.mark.django_db
@@ -184,10 +184,10 @@ def test_the_page_of_a_silent_job_says_since_when_and_how_far_it_was(alice, as_a
 @pytest.mark.django_db
 def test_verify_holds_until_a_key_has_no_end(work):
     work.report(5, 15, "writing")
-    assert progress.verify().holds is True
+    assert progress.verify().ok is True
     get_redis_connection("default").persist("file_process_task_7")
-    assert progress.verify().holds is False
-    assert "file_process_task_7" in progress.verify().why
+    assert progress.verify().ok is False
+    assert "file_process_task_7" in progress.verify().reason
 
 
 def test_check_fires_when_the_cache_would_pickle(settings):

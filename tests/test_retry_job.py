@@ -23,11 +23,13 @@ def job_of(upload) -> Job:
 
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
 def test_it_goes_to_the_end_of_its_queue_and_on_where_it_stopped(as_alice, alice, broker, state):
-    upload = upload_of(alice, state, kind="csv", checkpoint={"rows": 100}, message="Cancelled.", detail="x", deaths=2)
+    upload = upload_of(
+        alice, state, kind="csv", checkpoint={"rows": 100}, message="Cancelled.", detail="x", crash_count=2
+    )
     before = job_of(upload)
     assert retry(as_alice, upload).url == reverse("job", args=[upload.pk])
     after = job_of(upload)
-    assert (after.state, after.message, after.detail, after.deaths) == (State.QUEUED, "", "", 0)
+    assert (after.state, after.message, after.detail, after.crash_count) == (State.QUEUED, "", "", 0)
     assert after.queued_at > before.queued_at
     assert after.checkpoint == {"rows": 100}
     assert after.dispatched_at

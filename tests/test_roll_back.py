@@ -45,7 +45,7 @@ def test_a_task_that_the_old_code_does_not_know_waits_in_its_row_and_stops_nobod
     wait_until(lambda: NOTHING in log.read_text(), "the worker to take the next one")
     wait_until(lambda: (broker.llen("video"), broker.hlen("unacked")) == (0, 0), "both messages to be gone")
     job.refresh_from_db()
-    assert (job.state, job.attempt, job.deaths) == (Job.State.QUEUED, 0, 0)
+    assert (job.state, job.attempt, job.crash_count) == (Job.State.QUEUED, 0, 0)
 
 
 def test_rabbitmq_puts_its_message_aside_and_the_row_waits_too(start: Start, vhost, job: Job, tmp_path: Path):

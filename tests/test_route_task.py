@@ -112,12 +112,12 @@ def test_check_fires_for_a_task_without_a_queue(monkeypatch):
 
 
 def test_verify_fails_once_a_mail_waits_too_long_and_holds_again(alice, django_capture_on_commit_callbacks):
-    assert queues.verify().holds is True
+    assert queues.verify().ok is True
     mail = jobs.create("workers.default.tasks.send_password_reset", owner_id=alice.pk, arguments={})
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=60))
-    assert queues.verify().holds is False
+    assert queues.verify().ok is False
     mail.delete()
-    assert queues.verify().holds is True
+    assert queues.verify().ok is True
 
 
 def test_a_mail_that_waits_for_its_worker_is_found_while_videos_wait_too(bob, start, monkeypatch):
@@ -126,16 +126,16 @@ def test_a_mail_that_waits_for_its_worker_is_found_while_videos_wait_too(bob, st
     for _ in range(3):
         jobs.create("workers.video.tasks.transcode_video", owner_id=bob.pk, arguments={"source": "none"})
     mail = jobs.create("workers.default.tasks.send_password_reset", owner_id=bob.pk, arguments={"user_id": bob.pk})
-    assert queues.verify().holds is True
-    wait_until(lambda: queues.verify().holds is False, "it to be missed")
+    assert queues.verify().ok is True
+    wait_until(lambda: queues.verify().ok is False, "it to be missed")
     start("default")
     wait_until(lambda: Job.objects.get(pk=mail.pk).is_final, "the mail")
     finding = queues.verify()
-    assert (finding.holds, "3 others queued" in finding.figure) == (True, True)
+    assert (finding.ok, "3 others queued" in finding.summary) == (True, True)
     wait_until(rollups.collect, "the run")
-    assert "one in twenty" in queues.verify().why
+    assert "one in twenty" in queues.verify().reason
     TaskRun.objects.update(wait_seconds=0.1)
-    assert queues.verify().holds is True
+    assert queues.verify().ok is True
 
 
 def test_verify_fails_while_one_in_twenty_mails_has_waited_too_long(db):
@@ -144,14 +144,14 @@ def test_verify_fails_while_one_in_twenty_mails_has_waited_too_long(db):
         TaskRun.objects.create(
             id=number, task="mail", queue="urgent", outcome="succeeded", ended_at=timezone.now(), wait_seconds=wait
         )
-    assert queues.verify().holds is False
+    assert queues.verify().ok is False
     TaskRun.objects.update(ended_at=timezone.now() - timezone.timedelta(hours=2))
-    assert queues.verify().holds is True
+    assert queues.verify().ok is True
 
 
 def test_a_waiting_video_does_not_make_the_mail_late(alice):
     jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={})
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(hours=1))
     finding = queues.verify()
-    assert finding.holds is True
-    assert "1 others queued" in finding.figure
+    assert finding.ok is True
+    assert "1 others queued" in finding.summary

@@ -83,53 +83,53 @@ def test_entries_in_the_code_and_those_made_by_hand_are_left_alone(beat):
 
 
 def test_verify_fails_for_an_entry_without_expiry_and_holds_again(beat):
-    assert recurring.verify().holds is True
+    assert recurring.verify().ok is True
     sweep = PeriodicTask.objects.filter(task=SWEEP)
     sweep.update(expire_seconds=None)
     finding = recurring.verify()
-    assert finding.holds is False
-    assert "never expires" in finding.why
+    assert finding.ok is False
+    assert "never expires" in finding.reason
     sweep.update(expire_seconds=9)
-    assert recurring.verify().holds is True
+    assert recurring.verify().ok is True
 
 
 def test_verify_fails_while_no_beat_ticks(beat):
     cache.delete(recurring.HEARTBEAT)
     finding = recurring.verify()
-    assert finding.holds is False
-    assert "No beat" in finding.why
+    assert finding.ok is False
+    assert "No beat" in finding.reason
 
 
 def test_verify_says_unknown_while_the_cache_is_away(beat, settings):
     take_away(settings, "default")
     finding = recurring.verify()
-    assert finding.holds is None
-    assert "cache" in finding.why
+    assert finding.ok is None
+    assert "cache" in finding.reason
 
 
 def test_verify_fails_for_what_it_knows_while_the_cache_is_away(beat, settings):
     PeriodicTask.objects.filter(task=SWEEP).update(expire_seconds=None)
     take_away(settings, "default")
     finding = recurring.verify()
-    assert finding.holds is False
-    assert "never expires" in finding.why
+    assert finding.ok is False
+    assert "never expires" in finding.reason
 
 
 def test_verify_fails_for_an_entry_in_a_queue_that_nobody_reads(beat):
     sweep = PeriodicTask.objects.filter(task=SWEEP)
     sweep.update(queue="defualt")
     finding = recurring.verify()
-    assert finding.holds is False
-    assert "No worker reads defualt" in finding.why
+    assert finding.ok is False
+    assert "No worker reads defualt" in finding.reason
     sweep.update(queue="default")
-    assert recurring.verify().holds is True
+    assert recurring.verify().ok is True
 
 
 def test_verify_fails_while_an_entry_is_late(beat):
     PeriodicTask.objects.filter(task=SWEEP).update(last_run_at=timezone.now() - timedelta(minutes=10))
     finding = recurring.verify()
-    assert finding.holds is False
-    assert "late" in finding.why
+    assert finding.ok is False
+    assert "late" in finding.reason
 
 
 def test_runs_that_did_not_happen_are_counted_by_why(beat):
@@ -137,14 +137,14 @@ def test_runs_that_did_not_happen_are_counted_by_why(beat):
         TaskRun.objects.create(id=number, task=SWEEP, outcome=outcome, ended_at=timezone.now())
     (sweep,) = [entry for entry in recurring.states() if entry.name.startswith("sweep")]
     assert (sweep.expired, sweep.refused) == (2, 1)
-    assert "3 runs skipped" in recurring.verify().figure
+    assert "3 runs skipped" in recurring.verify().summary
 
 
 def test_the_skipped_runs_of_a_task_with_two_entries_are_summed_up_once(beat):
     ten = IntervalSchedule.objects.create(every=10, period="seconds")
     PeriodicTask.objects.create(name="by hand", task=SWEEP, interval=ten, expire_seconds=9)
     TaskRun.objects.create(id=1, task=SWEEP, outcome="expired", ended_at=timezone.now())
-    assert "1 runs skipped" in recurring.verify().figure
+    assert "1 runs skipped" in recurring.verify().summary
 
 
 def test_check_fires_for_an_entry_written_by_hand(monkeypatch):

@@ -27,13 +27,13 @@ def test_what_was_scaled_counts_and_the_rest_stays(settings):
 @pytest.mark.parametrize("words", ["video", "video=two", "video=1:", "video=1 highmem=2", "=1"])
 def test_words_that_nobody_can_read_are_quoted(settings, words):
     settings.FORMATION = words
-    with pytest.raises(formation.Unreadable, match=words.partition(" ")[0]):
+    with pytest.raises(formation.InvalidFormation, match=words.partition(" ")[0]):
         formation.formation()
 
 
 def test_an_unknown_process_type_is_told_the_known_ones(settings):
     settings.FORMATION = "worker=2"
-    with pytest.raises(formation.Unreadable, match='no process type "worker", only web, default'):
+    with pytest.raises(formation.InvalidFormation, match='no process type "worker", only web, default'):
         formation.formation()
 
 
@@ -52,7 +52,7 @@ def test_check_fires_for_words_that_nobody_can_read(settings, db):
     settings.FORMATION = "highmem=many"
     (message,) = memory.check()
     assert (message.id, "highmem=many" in message.msg) == ("practices.E904", True)
-    assert memory.verify().holds is None
+    assert memory.verify().ok is None
 
 
 def test_without_the_files_nothing_is_known(settings, tmp_path):

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from mediaapp.uploads.filetypes import Kind, Refused, sniff
+from mediaapp.uploads.filetypes import Kind, UploadRejected, sniff
 from tests.footage import bare_ffmpeg, film
 
 TABLE = "sku;name;price\n1;Käse;2,50\n"
@@ -80,7 +80,7 @@ def test_a_stray_byte_in_a_utf8_table_is_left_to_the_import():
 
 
 def test_how_much_arrived_is_counted_as_on_the_pages():
-    with pytest.raises(Refused, match=r"900 bytes of 5 MB arrived"):
+    with pytest.raises(UploadRejected, match=r"900 bytes of 5 MB arrived"):
         sniff_bytes((struct.pack(">I4s", 5_000_000, b"moov")).ljust(900, b"\0"))
 
 
@@ -112,24 +112,24 @@ def test_odd_headers_are_csv(header):
     ],
 )
 def test_anything_else_is_refused(content):
-    with pytest.raises(Refused, match="neither a video nor a CSV"):
+    with pytest.raises(UploadRejected, match="neither a video nor a CSV"):
         sniff_bytes(content)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n"])
 def test_an_empty_file_is_refused(content):
-    with pytest.raises(Refused, match="file is empty"):
+    with pytest.raises(UploadRejected, match="file is empty"):
         sniff_bytes(content)
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
 def test_a_spreadsheet_is_refused_with_the_way_out(start):
-    with pytest.raises(Refused, match="Save the sheet as CSV"):
+    with pytest.raises(UploadRejected, match="Save the sheet as CSV"):
         sniff_bytes(start + bytes(100))
 
 
 def test_a_photograph_in_the_box_format_of_videos_is_refused():
-    with pytest.raises(Refused, match="is a picture"):
+    with pytest.raises(UploadRejected, match="is a picture"):
         sniff_bytes(struct.pack(">I4s4s12x", 24, b"ftyp", b"heic") + bytes(100))
 
 
@@ -138,13 +138,13 @@ def test_a_photograph_in_the_box_format_of_videos_is_refused():
 def test_a_truncated_video_is_refused_with_how_much_arrived(tmp_path, suffix, kept):
     whole = film(tmp_path / f"film.{suffix}", seconds=2).read_bytes()
     assert sniff_bytes(whole) is Kind.VIDEO
-    with pytest.raises(Refused, match=r"stops before its end: .* of .* arrived|has no index"):
+    with pytest.raises(UploadRejected, match=r"stops before its end: .* of .* arrived|has no index"):
         sniff_bytes(whole[: int(len(whole) * kept)])
 
 
 def test_a_truncated_video_with_its_index_in_front_is_refused(tmp_path):
     whole = film(tmp_path / "film.mp4", "-movflags", "+faststart", seconds=2).read_bytes()
-    with pytest.raises(Refused, match="stops before its end"):
+    with pytest.raises(UploadRejected, match="stops before its end"):
         sniff_bytes(whole[:-100])
 
 
@@ -165,7 +165,7 @@ def test_it_reads_little_and_leaves_the_file_at_its_start(tmp_path, kind):
     file.seek(17)
     try:
         sniff(file, len(content))
-    except Refused:
+    except UploadRejected:
         assert kind == "refused"
     assert file.asked <= 100_000
     assert file.tell() == 0

@@ -78,7 +78,7 @@ def is_done_by_another(job: Job, start: Start, url: str) -> bool:
 
 def assert_it_is_handed_back(job: Job) -> None:
     back = read(job)
-    assert (back.state, back.attempt, back.deaths, back.checkpoint) == (State.QUEUED, 1, 0, {"step": 7})
+    assert (back.state, back.attempt, back.crash_count, back.checkpoint) == (State.QUEUED, 1, 0, {"step": 7})
     assert back.dispatched_at is not None
 
 
@@ -120,7 +120,7 @@ def test_a_task_that_never_reports_is_cancelled_when_the_grace_is_over(send, sta
     wait_until(lines, "its begin")
     tell_all(worker)
     worker.wait(DEADLINE)
-    assert (read(job).state, read(job).attempt, read(job).deaths) == (State.QUEUED, 1, 0)
+    assert (read(job).state, read(job).attempt, read(job).crash_count) == (State.QUEUED, 1, 0)
     assert is_done_by_another(job, start, url)
 
 
@@ -143,7 +143,7 @@ def test_a_transcode_goes_back_and_leaves_no_ffmpeg(alice: User, start: Start, b
     assert worker.wait(DEADLINE) == 0
     assert psutil.wait_procs(family, timeout=DEADLINE)[1] == []
     job = Job.objects.get(pk=upload.pk)
-    assert (job.state, job.deaths) == (State.QUEUED, 0), job.detail
+    assert (job.state, job.crash_count) == (State.QUEUED, 0), job.detail
     assert broker.llen("video") == 1
     assert broker.hlen("unacked") == 0
 

@@ -99,7 +99,7 @@ def test_a_platform_that_stops_every_process_gets_the_job_back_at_once(importing
     os.killpg(worker.pid, signal.SIGTERM)
     worker.wait(DEADLINE)
     job = job_of(importing)
-    assert (job.state, job.deaths) == (Job.State.QUEUED, 0)
+    assert (job.state, job.crash_count) == (Job.State.QUEUED, 0)
     start("highmem")
     wait_until(lambda: swept_until_done(importing), "the other worker to end it")
     assert_every_row_counts_once(importing)

@@ -16,6 +16,7 @@ from tests.conftest import wait_until
 from tests.outages import take_away
 from workers import jobs
 from workers.default import housekeeping
+from workers.jobs.attempt import Attempt, RetryLater
 from workers.models import Job
 from workers.practices import concurrency, locks
 
@@ -23,36 +24,30 @@ TASK = "workers.highmem.tasks.import_catalogue"
 TABLE = "mediaapp.CatalogueItem"
 
 
-def test_a_second_import_into_the_table_comes_later():
-    with (
-        concurrency.one_writer(TABLE, tries=1),
-        pytest.raises(concurrency.TryLater) as later,
-        concurrency.one_writer(TABLE, tries=1),
-    ):
+def test_a_second_import_into_the_table_is_kept_out():
+    with concurrency.one_writer(TABLE), pytest.raises(locks.Busy), concurrency.one_writer(TABLE):
         pytest.fail("two writers")
-    assert later.value.seconds == concurrency.FIRST_PAUSE
-
-
-def test_an_import_comes_later_while_nobody_knows_whether_it_is_alone(settings):
-    take_away(settings, "locks")
-    with pytest.raises(concurrency.TryLater), concurrency.one_writer(TABLE, tries=1):
-        pytest.fail("it may not be alone")
 
 
 def test_an_import_into_another_table_is_left_alone():
-    with concurrency.one_writer(TABLE, tries=1), concurrency.one_writer("mediaapp.Other", tries=1):
+    with concurrency.one_writer(TABLE), concurrency.one_writer("mediaapp.Other"):
         assert len(locks.held()) == 2
 
 
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (500, 60)])
-def test_the_pause_grows_and_has_an_end(tries, seconds):
-    with (
-        concurrency.one_writer(TABLE, tries=1),
-        pytest.raises(concurrency.TryLater) as later,
-        concurrency.one_writer(TABLE, tries=tries),
-    ):
+def test_its_job_comes_later_and_the_pause_grows_to_a_limit(alice, tries, seconds):
+    row = Job.objects.create(task=TASK, queue="imports", owner=alice, attempt=tries, queued_at=timezone.now())
+    attempt = Attempt(row, locks.Lease("job"))
+    with concurrency.one_writer(TABLE), pytest.raises(RetryLater) as later, attempt.writing_to(TABLE):
         pytest.fail("two writers")
     assert later.value.seconds == seconds
+
+
+def test_its_job_comes_later_while_the_locks_are_away(alice, settings):
+    row = Job.objects.create(task=TASK, queue="imports", owner=alice, attempt=1, queued_at=timezone.now())
+    take_away(settings, "locks")
+    with pytest.raises(RetryLater), Attempt(row, locks.Lease("job")).writing_to(TABLE):
+        pytest.fail("it may not be alone")
 
 
 def test_an_import_that_finds_the_table_busy_frees_its_worker_and_says_so(alice, start: Callable):
@@ -77,20 +72,20 @@ def test_two_imports_at_work_on_one_table_are_found_until_one_has_stopped(alice,
         first = receive(alice, files[0])
         start("highmem", JOB_LEASE="7")
         wait_until(lambda: locks.is_held(f"import:{TABLE}"), "the first import")
-        assert f"1 on {TABLE}" in concurrency.verify().figure
-        assert concurrency.verify().holds is True
+        assert f"1 on {TABLE}" in concurrency.verify().summary
+        assert concurrency.verify().ok is True
         get_redis_connection("locks").set(f"{locks.PREFIX}import:{TABLE}", "somebody else", px=3000)
         wait_until(lambda: not locks.is_held(f"import:{TABLE}"), "the lock to be lost")
         second = receive(alice, files[1])
         start("highmem", JOB_LEASE="7")
-        wait_until(lambda: concurrency.verify().holds is False, "both to be at work")
-        assert f"2 on {TABLE}" in concurrency.verify().figure
-        assert TABLE in concurrency.verify().why
+        wait_until(lambda: concurrency.verify().ok is False, "both to be at work")
+        assert f"2 on {TABLE}" in concurrency.verify().summary
+        assert TABLE in concurrency.verify().reason
     wait_until(lambda: Job.objects.get(pk=second.pk).is_final, "the second one")
     wait_until(jobs.orphans, "the first one to stop")
     wait_until(housekeeping.sweep, "it to be sent once more")
     wait_until(lambda: Job.objects.get(pk=first.pk).is_final, "the first one")
-    assert concurrency.verify().holds is True
+    assert concurrency.verify().ok is True
     assert list(Job.objects.values_list("state", "message")) == [("done", "")] * 2
     assert sorted(CatalogueItem.objects.values_list("title", flat=True)) == ["A", "B"]
 
@@ -118,19 +113,19 @@ def job(state: str, *span: float, **fields: Any) -> Job:
 
 @pytest.mark.django_db
 def test_the_figure_says_how_fast_the_last_imports_were_and_in_what_company():
-    assert concurrency.verify().figure == "imports at work: none; none has ended yet"
+    assert concurrency.verify().summary == "imports at work: none; none has ended yet"
     job("done", 102, 100)
-    assert "the last 1 wrote 25,000 rows/s, 0.0 jobs beside them" in concurrency.verify().figure
+    assert "the last 1 wrote 25,000 rows/s, 0.0 jobs beside them" in concurrency.verify().summary
     job("failed", 101, 90, queue="highmem")  # beside half of it
-    assert "25,000 rows/s, 0.5 jobs beside them" in concurrency.verify().figure
+    assert "25,000 rows/s, 0.5 jobs beside them" in concurrency.verify().summary
     job("running", 103, queue="highmem")  # beside all of it
-    assert "25,000 rows/s, 1.5 jobs beside them" in concurrency.verify().figure
+    assert "25,000 rows/s, 1.5 jobs beside them" in concurrency.verify().summary
 
 
 @pytest.mark.django_db
 def test_an_import_that_was_taken_up_again_counts_with_the_rows_of_its_last_attempt():
     job("done", 102, 100, attempt=3, result={"rows": 50_000, "rows_before": 40_000})
-    assert "the last 1 wrote 5,000 rows/s" in concurrency.verify().figure
+    assert "the last 1 wrote 5,000 rows/s" in concurrency.verify().summary
 
 
 @pytest.mark.django_db
@@ -140,7 +135,7 @@ def test_what_ran_elsewhere_or_waited_was_not_beside_an_import():
     job("done", 90, 80, queue="highmem")
     job("queued", 103, queue="highmem")
     job("cancelled", 103, 99, queue="highmem")
-    assert "0.0 jobs beside them" in concurrency.verify().figure
+    assert "0.0 jobs beside them" in concurrency.verify().summary
 
 
 @pytest.mark.django_db
@@ -148,9 +143,9 @@ def test_an_import_that_was_claimed_just_now_may_find_its_table_taken():
     job("running", 60)
     claimed = job("running", 60)
     Job.objects.filter(pk=claimed.pk).update(started_at=timezone.now())
-    assert concurrency.verify().holds is True
+    assert concurrency.verify().ok is True
     Job.objects.update(started_at=timezone.now() - timezone.timedelta(seconds=60))
-    assert concurrency.verify().holds is False
+    assert concurrency.verify().ok is False
 
 
 def test_check_fires_when_the_imports_worker_runs_several_at_once(settings, tmp_path):

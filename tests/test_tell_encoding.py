@@ -9,7 +9,7 @@ from tests.test_import_csv import HEADER, Import, catalogue
 from workers.csvimport.preview import HEAD
 from workers.csvimport.reading.dialect import Dialect
 from workers.csvimport.reading.encoding import guess_encoding
-from workers.csvimport.reading.records import Unreadable, examine
+from workers.csvimport.reading.records import CsvUnreadable, examine
 
 # ruff: noqa: RUF001 - letters that look like others are what this is about
 WESTERN = {
@@ -76,7 +76,7 @@ def test_letters_that_come_late_stop_the_import_before_its_first_row_until_someb
     rows = [f"A{number},Café {number},,,,,\n" for number in range(HEAD // 20)]
     data = (HEADER + "".join(rows) + f"B1,Ya{letter}ar,,,,,\n").encode("cp1254" if letter == "ş" else "cp1252")
     assert first_look(alice.pk, io.BytesIO(data))["dialect"]["encoding"] == ""
-    with pytest.raises(Unreadable, match="Change the mapping"):
+    with pytest.raises(CsvUnreadable, match="Change the mapping"):
         examine(io.BytesIO(data))
     for encoding in ("cp1254", "windows-1252"):
         assert examine(io.BytesIO(data), dialect=Dialect(encoding=encoding)).encoding == encoding

@@ -209,37 +209,37 @@ def test_a_slowed_task_is_found_and_holds_again_once_it_is_quick(start: Start, b
     for _ in range(20):
         send("sleep", 0.01)
     wait_for_runs("sleep", *["succeeded"] * 20)
-    assert timing.verify().holds is True
+    assert timing.verify().ok is True
     for _ in range(12):
         send("sleep", 0.8)
     wait_for_runs("sleep", *["succeeded"] * 32)
     finding = timing.verify()
-    assert finding.holds is False
-    assert "tests.tasks.sleep" in finding.why
+    assert finding.ok is False
+    assert "tests.tasks.sleep" in finding.reason
     TaskRun.objects.filter(run_seconds__gt=0.7).update(ended_at=timezone.now() - timedelta(hours=2))
-    assert timing.verify().holds is True
+    assert timing.verify().ok is True
 
 
 def test_few_slow_runs_are_chance(db):
     a_steady_week("t")
     past("t", 0, [0.1] * 37 + [2.0] * 3)
-    assert timing.verify().holds is True
+    assert timing.verify().ok is True
 
 
 def test_a_young_site_holds_and_says_that_it_is_too_young(db):
     past("t", 0, [1.0, 2.0])
     finding = timing.verify()
-    assert (finding.holds, "too young to compare: 2 runs" in finding.figure) == (True, True)
+    assert (finding.ok, "too young to compare: 2 runs" in finding.summary) == (True, True)
 
 
 def test_where_nothing_was_ever_collected_it_is_unknown(db):
-    assert timing.verify().holds is None
+    assert timing.verify().ok is None
 
 
 def test_when_nothing_is_collected_it_is_unknown(db):
     a_steady_week("t")
     past("t", 0.5, [0.1])
-    assert "collected" in timing.verify().why
+    assert "collected" in timing.verify().reason
 
 
 def test_check_is_silent_on_what_we_ship():

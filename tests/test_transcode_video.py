@@ -8,7 +8,7 @@ import pytest
 
 from tests.footage import bare_ffmpeg, colours, describe, film
 from workers.video.ffmpeg import Result, transcode
-from workers.video.probe import Unreadable, probe
+from workers.video.probe import VideoUnreadable, probe
 
 STAGES = ["looking at the file", "making the poster", "transcoding", "finishing"]
 
@@ -188,7 +188,7 @@ def test_a_file_that_is_no_video_fails_with_words_and_leaves_nothing(make, targe
     source = tmp_path / "film.mp4"
     source.write_bytes(b"\x00\x00\x00\x18ftypisom" + bytes(5000))
 
-    with pytest.raises(Unreadable) as failed:
+    with pytest.raises(VideoUnreadable) as failed:
         make(source)
 
     assert "could not be read as a video" in failed.value.sentence
@@ -199,7 +199,7 @@ def test_a_file_that_is_no_video_fails_with_words_and_leaves_nothing(make, targe
 def test_sound_alone_fails_with_words(make, tmp_path):
     sound = tmp_path / "song.m4a"
     bare_ffmpeg("-f", "lavfi", "-i", "sine=440", "-t", 1, sound)
-    with pytest.raises(Unreadable, match="no moving pictures"):
+    with pytest.raises(VideoUnreadable, match="no moving pictures"):
         make(sound)
 
 
@@ -208,7 +208,7 @@ def test_a_file_that_ends_in_the_middle_fails_with_words_and_leaves_nothing(make
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
 
-    with pytest.raises(Unreadable, match=r"ends in the middle \([23] of 6 seconds"):
+    with pytest.raises(VideoUnreadable, match=r"ends in the middle \([23] of 6 seconds"):
         make(cut)
 
     assert files_beside(target) == []

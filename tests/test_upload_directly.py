@@ -6,9 +6,8 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from mediaapp import uploads
 from mediaapp.models import OpenUpload, Upload
-from mediaapp.uploads import direct
+from mediaapp.uploads import direct, receive
 from mediaapp.uploads.filetypes import SAY_EMPTY, SAY_OTHER, Kind
 from tests.conftest import wait_until
 from tests.sent_directly import JSON, LARGE, ROWS, in_bucket, opened, send_form, send_part
@@ -144,7 +143,7 @@ def test_what_is_no_video_and_no_csv_is_refused_with_words_and_leaves_nothing(as
 
 
 def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
-    monkeypatch.setitem(uploads.LIMITS, Kind.CSV, len(ROWS) - 1)
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Kind.CSV, len(ROWS) - 1)
     how = opened(as_alice)
     send_form(how["form"])
     assert "at most" in as_alice.post(how["close"]).json()["error"]
@@ -154,7 +153,7 @@ def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
 def test_what_cannot_be_a_file_is_not_opened(as_alice):
     for asked, status, words in (
         ({"name": "a.csv", "size": 0}, 422, SAY_EMPTY),
-        ({"name": "a.csv", "size": uploads.MOST + 1}, 422, "at most"),
+        ({"name": "a.csv", "size": receive.MAX_BYTES + 1}, 422, "at most"),
         ({"name": "a.csv", "size": 10**30}, 400, "size in bytes"),
         ({"name": "a.csv", "size": "9" * 5000}, 400, "size in bytes"),  # which Python does not make a number of
         ({"name": "a.csv", "size": "-1"}, 400, "size in bytes"),
@@ -222,7 +221,7 @@ def test_a_form_without_the_script_goes_through_the_site_into_the_bucket(as_alic
     upload = Upload.objects.get()
     assert response.url == f"/jobs/{upload.pk}/"
     assert in_bucket() == {upload.file: len(ROWS)}
-    monkeypatch.setattr(uploads, "MOST_BESIDE_BUCKET", len(ROWS))
+    monkeypatch.setattr(receive, "MAX_BYTES_THROUGH_SITE", len(ROWS))
     refused = as_alice.post("/uploads/", {"file": SimpleUploadedFile("more.csv", ROWS + b"2,x\n")}, headers=JSON)
     assert "the most that we take" in refused.json()["error"]
     assert len(in_bucket()) == 1

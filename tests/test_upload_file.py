@@ -12,8 +12,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from mediaapp import uploads
 from mediaapp.models import Upload
+from mediaapp.uploads import receive
 from mediaapp.uploads.filetypes import SAY_EMPTY, SAY_OTHER, Kind
 from tests.footage import film
 from tests.outages import broker_away
@@ -107,10 +107,10 @@ def test_a_form_without_a_file_says_so(as_alice, sent):
 
 
 def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
-    monkeypatch.setitem(uploads.LIMITS, Kind.CSV, len(ROWS) - 1)
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Kind.CSV, len(ROWS) - 1)
     assert "at most" in send(as_alice, table(), headers=JSON).json()["error"]
     assert nothing_is_left()
-    monkeypatch.setitem(uploads.LIMITS, Kind.CSV, len(ROWS))
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Kind.CSV, len(ROWS))
     assert send(as_alice, table(), headers=JSON).status_code == 201
 
 
@@ -166,7 +166,7 @@ def test_a_large_file_goes_to_the_disk_and_not_into_memory(as_alice):
 
 
 def test_a_file_over_every_limit_is_not_even_stored_and_keeps_no_other_one_back(as_alice, monkeypatch):
-    monkeypatch.setattr(uploads, "MOST", 4_000_000)
+    monkeypatch.setattr(receive, "MAX_BYTES", 4_000_000)
     response, memory = flood(as_alice, Flood(40_000_000))
     assert response.json()["error"] == "flood.csv: The file is larger than 4 MB, the most that we take."
     assert memory < 8_000_000
@@ -228,7 +228,7 @@ def test_the_name_of_a_file_is_data_and_never_a_path(as_alice, sent, kept):
 
 
 def test_an_error_between_file_and_row_leaves_neither(as_alice, monkeypatch):
-    monkeypatch.setitem(uploads.TASKS, Kind.CSV, "workers.nowhere.tasks.unknown")
+    monkeypatch.setitem(receive.TASKS, Kind.CSV, "workers.nowhere.tasks.unknown")
     as_alice.raise_request_exception = False
     assert send(as_alice, table()).status_code == 500
     assert nothing_is_left()

@@ -49,12 +49,12 @@ def either(request, settings) -> dict[str, str]:
     return {"BROKER_URL": settings.BROKER_URL, "BROKER_MANAGEMENT_URL": settings.BROKER_MANAGEMENT_URL}
 
 
-def wait_until_it_holds(holds: bool | None, words: str = "") -> None:
+def wait_until_it_holds(ok: bool | None, words: str = "") -> None:
     def as_expected() -> bool:
         finding = broker.verify()
-        return finding.holds is holds and words in finding.why
+        return finding.ok is ok and words in finding.reason
 
-    wait_until(as_expected, f"{holds} and {words!r}, not {broker.verify()}")
+    wait_until(as_expected, f"{ok} and {words!r}, not {broker.verify()}")
 
 
 def test_a_queue_without_a_reader_is_found_until_its_worker_is_up(either, start):
@@ -85,20 +85,20 @@ def test_celerys_own_queues_are_no_strays(node, settings):
 
 
 def test_a_broker_that_may_evict_is_found(valkey):
-    assert broker.verify().holds is True
+    assert broker.verify().ok is True
     valkey.config_set("maxmemory-policy", "allkeys-lru")
     finding = broker.verify()
-    assert (finding.holds, "allkeys-lru" in finding.why) == (False, True)
+    assert (finding.ok, "allkeys-lru" in finding.reason) == (False, True)
     valkey.config_set("maxmemory-policy", "noeviction")
-    assert broker.verify().holds is True
+    assert broker.verify().ok is True
 
 
 def test_a_valkey_that_is_nearly_full_is_found(valkey):
     valkey.config_set("maxmemory", valkey.info("memory")["used_memory"] * 10 // 9)
     finding = broker.verify()
-    assert (finding.holds, "more than 80%" in finding.why) == (False, True)
+    assert (finding.ok, "more than 80%" in finding.reason) == (False, True)
     valkey.config_set("maxmemory", valkey.info("memory")["used_memory"] * 10)
-    assert broker.verify().holds is True
+    assert broker.verify().ok is True
 
 
 def test_a_disk_alarm_is_found_until_it_is_over(node):
@@ -155,19 +155,19 @@ def test_what_expires_on_rabbitmq_lies_with_the_dead_letters(node, settings):
 
 def test_all_processes_share_one_answer(valkey, monkeypatch):
     monkeypatch.setattr(broker, "FRESH", 60)
-    assert broker.verify().holds is True
+    assert broker.verify().ok is True
     valkey.rpush("urgnet", "to nobody")
-    assert broker.verify().holds is True
+    assert broker.verify().ok is True
     cache.delete(broker.KEY)
-    assert broker.verify().holds is False
+    assert broker.verify().ok is False
 
 
 def test_without_the_cache_each_look_asks_anew(valkey, settings, monkeypatch):
     monkeypatch.setattr(broker, "FRESH", 60)
     take_away(settings, "default")
-    assert broker.verify().holds is True
+    assert broker.verify().ok is True
     valkey.rpush("urgnet", "to nobody")
-    assert broker.verify().holds is False
+    assert broker.verify().ok is False
 
 
 @pytest.mark.parametrize("url", ["redis://:sesame@127.0.0.1:1/0", "amqp://app:sesame@127.0.0.1:1//"])
@@ -176,14 +176,14 @@ def test_a_broker_that_is_away_is_unknown_with_words_and_without_its_password(se
     if url.startswith("amqp"):
         settings.BROKER_MANAGEMENT_URL = "http://app:sesame@127.0.0.1:1"
     finding = broker.verify()
-    assert (finding.holds, finding.figure) == (None, "unknown")
-    assert "did not answer" in finding.why
-    assert "sesame" not in finding.why
+    assert (finding.ok, finding.summary) == (None, "unknown")
+    assert "did not answer" in finding.reason
+    assert "sesame" not in finding.reason
 
 
 def test_a_login_that_rabbitmq_refuses_is_unknown_and_stays_secret(node, settings):
     settings.BROKER_MANAGEMENT_URL = node.management.replace("app:", "app:wrong")
     finding = broker.verify()
-    assert finding.holds is None
-    assert "refuses our login" in finding.why
-    assert "wrong" not in finding.why
+    assert finding.ok is None
+    assert "refuses our login" in finding.reason
+    assert "wrong" not in finding.reason

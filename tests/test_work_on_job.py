@@ -8,10 +8,10 @@ from django.db import connection
 from django.utils import timezone
 
 from workers import jobs
+from workers.jobs import RetryLater
 from workers.jobs.attempt import Cancelled
 from workers.models import Job
 from workers.practices import locks, progress
-from workers.practices.concurrency import TryLater
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = Job.State
@@ -64,14 +64,14 @@ def test_a_message_for_an_unknown_job_does_nothing():
 
 
 def test_an_error_with_a_sentence_speaks_to_people(job):
-    class Unreadable(Exception):
+    class CsvUnreadable(Exception):
         sentence = "This file could not be read."
         detail = "moov atom not found"
 
     with jobs.working_on(str(job.id)):
-        raise Unreadable
+        raise CsvUnreadable
     ended = read(job)
-    assert (ended.state, ended.message, ended.detail) == (State.FAILED, Unreadable.sentence, Unreadable.detail)
+    assert (ended.state, ended.message, ended.detail) == (State.FAILED, CsvUnreadable.sentence, CsvUnreadable.detail)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("x"), MemoryError()])
@@ -94,7 +94,7 @@ def test_a_stopped_worker_hands_the_job_back_where_its_checkpoint_stands(job):
         attempt.save({"records": 100}, {"created": 100})
         raise KeyboardInterrupt
     back = read(job)
-    assert (back.state, back.dispatched_at, back.deaths) == (State.QUEUED, None, 0)
+    assert (back.state, back.dispatched_at, back.crash_count) == (State.QUEUED, None, 0)
     with jobs.working_on(str(job.id)) as attempt:
         assert attempt.checkpoint == {"records": 100}
         assert attempt.result == {"created": 100}
@@ -103,15 +103,15 @@ def test_a_stopped_worker_hands_the_job_back_where_its_checkpoint_stands(job):
 
 def test_work_that_cannot_go_on_now_waits_its_time_without_a_worker(job):
     with jobs.working_on(str(job.id)):
-        raise TryLater(300, "Waiting for another import into your catalogue.")
+        raise RetryLater(300, "Waiting for another import into your catalogue.")
     back = read(job)
     assert (back.state, back.message) == (State.QUEUED, "Waiting for another import into your catalogue.")
     assert back.not_before > timezone.now()
     with pytest.raises(Ignore), jobs.working_on(str(job.id)):
         pytest.fail("it was too early")
-    assert back not in jobs.unsent()
+    assert back not in jobs.undispatched()
     Job.objects.update(not_before=timezone.now())
-    assert back in jobs.unsent()
+    assert back in jobs.undispatched()
 
 
 def test_a_cancelled_job_stops_at_its_next_report_and_keeps_what_it_saved(job):
@@ -148,22 +148,22 @@ def test_its_progress_is_in_the_cache_while_it_runs_and_gone_at_the_end(job):
 
 def test_a_job_whose_worker_died_goes_back_to_the_queue(job):
     Job.objects.filter(pk=job.pk).update(state=State.RUNNING, attempt=1, started_at=timezone.now())
-    assert jobs.bury(Job.objects.filter(pk=job.pk)) == 1
-    assert (read(job).state, read(job).deaths, read(job).dispatched_at) == (State.QUEUED, 1, None)
+    assert jobs.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk)) == 1
+    assert (read(job).state, read(job).crash_count, read(job).dispatched_at) == (State.QUEUED, 1, None)
 
 
 def test_a_job_that_killed_three_workers_fails_with_words(job):
-    for _ in range(jobs.MAX_DEATHS):
+    for _ in range(jobs.MAX_CRASHES):
         Job.objects.filter(pk=job.pk).update(state=State.RUNNING, started_at=timezone.now())
-        jobs.bury(Job.objects.filter(pk=job.pk))
-    assert (read(job).state, read(job).message) == (State.FAILED, jobs.POISON)
+        jobs.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk))
+    assert (read(job).state, read(job).message) == (State.FAILED, jobs.CRASHED_TOO_OFTEN)
 
 
 def test_work_that_gets_on_between_two_deaths_is_no_poison(job):
-    Job.objects.filter(pk=job.pk).update(deaths=jobs.MAX_DEATHS - 1)
+    Job.objects.filter(pk=job.pk).update(crash_count=jobs.MAX_CRASHES - 1)
     with jobs.working_on(str(job.id)) as attempt:
         attempt.save({"records": 5}, {})
-        assert read(job).deaths == 0
+        assert read(job).crash_count == 0
 
 
 def test_only_running_jobs_without_a_lock_are_orphans(job, alice):

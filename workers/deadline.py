@@ -15,11 +15,11 @@ from django.db import connections
 Answer = TypeVar("Answer")
 
 SECONDS = 1.5  # for all questions together
-AT_A_TIME = 10  # questions in this process: each may hold a connection to the database
-SLOTS = BoundedSemaphore(AT_A_TIME)
+MAX_PARALLEL = 10  # questions in this process: each may hold a connection to the database
+SLOTS = BoundedSemaphore(MAX_PARALLEL)
 
 
-def ask_all(
+def run_with_deadline(
     questions: Mapping[str, Callable[[], Answer]], slots: BoundedSemaphore = SLOTS
 ) -> dict[str, Answer | Exception]:
     """Asks each in a thread. Returns, by name, its value, what it raised, or a TimeoutError after SECONDS.

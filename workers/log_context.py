@@ -21,14 +21,14 @@ request_id: ContextVar[str] = ContextVar("request_id", default=UNKNOWN)
 job_id: ContextVar[str] = ContextVar("job_id", default=UNKNOWN)
 
 
-class Line(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """A record without what nobody may read: passwords in addresses, and the tokens of reset links."""
 
     def format(self, record: logging.LogRecord) -> str:
         return TOKEN.sub(r"\1...", PASSWORD.sub(r"\1...@", super().format(record)))
 
 
-class Ids(logging.Filter):
+class ContextFilter(logging.Filter):
     """Adds both ids to a record, for FORMAT."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -41,8 +41,8 @@ def logging_to_stdout(level: str, loggers: dict[str, dict[str, Any]]) -> dict[st
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"ids": {"()": Ids}},
-        "formatters": {"line": {"()": Line, "format": FORMAT}},
+        "filters": {"ids": {"()": ContextFilter}},
+        "formatters": {"line": {"()": RedactingFormatter, "format": FORMAT}},
         "handlers": {
             "stdout": {
                 "class": "logging.StreamHandler",
@@ -57,7 +57,7 @@ def logging_to_stdout(level: str, loggers: dict[str, dict[str, Any]]) -> dict[st
 
 
 @contextmanager
-def about(job: object) -> Iterator[None]:
+def bind_job(job: object) -> Iterator[None]:
     """Lines of this block are about a job."""
     token = job_id.set(str(job))
     try:
@@ -66,19 +66,19 @@ def about(job: object) -> Iterator[None]:
         job_id.reset(token)
 
 
-def stamp(headers: dict[str, Any], **_: object) -> None:
+def add_request_id(headers: dict[str, Any], **_: object) -> None:
     """A receiver of `before_task_publish`: the message says which request sent it."""
     if request_id.get() != UNKNOWN:
         headers[HEADER] = request_id.get()
 
 
-def begin(task_id: str, task: Any, **_: object) -> None:
+def bind_task(task_id: str, task: Any, **_: object) -> None:
     """A receiver of `task_prerun`: what this process does now is about that task."""
     request_id.set(getattr(task.request, HEADER, None) or UNKNOWN)
     job_id.set(task_id)
 
 
-def end(**_: object) -> None:
+def unbind_task(**_: object) -> None:
     """A receiver of `task_postrun`."""
     request_id.set(UNKNOWN)
     job_id.set(UNKNOWN)

@@ -48,7 +48,10 @@ class Job(models.Model):
     checkpoint = models.JSONField(default=dict)
 
     attempt = models.PositiveIntegerField(default=0)
-    deaths = models.PositiveIntegerField(default=0, help_text="Attempts that ended without a word.")
+    # The column keeps its first name: a rollback to an older release finds it.
+    crash_count = models.PositiveIntegerField(
+        default=0, db_column="deaths", help_text="Attempts whose worker died, since the last checkpoint."
+    )
     worker = models.CharField(max_length=120, blank=True)
     cancel_requested_at = models.DateTimeField(null=True)
     not_before = models.DateTimeField(null=True, help_text="Handed back: not to be published earlier.")

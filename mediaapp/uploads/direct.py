@@ -19,7 +19,7 @@ from django.utils import timezone
 from mediaapp.models import OpenUpload, Upload, User
 from mediaapp.templatetags import words
 from mediaapp.uploads import receive
-from mediaapp.uploads.filetypes import SAY_EMPTY, Refused
+from mediaapp.uploads.filetypes import SAY_EMPTY, UploadRejected
 
 if TYPE_CHECKING:
     from workers.storage.object_storage import ObjectStorage  # large: docs/facts/servers.md#boto3
@@ -47,11 +47,11 @@ class TooMany(Exception):
 
 
 def refuse_size(size: int) -> None:
-    """Raises Refused for a file that no kind may be, before any of it is sent."""
-    if size > receive.MOST:
-        raise Refused(f"The file has {words.size(size)}; we take {words.size(receive.MOST)} at most.")
+    """Raises UploadRejected for a file that no kind may be, before any of it is sent."""
+    if size > receive.MAX_BYTES:
+        raise UploadRejected(f"The file has {words.size(size)}; we take {words.size(receive.MAX_BYTES)} at most.")
     if size < 1:
-        raise Refused(SAY_EMPTY)
+        raise UploadRejected(SAY_EMPTY)
 
 
 def begin(owner: User, name: str, size: int, last_modified: int | None) -> OpenUpload:
@@ -120,7 +120,7 @@ def arrived_numbers(opened: OpenUpload) -> list[int]:
 def close(owner: User, upload_id: UUID) -> Upload:
     """Looks at what arrived, and starts its job; closed before, the same Upload.
 
-    Raises Refused, and then the file is gone; NotThere; OpenUpload.DoesNotExist for what the owner has not opened.
+    Raises UploadRejected (the file is gone then), NotThere, or OpenUpload.DoesNotExist if the owner has not opened it.
     """
     try:
         with transaction.atomic():
@@ -128,7 +128,7 @@ def close(owner: User, upload_id: UUID) -> Upload:
             return _start(opened) if opened else Upload.objects.get(pk=upload_id, owner=owner)
     except Upload.DoesNotExist:
         raise OpenUpload.DoesNotExist from None
-    except Refused:
+    except UploadRejected:
         discard(owner, upload_id)
         raise
 

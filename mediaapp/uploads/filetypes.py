@@ -52,7 +52,7 @@ class Kind(StrEnum):
     CSV = "csv"
 
 
-class Refused(Exception):
+class UploadRejected(Exception):
     """The file is not accepted: `sentence` tells people why, and what to do."""
 
     def __init__(self, sentence: str) -> None:
@@ -61,19 +61,19 @@ class Refused(Exception):
 
 
 def sniff(file: BinaryIO, size: int) -> Kind:
-    """The kind of `file`, which has `size` bytes; leaves its position at 0. Raises Refused."""
+    """The kind of `file`, which has `size` bytes; leaves its position at 0. Raises UploadRejected."""
     file.seek(0)
     try:
         head = file.read(HEAD)
         if not head.strip():
-            raise Refused(SAY_EMPTY)
+            raise UploadRejected(SAY_EMPTY)
         if _is_video(head, file, size):
             return Kind.VIDEO
         if SPREADSHEET.match(head):
-            raise Refused(SAY_SPREADSHEET)
+            raise UploadRejected(SAY_SPREADSHEET)
         if _is_table(head, whole=len(head) == size):
             return Kind.CSV
-        raise Refused(SAY_OTHER)
+        raise UploadRejected(SAY_OTHER)
     finally:
         file.seek(0)
 
@@ -92,7 +92,7 @@ def _is_video(head: bytes, file: BinaryIO, size: int) -> bool:
 
 def _refuse_cut_off(size: int, end: int) -> None:
     if size < end:
-        raise Refused(SAY_CUT_OFF.format(words.size(size), words.size(end)))
+        raise UploadRejected(SAY_CUT_OFF.format(words.size(size), words.size(end)))
 
 
 def _refuse_cut_off_boxes(file: BinaryIO, size: int) -> None:
@@ -105,7 +105,7 @@ def _refuse_cut_off_boxes(file: BinaryIO, size: int) -> None:
             break
         length, name = int.from_bytes(header[:4]), header[4:8]
         if name == b"ftyp" and header[8:12] in PICTURE_BRANDS:
-            raise Refused(SAY_PICTURE)
+            raise UploadRejected(SAY_PICTURE)
         if length == 1:
             length = int.from_bytes(header[8:16])
         if length < 8:  # 0: to the end of the file
@@ -116,7 +116,7 @@ def _refuse_cut_off_boxes(file: BinaryIO, size: int) -> None:
             _refuse_cut_off(size, at + length)
         at += length
     if not has_index:
-        raise Refused(SAY_NO_INDEX)
+        raise UploadRejected(SAY_NO_INDEX)
 
 
 def _avi_end(head: bytes) -> int:

@@ -8,7 +8,7 @@ from typing import IO, Any
 from mediaapp.models import CatalogueItem, ColumnMapping
 from workers.csvimport.header import Table, labels_of
 from workers.csvimport.preview import Preview, preview
-from workers.csvimport.reading.records import Unreadable
+from workers.csvimport.reading.records import CsvUnreadable
 
 # Other words for the fields, as shops, libraries and their programs name the columns; without accents and signs.
 SYNONYMS = {
@@ -40,7 +40,7 @@ def first_look(owner_id: int, file: IO[bytes]) -> dict[str, Any]:
     """
     try:
         seen, is_known = look(owner_id, file)
-    except Unreadable:
+    except CsvUnreadable:
         return {}
     if seen.doubts or seen.missing or not (seen.is_exact or is_known):
         return {"dialect": None}
@@ -54,7 +54,7 @@ def look(
 ) -> tuple[Preview, bool]:
     """The preview with a person's choices, or with guesses, and whether the owner has confirmed such columns before.
 
-    choices, columns: as for preview(). Raises Unreadable.
+    choices, columns: as for preview(). Raises CsvUnreadable.
     """
     table, choices = table_of(owner_id), choices or {}
     seen = preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns)

@@ -13,13 +13,13 @@ from django.http import HttpRequest
 
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.templatetags import words
-from mediaapp.uploads.filetypes import Kind, Refused, sniff
+from mediaapp.uploads.filetypes import Kind, UploadRejected, sniff
 from mediaapp.uploads.mapping import first_look
 from workers import jobs
 
-LIMITS = {Kind.VIDEO: settings.MAX_VIDEO_BYTES, Kind.CSV: settings.MAX_CSV_BYTES}
-MOST: int = max(LIMITS.values())
-MOST_BESIDE_BUCKET = 16_000_000  # bytes; a router gives the request of a browser without JavaScript 30 s
+MAX_BYTES_BY_KIND = {Kind.VIDEO: settings.MAX_VIDEO_BYTES, Kind.CSV: settings.MAX_CSV_BYTES}
+MAX_BYTES: int = max(MAX_BYTES_BY_KIND.values())
+MAX_BYTES_THROUGH_SITE = 16_000_000  # bytes; a router gives the request of a browser without JavaScript 30 s
 FILE = "uploads/{}/source"  # in default_storage, by the upload's id
 PROBLEMS = "mediaapp.upload_problems"
 TASKS = {
@@ -29,7 +29,7 @@ TASKS = {
 
 
 def receive(owner: User, file: UploadedFile) -> Upload:
-    """Stores a file that came through the site, and starts its job. Raises Refused as examine() does."""
+    """Stores a file that came through the site, and starts its job. Raises UploadRejected as examine() does."""
     size, content = file.size or 0, cast(BinaryIO, file)
     kind, told = examine(owner, content, size)
     # The owner's name of the file is data, never a path; a folder of its own keeps what is made from it together.
@@ -45,11 +45,13 @@ def receive(owner: User, file: UploadedFile) -> Upload:
 def examine(owner: User, file: BinaryIO, size: int) -> tuple[Kind, dict[str, Any]]:
     """What a file is, from some pieces of it, and what its import is told: first_look().
 
-    Raises Refused, with words for people, for what is neither a video nor a CSV, empty, cut off or too large.
+    Raises UploadRejected, with words for people, for what is neither a video nor a CSV, empty, cut off or too large.
     """
     kind = sniff(file, size)
-    if size > LIMITS[kind]:
-        raise Refused(f"The file has {words.size(size)}; for a {kind} we take {words.size(LIMITS[kind])} at most.")
+    if size > MAX_BYTES_BY_KIND[kind]:
+        raise UploadRejected(
+            f"The file has {words.size(size)}; for a {kind} we take {words.size(MAX_BYTES_BY_KIND[kind])} at most."
+        )
     return kind, first_look(owner.pk, file) if kind == Kind.CSV else {}
 
 
@@ -80,7 +82,7 @@ def plain_name(name: str | None) -> str:
 
 def most_through_site() -> int:
     """The bytes of the largest file that comes through the site: beside a bucket, it keeps none on its own disk."""
-    return min(MOST, MOST_BESIDE_BUCKET) if settings.S3_BUCKET else MOST
+    return min(MAX_BYTES, MAX_BYTES_THROUGH_SITE) if settings.S3_BUCKET else MAX_BYTES
 
 
 class LimitedUploadHandler(FileUploadHandler):

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from mediaapp.models import CatalogueItem, Report
-from mediaapp.permissions import SignedIn
+from mediaapp.permissions import AuthenticatedRequest
 
 PER_PAGE = 50
 SAMPLE = """external_id,title,creator,category,released_on,price,stock
@@ -20,7 +20,7 @@ B-0003,Night Trains,Mara Lind,,,,
 
 @require_safe
 @login_required
-def show_catalogue(request: SignedIn) -> HttpResponse:
+def show_catalogue(request: AuthenticatedRequest) -> HttpResponse:
     """Lists, searches and pages through one's own rows."""
     items = CatalogueItem.objects.filter(owner=request.user).order_by("external_id")
     query = request.GET.get("q", "").replace("\x00", "").strip()

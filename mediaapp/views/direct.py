@@ -19,9 +19,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from mediaapp.models import OpenUpload
-from mediaapp.permissions import SignedIn
+from mediaapp.permissions import AuthenticatedRequest
 from mediaapp.uploads import direct
-from mediaapp.uploads.filetypes import Refused
+from mediaapp.uploads.filetypes import UploadRejected
 from mediaapp.views.library import SAY_AWAY, SAY_LOG_IN, addresses_of, wants_json
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def answers_json(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
             return _tell(SAY_GONE, 404)
         except direct.NotThere as error:
             return _tell(str(error), 409)
-        except Refused as refused:
+        except UploadRejected as refused:
             return _tell(refused.sentence, 422)
         except direct.TooMany as error:
             return _tell(str(error), 429)
@@ -58,7 +58,7 @@ def answers_json(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 
 
 @answers_json
-def open_upload(request: SignedIn) -> JsonResponse:
+def open_upload(request: AuthenticatedRequest) -> JsonResponse:
     """Takes `name`, `size` and `last_modified`; answers how the file is sent, and where that is closed or discarded.
 
     "form": the address and the fields of one form. "parts": their size, the numbers of those that have arrived, and
@@ -83,7 +83,7 @@ def open_upload(request: SignedIn) -> JsonResponse:
 
 
 @answers_json
-def sign_part(request: SignedIn, upload_id: UUID) -> JsonResponse:
+def sign_part(request: AuthenticatedRequest, upload_id: UUID) -> JsonResponse:
     """Where the part with this `number` is PUT, and nothing but it."""
     opened = OpenUpload.objects.get(pk=upload_id, owner=request.user)
     number = request.POST.get("number", "")
@@ -93,14 +93,14 @@ def sign_part(request: SignedIn, upload_id: UUID) -> JsonResponse:
 
 
 @answers_json
-def close_upload(request: SignedIn, upload_id: UUID) -> JsonResponse:
+def close_upload(request: AuthenticatedRequest, upload_id: UUID) -> JsonResponse:
     """201 with the addresses of the job, every time; 409 if the file has not arrived, 422 if it is refused."""
     upload = direct.close(request.user, upload_id)
     return JsonResponse(addresses_of(upload.pk), status=201)
 
 
 @answers_json
-def discard_upload(request: SignedIn, upload_id: UUID) -> HttpResponse:
+def discard_upload(request: AuthenticatedRequest, upload_id: UUID) -> HttpResponse:
     """Forgets what has arrived."""
     if wants_json(request):
         direct.discard(request.user, upload_id)

@@ -23,7 +23,7 @@ from django.views.decorators.http import require_safe
 from whitenoise.responders import MissingFileError, StaticFile
 
 from mediaapp.models import Report, Upload
-from mediaapp.permissions import upload_for
+from mediaapp.permissions import get_upload_or_404
 from workers.csvimport import rejects
 from workers.models import Job
 
@@ -36,7 +36,7 @@ REDIRECT_SECONDS = 300  # for which a browser may use a link again without askin
 @cache_control(private=True, max_age=3600)
 def video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     """The transcoded video; `?download` saves it under its owner's name."""
-    upload = upload_for(request, job_id)
+    upload = get_upload_or_404(request, job_id)
     headers = {"Content-Type": "video/mp4"}
     if "download" in request.GET:
         name = f"{PurePath(upload.name).stem}.mp4"
@@ -50,7 +50,7 @@ def video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 @cache_control(private=True, max_age=3600)
 def poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     """A frame of the video."""
-    upload = upload_for(request, job_id)
+    upload = get_upload_or_404(request, job_id)
     return serve(request, upload, upload.beside("poster.jpg"), {"Content-Type": "image/jpeg"})
 
 
@@ -58,7 +58,7 @@ def poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 @login_required
 def rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
     """The rows that could not go in, with line and reason, to mend and upload again."""
-    upload = upload_for(request, job_id)
+    upload = get_upload_or_404(request, job_id)
     header = upload.job.result.get("header")
     if upload.kind != Upload.Kind.CSV or not header:
         raise Http404

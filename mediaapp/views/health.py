@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_redis import get_redis_connection
 
-from workers.deadline import ask_all
+from workers.deadline import run_with_deadline
 from workers.runtime import publishing
 
 
@@ -43,18 +43,18 @@ SLOTS = BoundedSemaphore(2 * len(NEEDS))
 
 @never_cache
 @require_safe
-def say_alive(request: HttpRequest) -> HttpResponse:
+def liveness(request: HttpRequest) -> HttpResponse:
     """This process serves requests."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 @never_cache
 @require_safe
-def say_ready(request: HttpRequest) -> JsonResponse:
+def readiness(request: HttpRequest) -> JsonResponse:
     """200 if all that a request may need answers, else 503 with the names of what does not."""
     answers = {
         name: type(answer).__name__ if isinstance(answer, Exception) else "ok"
-        for name, answer in ask_all(NEEDS, SLOTS).items()
+        for name, answer in run_with_deadline(NEEDS, SLOTS).items()
     }
     ready = set(answers.values()) == {"ok"}
     return JsonResponse(answers | {"ready": ready}, status=200 if ready else 503)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
 from mediaapp.models import Upload
-from mediaapp.permissions import login_required_on, progress_for, remember_viewer, subject_for
+from mediaapp.permissions import login_required_on, progress_for, set_viewer_cookie, subject_for
 from workers import jobs
 from workers.models import Job
 
@@ -34,7 +34,7 @@ def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "goes_on": goes_on(subject.job),
     }
     response = render(request, "jobs/job.html", context)
-    remember_viewer(request, response)
+    set_viewer_cookie(request, response)
     return response
 
 
@@ -54,7 +54,7 @@ def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
     context |= {"subject": subject, "job": subject.job, "state": jobs.state_of(subject.job)}
     context |= {"stopped_early": stopped_early(subject.job), "goes_on": goes_on(subject.job)}
     response = retarget(render(request, "jobs/_state.html", context), "#state")
-    remember_viewer(request, response)
+    set_viewer_cookie(request, response)
     return response
 
 
@@ -65,7 +65,7 @@ def tell_progress(request: HttpRequest, job_id: UUID) -> JsonResponse:
     if now := progress_for(request, job_id):
         return JsonResponse(jobs.running_state(now))
     response = JsonResponse(jobs.state_of(subject_for(request, job_id).job))
-    remember_viewer(request, response)
+    set_viewer_cookie(request, response)
     return response
 
 
@@ -85,7 +85,7 @@ def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     subject = subject_for(request, job_id)
     job, unconfirmed = subject.job, subject.job.arguments.get("dialect", {}) is None
     if subject.kind == Upload.Kind.CSV and unconfirmed:  # it was cancelled before anybody had confirmed its columns
-        done = jobs.ask_again(job)
+        done = jobs.reopen_mapping(job)
     else:
         done = jobs.retry(job, **{"force": True} if "force" in request.POST else {})
     if not done:

@@ -16,8 +16,8 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from mediaapp.models import Upload
-from mediaapp.permissions import SignedIn
-from mediaapp.uploads.filetypes import Refused
+from mediaapp.permissions import AuthenticatedRequest
+from mediaapp.uploads.filetypes import UploadRejected
 from mediaapp.uploads.receive import LimitedUploadHandler, most_through_site, receive
 from workers import jobs
 
@@ -32,7 +32,7 @@ SAY_AWAY = "Our storage of files does not answer at the moment."
 @never_cache
 @require_safe
 @login_required
-def show_library(request: SignedIn) -> HttpResponse:
+def show_library(request: AuthenticatedRequest) -> HttpResponse:
     """The newest uploads first, each with its state."""
     uploads = Upload.objects.filter(owner=request.user).select_related("job").order_by("-created_at")
     page = Paginator(uploads, PER_PAGE).get_page(request.GET.get("page"))
@@ -60,17 +60,17 @@ def upload(request: HttpRequest) -> HttpResponse:
             return JsonResponse({"error": SAY_LOG_IN}, status=403)
         return redirect("login")
     request.upload_handlers.insert(0, LimitedUploadHandler(request))
-    return _upload(cast(SignedIn, request))
+    return _upload(cast(AuthenticatedRequest, request))
 
 
 @csrf_protect
-def _upload(request: SignedIn) -> HttpResponse:
+def _upload(request: AuthenticatedRequest) -> HttpResponse:
     received: list[Upload] = []
     problems: list[str] = []
     for file in request.FILES.getlist("file"):
         try:
             received.append(receive(request.user, file))
-        except Refused as refused:
+        except UploadRejected as refused:
             problems.append(f"{file.name}: {refused.sentence}")
         except OSError as error:
             log.warning("a file cannot be stored now: %r", error)

@@ -12,14 +12,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mediaapp.models import Upload
-from mediaapp.permissions import login_required_on, own_upload, upload_for
+from mediaapp.permissions import get_owned_upload_or_404, get_upload_or_404, login_required_on
 from mediaapp.uploads.mapping import digest, look, remember, table_of
 from workers import jobs
 from workers.csvimport.header import labels_of
 from workers.csvimport.preview import Preview
 from workers.csvimport.reading.dialect import DATES, DECIMALS, DELIMITERS, QUOTES
 from workers.csvimport.reading.encoding import ERRORS
-from workers.csvimport.reading.records import Unreadable
+from workers.csvimport.reading.records import CsvUnreadable
 from workers.models import Job
 
 # UTF-16 with its mark is always recognised, and nothing else may be read so.
@@ -41,7 +41,7 @@ MOST_OPTIONS = 500  # columns to choose from; files with more are rare, and thei
 @login_required_on("mapping")
 def show_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """The first rows and what would become of them; a POST shows the same with other choices, and changes nothing."""
-    upload = upload_for(request, job_id)
+    upload = get_upload_or_404(request, job_id)
     if upload.job.state != Job.State.NEEDS_MAPPING:
         return redirect("job", job_id)
     return _show(request, upload)
@@ -51,12 +51,12 @@ def show_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @login_required_on("job")
 def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Starts the import as the form says, and remembers that for the next file with these columns."""
-    upload = own_upload(request, job_id)
+    upload = get_owned_upload_or_404(request, job_id)
     if upload.job.state != Job.State.NEEDS_MAPPING:
         return redirect("job", job_id)
     try:
         seen = _look(upload, request.POST)
-    except Unreadable:
+    except CsvUnreadable:
         return _show(request, upload)
     if seen.doubts or seen.missing:
         messages.error(request, "Nothing has started yet: something is still to be chosen.")
@@ -70,9 +70,9 @@ def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @login_required_on("job")
 def change_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Takes an import that has ended back to its columns; what it wrote stays, until it is written anew."""
-    upload = own_upload(request, job_id)
+    upload = get_owned_upload_or_404(request, job_id)
     if upload.kind == Upload.Kind.CSV:
-        jobs.ask_again(upload.job)
+        jobs.reopen_mapping(upload.job)
     return redirect("mapping", job_id)
 
 
@@ -81,7 +81,7 @@ def _show(request: HttpRequest, upload: Upload) -> HttpResponse:
     chosen = _choices(request.POST or upload.job.arguments.get("dialect") or {})
     try:
         seen = _look(upload, request.POST)
-    except Unreadable as error:
+    except CsvUnreadable as error:
         context |= {"sentence": error.sentence, "selects": _selects(chosen, None)}
     else:
         context |= {"seen": seen, "selects": _selects(chosen, seen)} | _parts(upload, seen)
@@ -100,9 +100,9 @@ def _look(upload: Upload, form: QueryDict) -> Preview:
                 seen, _ = look(upload.owner_id, file, choices, _columns(upload, form, len(seen.names)))
             return seen
     except FileNotFoundError:
-        raise Unreadable(GONE) from None
+        raise CsvUnreadable(GONE) from None
     except OSError as error:
-        raise Unreadable(AWAY, str(error)) from error
+        raise CsvUnreadable(AWAY, str(error)) from error
 
 
 def _choices(form: Any) -> dict[str, str]:

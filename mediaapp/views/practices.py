@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from workers.capacity import connections
-from workers.deadline import ask_all
+from workers.deadline import run_with_deadline
 from workers.practices import backlog, locks, memory, recurring, registry
 
 # What stands below the nine, for staff, under the name that the template gives it.
@@ -27,12 +27,12 @@ TABLES: Mapping[str, Callable[[], Any]] = {
 @never_cache
 @require_safe
 def show_practices(request: HttpRequest) -> HttpResponse:
-    """Measured as the page is read, or up to registry.KEPT seconds before."""
+    """Measured as the page is read, or up to registry.TTL seconds before."""
     staff = is_staff(request)
     found = registry.recent.read()
-    holds = [finding.holds for _, finding in found]
+    holds = [finding.ok for _, finding in found]
     count = {"hold": holds.count(True), "do_not": holds.count(False), "unknown": holds.count(None)}
-    answers = ask_all(TABLES) if staff else {}
+    answers = run_with_deadline(TABLES) if staff else {}
     tables = {name: None if isinstance(answer, Exception) else answer for name, answer in answers.items()}
     return render(request, "practices/practices.html", {"found": found, "count": count, "staff": staff} | tables)
 

@@ -11,7 +11,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from mediaapp.models import CatalogueItem, Report, Upload
-from mediaapp.permissions import SignedIn, login_required_on, subject_for, upload_for
+from mediaapp.permissions import AuthenticatedRequest, get_upload_or_404, login_required_on, subject_for
 from mediaapp.reports import ask_for
 from mediaapp.views.files import serve
 from workers.reports.run import CSV, PARQUET
@@ -21,7 +21,7 @@ TYPES = {PARQUET: "application/vnd.apache.parquet", CSV: "text/csv; charset=utf-
 
 @require_POST
 @login_required_on("catalogue")
-def report_on_catalogue(request: SignedIn) -> HttpResponse:
+def report_on_catalogue(request: AuthenticatedRequest) -> HttpResponse:
     """Makes a report on all of one's own rows, or shows the one that is being made."""
     if not CatalogueItem.objects.filter(owner=request.user).exists():
         messages.info(request, "There is nothing to report on yet: your catalogue has no rows.")
@@ -33,7 +33,7 @@ def report_on_catalogue(request: SignedIn) -> HttpResponse:
 @login_required_on("job")
 def report_on_upload(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """The same on the good rows of one CSV file."""
-    upload = upload_for(request, job_id)
+    upload = get_upload_or_404(request, job_id)
     if upload.kind != Upload.Kind.CSV:
         raise Http404
     return redirect("job", ask_for(upload.owner, upload).pk)

@@ -26,7 +26,7 @@ class Item:
 
 
 def items() -> list[Item]:
-    """The process types that run, then the add-ons of app.json. Raises Unreadable, and what price_list() does."""
+    """The process types that run, then the add-ons of app.json. Raises InvalidFormation, and what price_list() does."""
     prices = price_list()
     dynos = [
         Item(each.name, each.quantity, each.size, size.price if (size := prices.sizes.get(each.size)) else None)

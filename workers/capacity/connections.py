@@ -14,12 +14,12 @@ from django.conf import settings
 
 from workers.brokers.connection import is_amqp
 from workers.capacity.formation import formation
-from workers.deadline import AT_A_TIME
+from workers.deadline import MAX_PARALLEL
 from workers.queues import table
 
 SERVERS = ("database", "cache", "locks", "broker")
 # In a web process: those of /practices/, of which two ask the broker, and of a probe whose last one may still hang.
-QUESTIONS = Counter(database=AT_A_TIME + 2, broker=2 + 1)
+QUESTIONS = Counter(database=MAX_PARALLEL + 2, broker=2 + 1)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Budget:
 
 
 def by_process() -> list[Opened]:
-    """Every process type of the formation that runs. Raises formation.Unreadable."""
+    """Every process type of the formation that runs. Raises formation.InvalidFormation."""
     running = [each for each in formation().values() if each.quantity]
     rows = [
         Opened(each.name, each.quantity, _times(each.quantity, _of(each.name, each.concurrency))) for each in running
@@ -56,13 +56,13 @@ def by_process() -> list[Opened]:
 
 
 def connections_table() -> dict[str, Any]:
-    """Both as a page shows them: for each server its counts by process type. Raises formation.Unreadable."""
+    """Both as a page shows them: for each server its counts by process type. Raises formation.InvalidFormation."""
     rows = by_process()
     return {"rows": rows, "servers": [(each, [row.counts[each.server] for row in rows]) for each in budgets()]}
 
 
 def budgets() -> list[Budget]:
-    """One for each server. Raises formation.Unreadable."""
+    """One for each server. Raises formation.InvalidFormation."""
     total = sum((row.counts for row in by_process()), Counter[str]())
     return [Budget(server, total[server], settings.CONNECTIONS[server]) for server in SERVERS]
 

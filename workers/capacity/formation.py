@@ -16,7 +16,7 @@ from django.conf import settings
 WORD = re.compile(r"(?P<name>\w+)=(?P<quantity>\d+)(:(?P<size>[\w-]+))?")
 
 
-class Unreadable(ValueError):
+class InvalidFormation(ValueError):
     """FORMATION says what nobody can run; the text is for people."""
 
 
@@ -48,8 +48,7 @@ class ProcessType:
 def formation() -> dict[str, ProcessType]:
     """Every process type of the Procfile that stays up, by name, in the file's order. One that nobody runs has 0.
 
-    Raises Unreadable for a FORMATION that is not "web=2:standard-1x,default=1": names of the Procfile, how many, and
-    a size where it is not app.json's.
+    Raises InvalidFormation for a FORMATION that is not like "web=2:standard-1x,default=1".
     """
     return _scaled(of_a_new_app(), settings.FORMATION)
 
@@ -72,10 +71,10 @@ def _scaled(types: Mapping[str, ProcessType], words: str) -> dict[str, ProcessTy
     for word in filter(None, map(str.strip, words.split(","))):
         found = WORD.fullmatch(word)
         if found is None:
-            raise Unreadable(f'FORMATION: "{word}" is not of the form web=2 or web=2:standard-1x.')
+            raise InvalidFormation(f'FORMATION: "{word}" is not of the form web=2 or web=2:standard-1x.')
         name, size = found["name"], (found["size"] or "").lower()
         if name not in scaled:
-            raise Unreadable(f'FORMATION: the Procfile has no process type "{name}", only {", ".join(types)}.')
+            raise InvalidFormation(f'FORMATION: the Procfile has no process type "{name}", only {", ".join(types)}.')
         scaled[name] = replace(scaled[name], quantity=int(found["quantity"]), size=size or scaled[name].size)
     return scaled
 

@@ -41,7 +41,7 @@ class Outlook:
 
 
 def outlooks() -> list[Outlook]:
-    """One per worker. Raises DatabaseError, Unreadable, and what price_list() does."""
+    """One per worker. Raises DatabaseError, InvalidFormation, and what price_list() does."""
     types = formation()
     return [outlook(worker, types[worker.name]) for worker in table().workers if worker.name in types]
 

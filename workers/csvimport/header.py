@@ -12,8 +12,8 @@ from django.db.models import NOT_PROVIDED, Field, Model
 
 from workers.csvimport.cells.errors import shown
 from workers.csvimport.cells.fields import can_be_imported, must_be_given
-from workers.csvimport.cells.formulas import restore
-from workers.csvimport.reading.records import Unreadable
+from workers.csvimport.cells.formulas import unescape_formula
+from workers.csvimport.reading.records import CsvUnreadable
 
 REPORT = ["line", "reason"]  # the last two columns of a file of rejected rows
 MANY = 20  # names in a sentence
@@ -73,7 +73,7 @@ class Table:
 class Header:
     """names: the header's cells; places: field -> index of its column; ignored: the names that no field has.
 
-    has_report: this is a file of rejected rows, mended, and so its cells have been through `defuse`.
+    has_report: this is a file of rejected rows, mended, and so its cells have been through `escape_formula`.
     """
 
     names: list[str]
@@ -91,18 +91,18 @@ class Header:
         if not self.has_report:
             return cells
         width = len(self.names)
-        return list(map(restore, cells[:width] + cells[width + len(REPORT) :]))
+        return list(map(unescape_formula, cells[:width] + cells[width + len(REPORT) :]))
 
 
 def match_header(cells: list[str], table: Table, columns: dict[str, int] | None = None) -> Header:
-    """The header, or Unreadable when a column that every row needs is not there, or is there twice.
+    """The header, or CsvUnreadable when a column that every row needs is not there, or is there twice.
 
     columns: field name -> index of its column, where somebody has said so; None: by the names.
     """
     names, has_report = names_in(cells)
     places = match_names(names, table) if columns is None else _confirmed(columns, names, table)
     if missing := [field.name for field in table.importable if table.requires(field) and field not in places]:
-        raise Unreadable(
+        raise CsvUnreadable(
             f"The first line must name the columns. Missing: {_listed(missing)}. Found: {_listed(names)}. "
             "Add what is missing and upload the file again."
         )
@@ -114,7 +114,7 @@ def names_in(cells: list[str]) -> tuple[list[str], bool]:
     """The names of the columns, and whether a report of rejected rows stood behind them."""
     names = [cell.strip().replace("\0", "") for cell in cells]
     has_report = [name.lower() for name in names[-2:]] == REPORT
-    return (list(map(restore, names[:-2])), True) if has_report else (names, False)
+    return (list(map(unescape_formula, names[:-2])), True) if has_report else (names, False)
 
 
 def labels_of(names: list[str]) -> list[str]:
@@ -130,14 +130,14 @@ def labels_of(names: list[str]) -> list[str]:
 
 
 def match_names(names: list[str], table: Table) -> dict[Field, int]:
-    """Field -> index of the column that is named after it. Raises Unreadable when there are two."""
+    """Field -> index of the column that is named after it. Raises CsvUnreadable when there are two."""
     fields = {plain(str(field.verbose_name)): field for field in table.importable}
     fields |= {plain(field.name): field for field in table.importable}
     places: dict[Field, int] = {}
     for place, name in enumerate(names):
         field = fields.get(plain(name))
         if field in places:
-            raise Unreadable(
+            raise CsvUnreadable(
                 f"Two columns are for {field.verbose_name}: {shown(names[places[field]])} and {shown(name)}. "
                 "Take one of them out and upload the file again."
             )

@@ -24,8 +24,8 @@ from workers.csvimport.reading.records import (
     MAX_CHARACTERS,
     NO_TEXT,
     TOO_LONG,
+    CsvUnreadable,
     Page,
-    Unreadable,
     guess_quoting,
     read_header,
     read_pages,
@@ -68,7 +68,7 @@ def preview(
     choices: Mapping[str, str],
     columns: dict[str, int] | None = None,
 ) -> Preview:
-    """What an import of the file would make of its first RECORDS. Raises Unreadable.
+    """What an import of the file would make of its first RECORDS. Raises CsvUnreadable.
 
     choices: Dialect's fields as somebody chose them, "" or absent for a guess. columns: chosen too, None for a guess.
     """
@@ -112,11 +112,11 @@ def _head(source: IO[bytes], encoding: str) -> tuple[str, str, bool]:
     try:
         text = codecs.getincrementaldecoder(codec)(ERRORS[codec]).decode(head, final=whole)
     except UnicodeError as error:
-        raise Unreadable(NO_TEXT, str(error)) from None
+        raise CsvUnreadable(NO_TEXT, str(error)) from None
     lines = [line[0] for line in islice(LINE.finditer(text), LINES)]
     uncut = lines if whole or len(lines) == LINES else lines[:-1]
     if not uncut or max(map(len, lines)) > MAX_CHARACTERS:
-        raise Unreadable(TOO_LONG)
+        raise CsvUnreadable(TOO_LONG)
     return "".join(uncut), encoding, is_sure
 
 
@@ -155,6 +155,6 @@ def _guess_values(page: Page, places: dict[Field, int]) -> dict[str, tuple[str, 
 def _is_exact(names: list[str], table: Table, guessed: dict[str, int]) -> bool:
     try:
         exact = match_names(names, table)
-    except Unreadable:
+    except CsvUnreadable:
         return False
     return {field.name: place for field, place in exact.items()} == guessed

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from workers.csvimport.cells.formulas import defuse
+from workers.csvimport.cells.formulas import escape_formula
 from workers.csvimport.header import REPORT
 from workers.models import RejectedRow
 from workers.postgres_copy import copy_rows
@@ -52,13 +52,13 @@ def as_csv(job_id: UUID, header: list[str], delimiter: str = ",") -> Iterator[st
     text.write("\ufeff")
     writer = csv.writer(text, delimiter=delimiter)
     width = len(header)
-    writer.writerow(map(defuse, [*header, *REPORT]))
+    writer.writerow(map(escape_formula, [*header, *REPORT]))
     rows = RejectedRow.objects.filter(job=job_id).order_by("line").values_list("line", "reason", "cells")
     following = rows.iterator(chunk_size=BATCH)
     while batch := list(islice(following, BATCH)):
         for line, reason, cells in batch:
             own = cells[:width] + [""] * (width - len(cells))
-            writer.writerow(map(defuse, [*own, str(line), reason, *cells[width:]]))
+            writer.writerow(map(escape_formula, [*own, str(line), reason, *cells[width:]]))
         yield _drained(text)
     yield _drained(text)
 

@@ -18,7 +18,7 @@ from django.db import transaction
 from workers.csvimport.duplicates import Keys, counted_keys
 from workers.csvimport.header import Header, Table, match_header
 from workers.csvimport.reading.dialect import Dialect
-from workers.csvimport.reading.records import PAGE_LINES, Shape, Unreadable, examine, read_header, read_pages
+from workers.csvimport.reading.records import PAGE_LINES, CsvUnreadable, Shape, examine, read_header, read_pages
 from workers.csvimport.rejects import Reject
 from workers.csvimport.validate import Checker, Chunk
 from workers.csvimport.write import Upsert, Written
@@ -82,7 +82,7 @@ def import_csv(
     that has been read to its end is imported, however many of its rows were rejected. 1 takes any file.
     The result: "rows" = created + updated + unchanged + rejected, "rows_before" of them by earlier attempts. Of records
     with one key the last one stays. Those that it replaced are "duplicates", and within one chunk count as unchanged.
-    Raises Unreadable, which says so where it comes after some rows.
+    Raises CsvUnreadable, which says so where it comes after some rows.
     The last commits are on disk with the caller's next one: they do not wait for it themselves.
     """
     report(0, 0, READING)
@@ -107,7 +107,7 @@ def import_csv(
                     _refuse_mostly_bad(result, max_bad_share)
                     result = write(chunk, result)
                     tell(shape.records, result)
-        except Unreadable as error:
+        except CsvUnreadable as error:
             raise error.after(result["rows"]) from error
         result |= {"duplicates": keys.duplicates()}
     tell(result["rows"], result)

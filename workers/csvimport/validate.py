@@ -57,12 +57,12 @@ class Checker:
     def __init__(self, header: Header, table: Table, dialect: Dialect, others: Sequence[Iterator[Any]] = ()) -> None:
         self.header = header
         self.width = header.width
-        defused = header.has_report
+        escaped = header.has_report
         self.columns = [
             (
                 header.names[place][:SHOWN],
                 place,
-                Column(field, dialect, required=table.requires(field), defused=defused),
+                Column(field, dialect, required=table.requires(field), escaped=escaped),
             )
             for field, place in header.places.items()
         ]

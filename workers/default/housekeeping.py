@@ -34,12 +34,12 @@ def sweep() -> int:
     Never published (the broker was away, or the web process died between commit and publish), waiting for its time,
     left by a dead worker, or forgotten by a broker that lost its messages.
     """
-    buried = jobs.bury(jobs.orphans())
+    buried = jobs.requeue_or_fail_orphans(jobs.orphans())
     if buried:
         log.warning("%s jobs of dead workers go back to their queues", buried)
-    lost = jobs.unsent()
+    lost = jobs.undispatched()
     try:
-        lost += jobs.vanished()
+        lost += jobs.lost_messages()
     except NoAnswer as error:
         log.warning("the broker did not say how much waits: %r", error)
     sent = 0

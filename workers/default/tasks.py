@@ -7,8 +7,8 @@ from celery import shared_task
 
 from workers import jobs
 from workers.default import housekeeping, password_reset
+from workers.jobs import RetryLater
 from workers.practices import backlog, locks
-from workers.practices.concurrency import TryLater
 from workers.runtime import pending_guard
 from workers.storage import workspace
 from workers.telemetry import dead_letters, rollups
@@ -26,7 +26,7 @@ def send_password_reset(job_id: str) -> None:
         except password_reset.MailServerAway as error:
             if job.number >= MAIL_TRIES:
                 raise
-            raise TryLater(60, f"The mail server did not answer: {error}") from error
+            raise RetryLater(60, f"The mail server did not answer: {error}") from error
 
 
 @shared_task

@@ -22,7 +22,7 @@ def import_catalogue(job_id: str) -> None:
     with (
         jobs.working_on(job_id) as job,
         job.writing_to(job.arguments["table"]),
-        workspace.workplace(job.report) as here,
+        workspace.open_workspace(job.report) as here,
         here.fetch(job.arguments["source"]).open("rb") as source,
     ):
         job.result = import_csv(
@@ -41,7 +41,7 @@ def import_catalogue(job_id: str) -> None:
 @shared_task(soft_time_limit=3300, time_limit=3600)
 def report_on_rows(job_id: str) -> None:
     """Makes a report on the owner's rows of the table that the job names, or on those of the job's CSV."""
-    with jobs.working_on(job_id) as job, workspace.workplace(job.report) as here:
+    with jobs.working_on(job_id) as job, workspace.open_workspace(job.report) as here:
         table = Table(apps.get_model(job.arguments["table"]), fixed={"owner_id": job.owner_id})
         source = here.fetch(job.arguments["source"]) if "source" in job.arguments else None
         folder, limit = here.results(FOLDER.format(job.id)), memory.limit_of_runs("highmem")

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from workers.models import Job
 from workers.practices import concurrency, locks, progress, timing
@@ -21,8 +22,20 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0  # seconds between two looks at the row for a cancel
 PAUSES = (1, 2, 4, 8, 15)  # seconds between the tries at the last word
-UNSENT: dict[str, Any] = {"dispatched_at": None, "not_before": None}
+NOT_DISPATCHED: dict[str, Any] = {"dispatched_at": None, "not_before": None}
 DATABASE_AWAY = (OperationalError, InterfaceError)
+
+
+class RetryLater(Exception):
+    """Work cannot go on now: its job goes back to the queue, and no worker slot is held while it waits.
+
+    seconds: when it comes again at the earliest. sentence: what its page says until then.
+    """
+
+    def __init__(self, seconds: float, sentence: str) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+        self.sentence = sentence
 
 
 class Cancelled(Exception):
@@ -58,7 +71,7 @@ class Attempt:
         """Writes how far the work is, in the caller's transaction. Raises LeaseLost, which rolls it back."""
         self._check_leases()
         # Work that gets on is no poison: only deaths at the same place count.
-        self._write(checkpoint=checkpoint, result=result, deaths=0)
+        self._write(checkpoint=checkpoint, result=result, crash_count=0)
         self.checkpoint, self.result = checkpoint, result
 
     def end(self, state: Job.State, message: str = "", detail: str = "") -> None:
@@ -81,16 +94,22 @@ class Attempt:
     def hand_back(self, message: str = "", delay: float = 0) -> None:
         """Puts the job back in its queue where its checkpoint stands, not to start again before `delay` seconds."""
         later = timezone.now() + timedelta(seconds=delay) if delay else None
-        self._write(state=Job.State.QUEUED, message=message, **(UNSENT | {"not_before": later}))
+        self._write(state=Job.State.QUEUED, message=message, **(NOT_DISPATCHED | {"not_before": later}))
         progress.clear(self.id)
         timing.ended_as("retried")
 
     @contextmanager
     def writing_to(self, table: str) -> Iterator[None]:
-        """Alone in a table while the block runs (practice 4). Raises TryLater while another import is."""
-        with concurrency.one_writer(table, tries=self.number) as lease:
-            self._leases.append(lease)
-            yield
+        """Alone in a table while the block runs (practice 4). Raises RetryLater while another import is."""
+        try:
+            with concurrency.one_writer(table) as lease:
+                self._leases.append(lease)
+                yield
+        except locks.Busy:
+            pause = concurrency.pause_before_try(self.number)
+            raise RetryLater(pause, "Waiting for another import into the catalogue to end.") from None
+        except RedisError as error:
+            raise RetryLater(concurrency.FIRST_PAUSE, "Waiting for the server that keeps imports apart.") from error
 
     def _check_leases(self) -> None:
         for lease in self._leases:

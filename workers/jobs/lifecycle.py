@@ -24,26 +24,32 @@ from redis.exceptions import RedisError
 
 from workers import log_context
 from workers.brokers.connection import count_waiting
-from workers.jobs.attempt import DATABASE_AWAY, UNSENT, Attempt, Cancelled
+from workers.jobs.attempt import DATABASE_AWAY, NOT_DISPATCHED, Attempt, Cancelled, RetryLater
 from workers.models import Job
-from workers.practices import concurrency, locks, progress, timing
+from workers.practices import locks, progress, timing
 from workers.queues import table
 from workers.runtime import publishing, stopping
 from workers.runtime.task import is_of_the_task
 
 log = logging.getLogger(__name__)
 
-MAX_DEATHS = 3  # workers that one job may take with it
+MAX_CRASHES = 3  # workers that one job may take with it
 STARTING = "Processing is about to start"
 STOPPED = "Its worker was stopped; another one takes it up."
 OUR_FAULT = "Something went wrong on our side. Your file is safe: try again."
 TOO_LONG = "This took longer than we allow for one file. Try a smaller one."
-POISON = "This file stopped our worker several times, so we gave up on it. Your file is safe."
-NOT_THE_FILE = (OUR_FAULT, TOO_LONG, POISON)
+CRASHED_TOO_OFTEN = "This file stopped our worker several times, so we gave up on it. Your file is safe."
+NOT_THE_FILE = (OUR_FAULT, TOO_LONG, CRASHED_TOO_OFTEN)
 SILENT = "No sign of life for {:.0f} s. If its worker died, another one takes it up in a minute."
 WAITS = "Your file is safe. Confirm how it is to be read, then it starts."
 NEEDS_MAPPING, QUEUED, RUNNING = Job.State.NEEDS_MAPPING, Job.State.QUEUED, Job.State.RUNNING
-FRESH: dict[str, Any] = {"message": "", "detail": "", "deaths": 0, "cancel_requested_at": None, "finished_at": None}
+FRESH: dict[str, Any] = {
+    "message": "",
+    "detail": "",
+    "crash_count": 0,
+    "cancel_requested_at": None,
+    "finished_at": None,
+}
 
 
 def create(
@@ -53,12 +59,12 @@ def create(
     arguments: dict[str, Any],
     needs_mapping: bool = False,
     job_id: UUID | None = None,
-    at_once: bool = True,
+    publish_now: bool = True,
 ) -> Job:
     """Writes a job and publishes it once the surrounding transaction has committed, unless it needs a mapping.
 
     task: a name from the table of queues, LookupError otherwise. arguments: JSON: ids, storage names, short strings.
-    job_id: of what it is about, where that has an id before. at_once: False leaves the publishing to the sweep, for
+    job_id: of what it is about, where that has an id before. publish_now: False leaves the publishing to the sweep, for
     one transaction may write many such jobs, and a silent broker holds a web request a second for each.
     """
     job = Job.objects.create(
@@ -71,7 +77,7 @@ def create(
         arguments=arguments,
         queued_at=timezone.now(),
     )
-    if at_once and not needs_mapping:
+    if publish_now and not needs_mapping:
         transaction.on_commit(lambda: publish(job), robust=True)
     return job
 
@@ -83,14 +89,16 @@ def confirm(job: Job, **arguments: Any) -> bool:
     """
     anew = {"arguments": job.arguments | arguments, "checkpoint": {}, "result": {}, "queued_at": timezone.now()}
     with transaction.atomic():
-        if not Job.objects.filter(pk=job.pk, state=NEEDS_MAPPING).update(state=QUEUED, **anew, **FRESH, **UNSENT):
+        if not Job.objects.filter(pk=job.pk, state=NEEDS_MAPPING).update(
+            state=QUEUED, **anew, **FRESH, **NOT_DISPATCHED
+        ):
             return False
         job.rejected_rows.all().delete()
         transaction.on_commit(lambda: publish(job), robust=True)
     return True
 
 
-def ask_again(job: Job) -> bool:
+def reopen_mapping(job: Job) -> bool:
     """Lets an ended job wait for a mapping. False if it has not ended, or waits already."""
     ended = Job.objects.filter(pk=job.pk, state__in=Job.FINAL)
     return bool(ended.update(state=NEEDS_MAPPING, started_at=None, **FRESH | {"message": WAITS}))
@@ -98,7 +106,7 @@ def ask_again(job: Job) -> bool:
 
 def publish(job: Job) -> bool:
     """Tells the broker of a queued job. False where the broker is away: the row stays, and the sweep sends it."""
-    with log_context.about(job.id):
+    with log_context.bind_job(job.id):
         try:
             publishing.publish(job.task, str(job.id), job.queue)
         except (BrokerError, OSError) as error:
@@ -128,7 +136,7 @@ def retry(job: Job, **arguments: Any) -> bool:
     ended = Job.objects.filter(pk=job.pk, state__in=(Job.State.FAILED, Job.State.CANCELLED))
     again = {"state": QUEUED, "queued_at": timezone.now(), "arguments": job.arguments | arguments}
     with transaction.atomic():
-        if not ended.update(**again, **FRESH, **UNSENT):
+        if not ended.update(**again, **FRESH, **NOT_DISPATCHED):
             return False
         transaction.on_commit(lambda: publish(job), robust=True)
     return True
@@ -197,7 +205,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
 def _claim(job_id: str) -> Job:
     """Makes this process the one attempt at a job; the caller holds its lock. Raises Ignore if it may not be."""
     now = timezone.now()
-    bury(Job.objects.filter(pk=job_id))
+    requeue_or_fail_orphans(Job.objects.filter(pk=job_id))
     due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=QUEUED)
     mine = {
         "attempt": F("attempt") + 1,
@@ -215,7 +223,7 @@ def _end_badly(attempt: Attempt, error: BaseException) -> None:
     if isinstance(error, stopping.Stopping) or not is_of_the_task(error):
         attempt.hand_back(STOPPED)
         raise error
-    if isinstance(error, concurrency.TryLater):
+    if isinstance(error, RetryLater):
         attempt.hand_back(error.sentence, error.seconds)
     elif isinstance(error, (locks.LeaseLost, *DATABASE_AWAY)):
         raise error  # not ours any more, or nothing can be written: the sweep takes the job up again
@@ -229,16 +237,16 @@ def _end_badly(attempt: Attempt, error: BaseException) -> None:
         attempt.end(Job.State.FAILED, getattr(error, "sentence", OUR_FAULT), detail[-10_000:])
 
 
-def bury(jobs: QuerySet[Job]) -> int:
-    """Takes running jobs from workers that are surely dead. Back to the queue, or failed after MAX_DEATHS of them."""
+def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
+    """Takes running jobs from workers that are surely dead. Back to the queue, or failed after MAX_CRASHES of them."""
     running = jobs.filter(state=RUNNING)
-    poison = {"state": Job.State.FAILED, "message": POISON, "finished_at": timezone.now()}
-    running.filter(deaths__gte=MAX_DEATHS - 1).update(**poison)
+    poison = {"state": Job.State.FAILED, "message": CRASHED_TOO_OFTEN, "finished_at": timezone.now()}
+    running.filter(crash_count__gte=MAX_CRASHES - 1).update(**poison)
     message = "Its worker died; another one takes it up."
-    return running.update(state=QUEUED, message=message, deaths=F("deaths") + 1, **UNSENT)
+    return running.update(state=QUEUED, message=message, crash_count=F("crash_count") + 1, **NOT_DISPATCHED)
 
 
-def unsent() -> list[Job]:
+def undispatched() -> list[Job]:
     """Queued jobs that the broker was never told of, and those whose time to try again has come; oldest first."""
     now = timezone.now()
     forgotten = Q(not_before=None, queued_at__lt=now - timedelta(seconds=5))
@@ -254,7 +262,7 @@ def orphans() -> QuerySet[Job]:
     return Job.objects.filter(Q(*gone, _connector=Q.OR)) if gone else Job.objects.none()
 
 
-def vanished() -> list[Job]:
+def lost_messages() -> list[Job]:
     """Queued jobs whose message the broker no longer has: it was told a minute ago, and its queue is empty."""
     minute = timezone.now() - timedelta(seconds=60)
     waiting = list(Job.objects.filter(state=QUEUED, dispatched_at__lt=minute).order_by("queued_at")[:1000])

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 class Finding:
     """What a practice's verify() found.
 
-    holds: True, False, or None where it could not be measured.
-    figure: the measurement, with its unit. why: a sentence, always given unless all is well.
+    ok: None where it could not be measured. summary: the measurement with its unit. reason: a sentence, empty only
+    where ok is True.
     """
 
-    holds: bool | None
-    figure: str
-    why: str = ""
+    ok: bool | None
+    summary: str
+    reason: str = ""

@@ -16,7 +16,6 @@ from django.db import DatabaseError
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
-from redis.exceptions import RedisError
 
 from workers.capacity.formation import of_a_new_app
 from workers.models import Job
@@ -29,32 +28,20 @@ CLAIMED = timedelta(seconds=2)  # for which a job that found its table taken may
 CHAPTER = "See docs/4-concurrency.md."
 
 
-class TryLater(Exception):
-    """Work cannot go on now: its job goes back to the queue, and no worker slot is held while it waits.
-
-    seconds: when it comes again at the earliest. sentence: what its page says until then.
-    """
-
-    def __init__(self, seconds: float, sentence: str) -> None:
-        super().__init__(sentence)
-        self.seconds = seconds
-        self.sentence = sentence
-
-
 @contextmanager
-def one_writer(table: str, *, tries: int) -> Iterator[locks.Lease]:
+def one_writer(table: str) -> Iterator[locks.Lease]:
     """Holds the right to write into a table (a model's label) while the block runs.
 
-    tries: how often this job has come already; the pause doubles with it. Raises TryLater while another one writes.
+    Raises locks.Busy while another import writes, RedisError if the server of the locks is away.
     """
-    try:
-        with locks.exclusive(f"import:{table}", lease=settings.JOB_LEASE) as lease:
-            yield lease
-    except locks.Busy:
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries - 1, 10))
-        raise TryLater(pause, "Waiting for another import into the catalogue to end.") from None
-    except RedisError as error:
-        raise TryLater(FIRST_PAUSE, "Waiting for the server that keeps imports apart.") from error
+    with locks.exclusive(f"import:{table}", lease=settings.JOB_LEASE) as lease:
+        yield lease
+
+
+def pause_before_try(tries: int) -> int:
+    """Seconds until an import that found its table busy comes again. It doubles with each try."""
+    pause: int = FIRST_PAUSE * 2 ** min(tries - 1, 10)
+    return min(LONGEST_PAUSE, pause)
 
 
 def check() -> list[CheckMessage]:

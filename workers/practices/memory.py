@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from workers.capacity.formation import ProcessType, Unreadable, formation
+from workers.capacity.formation import InvalidFormation, ProcessType, formation
 from workers.capacity.prices import price_list
 from workers.practices import Finding
 from workers.queues import Worker, table
@@ -79,7 +79,7 @@ def limit_of_runs(worker: str) -> int:
 
 
 def _share_of(worker: Worker) -> int:
-    """Bytes for each run of a worker that is full, on the dyno that the formation gives it. Raises Unreadable."""
+    """Bytes for each run of a worker that is full, on the dyno that the formation gives it. Raises InvalidFormation."""
     found = formation().get(worker.name)
     return (SIZES.get(found.size if found else "", 0) - MAIN_PROCESS) // worker.concurrency
 
@@ -91,7 +91,7 @@ def check() -> list[CheckMessage]:
     """
     try:
         types = formation()
-    except Unreadable as error:
+    except InvalidFormation as error:
         hint = f'Write FORMATION as in "web=2:standard-1x,default=1", or unset it: app.json serves then. {CHAPTER}'
         return [Error(str(error), hint=hint, id="practices.E904")]
     return [message for worker in table().workers for message in _check(worker, types.get(worker.name))]
@@ -127,7 +127,7 @@ def verify() -> Finding:
         }
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    except Unreadable as error:
+    except InvalidFormation as error:
         return Finding(None, "unknown", str(error))
     measured = {task: peak for task, peak in worst.items() if task in shares}
     if not measured:

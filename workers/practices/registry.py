@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from threading import Lock
 from types import ModuleType
 
-from workers.deadline import SECONDS, ask_all
+from workers.deadline import SECONDS, run_with_deadline
 from workers.practices import (
     Finding,
     backlog,
@@ -54,16 +54,16 @@ PRACTICES = (
 
 
 Found = list[tuple[Practice, Finding]]
-KEPT = 5  # seconds
+TTL = 5  # seconds
 
 
 def verify_all() -> Found:
     """What each practice finds now, in the order of the table. Never raises, and never hangs on a server."""
-    found = ask_all({practice.title: practice.module.verify for practice in PRACTICES})
+    found = run_with_deadline({practice.title: practice.module.verify for practice in PRACTICES})
     return [(practice, _finding(found[practice.title])) for practice in PRACTICES]
 
 
-class Recent:
+class FindingCache:
     """The findings for pages, which anybody may read as often as they like: measuring opens up to nine connections."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Recent:
         self._until = 0.0
 
     def read(self) -> Found:
-        """What verify_all() found in this process in the last KEPT seconds, or finds now. One measures, others wait.
+        """What verify_all() found in this process in the last TTL seconds, or finds now. One measures, others wait.
 
         Nobody waits longer than SECONDS: then all is unknown.
         """
@@ -82,17 +82,17 @@ class Recent:
         try:
             if time.monotonic() > self._until:
                 self._found = verify_all()
-                self._until = time.monotonic() + KEPT
+                self._until = time.monotonic() + TTL
             return self._found
         finally:
             self._measuring.release()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """The next one to read measures."""
         self._until = 0.0
 
 
-recent = Recent()
+recent = FindingCache()
 
 
 def _finding(answer: Finding | Exception) -> Finding:

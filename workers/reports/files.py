@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from workers.csvimport.cells.formulas import defuse
+from workers.csvimport.cells.formulas import escape_formula
 
 HARMLESS = r"^[\p{L}\p{N}]"  # how most cells begin; only the others are looked at in Python
 
@@ -19,12 +19,12 @@ def write_parquet(table: pl.DataFrame, path: Path) -> None:
 
 def write_csv(table: pl.DataFrame, path: Path) -> None:
     """With a byte order mark, without which Excel takes UTF-8 for something else; no cell is run as a formula."""
-    texts = [_defused(column) for column in table if column.dtype == pl.String]
+    texts = [escaped(column) for column in table if column.dtype == pl.String]
     table.with_columns(texts).write_csv(path, include_bom=True)
 
 
-def _defused(column: pl.Series) -> pl.Series:
+def escaped(column: pl.Series) -> pl.Series:
     suspects = (~column.str.contains(HARMLESS)).fill_null(False).arg_true()
     if not len(suspects):
         return column
-    return column.clone().scatter(suspects, [defuse(cell) for cell in column.gather(suspects)])
+    return column.clone().scatter(suspects, [escape_formula(cell) for cell in column.gather(suspects)])

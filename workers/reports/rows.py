@@ -96,7 +96,7 @@ def rows_of_file(
     """The good rows of a CSV file, one for each key, whatever has become of them in the table since.
 
     source: seekable; left open. tick: called now and then while the file is looked through; may raise. dialect,
-    columns: as its import reads it. Raises Unreadable.
+    columns: as its import reads it. Raises CsvUnreadable.
     """
     shape = examine(source, tick, dialect)
     cells, first_line = read_header(source, shape)

@@ -13,13 +13,13 @@ from typing import Any
 EVERY = 10  # seconds; docker-compose.yml calls a process healthy whose file is younger than a minute
 
 
-def say() -> None:
+def touch() -> None:
     """This process turns, and has since it was ready."""
     if folder := os.environ.get("READY_DIR"):
         Path(folder, os.environ.get("PROCESS", "process")).touch()
 
 
-def keep_saying(sender: Any, **_: object) -> None:
+def start(sender: Any, **_: object) -> None:
     """A receiver of `worker_ready`, whose sender is the worker's consumer: its timer waits while it has no broker."""
-    say()
-    sender.timer.call_repeatedly(EVERY, say)
+    touch()
+    sender.timer.call_repeatedly(EVERY, touch)

@@ -68,7 +68,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Sends what is due, if this beat leads. Returns the seconds until the next call."""
         pause: float = min(self.max_interval, self.lease / 3)
-        heartbeat_file.say()
+        heartbeat_file.touch()
         try:
             leads = self.renew() if self.leads_until else self.take_over()
         except RedisError as error:

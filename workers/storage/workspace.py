@@ -22,7 +22,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, default_storage
 
-from workers.practices.concurrency import TryLater
+from workers.jobs import RetryLater
 from workers.storage import multipart
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ TOO_LARGE = "This file has {}, and our workers have room for {}. Upload a smalle
 GREW = "What was made of this took more than the {} of room that its worker has, so it was stopped. Try a smaller one."
 
 
-class Refused(Exception):
+class WorkspaceError(Exception):
     """No worker can do it, now or later. sentence: for people."""
 
     def __init__(self, sentence: str) -> None:
@@ -48,17 +48,17 @@ class Refused(Exception):
         self.sentence = sentence
 
 
-class InPlace:
+class LocalWorkspace:
     """Where a job works when the storage is a disk of this machine."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
 
     def fetch(self, name: str) -> Path:
-        """Where the stored file is. Raises Refused."""
+        """Where the stored file is. Raises WorkspaceError."""
         path = Path(default_storage.path(name))
         if not path.exists():
-            raise Refused(GONE)
+            raise WorkspaceError(GONE)
         return path
 
     def results(self, folder: str) -> Path:
@@ -66,7 +66,7 @@ class InPlace:
         return Path(default_storage.path(folder))
 
 
-class Copies:
+class RemoteWorkspace:
     """Where a job works when the storage is a bucket. `report` is the job's, and keeps what is made within bounds."""
 
     def __init__(self, folder: Path, report: Report) -> None:
@@ -75,21 +75,21 @@ class Copies:
         self._stored_in = ""
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """The job's. Raises Refused, or TryLater where it is others who take the room."""
+        """The job's. Raises WorkspaceError, or RetryLater where it is others who take the room."""
         self._tell(done, total, stage, **figures)
         if _used(self._folder) > settings.SCRATCH_BYTES:
-            raise Refused(GREW.format(_amount(settings.SCRATCH_BYTES)))
+            raise WorkspaceError(GREW.format(_amount(settings.SCRATCH_BYTES)))
         if _used(self._folder.parent) > settings.SCRATCH_BYTES:
-            raise TryLater(PAUSE, NO_ROOM)
+            raise RetryLater(PAUSE, NO_ROOM)
 
     def fetch(self, name: str) -> Path:
-        """A copy of the stored file. Raises Refused, if it does not fit before any byte is read, and TryLater."""
+        """A copy of the stored file. Raises RetryLater, or WorkspaceError (unread) if it does not fit."""
         target = self._folder / "source"
         with waiting_for_storage():
             try:
                 source = default_storage.open(name)
             except FileNotFoundError:
-                raise Refused(GONE) from None
+                raise WorkspaceError(GONE) from None
             with source, target.open("wb") as copy:
                 self._reserve(copy.fileno(), source.size)
                 self._copy(source, copy)
@@ -120,7 +120,7 @@ class Copies:
         return made
 
     def store(self) -> None:
-        """Puts the results into the storage, over those of an earlier attempt. Raises TryLater."""
+        """Puts the results into the storage, over those of an earlier attempt. Raises RetryLater."""
         files = [file for file in sorted((self._folder / "results").glob("*")) if file.is_file()]
         total, before = sum(file.stat().st_size for file in files), 0
         for file in files:
@@ -129,7 +129,7 @@ class Copies:
 
     def _store(self, file: Path, tell: Callable[[int], None]) -> None:
         for pause in PAUSES:
-            with suppress(TryLater), waiting_for_storage():
+            with suppress(RetryLater), waiting_for_storage():
                 multipart.store(file, f"{self._stored_in}/{file.name}", tell)
                 return
             for _ in range(pause):
@@ -143,27 +143,27 @@ class Copies:
 
     def _reserve(self, copy: int, size: int) -> None:
         if size > settings.SCRATCH_BYTES:
-            raise Refused(TOO_LARGE.format(_amount(size), _amount(settings.SCRATCH_BYTES)))
+            raise WorkspaceError(TOO_LARGE.format(_amount(size), _amount(settings.SCRATCH_BYTES)))
         with _alone(self._folder.parent):
             if _used(self._folder.parent) + size > settings.SCRATCH_BYTES:
-                raise TryLater(PAUSE, NO_ROOM)
+                raise RetryLater(PAUSE, NO_ROOM)
             try:
                 os.posix_fallocate(copy, 0, size or 1)
             except OSError as error:
-                raise TryLater(PAUSE, NO_ROOM) from error
+                raise RetryLater(PAUSE, NO_ROOM) from error
 
 
 @contextmanager
-def workplace(report: Report) -> Iterator[InPlace | Copies]:
+def open_workspace(report: Report) -> Iterator[LocalWorkspace | RemoteWorkspace]:
     """Where a job reads and makes files while the block runs. What it made in `results` is stored if it ends well.
 
     report(done, total, stage): the job's; called while files are copied too, in bytes. What it raises ends that.
     """
     if isinstance(default_storage, FileSystemStorage):
-        yield InPlace(report)
+        yield LocalWorkspace(report)
         return
     with _own_folder() as folder:
-        copies = Copies(folder, report)
+        copies = RemoteWorkspace(folder, report)
         yield copies
         copies.store()
 
@@ -214,7 +214,7 @@ def _alone(root: Path) -> Iterator[None]:
 
 @contextmanager
 def waiting_for_storage(tries: int = 1) -> Iterator[None]:
-    """Around questions to the storage. Raises TryLater where it does not answer, or not as it should.
+    """Around questions to the storage. Raises RetryLater where it does not answer, or not as it should.
 
     tries: how often a job that nobody waits for has come already; the pause doubles with it.
     """
@@ -222,7 +222,7 @@ def waiting_for_storage(tries: int = 1) -> Iterator[None]:
         yield
     except OSError as error:
         log.warning("the storage: %s", error)
-        raise TryLater(min(LONGEST_PAUSE, PAUSE * 2 ** min(tries - 1, 10)), AWAY) from error
+        raise RetryLater(min(LONGEST_PAUSE, PAUSE * 2 ** min(tries - 1, 10)), AWAY) from error
 
 
 def _used(folder: Path) -> int:

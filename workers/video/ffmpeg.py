@@ -14,7 +14,7 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from workers.video import sandbox
-from workers.video.probe import BROKEN, Facts, Unreadable, probe
+from workers.video.probe import BROKEN, Facts, VideoUnreadable, probe
 
 Report = Callable[[float, float, str], None]
 
@@ -57,7 +57,7 @@ def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_
 
     `report(done, total, stage)` is in seconds of the video, total 0 where its length is unknown; it
     is called at least twice a second. `time_limit` is in seconds of the clock. Raises a VideoError,
-    which has a `sentence` and a `detail`: Unreadable, TookTooLong.
+    which has a `sentence` and a `detail`: VideoUnreadable, TookTooLong.
     """
     deadline = time.monotonic() + time_limit
     before = probe(source, lambda _: report(0, 0, "looking at the file"))
@@ -88,7 +88,7 @@ def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_
         after = probe(film, lambda _: report(length or reached, length, "finishing"))
         # A tenth and a second: the declared length also counts streams that we leave out.
         if after.duration < length * 0.9 - 1:
-            raise Unreadable(CUT_OFF.format(after.duration, length))
+            raise VideoUnreadable(CUT_OFF.format(after.duration, length))
         still.replace(poster)
         film.replace(target)
     return Result(before, after)
@@ -117,4 +117,4 @@ def _reason(ended: sandbox.Ended) -> Exception:
         return OSError(errno.ENOSPC, f"no space left to transcode\n{ended.detail}")
     if ended.code == -signal.SIGXFSZ:
         return sandbox.VideoError(TOO_BIG, ended.detail)
-    return Unreadable(BROKEN, ended.detail)
+    return VideoUnreadable(BROKEN, ended.detail)

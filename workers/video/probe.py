@@ -27,7 +27,7 @@ NO_PICTURE = "This file has no moving pictures in it, only sound or a cover. Upl
 TOO_LARGE = "The picture is {} x {} pixels. Make it smaller than 8192 x 8192, then upload it again."
 
 
-class Unreadable(sandbox.VideoError):
+class VideoUnreadable(sandbox.VideoError):
     """The file is no video that ffmpeg can read."""
 
 
@@ -43,21 +43,21 @@ class Facts:
 
 
 def probe(source: Path, on_tick: Callable[[float], None] = lambda _: None) -> Facts:
-    """Facts of the first video stream that is no cover picture. Raises Unreadable, TookTooLong."""
+    """Facts of the first video stream that is no cover picture. Raises VideoUnreadable, TookTooLong."""
     deadline = time.monotonic() + TIME_LIMIT
     # Without an output ffmpeg always ends with an error, after it has said what it found.
     ended = sandbox.run(source, deadline=deadline, on_tick=on_tick)
     head, *streams = STREAM.split(ended.said)
     if not streams:
-        raise Unreadable(BROKEN, ended.detail)
+        raise VideoUnreadable(BROKEN, ended.detail)
     pictures = [s for s in streams if ": Video: " in s and "(attached pic)" not in s]
     if not pictures:
-        raise Unreadable(NO_PICTURE, ended.detail)
+        raise VideoUnreadable(NO_PICTURE, ended.detail)
     width, height = _size(pictures[0])
     if not width * height:
-        raise Unreadable(BROKEN, ended.detail)
+        raise VideoUnreadable(BROKEN, ended.detail)
     if width * height > sandbox.MAX_PIXELS:
-        raise Unreadable(TOO_LARGE.format(width, height), ended.detail)
+        raise VideoUnreadable(TOO_LARGE.format(width, height), ended.detail)
     return Facts(
         duration=_duration(head),
         width=width,

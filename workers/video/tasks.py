@@ -15,7 +15,7 @@ TIME_LIMIT = 2 * 3600  # seconds for ffmpeg; Celery's own limits leave half an h
 @shared_task(soft_time_limit=TIME_LIMIT + 1800, time_limit=TIME_LIMIT + 1860)
 def transcode_video(job_id: str) -> None:
     """Makes `video.mp4` and `poster.jpg` beside the job's source."""
-    with jobs.working_on(job_id) as job, workspace.workplace(job.report) as here:
+    with jobs.working_on(job_id) as job, workspace.open_workspace(job.report) as here:
         stored = job.arguments["source"]
         source, results = here.fetch(stored), here.results(str(PurePath(stored).parent))
         target, poster = results / "video.mp4", results / "poster.jpg"

@@ -24,9 +24,9 @@ from django.db import models
 from django.db.models import NOT_PROVIDED, Field
 
 from workers.csvimport.cells.dates import dates
-from workers.csvimport.cells.errors import SHOWN, Wrong, shown
+from workers.csvimport.cells.errors import SHOWN, CellError, shown
 from workers.csvimport.cells.fields import Parser, parser_of, prepared, words_of
-from workers.csvimport.cells.formulas import restore
+from workers.csvimport.cells.formulas import unescape_formula
 from workers.csvimport.cells.numbers import decimals, floats, integers
 from workers.csvimport.reading.dialect import Dialect
 from workers.csvimport.reading.encoding import LOST
@@ -39,11 +39,11 @@ TRUTH = dict.fromkeys(TRUE, True) | dict.fromkeys(FALSE, False)
 class Column:
     """The cleaner of one field. required: an empty cell is an error, whatever the field says.
 
-    defused: the cells have been through `defuse`. dialect: how numbers and dates are written.
+    escaped: the cells have been through `escape_formula`. dialect: how numbers and dates are written.
     """
 
-    def __init__(self, field: Field, dialect: Dialect, *, required: bool, defused: bool = False) -> None:
-        self.defused = defused
+    def __init__(self, field: Field, dialect: Dialect, *, required: bool, escaped: bool = False) -> None:
+        self.escaped = escaped
         # A row that names its column cannot leave the value to the database.
         has_only_db_default = field.db_default is not NOT_PROVIDED and not field.has_default()
         self.required = required or not (field.null or (field.blank and not has_only_db_default))
@@ -56,13 +56,13 @@ class Column:
     def clean(self, cells: Sequence[str]) -> tuple[list[Any], dict[int, str]]:
         """The values, and what is wrong by index; the value of a wrong cell means nothing."""
         problems: dict[int, str] = {}
-        own = map(restore, cells) if self.defused else cells
+        own = map(unescape_formula, cells) if self.escaped else cells
         return self._clean(list(map(str.strip, own)), 0, problems), problems
 
     def _clean(self, cells: list[str], start: int, problems: dict[int, str]) -> list[Any]:
         try:
             return self._convert(cells)
-        except Wrong as wrong:
+        except CellError as wrong:
             if len(cells) == 1:
                 problems[start] = str(wrong)
                 return [None]
@@ -73,7 +73,7 @@ class Column:
         _refuse_what_is_no_text("".join(cells))
         filled = cells if all(cells) else [cell for cell in cells if cell]
         if self.required and len(filled) < len(cells):
-            raise Wrong("is missing")
+            raise CellError("is missing")
         if not filled:
             return list(islice(self.empties, len(cells)))
         values = self.parse(filled)
@@ -94,16 +94,16 @@ def _defaults_of(field: Field) -> Iterator[Any]:
 
 def _refuse_what_is_no_text(text: str) -> None:
     if "\0" in text:
-        raise Wrong("has a NUL character in it, which no text may have")
+        raise CellError("has a NUL character in it, which no text may have")
     if LOST in text:
-        raise Wrong(f"has bytes that are no letters of its encoding, where the {LOST} is")
+        raise CellError(f"has bytes that are no letters of its encoding, where the {LOST} is")
 
 
 def _booleans(cells: list[str]) -> list[bool]:
     try:
         return [TRUTH[cell.lower()] for cell in cells]
     except KeyError:
-        raise Wrong(f"{shown(cells[0])} is neither yes nor no") from None
+        raise CellError(f"{shown(cells[0])} is neither yes nor no") from None
 
 
 def _texts(dialect: Dialect) -> Parser:
@@ -145,7 +145,7 @@ def _check_of(validator: Any) -> Check:
             for value in values:
                 validator(value)
         except ValidationError as error:
-            raise Wrong(words_of(error)) from None
+            raise CellError(words_of(error)) from None
 
     return check
 
@@ -157,7 +157,7 @@ def _bound(validator: BaseValidator) -> Check:
     def check(values: list[Any]) -> None:
         value = extreme(values)
         if breaks(value, limit):
-            raise Wrong(words.format(value=str(value)[:SHOWN], limit=limit))
+            raise CellError(words.format(value=str(value)[:SHOWN], limit=limit))
 
     return check
 
@@ -171,8 +171,8 @@ def _digits(validator: DecimalValidator) -> Check:
 
     def check(values: list[Any]) -> None:
         if max(values) >= limit or min(values) <= -limit:
-            raise Wrong(f"has more than {whole} digits before the point")
+            raise CellError(f"has more than {whole} digits before the point")
         if [value.quantize(step, context=precise) for value in values] != values:
-            raise Wrong(f"has more than {places} digits after the point")
+            raise CellError(f"has more than {places} digits after the point")
 
     return check

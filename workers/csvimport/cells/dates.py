@@ -10,7 +10,7 @@ from datetime import date
 
 from django.utils.dateparse import parse_date
 
-from workers.csvimport.cells.errors import Wrong, shown
+from workers.csvimport.cells.errors import CellError, shown
 
 LONGEST = 40  # characters of a date with its midnight
 EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
@@ -36,9 +36,9 @@ def dates(order: str) -> Callable[[list[str]], list[date]]:
         try:
             values = list(map(parse_date, plain))
         except ValueError:
-            raise Wrong(f"{shown(cells[0])} is not a day of any calendar") from None
+            raise CellError(f"{shown(cells[0])} is not a day of any calendar") from None
         if None in values:
-            raise Wrong(f"{shown(cells[0])} is not a date such as {EXAMPLES[order]}")
+            raise CellError(f"{shown(cells[0])} is not a date such as {EXAMPLES[order]}")
         return values  # type: ignore[return-value] # no None is left
 
     return parse

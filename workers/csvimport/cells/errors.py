@@ -3,7 +3,7 @@
 SHOWN = 40  # characters of a cell or a name in a sentence
 
 
-class Wrong(Exception):
+class CellError(Exception):
     """A cell of this column is no value for its field. The text completes "price: ..."."""
 
 

@@ -17,7 +17,7 @@ from django.db import connection, models
 from django.db.models import NOT_PROVIDED, Field
 from django.utils import timezone
 
-from workers.csvimport.cells.errors import Wrong, shown
+from workers.csvimport.cells.errors import CellError, shown
 
 Parser = Callable[[list[str]], list[Any]]
 NOT_IMPORTED = (models.FileField, models.FilePathField, models.BinaryField)
@@ -51,12 +51,12 @@ def parser_of(field: Field) -> Parser:
     def parse(cells: list[str]) -> list[Any]:
         try:
             if any(map(NUL.search, cells)):
-                raise Wrong("has a NUL character in it, which no text may have")
+                raise CellError("has a NUL character in it, which no text may have")
             return [prepared(field, field.clean(read(cell), None)) for cell in cells]
         except ValidationError as error:
-            raise Wrong(words_of(error)) from None
+            raise CellError(words_of(error)) from None
         except (ValueError, TypeError, LookupError, ArithmeticError):
-            raise Wrong(f"{shown(cells[0])} is nothing that this column can hold") from None
+            raise CellError(f"{shown(cells[0])} is nothing that this column can hold") from None
 
     return parse
 
@@ -71,14 +71,14 @@ def prepared(field: Field, value: Any) -> Any:
 
 
 def from_json(cell: str) -> Any:
-    """The cell's value. Raises Wrong where it is no JSON, or none that PostgreSQL can keep."""
+    """The cell's value. Raises CellError where it is no JSON, or none that PostgreSQL can keep."""
     try:
         value = json.loads(cell, parse_constant=_number, parse_float=_number)
         json.dumps(value, ensure_ascii=False).encode()  # half a pair of surrogates is no character
     except (ValueError, RecursionError):
-        raise Wrong(f"{shown(cell)} is not JSON") from None
+        raise CellError(f"{shown(cell)} is not JSON") from None
     if _is_too_deep(value):
-        raise Wrong(f"has lists or objects in each other, more than {DEEPEST} deep")
+        raise CellError(f"has lists or objects in each other, more than {DEEPEST} deep")
     return value
 
 

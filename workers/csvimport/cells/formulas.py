@@ -6,15 +6,15 @@ See https://owasp.org/www-community/attacks/CSV_Injection.
 
 import re
 
-# With apostrophes of its own in front, a cell gets one more: the one that `restore` takes off is always ours.
+# With apostrophes of its own in front, a cell gets one more: the one that `unescape_formula` takes off is always ours.
 _FORMULA = re.compile(r"['\s]*[=+\-@]|'*[\t\r]")
 
 
-def defuse(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """The cell as text that no spreadsheet runs."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def restore(cell: str) -> str:
-    """The cell as it was before `defuse`, which it must have been through."""
+def unescape_formula(cell: str) -> str:
+    """The cell as it was before `escape_formula`, which it must have been through."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 
-from workers.csvimport.cells.errors import Wrong, shown
+from workers.csvimport.cells.errors import CellError, shown
 
 SPACES = " \u00a0\u2009\u202f"
 LONGEST = 80  # characters of a number, its marks and its currency included
@@ -40,9 +40,9 @@ def decimals(mark: str) -> Callable[[list[str]], list[Decimal]]:
             try:
                 values = list(map(Decimal, _as_python(cells, mark)))
             except (InvalidOperation, ValueError):
-                raise Wrong(f"{shown(cells[0])} is not a number{NAMED[mark]}") from None
+                raise CellError(f"{shown(cells[0])} is not a number{NAMED[mark]}") from None
         if not all(map(Decimal.is_finite, values)):
-            raise Wrong(f"{shown(cells[0])} is not a number")
+            raise CellError(f"{shown(cells[0])} is not a number")
         return values
 
     return parse
@@ -55,7 +55,7 @@ def floats(mark: str) -> Callable[[list[str]], list[float]]:
     def parse(cells: list[str]) -> list[float]:
         values = list(map(float, exact(cells)))
         if not all(map(isfinite, values)):
-            raise Wrong(f"{shown(cells[0])} is too large a number")
+            raise CellError(f"{shown(cells[0])} is too large a number")
         return values
 
     return parse
@@ -72,7 +72,7 @@ def integers(mark: str) -> Callable[[list[str]], list[int]]:
         try:
             return [int(re.sub(r"\.0*$", "", cell)) for cell in _as_python(cells, mark)]
         except ValueError:
-            raise Wrong(f"{shown(cells[0])} is not a whole number") from None
+            raise CellError(f"{shown(cells[0])} is not a whole number") from None
 
     return parse
 

@@ -12,7 +12,7 @@ from itertools import chain
 
 from charset_normalizer import from_bytes
 
-from workers.csvimport.reading.western import is_western, may_be_turkish, oddities
+from workers.csvimport.reading.western import is_western, may_be_turkish, mojibake_score
 
 LOST = "\ufffd"  # what "replace" puts where bytes are not of the encoding
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -54,7 +54,7 @@ def _guess_older(letters: bytes) -> str:
     turkish = ["cp1254"] if may_be_turkish(_as_1252(letters)) else []
     likely = [match.encoding for match in from_bytes(letters, cp_isolation=list(OLDER))]
     candidates = [*turkish, *likely, "cp1250", "mac_roman", "cp850", "windows-1252"]
-    best = min(candidates, key=lambda encoding: oddities(letters.decode(encoding, "replace")))
+    best = min(candidates, key=lambda encoding: mojibake_score(letters.decode(encoding, "replace")))
     return "windows-1252" if letters.decode(best, "replace") == _as_1252(letters) else best
 
 

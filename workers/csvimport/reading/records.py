@@ -39,7 +39,7 @@ MISMATCHED = (
 PATIENCE = 20 * MAX_CHARACTERS  # read for nothing, behind quotes that do not match
 
 
-class Unreadable(Exception):
+class CsvUnreadable(Exception):
     """No row, or no more rows, can be read. sentence: for people, what happened, what to do; detail: for staff."""
 
     def __init__(self, sentence: str, detail: str = "") -> None:
@@ -47,12 +47,12 @@ class Unreadable(Exception):
         self.sentence = sentence
         self.detail = detail
 
-    def after(self, rows: int) -> "Unreadable":
+    def after(self, rows: int) -> "CsvUnreadable":
         """The same in the middle of an import, which has committed so many rows."""
         if not rows:
             return self
         stays = f"What was imported of the first {rows:,} rows stays, and the mended file will not double it."
-        return Unreadable(f"{self.sentence} {stays}", self.detail)
+        return CsvUnreadable(f"{self.sentence} {stays}", self.detail)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Page(NamedTuple):
     next_line: int
 
 
-class _Patience:
+class SkipBudget:
     """How many more characters may be read for nothing: each page of a file renews it by MAX_CHARACTERS.
 
     A quote that is left open costs 131,072 of them at most, unless each line closes one and opens another.
@@ -82,17 +82,19 @@ class _Patience:
 
     left = PATIENCE
 
-    def lose(self, characters: int, line: int) -> None:
+    def spend(self, characters: int, line: int) -> None:
         self.left -= characters
         if self.left < 0:
-            raise Unreadable(f"From line {line:,} on the quotes do not match. Choose other quotes, or mend the file.")
+            raise CsvUnreadable(
+                f"From line {line:,} on the quotes do not match. Choose other quotes, or mend the file."
+            )
 
 
 def examine(source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect: Dialect | None = None) -> Shape:
-    """The shape of the file, or Unreadable. tick is called again and again and may raise.
+    """The shape of the file, or CsvUnreadable. tick is called again and again and may raise.
 
     dialect: what is known of it; without one, delimiter and quotes are guessed from the first lines. Where the encoding
-    is not, and its letters leave it in doubt, the file is Unreadable: somebody has to choose.
+    is not, and its letters leave it in doubt, the file is CsvUnreadable: somebody has to choose.
     """
     chosen = dialect.encoding if dialect else ""
     encoding = chosen or find_encoding(_blocks(source, tick))
@@ -101,7 +103,7 @@ def examine(source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect:
             known = dialect or guess_quoting("".join(islice(dropwhile(str.isspace, text), 20)))
         records = _count_records(source, encoding, known.quote[-1], tick, is_sure=bool(chosen))
     except UnicodeError as error:
-        raise Unreadable(NO_TEXT, str(error)) from None
+        raise CsvUnreadable(NO_TEXT, str(error)) from None
     return Shape(**asdict(known) | {"encoding": encoding}, records=records)
 
 
@@ -116,12 +118,14 @@ def read_header(source: IO[bytes], shape: Dialect) -> tuple[list[str], int]:
     with closing(read_pages(source, shape)) as pages:
         page = next(pages, None)
     if page is None:
-        raise Unreadable(EMPTY)
+        raise CsvUnreadable(EMPTY)
     first, *others = sorted([*page.lines, *(line for line, _ in page.broken)])
     if first not in page.lines:
-        raise Unreadable(f"The header, in line {first}, cannot be read: {MISMATCHED}.")
+        raise CsvUnreadable(f"The header, in line {first}, cannot be read: {MISMATCHED}.")
     if (width := len(page.rows[0])) > MAX_COLUMNS:
-        raise Unreadable(f"The header has {width:,} columns, and at most {MAX_COLUMNS:,} can be read. Take some out.")
+        raise CsvUnreadable(
+            f"The header has {width:,} columns, and at most {MAX_COLUMNS:,} can be read. Take some out."
+        )
     return page.rows[0], others[0] if others else page.next_line
 
 
@@ -131,7 +135,7 @@ def read_pages(
     """Every record from first_line on, where one begins. Close the generator before you close the source."""
     with _opened(source, shape.encoding) as text:
         next(islice(text, first_line - 1, first_line - 1), None)
-        next_line, lines, patience = first_line, list[str](), _Patience()
+        next_line, lines, patience = first_line, list[str](), SkipBudget()
         for more in _cut(text, first_line, page_lines):
             page, lines = _read_page(lines + more, next_line, shape, patience, at_end=not more)
             patience.left += MAX_CHARACTERS
@@ -156,7 +160,7 @@ def _cut(text: Iterator[str], first_line: int, page_lines: int) -> Iterator[list
 
 
 def _read_page(
-    lines: list[str], line: int, dialect: Dialect, patience: _Patience, *, at_end: bool
+    lines: list[str], line: int, dialect: Dialect, skip_budget: SkipBudget, *, at_end: bool
 ) -> tuple[Page, list[str]]:
     """The records that begin on these lines, and the lines of a last one that may go on beyond them."""
     page = Page([], [], [], line)
@@ -171,7 +175,7 @@ def _read_page(
         goes_on = end == len(lines) and not at_end and sum(map(len, lines[begin:])) < MAX_CHARACTERS
         if matched or goes_on:
             return page._replace(next_line=line + begin), lines[begin:]
-        patience.lose(sum(map(len, lines[begin:end])), line + begin)
+        skip_budget.spend(sum(map(len, lines[begin:end])), line + begin)
         page.broken.append((line + begin, _split_roughly(lines[begin], dialect)))
         begin += 1
 
@@ -222,7 +226,7 @@ def _blocks(source: IO[bytes], tick: Callable[[], None]) -> Iterator[bytes]:
 def _count_records(source: IO[bytes], encoding: str, quote: str, tick: Callable[[], None], *, is_sure: bool) -> int:
     """Line ends outside quotes, the header's left out: near enough for a bar, and 4 times as fast as csv.reader.
 
-    is_sure: somebody has chosen the encoding; otherwise Unreadable at letters that speak against it.
+    is_sure: somebody has chosen the encoding; otherwise CsvUnreadable at letters that speak against it.
     """
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(ERRORS[encoding]), translate=True)
     ends = quoted = since_line_end = 0
@@ -230,12 +234,12 @@ def _count_records(source: IO[bytes], encoding: str, quote: str, tick: Callable[
     for block in _blocks(source, tick):
         text = decoder.decode(block)
         if encoding == "windows-1252" and not is_sure and has_other_letters(text):
-            raise Unreadable(IN_DOUBT)
+            raise CsvUnreadable(IN_DOUBT)
         ends += sum(part.count("\n") for part in text.split(quote)[quoted::2])
         quoted ^= text.count(quote) & 1
         since_line_end = since_line_end + len(text) if "\n" not in text else len(text) - text.rindex("\n") - 1
         if since_line_end > MAX_CHARACTERS:
-            raise Unreadable(TOO_LONG)
+            raise CsvUnreadable(TOO_LONG)
         last = text[-1:] or last
     decoder.decode(b"", final=True)
     return max(0, ends - (last == "\n"))

@@ -36,7 +36,7 @@ def may_be_turkish(text: str) -> bool:
     return is_western(re.sub(f"[{_TURKISH}]", "x", text))
 
 
-def oddities(text: str) -> int:
+def mojibake_score(text: str) -> int:
     """How often, in any alphabet, a sign stands between two letters, or a capital behind a small letter."""
     capitals = sum(first.islower() and second.isupper() for first, second in pairwise(text))
     return capitals + len(re.findall(rf"(?<=[^\W\d_])[^\w\s{INSIDE}\x00-\x7f](?=[^\W\d_])", text))

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from workers.capacity.bill import Item, items
-from workers.capacity.formation import Unreadable
+from workers.capacity.formation import InvalidFormation
 from workers.capacity.history import LEAST, QueueWeek, by_queue
 from workers.capacity.outlook import Case, Outlook, outlooks
 from workers.capacity.prices import LIST, PriceList, price_list
@@ -31,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             found = price_list(), items(), by_queue(), outlooks()
-        except Unreadable as error:
+        except InvalidFormation as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database did not answer: {error}") from error

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         else:
             for practice, finding in found:
                 self.say(practice, finding)
-        holds = {finding.holds for _, finding in found}
+        holds = {finding.ok for _, finding in found}
         sys.exit(DO_NOT if False in holds else UNKNOWN if None in holds else HOLD)
 
     @staticmethod
@@ -38,8 +38,8 @@ class Command(BaseCommand):
         return {"number": practice.number, "practice": practice.title, "file": practice.file} | asdict(finding)
 
     def say(self, practice: registry.Practice, finding: Finding) -> None:
-        style = {True: self.style.SUCCESS, False: self.style.ERROR, None: self.style.WARNING}[finding.holds]
-        word = style(f"{WORDS[finding.holds]:<9}")
-        self.stdout.write(f"{practice.number} {practice.title:<16} {word} {finding.figure}")
-        if finding.why:
-            self.stdout.write(f"  {finding.why} ({practice.file})")
+        style = {True: self.style.SUCCESS, False: self.style.ERROR, None: self.style.WARNING}[finding.ok]
+        word = style(f"{WORDS[finding.ok]:<9}")
+        self.stdout.write(f"{practice.number} {practice.title:<16} {word} {finding.summary}")
+        if finding.reason:
+            self.stdout.write(f"  {finding.reason} ({practice.file})")
