@@ -11,7 +11,7 @@ endif
 ENVIRONMENT := .venv/made-by-$(notdir $(PYTHON))
 
 help: ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-6s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
 run: export DEBUG = true
 run: $(ENVIRONMENT) ## Start everything: embedded servers, web, workers, beat. Ctrl-C stops it, .local/ keeps the data
@@ -19,6 +19,12 @@ run: $(ENVIRONMENT) ## Start everything: embedded servers, web, workers, beat. C
 
 test: lint ## Check the code and run all tests, on servers of their own
 	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
+
+coverage: $(ENVIRONMENT) ## Run all tests and show the lines and branches that none of their processes ran
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest --numprocesses 3 --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on servers of its own; half an hour
 	@$(BIN)/python -m labs.drills
@@ -43,4 +49,4 @@ $(ENVIRONMENT): requirements.txt requirements-dev.txt
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help run test drills bench lint
+.PHONY: help run test coverage drills bench lint
