@@ -13,7 +13,7 @@ from tests.factories import State, add_file, upload_of
 from workers.default import housekeeping
 from workers.default.tasks import delete_files
 from workers.models import Job
-from workers.storage import workspace
+from workers.storage import cleanup, workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -101,5 +101,5 @@ def test_an_account_with_many_files_does_not_wait_for_the_broker_and_the_sweep_s
 def test_a_folder_that_holds_the_files_of_many_is_never_deleted(alice, folder):
     stays = film_of(alice)
     with pytest.raises(ValueError, match="of others too"):
-        housekeeping.delete_folder(folder)
+        cleanup.delete_folder(folder)
     assert names_in(stays.folder) == ["poster.jpg", "source", "video.mp4"]

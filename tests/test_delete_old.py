@@ -11,6 +11,7 @@ from django.utils import timezone
 from workers import jobs
 from workers.default import housekeeping
 from workers.models import Job
+from workers.storage import cleanup
 
 DAY = 24 * 3600
 
@@ -20,7 +21,7 @@ def test_uploads_that_broke_off_are_deleted_after_a_day_and_those_on_their_way_a
     for name, age in (("old", 2 * DAY), ("new", 60)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
-    assert housekeeping.delete_broken_uploads() == 1
+    assert cleanup.delete_broken_uploads() == 1
     assert [file.name for file in tmp_path.iterdir()] == ["new"]
 
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from mediaapp.models import OpenUpload, Upload
 from mediaapp.uploads import direct
 from tests.sent_directly import LARGE, ROWS, in_bucket, opened, send_form, send_part
-from workers.default import housekeeping, tasks
+from workers.default import tasks
+from workers.storage import cleanup
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 
@@ -92,8 +93,8 @@ def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_ali
 def test_the_parts_that_a_killed_worker_left_are_dropped_and_those_of_today_and_whole_files_are_not(monkeypatch):
     whole = default_storage.save("results/whole", ContentFile(ROWS))
     direct.bucket.begin_parts("results/video.mp4")
-    assert housekeeping.drop_old_parts() == 0
+    assert cleanup.drop_old_parts() == 0
     assert in_bucket() == {whole: len(ROWS), "results/video.mp4": -1}
-    monkeypatch.setattr(housekeeping, "KEEP_UPLOADS", timedelta(seconds=-60))
-    assert housekeeping.drop_old_parts() == 1
+    monkeypatch.setattr(cleanup, "KEEP_UPLOADS", timedelta(seconds=-60))
+    assert cleanup.drop_old_parts() == 1
     assert in_bucket() == {whole: len(ROWS)}

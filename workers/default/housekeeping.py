@@ -1,15 +1,9 @@
 """What keeps the house in order: jobs that nobody works on, and what is too old to keep."""
 
 import logging
-import time
-from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
-from shutil import rmtree
-from typing import Any
 
 from django.conf import settings
-from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -23,9 +17,7 @@ log = logging.getLogger(__name__)
 
 UNSEEN = ("workers.default.tasks.send_password_reset", "workers.default.tasks.delete_files")
 KEEP_UNSEEN = timedelta(days=1)
-KEEP_UPLOADS = timedelta(days=1)  # that never arrived whole
 CHUNK = 10_000  # rows of one DELETE
-PARTS_SECONDS = 5
 
 
 def sweep() -> int:
@@ -65,26 +57,6 @@ def delete_old_samples() -> int:
     return deleted
 
 
-def delete_broken_uploads() -> int:
-    """Deletes what uploads left that ended with their web process. Returns how many files."""
-    old = time.time() - KEEP_UPLOADS.total_seconds()
-    left = [file for file in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir() if file.stat().st_mtime < old]
-    for file in left:
-        file.unlink(missing_ok=True)
-    return len(left)
-
-
-def delete_folder(folder: str) -> None:
-    """Deletes the files in a folder of the storage that belongs to one object. Raises OSError."""
-    if "/" not in folder:
-        raise ValueError(f"{folder} holds the files of others too")
-    if isinstance(default_storage, FileSystemStorage):
-        rmtree(default_storage.path(folder), ignore_errors=True)
-        return
-    for name in default_storage.listdir(folder)[1]:
-        default_storage.delete(f"{folder}/{name}")
-
-
 def clean_up_the_site() -> None:
     """Calls what the site has to delete (CLEAN_UPS in the settings). One that fails keeps no other one back."""
     for name in settings.CLEAN_UPS:
@@ -94,24 +66,3 @@ def clean_up_the_site() -> None:
             log.exception("%s was broken off; the next night goes on with it", name)
         else:
             log.info("%s: %s", name, count)
-
-
-def drop_old_parts() -> int:
-    """Deletes from the bucket the parts of files that began a day ago and were never joined. Returns how many files.
-
-    Most of those were ended by the site; these are of workers that were killed. For PARTS_SECONDS at most.
-    """
-    if not settings.S3_BUCKET:
-        return 0
-    bucket: Any = default_storage
-    stop, count = time.monotonic() + PARTS_SECONDS, 0
-    try:
-        for name, parts_id in bucket.parts_before(timezone.now() - KEEP_UPLOADS):
-            with suppress(FileNotFoundError):
-                bucket.drop_parts(name, parts_id)
-            count += 1
-            if time.monotonic() > stop:
-                break
-    except OSError as error:
-        log.warning("old parts stay in the bucket: %s", error)
-    return count

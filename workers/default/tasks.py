@@ -10,7 +10,7 @@ from workers.default import housekeeping, password_reset
 from workers.jobs import RetryLater
 from workers.practices import backlog, locks
 from workers.runtime import pending_guard
-from workers.storage import workspace
+from workers.storage import cleanup, workspace
 from workers.telemetry import dead_letters, rollups
 
 SWEEP_LEASE = 30  # seconds
@@ -34,7 +34,7 @@ def delete_files(job_id: str) -> None:
     """Deletes the job's folder of the storage, which nobody owns any more; as soon as the storage answers."""
     # A silent storage costs 16 s of a slot that urgent mails share: many such jobs come ever more rarely.
     with jobs.working_on(job_id) as job, workspace.waiting_for_storage(tries=job.number):
-        housekeeping.delete_folder(job.arguments["folder"])
+        cleanup.delete_folder(job.arguments["folder"])
 
 
 @shared_task
@@ -71,7 +71,7 @@ def delete_old() -> None:
     with locks.exclusive("delete_old", lease=SWEEP_LEASE):
         housekeeping.delete_unseen_jobs()
         housekeeping.delete_old_samples()
-        housekeeping.delete_broken_uploads()
+        cleanup.delete_broken_uploads()
         rollups.delete_old()
         housekeeping.clean_up_the_site()
-        housekeeping.drop_old_parts()
+        cleanup.drop_old_parts()

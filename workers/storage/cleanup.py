@@ -1,0 +1,59 @@
+"""Deletes files that nobody needs: an object's folder, and what uploads left that never arrived whole."""
+
+import logging
+import time
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.utils import timezone
+
+log = logging.getLogger(__name__)
+
+KEEP_UPLOADS = timedelta(days=1)  # that never arrived whole
+PARTS_SECONDS = 5
+
+
+def delete_folder(folder: str) -> None:
+    """Deletes the files in a folder of the storage that belongs to one object. Raises OSError."""
+    if "/" not in folder:
+        raise ValueError(f"{folder} holds the files of others too")
+    if isinstance(default_storage, FileSystemStorage):
+        rmtree(default_storage.path(folder), ignore_errors=True)
+        return
+    for name in default_storage.listdir(folder)[1]:
+        default_storage.delete(f"{folder}/{name}")
+
+
+def delete_broken_uploads() -> int:
+    """Deletes the temporary files of uploads whose web process ended. Returns how many files."""
+    oldest = time.time() - KEEP_UPLOADS.total_seconds()
+    files = [file for file in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir() if file.stat().st_mtime < oldest]
+    for file in files:
+        file.unlink(missing_ok=True)
+    return len(files)
+
+
+def drop_old_parts() -> int:
+    """Deletes from the bucket the parts of files that began a day ago and were never joined. Returns how many files.
+
+    The site ends most of those; these belong to workers that were killed. It stops after PARTS_SECONDS.
+    """
+    if not settings.S3_BUCKET:
+        return 0
+    bucket: Any = default_storage
+    stop, count = time.monotonic() + PARTS_SECONDS, 0
+    try:
+        for name, parts_id in bucket.parts_before(timezone.now() - KEEP_UPLOADS):
+            with suppress(FileNotFoundError):
+                bucket.drop_parts(name, parts_id)
+            count += 1
+            if time.monotonic() > stop:
+                break
+    except OSError as error:
+        log.warning("old parts stay in the bucket: %s", error)
+    return count
