@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from devtools.ports import free_port
 from tests.browsing import BAD, NEW_PASSWORD, ROWS, SLOW, mailed_link, sign_up, write_catalogue
@@ -189,8 +189,22 @@ def test_a_renamed_program_is_refused_on_the_spot(page: Page, photograph: Photog
     sign_up(page, "careless")
     (tmp_path / "film.mp4").write_bytes(b"MZ\x90\x00" + bytes(5000))
     page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
-    expect(page.get_by_text("This is neither a video nor a CSV file")).to_be_visible()
+    expect(page.locator("#sending li.bad")).to_contain_text("neither a video nor a CSV file")
     photograph(page, "upload-refused")
+
+
+@pytest.mark.parametrize("site", ["valkey"], indirect=True)
+def test_a_file_chosen_before_the_script_has_loaded_is_uploaded(page: Page, tmp_path: Path):
+    sign_up(page, "hasty")
+    (tmp_path / "film.mp4").write_bytes(b"MZ\x90\x00" + bytes(5000))
+    held: list[Route] = []
+    page.route(re.compile(r"/upload\.js"), lambda route: held.append(route))
+    with page.expect_request(re.compile(r"/upload\.js")):
+        page.goto("/", wait_until="commit")
+    page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
+    assert (len(held), page.locator("#sending li").count()) == (1, 0)
+    held[0].continue_()
+    expect(page.locator("#sending li.bad")).to_have_count(1)
 
 
 def test_a_video_waits_in_line_and_is_cancelled(page: Page, photograph: Photograph, tmp_path: Path):

@@ -103,14 +103,18 @@
     return `${value.toLocaleString("en", { maximumFractionDigits: value < 9.95 ? 1 : 0 })} ${unit}`;
   }
 
+  function takeChosen() {
+    take([...chooser.files]);
+    chooser.value = ""; // so that the same file can be chosen again
+  }
+
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    take(chooser.files);
+    takeChosen();
   });
-  chooser.addEventListener("change", () => {
-    take(chooser.files);
-    chooser.value = ""; // so that the same file can be chosen again
-  });
+  chooser.addEventListener("change", takeChosen);
+  // A file chosen before this script had loaded: its change event is over, and the page hides the upload button.
+  if (chooser.files.length) takeChosen();
 
   let depth = 0; // dragenter and dragleave come for every child
   const markDrag = (change) => form.classList.toggle("over", (depth = Math.max(0, depth + change)) > 0);
