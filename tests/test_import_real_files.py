@@ -34,7 +34,9 @@ def test_it_is_taken_as_it_was_meant(alice, trouble):
     assert len(seen.rejects) == file.rejected  # the preview has promised the same
     item = alice.catalogue.filter(external_id="A1").first()
     assert item
-    assert {name: str(getattr(item, name)) for name in file.ok} == {name: str(value) for name, value in file.ok.items()}
+    assert {name: str(getattr(item, name)) for name in file.holds} == {
+        name: str(value) for name, value in file.holds.items()
+    }
 
 
 def test_there_are_as_many_as_the_issue_wants():

@@ -15,7 +15,6 @@ from typing import IO, Any
 
 from django.db import transaction
 
-from workers.csvimport.duplicates import Keys, counted_keys
 from workers.csvimport.header import Header, Table, match_header
 from workers.csvimport.reading.dialect import Dialect
 from workers.csvimport.reading.records import PAGE_LINES, CsvUnreadable, Shape, examine, read_header, read_pages
@@ -81,7 +80,7 @@ def import_csv(
     max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk, if there is one: a file
     that has been read to its end is imported, however many of its rows were rejected. 1 takes any file.
     The result: "rows" = created + updated + unchanged + rejected, "rows_before" of them by earlier attempts. Of records
-    with one key the last one stays. Those that it replaced are "duplicates", and within one chunk count as unchanged.
+    with one key the last one stays: the others count as unchanged within its chunk, and each as it was written before.
     Raises CsvUnreadable, which says so where it comes after some rows.
     The last commits are on disk with the caller's next one: they do not wait for it themselves.
     """
@@ -96,20 +95,15 @@ def import_csv(
     upsert = Upsert(table, list(header.places))
     write = partial(_write, upsert, shape, save, reject)
     checker = Checker(header, table, shape, upsert.others)
-    chunks_from = partial(_chunks, source, shape, checker, chunk_lines)
-    next_line = checkpoint.get("next_line", first_line)
-    with counted_keys() as keys:
-        try:
-            if checkpoint:
-                _count_again(keys, chunks_from(first_line), next_line, partial(tell, shape.records, result))
-            with closing(_one_ahead(_counted(keys, chunks_from(next_line)))) as chunks:
-                for chunk in chunks:
-                    _refuse_mostly_bad(result, max_bad_share)
-                    result = write(chunk, result)
-                    tell(shape.records, result)
-        except CsvUnreadable as error:
-            raise error.after(result["rows"]) from error
-        result |= {"duplicates": keys.duplicates()}
+    chunks_of_rest = _chunks(source, shape, checker, chunk_lines, checkpoint.get("next_line", first_line))
+    try:
+        with closing(_one_ahead(chunks_of_rest)) as chunks:
+            for chunk in chunks:
+                _refuse_mostly_bad(result, max_bad_share)
+                result = write(chunk, result)
+                tell(shape.records, result)
+    except CsvUnreadable as error:
+        raise error.after(result["rows"]) from error
     tell(result["rows"], result)
     return result
 
@@ -136,23 +130,6 @@ def _one_ahead(chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, N
             yield chunk
 
 
-def _counted(keys: Keys, chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, None]:
-    with closing(chunks):
-        for chunk in chunks:
-            keys.add(chunk.keys)
-            yield chunk
-
-
-def _count_again(keys: Keys, chunks: Generator[Chunk, None, None], end: int, tell: Callable[[], None]) -> None:
-    """The keys of the lines before end, which an earlier attempt wrote: read again, at many times the speed."""
-    with closing(chunks):
-        for chunk in chunks:
-            keys.add(key for key, line in zip(chunk.keys, chunk.lines, strict=True) if line < end)
-            tell()
-            if chunk.next_line >= end:
-                break
-
-
 def _write(
     upsert: Upsert,
     shape: Shape,
@@ -176,7 +153,7 @@ def _write(
 
 def _empty_result(header: Header, shape: Shape) -> dict[str, Any]:
     return {
-        **dict.fromkeys(("rows", *COUNTED, "duplicates"), 0),
+        **dict.fromkeys(("rows", *COUNTED), 0),
         "header": header.names,
         "ignored_columns": header.ignored,
         "encoding": shape.encoding.removesuffix("-sig"),
