@@ -3,7 +3,7 @@
 A file in UTF-8 stays one when a few of its bytes are strays, pasted from an older file: they become �, and the import
 rejects the rows that have one. Read as Windows-1252, such a file would have every umlaut wrong, without a word. A file
 in an older encoding is read as Windows-1252 where it is plainly Western (western.py); of any other one the owner is
-asked, with a guess that charset-normalizer helps to make (docs/csv-files.md).
+asked, with the answer of charset-normalizer as the guess (docs/csv-files.md#why-a-library-and-where-not).
 """
 
 import codecs
@@ -12,7 +12,7 @@ from itertools import chain
 
 from charset_normalizer import from_bytes
 
-from workers.csvimport.reading.western import is_western, may_be_turkish, mojibake_score
+from workers.csvimport.reading.western import is_plainly_western
 
 LOST = "\ufffd"  # what "replace" puts where bytes are not of the encoding
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -44,18 +44,17 @@ def guess_encoding(head: bytes, *, whole: bool) -> tuple[str, bool]:
     if strays <= characters:
         return encoding, strays * MUCH_MORE <= characters
     letters = b"\n".join(line for line in head.splitlines() if not line.isascii())
-    if is_western(_as_1252(letters)):
+    if is_plainly_western(letters.decode("windows-1252", "replace")):
         return "windows-1252", encoding == "windows-1252"
     return _guess_older(letters[:SAMPLE]), False
 
 
 def _guess_older(letters: bytes) -> str:
-    """The encoding in which the fewest words look odd; of equals the library's, or Windows-1252 if it says the same."""
-    turkish = ["cp1254"] if may_be_turkish(_as_1252(letters)) else []
-    likely = [match.encoding for match in from_bytes(letters, cp_isolation=list(OLDER))]
-    candidates = [*turkish, *likely, "cp1250", "mac_roman", "cp850", "windows-1252"]
-    best = min(candidates, key=lambda encoding: mojibake_score(letters.decode(encoding, "replace")))
-    return "windows-1252" if letters.decode(best, "replace") == _as_1252(letters) else best
+    """charset-normalizer's answer, OLDER's first where it has none, Windows-1252 where that has the same letters."""
+    best = from_bytes(letters, cp_isolation=list(OLDER)).best()
+    encoding = best.encoding if best else OLDER[0]
+    is_same = letters.decode(encoding, "replace") == letters.decode("windows-1252", "ignore")
+    return "windows-1252" if is_same else encoding
 
 
 def find_encoding(blocks: Iterable[bytes], *, whole: bool = True) -> str:
@@ -94,7 +93,3 @@ def _letters(blocks: Iterable[bytes], *, whole: bool) -> tuple[int, int]:
             strays += len(text) - len(valid)
             characters += len(valid) - len(valid.encode("ascii", "ignore"))
     return characters, strays
-
-
-def _as_1252(letters: bytes) -> str:
-    return letters.decode("windows-1252", "replace")
