@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,8 +28,19 @@ from devtools.ports import free_port
 from devtools.servers import die_with_parent
 from tests.tls import Authority
 
-# Debian's wrapper in /usr/sbin changes to the user rabbitmq; this one runs as whoever calls it.
-SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+def find_server() -> Path:
+    """The first rabbitmq-server in PATH, so that a folder put before PATH chooses another version.
+
+    Not Debian's in /usr/sbin, which changes to the user rabbitmq; its package has one that runs as its caller.
+    """
+    package = "/usr/lib/rabbitmq/bin"
+    folders = [folder for folder in os.get_exec_path() if Path(folder).resolve() != Path("/usr/sbin")]
+    found = shutil.which("rabbitmq-server", path=os.pathsep.join([*folders, package]))
+    return Path(found or f"{package}/rabbitmq-server")
+
+
+SERVER = find_server()
 CTL = SERVER.with_name("rabbitmqctl")
 START_SECONDS = 60
 
