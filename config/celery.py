@@ -25,7 +25,7 @@ from config.schedule import SCHEDULE
 from workers import log_context
 from workers.brokers.declarations import declarations, queue_type
 from workers.practices import backlog, broker, recurring
-from workers.runtime import acknowledgement, delivery, heartbeat_file, pending_guard, stopping
+from workers.runtime import acknowledgement, delivery, heartbeat_file, pending_guard, shared_prefetch, stopping
 
 AMQP = settings.BROKER_URL.startswith("amqp")
 REDIS_TRANSPORT = {
@@ -110,6 +110,8 @@ app.conf.update(
 )
 if not AMQP:
     app.steps["consumer"].update({delivery.Renewal, acknowledgement.Watch})
+elif queue_type() == "classic":
+    app.steps["consumer"].add(shared_prefetch.SharedPrefetch)
 # Before readiness: a worker that is ready can be told to stop.
 worker_ready.connect(stopping.take_over_signals)
 # What beat sent is seen, so that beat may send the next one.

@@ -24,6 +24,7 @@ from workers.brokers.declarations import DEAD, QUEUE_TYPES
 from workers.brokers.rabbitmq import Management
 from workers.models import Job
 from workers.queues import table
+from workers.runtime import shared_prefetch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASKS = {"CELERY_WORKER_INCLUDE": "tests.tasks"}
@@ -122,3 +123,14 @@ def test_a_queue_of_the_other_type_stops_a_worker_with_words_until_it_is_deleted
     for job in (waiting, refused):
         wait_until(lambda job=job: is_done(job, after), "what waited")
     assert CatalogueItem.objects.count() == 2
+
+
+@pytest.mark.parametrize("version", ["4.3.0", "4.10.2", "5.0.0-rc.1"])
+def test_a_worker_of_classic_queues_refuses_a_server_where_a_countdown_would_block_it(version: str):
+    with pytest.raises(shared_prefetch.SharedPrefetchError, match="QUEUE_TYPE"):
+        shared_prefetch.refuse({"product": "RabbitMQ", "version": version})
+
+
+@pytest.mark.parametrize("version", ["3.10.8", "4.0.5", "4.2.1+dev"])
+def test_a_worker_of_classic_queues_starts_on_an_older_server(version: str):
+    shared_prefetch.refuse({"product": "RabbitMQ", "version": version})

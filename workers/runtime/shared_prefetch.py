@@ -1,0 +1,46 @@
+"""A message with a countdown does not block the worker of a classic queue on RabbitMQ 4.
+
+The fault: a worker holds such a message until its time has come, and raises its prefetch by one meanwhile. kombu 5.7
+takes RabbitMQ 4 for a server that has no prefetch of a whole channel. So Celery raises that of each consumer, which
+RabbitMQ gives to later consumers only. The worker gets no other message until the countdown ends
+(docs/facts/servers.md#countdown-on-rabbitmq-4). Here the consumers share the channel's prefetch, as they do on RabbitMQ
+3. RabbitMQ 4.3 denies that without an error, so a worker refuses to start there.
+Not public: `QoS.callback` in kombu 5.7 and `Consumer.qos_global` in Celery 5.7.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from celery.bootsteps import StartStopStep
+from kombu.utils.text import version_string_as_tuple
+
+DENIED_SINCE = (4, 3)
+
+
+class SharedPrefetchError(RuntimeError):
+    """Ends the worker: it would hang at the first countdown."""
+
+
+class SharedPrefetch(StartStopStep):
+    """A step of the worker's consumer, for classic queues on RabbitMQ. It runs anew with each connection."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        refuse(consumer.connection.connection.server_properties)
+        channel = consumer.task_consumer.channel
+        channel.basic_qos(0, 0, False)  # lifts the limit of each consumer
+        channel.basic_qos(0, consumer.initial_prefetch_count, True)
+        consumer.qos.callback = partial(consumer.task_consumer.qos, apply_global=True)
+        consumer.qos_global = True
+
+
+def refuse(server: Mapping[str, Any]) -> None:
+    """Raises SharedPrefetchError if the server with these properties denies a prefetch of the whole channel."""
+    if server.get("product") == "RabbitMQ" and version_string_as_tuple(server["version"])[:2] >= DENIED_SINCE:
+        raise SharedPrefetchError(
+            f"QUEUE_TYPE=classic does not work on RabbitMQ {server['version']}: since 4.3 it denies a prefetch that "
+            "consumers share, so a message with a countdown would block its worker. Remove QUEUE_TYPE; "
+            "docs/1-broker-memory.md says how to change the type of queues."
+        )
