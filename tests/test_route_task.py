@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests.conftest import ROOT, wait_until
 from workers import jobs
+from workers.capacity.process_files import read_queues
 from workers.models import Job, TaskRun
 from workers.practices import queues
 from workers.queues import table
@@ -17,8 +18,8 @@ from workers.telemetry import rollups
 
 @pytest.mark.parametrize("worker", table().workers, ids=lambda worker: worker.name)
 def test_every_worker_of_the_table_is_a_line_of_the_procfile(worker):
-    found = dict(queues.read_queues((ROOT / "Procfile").read_text()))
-    assert found[worker.name] == [queue.name for queue in worker.queues]
+    found = dict(read_queues("Procfile"))
+    assert found[worker.name] == ",".join(queue.name for queue in worker.queues)
 
 
 def test_no_queue_is_read_by_two_workers():
@@ -91,6 +92,14 @@ def test_check_fires_for_a_long_task_on_the_default_worker(monkeypatch):
     monkeypatch.setattr(current_app.tasks["workers.default.tasks.sweep_jobs"], "time_limit", 60)
     (message,) = queues.check()
     assert (message.id, "sweep_jobs" in message.msg) == ("practices.E303", True)
+
+
+def test_check_fires_for_long_tasks_on_a_worker_for_which_people_wait(settings):
+    urgent, regular = table().workers[0].queues
+    shared = replace(table().workers[0], queues=(urgent, replace(regular, max_run_seconds=60)))
+    settings.QUEUE_TABLE = replace(table(), workers=(shared, *table().workers[1:]))
+    (message,) = queues.check()
+    assert (message.id, regular.name in message.msg) == ("practices.E306", True)
 
 
 def test_check_fires_for_a_task_that_its_message_does_not_outlive(monkeypatch):

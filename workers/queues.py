@@ -7,7 +7,9 @@ Celery app, the schedule and the settings may import this module before Django's
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from importlib import import_module
 
+from celery import Task, current_app
 from django.conf import settings
 
 
@@ -103,3 +105,11 @@ def table() -> Table:
     """The project's table, `QUEUE_TABLE` in the settings."""
     found: Table = settings.QUEUE_TABLE
     return found
+
+
+def load_tasks() -> dict[str, Task]:
+    """Imports the table's task modules. Returns all tasks of their top-level packages, by name."""
+    for module in table().task_modules:
+        import_module(module)
+    packages = {module.partition(".")[0] for module in table().task_modules}
+    return {name: task for name, task in current_app.tasks.items() if name.partition(".")[0] in packages}

@@ -5,13 +5,13 @@ knows any more: FORMATION in the environment says it, in the words of `heroku ps
 (https://devcenter.heroku.com/articles/scaling). Checks, bill and connection budget all count from here.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from django.conf import settings
+
+from workers.capacity.process_files import read_app_formation, read_procfile
 
 WORD = re.compile(r"(?P<name>\w+)=(?P<quantity>\d+)(:(?P<size>[\w-]+))?")
 
@@ -55,10 +55,9 @@ def formation() -> dict[str, ProcessType]:
 
 def of_a_new_app() -> dict[str, ProcessType]:
     """The same by app.json alone, whatever FORMATION says."""
-    manifest = Path(settings.BASE_DIR, "app.json")
-    given = json.loads(manifest.read_text()).get("formation", {}) if manifest.exists() else {}
+    given = read_app_formation() or {}
     found = {}
-    for name, command in _lines().items():
+    for name, command in (read_procfile() or {}).items():
         if name != "release":
             wanted = given.get(name, {})
             found[name] = ProcessType(name, wanted.get("quantity", 0), wanted.get("size", "").lower(), command)
@@ -77,9 +76,3 @@ def _scaled(types: Mapping[str, ProcessType], words: str) -> dict[str, ProcessTy
             raise InvalidFormation(f'FORMATION: the Procfile has no process type "{name}", only {", ".join(types)}.')
         scaled[name] = replace(scaled[name], quantity=int(found["quantity"]), size=size or scaled[name].size)
     return scaled
-
-
-def _lines() -> dict[str, str]:
-    procfile = Path(settings.BASE_DIR, "Procfile")
-    lines = procfile.read_text() if procfile.exists() else ""
-    return dict(re.findall(r"^(\w+):\s*(.+)$", lines, re.MULTILINE))
