@@ -6,7 +6,6 @@ The right value of some options depends on the broker: what keeps work on Rabbit
 from celery import Celery
 from celery.app.utils import Settings
 from celery.signals import (
-    beat_init,
     before_task_publish,
     celeryd_init,
     setup_logging,
@@ -24,7 +23,7 @@ from config.queues import TABLE
 from config.schedule import SCHEDULE
 from workers import log_context
 from workers.brokers.declarations import declarations, queue_type
-from workers.practices import backlog, broker, recurring
+from workers.practices import broker
 from workers.runtime import acknowledgement, delivery, heartbeat_file, pending_guard, shared_prefetch, stopping
 
 AMQP = settings.BROKER_URL.startswith("amqp")
@@ -102,8 +101,8 @@ app.conf.update(
     enable_utc=True,
     # Two beats would send everything twice (docs/facts/celery.md#two-beats).
     beat_scheduler="workers.runtime.leader:LeaderScheduler",
-    # What must not wait in a queue (workers/runtime/leader.py).
-    leader_duties={backlog.SAMPLE: backlog.EVERY},
+    # What must not wait in a queue, and the seconds between two calls (workers/runtime/leader.py).
+    leader_duties={"workers.practices.backlog.sample": 30},
     beat_schedule=SCHEDULE,
     beat_max_loop_interval=5,
     beat_sync_every=1,
@@ -141,12 +140,6 @@ def name_connections(sender: str, conf: Settings, **_: object) -> None:
 def prepare_broker(**_: object) -> None:
     """Before the start, since Celery binds the queues of all workers to its delays; after it, if RabbitMQ was away."""
     broker.prepare()
-
-
-@beat_init.connect
-def forget_removed_entries(**_: object) -> None:
-    """What the schedule no longer has, the database would have beat send for ever."""
-    recurring.disable_removed()
 
 
 # The last receiver: who waits for it, as `manage.py up` does, finds a worker that can be told to stop.

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from workers.practices.recurring import daily, every
+from workers.schedule import daily, every
 
 SCHEDULE = {
     "sweep jobs every 10 seconds": every(timedelta(seconds=10), "workers.default.tasks.sweep_jobs"),

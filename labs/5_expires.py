@@ -28,8 +28,9 @@ from labs import processes
 from workers.brokers import NoAnswer
 from workers.brokers.connection import count_waiting
 from workers.models import TaskRun
-from workers.practices import broker, recurring
+from workers.practices import broker
 from workers.telemetry import dead_letters, rollups
+from workers.telemetry.recurring_entries import recurring_entries
 
 HEADER = "way      at once    due =  ran + refused + expired   counted right"
 LINE = "{way:<8}{waited:>8}{due:>7}{ran:>7}{refused:>10}{expired:>10}   {is_right}"
@@ -50,7 +51,7 @@ class Found:
     refused: int
     expired: int
     counted: dict[str, int]  # by outcome, in the rows of TaskRun
-    shown: tuple[int, int]  # expired and refused, by recurring.states()
+    shown: tuple[int, int]  # expired and refused, by recurring_entries()
 
     @property
     def is_right(self) -> bool:
@@ -118,7 +119,7 @@ def look(way: str, waited: int, ledger: Path) -> Found:
     rollups.collect()
     runs = TaskRun.objects.filter(task=TASK)
     counted = Counter(runs.values_list("outcome", flat=True))
-    (state,) = recurring.states()
+    (state,) = recurring_entries()
     return Found(
         way=way,
         waited=waited,

@@ -13,16 +13,17 @@ from celery import Task, shared_task
 from celery.signals import after_task_publish
 
 from config.celery import app
-from workers.practices import locks, recurring
+from workers.practices import locks
 from workers.queues import table
 from workers.runtime import pending_guard
+from workers.schedule import every
 
 NAME, TASK, NIGHTLY = "every 2 seconds", "labs.expiring.take_five", "labs.expiring.come_first"
 GAP, LENGTH = 2, 5  # seconds
 WAY = os.environ.get("WAY", "")
 
 table().routes[TASK] = table().routes[NIGHTLY] = {"queue": "default"}
-entry = recurring.every(timedelta(seconds=GAP), TASK)
+entry = every(timedelta(seconds=GAP), TASK)
 if WAY == "never":
     del entry["options"]["expires"], entry["options"]["expire_seconds"]
 if WAY in ("never", "expires"):

@@ -4,8 +4,8 @@ import os
 from datetime import timedelta
 
 from config.celery import REDIS_TRANSPORT, app
-from workers.practices.recurring import every
 from workers.runtime import heartbeat_file, stopping
+from workers.schedule import every
 
 heartbeat_file.EVERY = 1
 stopping.GRACE = int(os.environ.get("GRACE", stopping.GRACE))

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 from celery import current_app
-from celery.schedules import crontab, schedule
+from celery.schedules import crontab
+from celery.schedules import schedule as interval
 from django.contrib.admin.sites import site
 from django.core.cache import cache
 from django.db import connection
@@ -14,8 +15,10 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from tests.outages import take_away
+from workers import schedule
 from workers.models import TaskRun
 from workers.practices import recurring
+from workers.telemetry.recurring_entries import recurring_entries
 
 SWEEP = "workers.default.tasks.sweep_jobs"
 
@@ -31,14 +34,14 @@ def beat(transactional_db):
 
 @pytest.mark.parametrize(("gap", "expires"), [(1, 1), (10, 9), (50, 45), (60, 55), (86400, 86395)])
 def test_a_run_expires_a_little_before_the_next_one(gap, expires):
-    assert recurring.expires_after(gap) == expires
+    assert schedule.expires_after(gap) == expires
 
 
 @pytest.mark.parametrize(
     ("when", "gap"),
     [
         (timedelta(seconds=10), 10),
-        (schedule(30), 30),
+        (interval(30), 30),
         (crontab(), 60),
         (crontab(minute="*/20"), 1200),
         (crontab(minute="0,50"), 600),  # 10:50 and 11:00, not 10:00 and 10:50
@@ -48,22 +51,22 @@ def test_a_run_expires_a_little_before_the_next_one(gap, expires):
     ],
 )
 def test_the_gap_is_the_shortest_between_two_runs(when, gap):
-    assert recurring.gap_of(when) == gap
+    assert schedule.gap_seconds(when) == gap
 
 
 def test_an_entry_goes_to_the_queue_of_its_task():
-    entry = recurring.every(timedelta(seconds=10), SWEEP)
+    entry = schedule.every(timedelta(seconds=10), SWEEP)
     assert entry["options"] == {"queue": "default", "expires": 9, "expire_seconds": 9}
 
 
 def test_a_daily_entry_is_one_that_beat_always_loads():
-    entry = recurring.daily("03:20", SWEEP)
+    entry = schedule.daily("03:20", SWEEP)
     assert entry["schedule"]._orig_hour == "3,3"
     assert entry["schedule"].hour == {3}
 
 
 def test_every_entry_of_ours_keeps_its_expiry_in_the_database(beat):
-    rows = dict(PeriodicTask.objects.filter(description=recurring.OURS).values_list("name", "expire_seconds"))
+    rows = dict(PeriodicTask.objects.filter(description=schedule.DESCRIPTION).values_list("name", "expire_seconds"))
     entries = current_app.conf.beat_schedule
     assert rows == {name: entry["options"]["expire_seconds"] for name, entry in entries.items()}
 
@@ -135,7 +138,7 @@ def test_verify_fails_while_an_entry_is_late(beat):
 def test_runs_that_did_not_happen_are_counted_by_why(beat):
     for number, outcome in enumerate(["expired", "expired", "refused", "succeeded"]):
         TaskRun.objects.create(id=number, task=SWEEP, outcome=outcome, ended_at=timezone.now())
-    (sweep,) = [entry for entry in recurring.states() if entry.name.startswith("sweep")]
+    (sweep,) = [entry for entry in recurring_entries() if entry.name.startswith("sweep")]
     assert (sweep.expired, sweep.refused) == (2, 1)
     assert "3 runs skipped" in recurring.verify().summary
 

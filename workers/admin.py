@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django_celery_beat.admin import PeriodicTaskAdmin, PeriodicTaskForm
 from django_celery_beat.models import PeriodicTask
 
-from workers.practices import recurring
+from workers.schedule import find_problems
 
 
 class ExpiringTaskForm(PeriodicTaskForm):  # type: ignore[misc]
@@ -16,7 +16,7 @@ class ExpiringTaskForm(PeriodicTaskForm):  # type: ignore[misc]
     def _post_clean(self) -> None:
         super()._post_clean()
         if not self.errors:
-            for field, problem in recurring.problems_with(self.instance).items():
+            for field, problem in find_problems(self.instance).items():
                 self.add_error(field, ValidationError(problem))
 
 

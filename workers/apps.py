@@ -1,5 +1,6 @@
 """The workers as a Django app: rules for `manage.py check`, and one pool of connections for each Redis."""
 
+from celery.signals import beat_init
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import register
@@ -13,11 +14,12 @@ class WorkersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from workers.practices import registry  # noqa: PLC0415 - it imports models, which are not there any earlier
+        from workers.practices import recurring, registry  # noqa: PLC0415 - they import models, which are not there any earlier
 
         register(checks.check)
         for practice in registry.PRACTICES:
             register(lambda app_configs, check=practice.module.check, **_: check())
+        beat_init.connect(recurring.disable_removed)
         # Two threads that need one for the first time would make two (docs/facts/servers.md#two-pools).
         for alias in settings.CACHES:
             get_redis_connection(alias)

@@ -12,12 +12,13 @@ from django.views.decorators.http import require_safe
 
 from workers.capacity import connections
 from workers.deadline import run_with_deadline
-from workers.practices import backlog, locks, memory, recurring, registry
+from workers.practices import backlog, locks, memory, registry
+from workers.telemetry.recurring_entries import recurring_entries
 
 # What stands below the nine, for staff, under the name that the template gives it.
 TABLES: Mapping[str, Callable[[], Any]] = {
     "queues": backlog.overview,
-    "entries": recurring.states,
+    "entries": recurring_entries,
     "held": locks.held,
     "proposals": memory.proposals,
     "connections": connections.connections_table,

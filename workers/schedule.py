@@ -1,0 +1,71 @@
+"""Entries for config/schedule.py that expire before their next run (practice 5), and what is wrong with other ones.
+
+The expiry is computed from the schedule and never written by hand. No Django model is imported here, so that the Celery
+app may read the schedule before Django's apps are loaded.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from celery.schedules import crontab
+
+from workers.queues import table
+
+Entry = dict[str, Any]
+# Marks the rows of django-celery-beat that come from the code.
+DESCRIPTION = "Written in config/schedule.py: change it there. What is changed here is overwritten at the next start."
+DAY_MINUTES = 24 * 60
+
+
+def every(gap: timedelta, task: str) -> Entry:
+    """A schedule entry that runs `task` once per `gap`."""
+    return _entry(task, gap)
+
+
+def daily(at: str, task: str) -> Entry:
+    """A schedule entry that runs `task` at "HH:MM" UTC.
+
+    The hour is written twice: django-celery-beat loads only the crontabs of the hours near now and forgets to catch up
+    on one that it missed; a list of hours is always loaded (docs/facts/celery.md#crontab-catch-up).
+    """
+    hour, minute = map(int, at.split(":"))
+    return _entry(task, crontab(hour=f"{hour},{hour}", minute=str(minute)))
+
+
+def _entry(task: str, schedule: timedelta | crontab) -> Entry:
+    expires = expires_after(gap_seconds(schedule) or 0)
+    options = {"queue": table().queue_of(task), "expires": expires, "expire_seconds": expires}
+    return {"task": task, "schedule": schedule, "options": options, "description": DESCRIPTION}
+
+
+def expires_after(gap: float) -> int:
+    """Seconds after which a run is worth nothing: 5 s, or 10 %, less than the `gap` in seconds to the next one."""
+    return max(1, int(gap - 5 if gap > 50 else gap * 0.9))
+
+
+def gap_seconds(schedule: Any) -> float | None:
+    """Seconds between two runs; of a crontab between its two nearest ones. None for what has no regular gap."""
+    if isinstance(schedule, int | float):
+        return float(schedule)
+    if isinstance(schedule, crontab):
+        hours, minutes = vars(schedule)["hour"], vars(schedule)["minute"]
+        times: list[int] = sorted(hour * 60 + minute for hour in hours for minute in minutes)
+        following = [*times[1:], times[0] + DAY_MINUTES]
+        return min(after - before for before, after in zip(times, following, strict=True)) * 60.0
+    interval: timedelta | None = schedule if isinstance(schedule, timedelta) else getattr(schedule, "run_every", None)
+    return interval.total_seconds() if interval else None
+
+
+def find_problems(entry: Any) -> dict[str, str]:
+    """What is wrong with a row of django-celery-beat: a sentence by field."""
+    problems = {}
+    if entry.queue and entry.queue not in table().queues:
+        problems["queue"] = (
+            f"No worker reads {entry.queue}: leave it empty, or take one of {', '.join(table().queues)}."
+        )
+    gap, expires = gap_seconds(entry.schedule), entry.expire_seconds
+    if gap and not entry.one_off and not entry.expires and (expires is None or expires >= gap):
+        fault = "It never expires." if expires is None else "It expires too late."
+        wanted = f"Runs are {gap:,.0f} s apart: write {expires_after(gap):,}, so that they never pile up."
+        problems["expire_seconds"] = f"{fault} {wanted}"
+    return problems

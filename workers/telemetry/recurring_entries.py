@@ -1,0 +1,67 @@
+"""How each recurring entry of the database stands: when it ran, when it is due, and which runs did not happen."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Q
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from workers.models import TaskRun
+from workers.schedule import find_problems
+
+LATE_AFTER = 60  # seconds that a run may be overdue
+
+
+@dataclass(frozen=True)
+class RecurringEntry:
+    """expired, refused: runs of the entry's task in the last day that did not happen.
+
+    expired: no worker took it in time, or beat did not send it while the last one waited. refused: another run held
+    the lock.
+    """
+
+    name: str
+    task: str
+    last_run: datetime | None
+    next_run: datetime
+    is_late: bool
+    expired: int
+    refused: int
+    problem: str
+
+
+def recurring_entries() -> list[RecurringEntry]:
+    """Every enabled entry. Raises DatabaseError."""
+    enabled = PeriodicTask.objects.filter(enabled=True)
+    rows = enabled.select_related("interval", "crontab", "solar", "clocked").order_by("name")
+    skipped = _count_skipped(row.task for row in rows)
+    return [_read(row, *skipped.get(row.task, (0, 0))) for row in rows]
+
+
+def _read(row: PeriodicTask, expired: int, refused: int) -> RecurringEntry:
+    due_in = row.schedule.remaining_estimate(row.last_run_at or row.date_changed)
+    return RecurringEntry(
+        name=row.name,
+        task=row.task,
+        last_run=row.last_run_at,
+        next_run=timezone.now() + due_in,
+        is_late=due_in.total_seconds() < -LATE_AFTER,
+        expired=expired,
+        refused=refused,
+        problem=" ".join(find_problems(row).values()),
+    )
+
+
+def _count_skipped(tasks: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """By task: how many runs of the last day expired, and how many were refused."""
+    since = timezone.now() - timedelta(days=1)
+    runs = TaskRun.objects.filter(ended_at__gt=since, task__in=set(tasks))
+    expired, refused = TaskRun.Outcome.EXPIRED, TaskRun.Outcome.REFUSED
+    counts = (
+        runs.filter(outcome__in=[expired, refused])
+        .values_list("task")
+        .annotate(expired=Count("pk", filter=Q(outcome=expired)), refused=Count("pk", filter=Q(outcome=refused)))
+    )
+    return {task: (expired, refused) for task, expired, refused in counts}
