@@ -30,6 +30,7 @@ from bench.transcode import film
 from devtools.processes import PATIENCE, Process, wait_until, web, worker
 from mediaapp.models import CatalogueItem, User
 from workers import jobs
+from workers.jobs import recovery
 from workers.models import Job, TaskRun
 from workers.telemetry import rollups
 
@@ -202,11 +203,11 @@ def of_waiting_jobs(count: int) -> Iterator[Row]:
     yield Row("job: bytes of its row and indexes", (bytes_of(Job) - size) / count, "bytes")
     last = Job.objects.create(**known | {"queued_at": timezone.now()})
     yield Row(f"place in the queue behind {count:,}", seconds_of(lambda: jobs.position(last)) * 1000, "ms")
-    yield Row(f"sweep's look at {count:,} waiting jobs", seconds_of(jobs.undispatched) * 1000, "ms")
+    yield Row(f"sweep's look at {count:,} waiting jobs", seconds_of(recovery.undispatched) * 1000, "ms")
     Job.objects.update(state=Job.State.RUNNING, started_at=now - timedelta(minutes=1))
     some = min(count, 1_000)
     Job.objects.exclude(pk__in=Job.objects.values("pk")[:some]).delete()
-    took = seconds_of(lambda: jobs.orphans().query)
+    took = seconds_of(lambda: recovery.orphans().query)
     yield Row(f"sweep's look at {some:,} running jobs", took * 1000, "ms", note="one question to the locks each")
 
 

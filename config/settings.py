@@ -258,7 +258,7 @@ USE_I18N = False
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-# Six lines every ten seconds, of recurring tasks that went well. What jobs do, workers.jobs.attempt says.
+# Six lines every ten seconds, of recurring tasks that went well. workers.jobs logs what jobs do.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING = log_context.logging_to_stdout(LOG_LEVEL, {name: {"level": "WARNING"} for name in QUIET})

@@ -20,7 +20,7 @@ from django.db import connection
 from devtools.processes import wait_until, worker
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads.receive import receive
-from workers.default import housekeeping
+from workers import jobs
 from workers.models import Job
 
 ROWS, KEYS = 200_000, 150_000
@@ -96,7 +96,7 @@ def lines() -> Iterator[str]:
 
 def is_done(job: Job) -> bool:
     """Does what beat would send every ten seconds."""
-    housekeeping.sweep()
+    jobs.sweep()
     return Job.objects.get(pk=job.pk).is_final
 
 

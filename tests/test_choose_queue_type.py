@@ -28,7 +28,7 @@ from workers.runtime import shared_prefetch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASKS = {"CELERY_WORKER_INCLUDE": "tests.tasks"}
-SWEEP = "from workers.default.housekeeping import sweep; sweep()"
+SWEEP = "from workers.jobs import sweep; sweep()"
 Start = Callable[..., subprocess.Popen]
 
 

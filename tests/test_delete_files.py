@@ -10,7 +10,7 @@ from django.utils import timezone
 from mediaapp.models import Report, Upload, User
 from mediaapp.reports import ask_for
 from tests.factories import State, add_file, upload_of
-from workers.default import housekeeping
+from workers import jobs
 from workers.default.tasks import delete_files
 from workers.models import Job
 from workers.storage import cleanup, workspace
@@ -94,7 +94,7 @@ def test_an_account_with_many_files_does_not_wait_for_the_broker_and_the_sweep_s
     alice.delete()
     assert (broker.llen("default"), [job.dispatched_at for job in deletions()]) == (0, [None] * 3)
     Job.objects.update(queued_at=timezone.now() - timedelta(seconds=6))
-    assert housekeeping.sweep() == broker.llen("default") == 3
+    assert jobs.sweep() == broker.llen("default") == 3
 
 
 @pytest.mark.parametrize("folder", ["", ".", "uploads"])

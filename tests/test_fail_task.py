@@ -44,6 +44,6 @@ def test_a_job_that_does_it_has_failed_and_says_so(start: Start, broker: Redis, 
     wait_until(lambda: Job.objects.get(pk=job.pk).is_final, "the job to end")
     wait_until(lambda: is_over(broker), "its acknowledgement")
     ended = Job.objects.get(pk=job.pk)
-    assert (ended.state, ended.message, ended.attempt) == (Job.State.FAILED, jobs.OUR_FAULT, 1)
+    assert (ended.state, ended.message, ended.attempt) == (Job.State.FAILED, jobs.user_messages.INTERNAL_ERROR, 1)
     assert worker.poll() is None
     assert lines() == [task]

@@ -27,7 +27,7 @@ from tests.outages import broker_away
 from tests.test_survive_death import assert_every_row_counts_once, catalogue, committed_rows, in_the_middle, job_of
 from workers.models import Job
 
-SWEEP = "from workers.default.housekeeping import sweep; sweep()"
+SWEEP = "from workers.jobs import sweep; sweep()"
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from tests.mappings import confirm, form_of, job_of, page_of, send
 from workers import jobs
 from workers.brokers.connection import count_waiting
 from workers.csvimport.reading.dialect import dialect_in
-from workers.default import housekeeping
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
 from workers.reports.rows import rows_of_file
@@ -28,7 +27,11 @@ def test_a_file_with_other_names_waits_and_no_broker_knows_of_it(as_alice, broke
     assert (upload.job.state, upload.job.dispatched_at, broker.llen("imports")) == ("needs_mapping", None, 0)
     assert as_alice.get(reverse("job", args=[upload.pk])).url == page_of(upload)
     told = as_alice.get(reverse("progress_json", args=[upload.pk])).json()
-    assert (told["state"], told["message"], told["queue_position"]) == ("needs_mapping", jobs.WAITS, None)
+    assert (told["state"], told["message"], told["queue_position"]) == (
+        "needs_mapping",
+        jobs.user_messages.CONFIRM_MAPPING,
+        None,
+    )
 
 
 def test_a_file_that_says_all_starts_at_once(as_alice, broker):
@@ -206,7 +209,7 @@ def test_cancelled_while_it_waits_it_is_asked_for_again_and_not_imported_by_a_gu
 def test_it_waits_for_days_and_the_sweeps_leave_it_alone(as_alice, broker):
     upload = send(as_alice, GERMAN)
     Job.objects.update(queued_at="2026-01-01T00:00Z")
-    assert housekeeping.sweep() == 0
+    assert jobs.sweep() == 0
     assert (job_of(upload).state, broker.llen("imports")) == ("needs_mapping", 0)
     assert count_waiting("imports") == 0
     page = as_alice.get("/")

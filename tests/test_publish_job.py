@@ -19,7 +19,6 @@ from redis import Redis
 from mediaapp.models import User
 from tests import in_subprocess
 from workers import jobs
-from workers.default import housekeeping
 from workers.models import Job
 from workers.queues import table
 from workers.runtime import publishing
@@ -88,10 +87,10 @@ def test_with_the_broker_away_the_job_stays_in_its_row_and_the_sweep_sends_it(al
     use_broker(AWAY)
     job = video_job(alice)
     assert read(job).dispatched_at is None
-    assert housekeeping.sweep() == 0
+    assert jobs.sweep() == 0
     use_broker(settings.BROKER_URL)
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=10))
-    assert housekeeping.sweep() == 1
+    assert jobs.sweep() == 1
     assert len(messages(broker)) == 1
     assert read(job).dispatched_at is not None
 
@@ -99,23 +98,23 @@ def test_with_the_broker_away_the_job_stays_in_its_row_and_the_sweep_sends_it(al
 def test_the_sweep_leaves_a_job_alone_that_is_just_being_published(alice, broker):
     with transaction.atomic():
         job = Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
-    assert housekeeping.sweep() == 0
+    assert jobs.sweep() == 0
     assert read(job).dispatched_at is None
 
 
 def test_a_published_job_is_not_sent_twice(alice, broker):
     video_job(alice)
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(minutes=10))
-    assert housekeeping.sweep() == 0
+    assert jobs.sweep() == 0
     assert len(messages(broker)) == 1
 
 
 def test_jobs_whose_messages_the_broker_lost_are_sent_again(alice, broker):
     job = video_job(alice)
     broker.flushdb()
-    assert housekeeping.sweep() == 0  # it was told a moment ago: its message may be in a worker's hands
+    assert jobs.sweep() == 0  # it was told a moment ago: its message may be in a worker's hands
     Job.objects.update(dispatched_at=timezone.now() - timezone.timedelta(minutes=2))
-    assert housekeeping.sweep() == 1
+    assert jobs.sweep() == 1
     assert messages(broker)[0]["headers"]["id"] == str(job.id)
 
 
@@ -123,7 +122,7 @@ def test_jobs_behind_others_in_a_full_queue_are_left_alone(alice, broker):
     for _ in range(3):
         video_job(alice)
     Job.objects.update(dispatched_at=timezone.now() - timezone.timedelta(hours=1))
-    assert housekeeping.sweep() == 0
+    assert jobs.sweep() == 0
     assert len(messages(broker)) == 3
 
 
@@ -184,9 +183,9 @@ def test_a_full_queue_takes_no_more_and_the_sweep_sends_the_rest_when_there_is_r
     waiting = [video_job(alice) for _ in range(3)]
     assert [read(job).dispatched_at is None for job in waiting] == [False, False, True]
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=10))
-    assert housekeeping.sweep() == 0
+    assert jobs.sweep() == 0
     broker.rpop("video")
-    assert housekeeping.sweep() == 1
+    assert jobs.sweep() == 1
     assert len(messages(broker)) == 2
 
 

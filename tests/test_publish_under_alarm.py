@@ -12,7 +12,7 @@ from workers.runtime import publishing
 
 MAIL = "workers.default.tasks.send_password_reset"
 PUBLISH = "from workers import jobs; from workers.models import Job; print(jobs.publish(Job.objects.get()))"
-SWEEP = "from workers.default import housekeeping; print(housekeeping.sweep())"
+SWEEP = "from workers import jobs; print(jobs.sweep())"
 
 
 @pytest.fixture

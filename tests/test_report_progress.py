@@ -177,7 +177,7 @@ def test_the_page_of_a_silent_job_says_since_when_and_how_far_it_was(alice, as_a
     Upload.objects.create(job=job, owner=alice, kind="video", name="film.mp4", file="x", size=1)
     swapped = as_alice.get(f"/jobs/{job.pk}/progress").content.decode()
     assert "No sign of life for 25 s" in swapped
-    assert jobs.STARTING not in swapped
+    assert jobs.user_messages.STARTING not in swapped
     assert "data-starting" not in swapped  # by which the browser would keep the old picture
 
 

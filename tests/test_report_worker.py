@@ -21,7 +21,6 @@ from mediaapp.reports import ask_for
 from mediaapp.uploads.receive import receive
 from tests.conftest import DEADLINE, wait_until
 from workers import jobs
-from workers.default import housekeeping
 from workers.highmem import tasks
 from workers.models import Job
 from workers.practices import memory, progress
@@ -181,7 +180,7 @@ def test_kill_9_of_the_worker_ends_the_process_too_and_another_worker_makes_the_
     start("highmem", JOB_LEASE="2")
 
     def swept_until_done() -> bool:
-        housekeeping.sweep()
+        jobs.sweep()
         return Job.objects.get(pk=report.pk).is_final
 
     wait_until(swept_until_done, "the other worker to make it")

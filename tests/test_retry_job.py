@@ -87,8 +87,8 @@ def test_another_failure_does_not(as_alice, alice):
     ("state", "message", "goes_on"),
     [
         (State.CANCELLED, "Cancelled.", True),
-        (State.FAILED, jobs.OUR_FAULT, True),
-        (State.FAILED, jobs.TOO_LONG, True),
+        (State.FAILED, jobs.user_messages.INTERNAL_ERROR, True),
+        (State.FAILED, jobs.user_messages.TIME_LIMIT_EXCEEDED, True),
         (State.FAILED, "From line 2,536 on the quotes do not match. Mend the file.", False),
     ],
 )

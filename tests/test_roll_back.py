@@ -14,7 +14,7 @@ from redis import Redis
 
 from tests import in_subprocess
 from tests.conftest import wait_until
-from workers.default import housekeeping
+from workers import jobs
 from workers.models import Job
 from workers.runtime import publishing
 
@@ -38,7 +38,7 @@ def test_a_task_that_the_old_code_does_not_know_waits_in_its_row_and_stops_nobod
     log = tmp_path / "video0.log"
     for turn in (1, 2):
         # The sweep asks for it again and again: the next deploy has a worker that knows it.
-        assert housekeeping.sweep() == 1
+        assert jobs.sweep() == 1
         wait_until(lambda turn=turn: log.read_text().count("unregistered task") >= turn, "the worker to drop it")
         Job.objects.filter(pk=job.pk).update(dispatched_at=job.dispatched_at)
     publishing.publish(KNOWN, str(uuid4()), "video")

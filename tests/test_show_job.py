@@ -16,8 +16,8 @@ def page_of(upload) -> str:
 @pytest.mark.parametrize(
     ("kind", "state", "job", "words"),
     [
-        ("video", State.QUEUED, {}, jobs.STARTING),
-        ("video", State.RUNNING, {}, jobs.STARTING),
+        ("video", State.QUEUED, {}, jobs.user_messages.STARTING),
+        ("video", State.RUNNING, {}, jobs.user_messages.STARTING),
         ("video", State.DONE, {}, "Download"),
         ("csv", State.DONE, {"result": {"rows": 3, "rejected": 1, "header": ["title"]}}, "rows to mend"),
         ("csv", State.DONE, {"result": {"rows": 3, "rejected": 1, "header": ["title"]}}, "The other rows are in"),

@@ -42,7 +42,7 @@ def send(alice: User) -> Callable[[str, str], Job]:
     def send_task(task: str, url: str) -> Job:
         queued = timezone.now() - timedelta(seconds=10)
         job = Job.objects.create(task=f"tests.faulty_tasks.{task}", queue="highmem", owner=alice, queued_at=queued)
-        sweep = "from workers.default.housekeeping import sweep; assert sweep() == 1"
+        sweep = "from workers.jobs import sweep; assert sweep() == 1"
         command = [sys.executable, "manage.py", "shell", "--no-imports", "--command", sweep]
         subprocess.run(command, cwd=ROOT, env=environment(BROKER_URL=url), check=True)
         return job

@@ -20,7 +20,7 @@ from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads.receive import receive
 from tests.conftest import DEADLINE, wait_until
 from tests.footage import film, repeat
-from workers.default import housekeeping
+from workers import jobs
 from workers.models import Job, RejectedRow
 from workers.practices import progress
 
@@ -56,7 +56,7 @@ def in_the_middle() -> bool:
 
 
 def swept_until_done(upload: Upload) -> bool:
-    housekeeping.sweep()
+    jobs.sweep()
     return job_of(upload).is_final
 
 

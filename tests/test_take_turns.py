@@ -15,7 +15,7 @@ from mediaapp.uploads.receive import receive
 from tests.conftest import wait_until
 from tests.outages import take_away
 from workers import jobs
-from workers.default import housekeeping
+from workers.jobs import recovery
 from workers.jobs.attempt import Attempt, RetryLater
 from workers.models import Job
 from workers.practices import concurrency, locks
@@ -59,7 +59,7 @@ def test_an_import_that_finds_the_table_busy_frees_its_worker_and_says_so(alice,
         assert (job.state, job.queue) == (Job.State.QUEUED, "imports")
         assert jobs.state_of(job)["message"] == "Waiting for another import into the catalogue to end."
     Job.objects.update(not_before=timezone.now())
-    housekeeping.sweep()
+    jobs.sweep()
     wait_until(lambda: Job.objects.get(pk=waiting.pk).is_final, "the import")
     assert CatalogueItem.objects.get().title == "One"
 
@@ -82,8 +82,8 @@ def test_two_imports_at_work_on_one_table_are_found_until_one_has_stopped(alice,
         assert f"2 on {TABLE}" in concurrency.verify().summary
         assert TABLE in concurrency.verify().reason
     wait_until(lambda: Job.objects.get(pk=second.pk).is_final, "the second one")
-    wait_until(jobs.orphans, "the first one to stop")
-    wait_until(housekeeping.sweep, "it to be sent once more")
+    wait_until(recovery.orphans, "the first one to stop")
+    wait_until(jobs.sweep, "it to be sent once more")
     wait_until(lambda: Job.objects.get(pk=first.pk).is_final, "the first one")
     assert concurrency.verify().ok is True
     assert list(Job.objects.values_list("state", "message")) == [("done", "")] * 2

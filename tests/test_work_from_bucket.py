@@ -29,7 +29,7 @@ from tests.test_survive_death import (
     job_of,
     swept_until_done,
 )
-from workers.default import housekeeping
+from workers import jobs
 from workers.models import Job
 from workers.storage import workspace
 
@@ -82,7 +82,7 @@ def ended(job_id: object) -> Job:
     """A storage that is slow on a busy machine puts a job back, and the sweep then sends it again."""
 
     def swept() -> bool:
-        housekeeping.sweep()
+        jobs.sweep()
         return Job.objects.get(pk=job_id).is_final
 
     wait_until(swept, "the job to end")

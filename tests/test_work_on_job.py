@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from workers import jobs
-from workers.jobs import RetryLater
+from workers.jobs import RetryLater, recovery
 from workers.jobs.attempt import Cancelled
 from workers.models import Job
 from workers.practices import locks, progress
@@ -79,14 +79,14 @@ def test_any_other_error_is_our_fault_and_tells_people_nothing_of_our_code(job, 
     with jobs.working_on(str(job.id)):
         raise error
     ended = read(job)
-    assert (ended.state, ended.message) == (State.FAILED, jobs.OUR_FAULT)
+    assert (ended.state, ended.message) == (State.FAILED, jobs.user_messages.INTERNAL_ERROR)
     assert type(error).__name__ in ended.detail
 
 
 def test_work_over_its_time_limit_fails_with_words(job):
     with jobs.working_on(str(job.id)):
         raise SoftTimeLimitExceeded
-    assert (read(job).state, read(job).message) == (State.FAILED, jobs.TOO_LONG)
+    assert (read(job).state, read(job).message) == (State.FAILED, jobs.user_messages.TIME_LIMIT_EXCEEDED)
 
 
 def test_a_stopped_worker_hands_the_job_back_where_its_checkpoint_stands(job):
@@ -109,9 +109,9 @@ def test_work_that_cannot_go_on_now_waits_its_time_without_a_worker(job):
     assert back.not_before > timezone.now()
     with pytest.raises(Ignore), jobs.working_on(str(job.id)):
         pytest.fail("it was too early")
-    assert back not in jobs.undispatched()
+    assert back not in recovery.undispatched()
     Job.objects.update(not_before=timezone.now())
-    assert back in jobs.undispatched()
+    assert back in recovery.undispatched()
 
 
 def test_a_cancelled_job_stops_at_its_next_report_and_keeps_what_it_saved(job):
@@ -148,19 +148,19 @@ def test_its_progress_is_in_the_cache_while_it_runs_and_gone_at_the_end(job):
 
 def test_a_job_whose_worker_died_goes_back_to_the_queue(job):
     Job.objects.filter(pk=job.pk).update(state=State.RUNNING, attempt=1, started_at=timezone.now())
-    assert jobs.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk)) == 1
+    assert recovery.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk)) == 1
     assert (read(job).state, read(job).crash_count, read(job).dispatched_at) == (State.QUEUED, 1, None)
 
 
 def test_a_job_that_killed_three_workers_fails_with_words(job):
-    for _ in range(jobs.MAX_CRASHES):
+    for _ in range(recovery.MAX_CRASHES):
         Job.objects.filter(pk=job.pk).update(state=State.RUNNING, started_at=timezone.now())
-        jobs.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk))
-    assert (read(job).state, read(job).message) == (State.FAILED, jobs.CRASHED_TOO_OFTEN)
+        recovery.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk))
+    assert (read(job).state, read(job).message) == (State.FAILED, jobs.user_messages.CRASHED_TOO_OFTEN)
 
 
 def test_work_that_gets_on_between_two_deaths_is_no_poison(job):
-    Job.objects.filter(pk=job.pk).update(crash_count=jobs.MAX_CRASHES - 1)
+    Job.objects.filter(pk=job.pk).update(crash_count=recovery.MAX_CRASHES - 1)
     with jobs.working_on(str(job.id)) as attempt:
         attempt.save({"records": 5}, {})
         assert read(job).crash_count == 0
@@ -172,7 +172,7 @@ def test_only_running_jobs_without_a_lock_are_orphans(job, alice):
     for each in (job, orphan):
         Job.objects.filter(pk=each.pk).update(state=State.RUNNING, started_at=old)
     with locks.exclusive(f"job:{job.id}", lease=30):
-        assert list(jobs.orphans()) == [orphan]
+        assert list(recovery.orphans()) == [orphan]
 
 
 def test_without_the_server_of_the_locks_the_job_waits_in_its_row(job, settings):

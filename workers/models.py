@@ -32,7 +32,7 @@ class Job(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
-    MOVING: ClassVar = (State.QUEUED, State.RUNNING)
+    ACTIVE: ClassVar = (State.QUEUED, State.RUNNING)
     FINAL: ClassVar = (State.DONE, State.FAILED, State.CANCELLED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -78,9 +78,9 @@ class Job(models.Model):
         return self.state in self.FINAL
 
     @property
-    def is_moving(self) -> bool:
+    def is_active(self) -> bool:
         """Whether its page is worth asking again: it goes on by itself."""
-        return self.state in self.MOVING
+        return self.state in self.ACTIVE
 
 
 class RejectedRow(models.Model):

@@ -102,7 +102,7 @@ def stopped_early(job: Job) -> bool:
 
 def goes_on(job: Job) -> bool:
     """Whether trying again goes on where it ended. What the file is to blame for has said itself what stays."""
-    return job.state == Job.State.CANCELLED or job.message in jobs.NOT_THE_FILE
+    return job.state == Job.State.CANCELLED or job.message in jobs.user_messages.NOT_CAUSED_BY_FILE
 
 
 def pause_after(age: int) -> float:

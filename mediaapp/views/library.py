@@ -37,7 +37,7 @@ def show_library(request: AuthenticatedRequest) -> HttpResponse:
     uploads = Upload.objects.filter(owner=request.user).select_related("job").order_by("-created_at")
     page = Paginator(uploads, PER_PAGE).get_page(request.GET.get("page"))
     rows = [(upload, jobs.state_of(upload.job)) for upload in page.object_list]
-    moves = any(upload.job.is_moving for upload, _ in rows)
+    moves = any(upload.job.is_active for upload, _ in rows)
     context = {
         "page": page,
         "rows": rows,

@@ -41,7 +41,7 @@ def delete_files(job_id: str) -> None:
 def sweep_jobs() -> None:
     """Every 10 seconds: sends the jobs that should be with the broker and are not."""
     with locks.exclusive("sweep_jobs", lease=SWEEP_LEASE):
-        housekeeping.sweep()
+        jobs.sweep()
 
 
 @shared_task

@@ -1,55 +1,29 @@
-"""The life of a job: what the site and every task call.
+"""The life of a job. The site and the tasks call these names, and nothing below them.
 
-lifecycle.py: create, publish, cancel, retry, and `working_on` around an engine. attempt.py: what the engine's callables
-write. recovery.py: what the sweep does for jobs that nobody works on.
+lifecycle.py: create, confirm, cancel, retry. dispatch.py: publish. execution.py: `working_on` around an engine.
+attempt.py: what an engine's callables write. recovery.py: killed workers, lost messages. state.py: a poll's answer.
 """
 
+from workers.jobs import user_messages
 from workers.jobs.attempt import RetryLater
-from workers.jobs.lifecycle import (
-    CRASHED_TOO_OFTEN,
-    MAX_CRASHES,
-    NOT_THE_FILE,
-    OUR_FAULT,
-    STARTING,
-    TOO_LONG,
-    WAITS,
-    cancel,
-    confirm,
-    create,
-    lost_messages,
-    orphans,
-    position,
-    publish,
-    reopen_mapping,
-    requeue_or_fail_orphans,
-    retry,
-    running_state,
-    state_of,
-    undispatched,
-    working_on,
-)
+from workers.jobs.dispatch import publish
+from workers.jobs.execution import working_on
+from workers.jobs.lifecycle import cancel, confirm, create, reopen_mapping, retry
+from workers.jobs.recovery import sweep
+from workers.jobs.state import position, running_state, state_of
 
 __all__ = [
-    "CRASHED_TOO_OFTEN",
-    "MAX_CRASHES",
-    "NOT_THE_FILE",
-    "OUR_FAULT",
-    "STARTING",
-    "TOO_LONG",
-    "WAITS",
     "RetryLater",
     "cancel",
     "confirm",
     "create",
-    "lost_messages",
-    "orphans",
     "position",
     "publish",
     "reopen_mapping",
-    "requeue_or_fail_orphans",
     "retry",
     "running_state",
     "state_of",
-    "undispatched",
+    "sweep",
+    "user_messages",
     "working_on",
 ]

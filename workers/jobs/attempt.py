@@ -1,6 +1,6 @@
-"""One attempt at a job: what an engine's callables do to the row and to the cache.
+"""One attempt at a job: what an engine's callables write to the row and to the cache.
 
-Every write carries the attempt's number (the fence), so that a holder which lost its lease can write nothing any more.
+Every write carries the attempt's number, the fencing token: a process that lost its lease can write nothing any more.
 """
 
 import logging
@@ -14,22 +14,23 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from workers.jobs import user_messages
+from workers.jobs.dispatch import NOT_DISPATCHED
 from workers.models import Job
 from workers.practices import concurrency, locks, progress, timing
 from workers.runtime import stopping
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 1.0  # seconds between two looks at the row for a cancel
-PAUSES = (1, 2, 4, 8, 15)  # seconds between the tries at the last word
-NOT_DISPATCHED: dict[str, Any] = {"dispatched_at": None, "not_before": None}
-DATABASE_AWAY = (OperationalError, InterfaceError)
+CANCEL_CHECK_SECONDS = 1.0
+FINISH_RETRY_SECONDS = (1, 2, 4, 8, 15)
+DATABASE_ERRORS = (OperationalError, InterfaceError)
 
 
 class RetryLater(Exception):
-    """Work cannot go on now: its job goes back to the queue, and no worker slot is held while it waits.
+    """The work cannot go on now: its job goes back to the queue, and holds no worker slot while it waits.
 
-    seconds: when it comes again at the earliest. sentence: what its page says until then.
+    seconds: the earliest time of the next attempt, from now. sentence: what the job's page says until then.
     """
 
     def __init__(self, seconds: float, sentence: str) -> None:
@@ -39,11 +40,11 @@ class RetryLater(Exception):
 
 
 class Cancelled(Exception):
-    """Its owner asked for an end; raised from the next report."""
+    """The job's owner cancelled it; raised from the next report."""
 
 
 class Attempt:
-    """A job in the hands of the one process that may work on it."""
+    """A job in the one process that may work on it."""
 
     def __init__(self, job: Job, lease: locks.Lease) -> None:
         self.id = job.id
@@ -53,35 +54,35 @@ class Attempt:
         self.checkpoint = job.checkpoint
         self.result = job.result
         self._leases = [lease]
-        self._mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
+        self._row = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
         self._progress = progress.Progress(job.id, job.owner_id)
-        self._looked = -LOOK_EVERY
+        self._checked_cancel_at = -CANCEL_CHECK_SECONDS
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """Tells the page how far it is. Raises Cancelled, LeaseLost or Stopping: stop, and write nothing more."""
+        """Publishes the progress. Raises Cancelled, LeaseLost or Stopping: stop, and write nothing more."""
         stopping.check()
         self._check_leases()
         now = time.monotonic()
-        if now - self._looked >= LOOK_EVERY:
-            self._looked = now
-            self._look()
+        if now - self._checked_cancel_at >= CANCEL_CHECK_SECONDS:
+            self._checked_cancel_at = now
+            self._check_cancelled()
         self._progress.report(done, total, stage, **figures)
 
     def save(self, checkpoint: dict[str, Any], result: dict[str, Any]) -> None:
         """Writes how far the work is, in the caller's transaction. Raises LeaseLost, which rolls it back."""
         self._check_leases()
-        # Work that gets on is no poison: only deaths at the same place count.
+        # Only crashes at one and the same checkpoint count against a job.
         self._write(checkpoint=checkpoint, result=result, crash_count=0)
         self.checkpoint, self.result = checkpoint, result
 
-    def end(self, state: Job.State, message: str = "", detail: str = "") -> None:
-        """Writes the last word. Waits half a minute for a database that is away: hours of work may hang on it."""
-        word = {"state": state, "message": message, "detail": detail, "result": self.result}
-        for pause in (*PAUSES, None):
+    def finish(self, state: Job.State, message: str = "", detail: str = "") -> None:
+        """Writes the final state. Waits 30 s for a database that is away: hours of work may depend on it."""
+        final = {"state": state, "message": message, "detail": detail, "result": self.result}
+        for pause in (*FINISH_RETRY_SECONDS, None):
             try:
-                self._write(**word, finished_at=timezone.now())
+                self._write(**final, finished_at=timezone.now())
                 break
-            except DATABASE_AWAY:
+            except DATABASE_ERRORS:
                 connection.close()
                 if pause is None:
                     raise
@@ -91,44 +92,47 @@ class Attempt:
             timing.ended_as(state)  # Celery sees a success: the error ends here
         log.info("job %s is %s. %s", self.id, state, message)
 
-    def hand_back(self, message: str = "", delay: float = 0) -> None:
-        """Puts the job back in its queue where its checkpoint stands, not to start again before `delay` seconds."""
-        later = timezone.now() + timedelta(seconds=delay) if delay else None
-        self._write(state=Job.State.QUEUED, message=message, **(NOT_DISPATCHED | {"not_before": later}))
+    def requeue(self, message: str = "", delay_seconds: float = 0) -> None:
+        """Puts the job back into its queue at its checkpoint, not to start again before `delay_seconds`."""
+        not_before = timezone.now() + timedelta(seconds=delay_seconds) if delay_seconds else None
+        self._write(state=Job.State.QUEUED, message=message, **(NOT_DISPATCHED | {"not_before": not_before}))
         progress.clear(self.id)
         timing.ended_as("retried")
 
     @contextmanager
     def writing_to(self, table: str) -> Iterator[None]:
-        """Alone in a table while the block runs (practice 4). Raises RetryLater while another import is."""
+        """Holds a table alone while the block runs (practice 4). Raises RetryLater while another import holds it."""
         try:
             with concurrency.one_writer(table) as lease:
                 self._leases.append(lease)
                 yield
         except locks.Busy:
             pause = concurrency.pause_before_try(self.number)
-            raise RetryLater(pause, "Waiting for another import into the catalogue to end.") from None
+            raise RetryLater(pause, user_messages.WAITING_FOR_TABLE) from None
         except RedisError as error:
-            raise RetryLater(concurrency.FIRST_PAUSE, "Waiting for the server that keeps imports apart.") from error
+            raise RetryLater(concurrency.FIRST_PAUSE, user_messages.WAITING_FOR_LOCKS) from error
 
     def _check_leases(self) -> None:
         for lease in self._leases:
             lease.check()
 
-    def _look(self) -> None:
+    def _check_cancelled(self) -> None:
         try:
-            asked = self._mine.values_list("cancel_requested_at").first()
-        except DATABASE_AWAY as error:
+            row = self._row.values_list("cancel_requested_at").first()
+        except DATABASE_ERRORS as error:
             if connection.in_atomic_block:
                 raise
             connection.close()
             log.warning("job %s cannot look at its row now: %s", self.id, error)
             return
-        if asked is None:
-            raise locks.LeaseLost(f"job {self.id} is another attempt's")
-        if asked[0] is not None:
+        if row is None:
+            raise self._lease_lost()
+        if row[0] is not None:
             raise Cancelled
 
     def _write(self, **fields: Any) -> None:
-        if not self._mine.update(**fields):
-            raise locks.LeaseLost(f"job {self.id} is another attempt's")
+        if not self._row.update(**fields):
+            raise self._lease_lost()
+
+    def _lease_lost(self) -> locks.LeaseLost:
+        return locks.LeaseLost(f"job {self.id} is another attempt's")

@@ -1,0 +1,32 @@
+"""Sends a job's message. The row is the outbox: `dispatched_at` is set once the broker took the message.
+
+A message only says "look at this row". It may arrive twice, late or never: the claim (execution.py) makes a second
+delivery a no-op, and the sweep (recovery.py) sends a lost one again.
+"""
+
+import logging
+from typing import Any
+
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+
+from workers import log_context
+from workers.models import Job
+from workers.runtime import publishing
+
+log = logging.getLogger(__name__)
+
+NOT_DISPATCHED: dict[str, Any] = {"dispatched_at": None, "not_before": None}
+
+
+def publish(job: Job) -> bool:
+    """Sends the message of a queued job. False if the broker is away or its queue is full: the sweep sends it later."""
+    with log_context.bind_job(job.id):
+        try:
+            publishing.publish(job.task, str(job.id), job.queue)
+        except (BrokerError, OSError) as error:
+            log.warning("job %s is not with the broker yet: %r", job.id, error)
+            return False
+        log.info("job %s waits in %s", job.id, job.queue)
+    Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(dispatched_at=timezone.now())
+    return True

@@ -1,0 +1,94 @@
+"""One run of a job: lock, claim, engine, and one end for each way in which an engine can end.
+
+A task is a doorway: `with jobs.working_on(job_id) as job:` and one call into an engine, which knows neither Celery nor
+the cache. The row decides whether a message has anything to do.
+"""
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery import current_task
+from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from workers.jobs import user_messages
+from workers.jobs.attempt import DATABASE_ERRORS, Attempt, Cancelled, RetryLater
+from workers.jobs.dispatch import publish
+from workers.jobs.recovery import requeue_or_fail_orphans
+from workers.models import Job
+from workers.practices import locks, timing
+from workers.runtime import stopping
+from workers.runtime.task import is_of_the_task
+
+log = logging.getLogger(__name__)
+
+DETAIL_CHARACTERS = 10_000
+
+
+@contextmanager
+def working_on(job_id: str) -> Iterator[Attempt]:
+    """Holds the job's lock and its row while the block runs, and writes how the block ended.
+
+    Raises Ignore if another run has the job or it has ended: the second delivery of a message is a no-op.
+    """
+    try:
+        with locks.exclusive(f"job:{job_id}", lease=settings.JOB_LEASE) as lease:
+            attempt = Attempt(_claim(job_id), lease)
+            try:
+                yield attempt
+            except BaseException as error:
+                _end_with_error(attempt, error)
+            else:
+                attempt.finish(Job.State.DONE)
+    except stopping.Stopping:
+        publish(Job.objects.get(pk=job_id))  # now that its lock is free
+    except (locks.Busy, RedisError):
+        # Nobody delivers this message again, so the sweep has to, if the row is still queued. `not_before` stays
+        # empty: the holder of the lock may be about to claim the row.
+        Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(dispatched_at=None)
+        raise Ignore from None
+    except locks.LeaseLost as lost:
+        log.warning("stopped: %s", lost)
+        timing.ended_as("lost")
+        raise Ignore from None
+
+
+def _claim(job_id: str) -> Job:
+    """Makes this process the one attempt at a job, whose lock the caller holds. Raises Ignore if the job is not due."""
+    now = timezone.now()
+    requeue_or_fail_orphans(Job.objects.filter(pk=job_id))
+    due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=Job.State.QUEUED)
+    claim = {
+        "attempt": F("attempt") + 1,
+        "worker": (current_task and current_task.request.hostname) or "a shell",
+        "started_at": now,
+    }
+    if not due.update(state=Job.State.RUNNING, message="", **claim):
+        log.info("job %s has nothing to do for this message", job_id)
+        raise Ignore
+    return Job.objects.get(pk=job_id)
+
+
+def _end_with_error(attempt: Attempt, error: BaseException) -> None:
+    """Shows `error.sentence` to the owner if there is one; any other error is internal."""
+    if isinstance(error, stopping.Stopping) or not is_of_the_task(error):
+        attempt.requeue(user_messages.WORKER_STOPPED)
+        raise error
+    if isinstance(error, RetryLater):
+        attempt.requeue(error.sentence, error.seconds)
+    elif isinstance(error, (locks.LeaseLost, *DATABASE_ERRORS)):
+        raise error  # another attempt's job now, or nothing can be written: the sweep takes the job
+    elif isinstance(error, Cancelled):
+        attempt.finish(Job.State.CANCELLED, user_messages.CANCELLED)
+    elif isinstance(error, SoftTimeLimitExceeded):
+        attempt.finish(Job.State.FAILED, user_messages.TIME_LIMIT_EXCEEDED)
+    else:
+        log.warning("job %s failed: %r", attempt.id, error)
+        detail = getattr(error, "detail", "") or traceback.format_exc()
+        message = getattr(error, "sentence", user_messages.INTERNAL_ERROR)
+        attempt.finish(Job.State.FAILED, message, detail[-DETAIL_CHARACTERS:])

@@ -1,0 +1,75 @@
+"""What happens to a job whose worker is killed, and to one whose message is lost: the sweep, every 10 seconds.
+
+A living worker renews its job's lock (workers/practices/locks.py). A running job without a lock is an orphan: it goes
+back to its queue, where its checkpoint stands, or fails after MAX_CRASHES crashes at one checkpoint.
+"""
+
+import logging
+from datetime import timedelta
+
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from workers.brokers import NoAnswer
+from workers.brokers.connection import count_waiting
+from workers.jobs import user_messages
+from workers.jobs.dispatch import NOT_DISPATCHED, publish
+from workers.models import Job
+from workers.practices import locks
+
+log = logging.getLogger(__name__)
+
+MAX_CRASHES = 3  # workers that one job may kill
+BATCH = 1000  # jobs that one sweep looks at
+
+
+def sweep() -> int:
+    """Requeues orphans, then publishes every queued job whose message is not with the broker. Returns how many."""
+    requeued = requeue_or_fail_orphans(orphans())
+    if requeued:
+        log.warning("%s jobs of dead workers go back to their queues", requeued)
+    unpublished = undispatched()
+    try:
+        unpublished += lost_messages()
+    except NoAnswer as error:
+        log.warning("the broker did not say how much waits: %r", error)
+    published = 0
+    for job in unpublished:
+        if not publish(job):
+            break  # the broker is away: the next sweep tries again
+        published += 1
+    return published
+
+
+def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
+    """Takes running jobs from workers that are dead for sure. Returns how many went back to their queues."""
+    running = jobs.filter(state=Job.State.RUNNING)
+    failed = {"state": Job.State.FAILED, "message": user_messages.CRASHED_TOO_OFTEN, "finished_at": timezone.now()}
+    running.filter(crash_count__gte=MAX_CRASHES - 1).update(**failed)
+    queued = {"state": Job.State.QUEUED, "message": user_messages.WORKER_DIED, "crash_count": F("crash_count") + 1}
+    return running.update(**queued, **NOT_DISPATCHED)
+
+
+def orphans() -> QuerySet[Job]:
+    """Running jobs whose lock nobody holds. Raises RedisError if the server of the locks is away."""
+    young = timezone.now() - timedelta(seconds=5)
+    running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=young).values_list("pk", "attempt")
+    orphaned = [Q(pk=pk, attempt=attempt) for pk, attempt in running if not locks.is_held(f"job:{pk}")]
+    return Job.objects.filter(Q(*orphaned, _connector=Q.OR)) if orphaned else Job.objects.none()
+
+
+def undispatched() -> list[Job]:
+    """Queued jobs that the broker has not taken, and handed-back ones whose time has come; oldest first."""
+    now = timezone.now()
+    forgotten = Q(not_before=None, queued_at__lt=now - timedelta(seconds=5))
+    due = Job.objects.filter(forgotten | Q(not_before__lte=now), state=Job.State.QUEUED, dispatched_at=None)
+    return list(due.order_by("queued_at")[:BATCH])
+
+
+def lost_messages() -> list[Job]:
+    """Queued jobs that the broker took over a minute ago and whose queue is empty. Raises NoAnswer."""
+    minute = timezone.now() - timedelta(seconds=60)
+    queued = Job.objects.filter(state=Job.State.QUEUED, dispatched_at__lt=minute).order_by("queued_at")
+    waiting = list(queued[:BATCH])
+    empty = {queue for queue in {job.queue for job in waiting} if count_waiting(queue) == 0}
+    return [job for job in waiting if job.queue in empty]

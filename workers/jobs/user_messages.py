@@ -1,0 +1,17 @@
+"""The sentences that a job shows to its owner."""
+
+STARTING = "Processing is about to start"
+CONFIRM_MAPPING = "Your file is safe. Confirm how it is to be read, then it starts."
+NO_SIGN_OF_LIFE = "No sign of life for {:.0f} s. If its worker died, another one takes it up in a minute."
+WORKER_STOPPED = "Its worker was stopped; another one takes it up."
+WORKER_DIED = "Its worker died; another one takes it up."
+WAITING_FOR_TABLE = "Waiting for another import into the catalogue to end."
+WAITING_FOR_LOCKS = "Waiting for the server that keeps imports apart."
+CANCELLED_BEFORE_START = "Cancelled before it started."
+CANCELLED = "Cancelled."
+INTERNAL_ERROR = "Something went wrong on our side. Your file is safe: try again."
+TIME_LIMIT_EXCEEDED = "This took longer than we allow for one file. Try a smaller one."
+CRASHED_TOO_OFTEN = "This file stopped our worker several times, so we gave up on it. Your file is safe."
+
+# After these, trying again goes on where the job ended. Any other failure is about the file.
+NOT_CAUSED_BY_FILE = (INTERNAL_ERROR, TIME_LIMIT_EXCEEDED, CRASHED_TOO_OFTEN)
