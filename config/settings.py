@@ -208,7 +208,7 @@ STORAGES = {
 }
 
 # What the nightly clean-up calls of the site, of which the workers know nothing.
-CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned"] if S3_BUCKET else []
+CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned_uploads"] if S3_BUCKET else []
 
 # What runs, once somebody has scaled it; unset, what app.json gives to a new app.
 FORMATION = env.str("FORMATION", default="")

@@ -26,7 +26,7 @@ from django.core.cache import cache
 
 from labs import processes
 from mediaapp.models import CatalogueItem
-from mediaapp.reports import ALIKE
+from mediaapp.reports import DUPLICATE_COLUMNS
 from workers.csvimport.header import Table
 from workers.practices.memory import MB, SIZES
 from workers.reports.rows import Frame, Rows
@@ -48,7 +48,7 @@ def report_here(count: int, done: str) -> None:
     """As it is mostly done: in the memory of the worker. Imported here, for the other worker must stay small."""
     process = import_module("workers.reports.process")
     with TemporaryDirectory() as folder:
-        task = json.loads(task_of(rows(count), ALIKE, Path(folder)))
+        task = json.loads(task_of(rows(count), DUPLICATE_COLUMNS, Path(folder)))
         process.make(task, (frame for frame, _ in frames(count)), lambda *_: None)
     cache.incr(done)
 
@@ -58,7 +58,7 @@ def report_apart(count: int, done: str) -> None:
     """As the site does it."""
     with TemporaryDirectory() as folder:
         limit = SIZES["performance-l"]
-        make_report(rows(count), same=ALIKE, folder=Path(folder), limit=limit, report=lambda *_: None)
+        make_report(rows(count), same=DUPLICATE_COLUMNS, folder=Path(folder), limit=limit, report=lambda *_: None)
     cache.incr(done)
 
 

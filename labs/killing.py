@@ -19,7 +19,7 @@ from django.db import connection
 
 from devtools.processes import wait_until, worker
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.uploads.receive import receive
+from mediaapp.uploads.receive import store_upload
 from workers import jobs
 from workers.models import Job
 
@@ -78,7 +78,7 @@ def killed(job: Job, after: float, *, pool_only: bool) -> int:
 def importing(owner: User) -> Iterator[Job]:
     """A job with the file, in an empty table."""
     CatalogueItem.objects.all().delete()
-    upload = receive(owner, ContentFile("".join(lines()).encode(), name="catalogue.csv"))
+    upload = store_upload(owner, ContentFile("".join(lines()).encode(), name="catalogue.csv"))
     try:
         yield upload.job
     finally:

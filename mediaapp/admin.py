@@ -1,4 +1,4 @@
-"""The admin: staff look at accounts, uploads and jobs here; nothing that a job has written is changed by hand."""
+"""The admin. Accounts are edited here; jobs, uploads and reports are read-only, because workers write them."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from mediaapp.models import Report, Upload, User
 from workers.models import Job
 
 
-class ReadOnly(admin.ModelAdmin):
-    """Rows to look at. A job is cancelled and tried again on its page, where the rules for it hold."""
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Staff cancel or retry a job on its page, which applies the rules of its states."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -24,7 +24,7 @@ class ReadOnly(admin.ModelAdmin):
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnly):
+class JobAdmin(ReadOnlyAdmin):
     list_display = ("id", "task", "queue", "state", "owner", "attempt", "created_at", "finished_at")
     list_filter = ("state", "queue", "task")
     date_hierarchy = "created_at"
@@ -32,7 +32,7 @@ class JobAdmin(ReadOnly):
 
 
 @admin.register(Upload)
-class UploadAdmin(ReadOnly):
+class UploadAdmin(ReadOnlyAdmin):
     list_display = ("name", "kind", "owner", "size", "created_at")
     list_filter = ("kind",)
     search_fields = ("name", "owner__username")
@@ -40,23 +40,23 @@ class UploadAdmin(ReadOnly):
 
 
 @admin.register(Report)
-class ReportAdmin(ReadOnly):
+class ReportAdmin(ReadOnlyAdmin):
     list_display = ("name", "owner", "created_at")
     search_fields = ("owner__username",)
     list_select_related = ("owner", "upload")
 
 
 @admin.register(User)
-class Accounts(UserAdmin):
+class AccountAdmin(UserAdmin):
     add_fieldsets = ((None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),)
 
 
 @login_required
-def admit_staff(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-    """Instead of the admin's own login, which counts no tries: people log in on the site's page."""
+def redirect_staff(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """Replaces the admin's own login, which does not limit tries, by the site's login page."""
     if not admin.site.has_permission(request):
         raise PermissionDenied
     return redirect("admin:index")
 
 
-admin.site.login = admit_staff  # type: ignore[method-assign]
+admin.site.login = redirect_staff  # type: ignore[method-assign]

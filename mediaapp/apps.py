@@ -1,4 +1,4 @@
-"""The site as a Django app: registers what a deploy must have with `manage.py check --deploy`."""
+"""The site as a Django app."""
 
 from django.apps import AppConfig
 from django.core.checks import register
@@ -11,4 +11,4 @@ class MediaappConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        register(checks.check, deploy=True)
+        register(checks.check_deploy, deploy=True)

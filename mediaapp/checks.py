@@ -1,4 +1,4 @@
-"""What only a deploy must have: the checks of `manage.py check --deploy`, which the release step runs."""
+"""The checks of `manage.py check --deploy`, which the release step runs before it migrates."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +11,19 @@ from workers.addresses import is_elsewhere
 from workers.capacity import connections
 from workers.capacity.formation import InvalidFormation
 
-# Addresses, an empty one for a server that is not there.
-URLS = ("REDIS_URL", "LOCKS_URL", "BROKER_URL", "BROKER_MANAGEMENT_URL", "S3_ENDPOINT_URL", "S3_PUBLIC_URL")
-ENCRYPTED = {"rediss", "amqps", "https"}
-UNSURE = {None, "disable", "allow", "prefer"}  # of libpq's sslmode: TLS may be missing, or is
+# An empty URL means that there is no such server.
+URL_SETTINGS = ("REDIS_URL", "LOCKS_URL", "BROKER_URL", "BROKER_MANAGEMENT_URL", "S3_ENDPOINT_URL", "S3_PUBLIC_URL")
+TLS_SCHEMES = {"rediss", "amqps", "https"}
+OPTIONAL_TLS_MODES = {
+    None,
+    "disable",
+    "allow",
+    "prefer",
+}  # values of libpq's sslmode that allow a connection without TLS
 
 
-def check(**_: Any) -> list[CheckMessage]:
-    """W001: a Redis is not verified. W002: a server elsewhere has no TLS. W003: no proxy is known.
+def check_deploy(**_: Any) -> list[CheckMessage]:
+    """W001: a Redis certificate is not verified. W002: a remote server has no TLS. W003: no proxy is configured.
 
     W004: the formation may open more connections than a server's plan allows.
     """
@@ -26,10 +31,10 @@ def check(**_: Any) -> list[CheckMessage]:
 
 
 def _check_verified() -> Iterator[CheckMessage]:
-    unverified = [name for name in URLS if getattr(settings, name).startswith("rediss:")]
-    if settings.REDIS_TLS == "unverified" and unverified:
+    unverified_names = [name for name in URL_SETTINGS if getattr(settings, name).startswith("rediss:")]
+    if settings.REDIS_TLS == "unverified" and unverified_names:
         yield Warning(
-            f"Nobody verifies who answers at {', '.join(unverified)}.",
+            f"Nobody verifies who answers at {', '.join(unverified_names)}.",
             hint="Set REDIS_CA to the certificate of the authority that signed for it, and remove REDIS_TLS. Where a"
             " platform gives none, as Heroku, it stays so: nobody reads along, but anybody may answer.",
             id="deploy.W001",
@@ -37,13 +42,13 @@ def _check_verified() -> Iterator[CheckMessage]:
 
 
 def _check_encrypted() -> Iterator[CheckMessage]:
-    database, urls = settings.DATABASES["default"], {name: urlsplit(getattr(settings, name)) for name in URLS}
-    plain = [name for name, url in urls.items() if url.scheme not in ENCRYPTED and is_elsewhere(url.hostname)]
-    if is_elsewhere(database["HOST"]) and database["OPTIONS"].get("sslmode") in UNSURE:
-        plain.append("DATABASE_URL")
+    database, urls = settings.DATABASES["default"], {name: urlsplit(getattr(settings, name)) for name in URL_SETTINGS}
+    unencrypted = [name for name, url in urls.items() if url.scheme not in TLS_SCHEMES and is_elsewhere(url.hostname)]
+    if is_elsewhere(database["HOST"]) and database["OPTIONS"].get("sslmode") in OPTIONAL_TLS_MODES:
+        unencrypted.append("DATABASE_URL")
     if is_elsewhere(settings.EMAIL_HOST) and not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL):
-        plain.append("EMAIL_URL")
-    for name in plain:
+        unencrypted.append("EMAIL_URL")
+    for name in unencrypted:
         yield Warning(
             f"The server of {name} is elsewhere, and what is sent there goes in the clear, passwords too.",
             hint="Write rediss://, amqps://, https:// or smtp+tls://, and no sslmode below require for PostgreSQL.",
@@ -65,7 +70,7 @@ def _check_connections() -> Iterator[CheckMessage]:
     try:
         over = [budget for budget in connections.budgets() if budget.is_over]
     except InvalidFormation:
-        return  # practices.E904 says so, and stops the deploy
+        return  # practices.E904 reports it and stops the deploy
     for budget in over:
         yield Warning(
             f"The formation may open {budget.opened} connections to the {budget.server}, and its plan allows"

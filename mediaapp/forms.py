@@ -1,4 +1,4 @@
-"""The forms of the accounts."""
+"""The forms of the account pages."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from workers import jobs
 
 
 class SignUpForm(UserCreationForm):
-    """An account needs an address: it is where the reset mail goes."""
+    """Requires an email address, because the reset mail goes there."""
 
     email = forms.EmailField(widget=forms.EmailInput(attrs={"autocomplete": "email"}))
 
@@ -20,9 +20,9 @@ class SignUpForm(UserCreationForm):
 
 
 class QueuedPasswordResetForm(PasswordResetForm):
-    """Django's form, but the mail is made and sent by a worker.
+    """Django's form, but a worker writes and sends the mail.
 
-    A job is queued for an unknown address too, for nobody: the answer takes the same work and says the same words.
+    An unknown address gets a job too, without a user: neither time nor text of the answer reveals who has an account.
     """
 
     def save(self, **_: Any) -> None:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""What people own: their account, their uploads, their catalogue, their reports."""
+"""What users own: account, uploads, catalogue, reports. The rows of an owner are deleted with the account."""
 
 import json
 import logging
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 class User(AbstractUser):
-    """An account. Its address is unique without regard to case, so that a reset mail has one receiver.
+    """An account. Its email address is unique regardless of case, so that a reset mail has one recipient.
 
-    By Upper: Django's iexact is UPPER in SQL, so that the reset form's search uses the same index.
+    Upper, because Django's iexact compares UPPER(email): the reset form's query uses this index.
     """
 
     email = models.EmailField("email address")
@@ -41,7 +41,7 @@ class User(AbstractUser):
 
 
 class Upload(models.Model):
-    """A file that somebody sent, and the job that works on it. They share one id: pages, progress and files use it."""
+    """An uploaded file and its job. Both have one id, which URLs, the progress key and file names contain."""
 
     class Kind(models.TextChoices):
         VIDEO = "video"
@@ -63,16 +63,16 @@ class Upload(models.Model):
 
     @property
     def folder(self) -> str:
-        """Where the file is in default_storage, alone with what is made of it."""
+        """The folder in default_storage that holds the file and its results, and nothing else."""
         return str(PurePath(self.file).parent)
 
-    def beside(self, name: str) -> str:
-        """What is made of the file, by its name in default_storage."""
+    def storage_name(self, name: str) -> str:
+        """The name in default_storage of a result in this folder."""
         return f"{self.folder}/{name}"
 
 
 class OpenUpload(models.Model):
-    """A file on its way from a browser straight to the object storage. Once it is there, its Upload has the same id."""
+    """A file that a browser is sending straight to the bucket. Its later Upload has the same id."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, models.CASCADE, related_name="open_uploads")
@@ -91,10 +91,7 @@ class OpenUpload(models.Model):
 
 
 class Report(models.Model):
-    """Figures that somebody asked for, on the whole catalogue or on one CSV file, and the job that computes them.
-
-    Its files are in a folder of its own (workers/reports/run.py) and go with it.
-    """
+    """Figures on a whole catalogue or on one CSV file, and the job that computes them (workers/reports/run.py)."""
 
     kind = "report"
 
@@ -115,38 +112,35 @@ class Report(models.Model):
 
     @property
     def folder(self) -> str:
-        """Where its files are in default_storage."""
+        """The folder of its files in default_storage, deleted with the row."""
         return FOLDER.format(self.pk)
 
-    def file(self, name: str) -> str:
-        """One of its files, by its name in default_storage."""
+    def storage_name(self, name: str) -> str:
+        """The name in default_storage of a file in this folder."""
         return f"{self.folder}/{name}"
 
     def summary(self) -> dict[str, Any] | None:
-        """The figures as its worker wrote them (workers/reports/process.py); None where there are none.
-
-        {} while the storage does not answer.
-        """
+        """The figures that its worker wrote (workers/reports/process.py). None: no file. {}: the storage is away."""
         try:
-            with default_storage.open(self.file(SUMMARY)) as file:
+            with default_storage.open(self.storage_name(SUMMARY)) as file:
                 return dict(json.load(file))
         except FileNotFoundError:
             return None
         except OSError as error:
-            log.warning("report %s cannot be read now: %s", self.pk, error)
+            log.warning("report_read_failed report=%s error=%r", self.pk, error)
             return {}
 
 
 @receiver(post_delete, sender=Upload)
 @receiver(post_delete, sender=Report)
 def delete_files(instance: Upload | Report, **_: Any) -> None:
-    """Whatever deletes them: a job, an owner, the admin. A job of its own does it, since the storage may be away."""
+    """Creates a job that deletes the folder: the storage may be away while the row is deleted."""
     folder = {"folder": instance.folder}
     jobs.create("workers.default.tasks.delete_files", owner_id=None, arguments=folder, publish_now=False)
 
 
 class CatalogueItem(models.Model):
-    """A row of somebody's catalogue. A CSV file inserts or updates by (owner, external_id)."""
+    """A row of an owner's catalogue. An import inserts or updates by (owner, external_id)."""
 
     owner = models.ForeignKey(User, models.CASCADE, related_name="catalogue")
     external_id = models.CharField(max_length=64)
@@ -169,7 +163,7 @@ class CatalogueItem(models.Model):
 
 
 class ColumnMapping(models.Model):
-    """Which column is which field, as an owner confirmed it: the next file with the same columns starts at once."""
+    """The mapping of columns to fields that an owner confirmed. The next file with these columns starts at once."""
 
     owner = models.ForeignKey(User, models.CASCADE, related_name="column_mappings")
     columns_digest = models.CharField(max_length=64, help_text="Of the names of all columns, in any order.")

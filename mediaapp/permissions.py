@@ -1,4 +1,4 @@
-"""Who may see what: an upload, a report and their jobs are their owner's; staff see to them, and nobody else knows."""
+"""Who may see what. Owners and staff see an upload, a report and their jobs; anybody else gets 404."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,20 +16,20 @@ from workers.practices import progress
 
 
 class AuthenticatedRequest(HttpRequest):
-    """A request behind @login_required, for the type checker."""
+    """The type of a request behind @login_required."""
 
     user: User
 
 
 View = Callable[..., HttpResponse]
-COOKIE = "viewer"
-COOKIE_AGE = 600  # seconds until a poll has to ask the session again
+VIEWER_COOKIE = "viewer"
+VIEWER_COOKIE_SECONDS = 600  # after that, a poll reads the session from the database again
 
 
-def login_required_on(page: str) -> Callable[[View], View]:
-    """login_required for a view that takes a form: the login leads to the named page of the form, and not to the view.
+def login_required_for(page: str) -> Callable[[View], View]:
+    """login_required for a view that takes a POST: after the login, the user gets the form's page, not the view.
 
-    page: takes the view's own arguments. What the form said is gone with the session, and the login page says so.
+    page: a URL name with the view's arguments. The form's values are lost, and a message says so.
     """
 
     def decorate(view: View) -> View:
@@ -40,7 +40,7 @@ def login_required_on(page: str) -> Callable[[View], View]:
             if request.method == "POST":
                 messages.info(request, "You are logged out, so nothing was done. Log in, then do it once more.")
             login = redirect_to_login(reverse(page, kwargs=kwargs))
-            # htmx would follow the redirect, and take the part that it looks for from the login page.
+            # htmx would follow a redirect and swap in a part of the login page.
             return HttpResponseClientRedirect(login.url) if "HX-Request" in request.headers else login
 
         return checked
@@ -61,8 +61,8 @@ def get_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
     return upload
 
 
-def subject_for(request: HttpRequest, job_id: UUID) -> Upload | Report:
-    """What a job is about, an upload or a report, with its job. Raises Http404 as get_upload_or_404 does."""
+def get_subject_or_404(request: HttpRequest, job_id: UUID) -> Upload | Report:
+    """The upload or the report of a job, with the job. Raises Http404 as get_upload_or_404() does."""
     try:
         return get_upload_or_404(request, job_id)
     except Http404:
@@ -74,7 +74,7 @@ def subject_for(request: HttpRequest, job_id: UUID) -> Upload | Report:
 
 
 def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
-    """An upload for its owner alone: what a file's columns mean, staff do not decide. Raises Http404."""
+    """Raises Http404 for staff too: only the owner decides what the columns of a file mean."""
     upload = get_upload_or_404(request, job_id)
     if upload.owner_id != request.user.pk:
         raise Http404
@@ -82,15 +82,15 @@ def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
 
 
 def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Lets the polls of the next minutes prove who asks without the session's SQL: a signed cookie says it.
+    """Sets a signed cookie with the user's id, so that polls need no SQL for the session.
 
-    It is signed for this session: worth nothing beside another one, or after the log-out, which ends the session.
+    The session key is the salt: the cookie is invalid in another session, and after the log-out.
     """
     response.set_signed_cookie(
-        COOKIE,
+        VIEWER_COOKIE,
         f"{request.user.pk}{' staff' if request.user.is_staff else ''}",
         salt=str(request.session.session_key),
-        max_age=COOKIE_AGE,
+        max_age=VIEWER_COOKIE_SECONDS,
         path="/jobs/",
         httponly=True,
         samesite="Lax",
@@ -98,15 +98,15 @@ def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
     )
 
 
-def progress_for(request: HttpRequest, job_id: UUID) -> dict[str, Any] | None:
-    """A running job's progress from one read of the cache and no SQL. None: ask the row, by get_upload_or_404().
+def read_running_progress(request: HttpRequest, job_id: UUID) -> dict[str, Any] | None:
+    """A running job's progress: one cache read, no SQL. None: the caller reads the row with get_subject_or_404().
 
-    Somebody deactivated meanwhile reads on for COOKIE_AGE at most.
+    A user who was deactivated may still read for VIEWER_COOKIE_SECONDS.
     """
     session = str(request.session.session_key)
-    cookie = request.get_signed_cookie(COOKIE, default="", salt=session, max_age=COOKIE_AGE) or ""
+    cookie = request.get_signed_cookie(VIEWER_COOKIE, default="", salt=session, max_age=VIEWER_COOKIE_SECONDS) or ""
     user_id, _, staff = cookie.partition(" ")
-    now = progress.read(job_id) if user_id else None
-    if now and (staff or str(now["owner"]) == user_id):
-        return now
+    current = progress.read(job_id) if user_id else None
+    if current and (staff or str(current["owner"]) == user_id):
+        return current
     return None

@@ -1,4 +1,4 @@
-"""How often one may try to log in, sign up or reset: per address that is typed in, and per client."""
+"""Limits tries to log in, sign up or reset a password: per typed address, and per client network."""
 
 import logging
 import unicodedata
@@ -11,48 +11,48 @@ from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
-SENTENCE = "Too many tries. Wait a while, then try again."
+TOO_MANY_TRIES_MESSAGE = "Too many tries. Wait a while, then try again."
 
 
-def too_many_tries(request: HttpRequest, group: str, address: str) -> bool:
-    """Counts a try. True if either this address or this client has had its share.
+def is_over_try_limit(request: HttpRequest, group: str, address: str) -> bool:
+    """Counts a try, and returns whether the address or the client exceeds its limit.
 
-    Counts stand beside the locks, where cache.clear() does not reset them. With that server away nobody is refused.
+    The counters are on the locks server, where cache.clear() does not reset them. If it is away, no try is refused.
     """
     limits = [
-        _limit(f"{group} address", plain(address), settings.TRIES_PER_ADDRESS, Action.INCREASE),
-        _limit(f"{group} client", client_of(request), settings.TRIES_PER_CLIENT, Action.INCREASE),
+        _limit(f"{group} address", normalize_address(address), settings.TRIES_PER_ADDRESS, Action.INCREASE),
+        _limit(f"{group} client", client_address(request), settings.TRIES_PER_CLIENT, Action.INCREASE),
     ]
     return any(limit.request_limit for limit in limits if limit)
 
 
-def forget_tries(group: str, address: str) -> None:
-    """It was right in the end. The client's count stays: who has one account may be guessing at others."""
-    _limit(f"{group} address", plain(address), settings.TRIES_PER_ADDRESS, Action.RESET)
+def reset_tries(group: str, address: str) -> None:
+    """Resets the address after a success. The client's count stays: it may be guessing other accounts' passwords."""
+    _limit(f"{group} address", normalize_address(address), settings.TRIES_PER_ADDRESS, Action.RESET)
 
 
 def _limit(group: str, key: str, rate: str, action: Action) -> Ratelimit | None:
     try:
         return get_ratelimit(group=group, key=key.encode(), rate=rate, action=action, cache="locks")
     except RedisError as error:
-        log.warning("tries are not counted now: %s", error)
+        log.warning("rate_limit_skipped group=%r error=%r", group, error)
         return None
 
 
-def plain(address: str) -> str:
-    """As Django reads a name, so that other forms of the same letters are no other address."""
+def normalize_address(address: str) -> str:
+    """Normalises as Django does for user names, so that variants of a letter share one count."""
     return unicodedata.normalize("NFKC", address).strip().casefold()
 
 
-def client_of(request: HttpRequest) -> str:
-    """The client's network address. Only what our own proxies added to X-Forwarded-For counts: the rest is hearsay."""
-    told = request.headers.get("X-Forwarded-For", "").split(",")
-    hops = [hop.strip() for hop in (*told, request.META.get("REMOTE_ADDR", "")) if hop.strip()]
-    return network_of(hops[-min(settings.PROXIES + 1, len(hops))]) if hops else ""
+def client_address(request: HttpRequest) -> str:
+    """The client's network. Trusts only what our PROXIES added to X-Forwarded-For: clients can forge the rest."""
+    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    hops = [hop.strip() for hop in (*forwarded, request.META.get("REMOTE_ADDR", "")) if hop.strip()]
+    return client_network(hops[-min(settings.PROXIES + 1, len(hops))]) if hops else ""
 
 
-def network_of(hop: str) -> str:
-    """An address as limits count it: who has one of IPv6 has the 2**64 of its network."""
+def client_network(hop: str) -> str:
+    """The address, or for IPv6 its /64 network: a client controls all addresses of it."""
     try:
         address = ip_address(hop)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The site's addresses. Other programs rely on them: they do not change."""
+"""The site's URLs. Other programs use them, so they do not change."""
 
 from django.contrib.auth import views as auth
 from django.urls import path
@@ -7,30 +7,30 @@ from mediaapp.views import accounts, catalogue, direct, files, health, jobs, lib
 
 urlpatterns = [
     path("", library.show_library, name="library"),
-    path("uploads/", library.upload, name="upload"),
+    path("uploads/", library.upload_files, name="upload"),
     path("uploads/open/", direct.open_upload, name="open_upload"),
     path("uploads/<uuid:upload_id>/parts/", direct.sign_part, name="sign_part"),
     path("uploads/<uuid:upload_id>/close/", direct.close_upload, name="close_upload"),
     path("uploads/<uuid:upload_id>/discard/", direct.discard_upload, name="discard_upload"),
     path("jobs/<uuid:job_id>/", jobs.show_job, name="job"),
     path("jobs/<uuid:job_id>/progress", jobs.show_progress, name="progress"),
-    path("jobs/<uuid:job_id>/progress.json", jobs.tell_progress, name="progress_json"),
+    path("jobs/<uuid:job_id>/progress.json", jobs.show_progress_json, name="progress_json"),
     path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry"),
     path("jobs/<uuid:job_id>/mapping/", mapping.show_mapping, name="mapping"),
     path("jobs/<uuid:job_id>/mapping/confirm/", mapping.confirm_mapping, name="confirm_mapping"),
     path("jobs/<uuid:job_id>/mapping/change/", mapping.change_mapping, name="change_mapping"),
-    path("jobs/<uuid:job_id>/video.mp4", files.video, name="video"),
-    path("jobs/<uuid:job_id>/poster.jpg", files.poster, name="poster"),
-    path("jobs/<uuid:job_id>/rejected.csv", files.rejected_rows, name="rejected_rows"),
+    path("jobs/<uuid:job_id>/video.mp4", files.serve_video, name="video"),
+    path("jobs/<uuid:job_id>/poster.jpg", files.serve_poster, name="poster"),
+    path("jobs/<uuid:job_id>/rejected.csv", files.download_rejected_rows, name="rejected_rows"),
     path("jobs/<uuid:job_id>/report/", reports.report_on_upload, name="report_on_upload"),
-    path("jobs/<uuid:job_id>/rows.parquet", reports.rows, {"kind": "parquet"}, name="parquet"),
-    path("jobs/<uuid:job_id>/rows.csv", reports.rows, {"kind": "csv"}, name="csv"),
+    path("jobs/<uuid:job_id>/rows.parquet", reports.download_rows, {"kind": "parquet"}, name="parquet"),
+    path("jobs/<uuid:job_id>/rows.csv", reports.download_rows, {"kind": "csv"}, name="csv"),
     path("catalogue/", catalogue.show_catalogue, name="catalogue"),
-    path("catalogue/sample.csv", catalogue.sample, name="sample"),
+    path("catalogue/sample.csv", catalogue.download_sample, name="sample"),
     path("catalogue/report/", reports.report_on_catalogue, name="report_on_catalogue"),
-    path("accounts/signup/", accounts.SignUp.as_view(), name="signup"),
-    path("accounts/login/", accounts.Login.as_view(), name="login"),
+    path("accounts/signup/", accounts.SignUpView.as_view(), name="signup"),
+    path("accounts/login/", accounts.LoginView.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path("accounts/password_change/", auth.PasswordChangeView.as_view(), name="password_change"),
     path(
@@ -38,7 +38,7 @@ urlpatterns = [
         auth.PasswordChangeDoneView.as_view(),
         name="password_change_done",
     ),
-    path("accounts/password_reset/", accounts.PasswordReset.as_view(), name="password_reset"),
+    path("accounts/password_reset/", accounts.PasswordResetView.as_view(), name="password_reset"),
     path(
         "accounts/password_reset/done/",
         auth.PasswordResetDoneView.as_view(),

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mediaapp.models import Upload, User
-from mediaapp.uploads.receive import TASKS
+from mediaapp.uploads.receive import TASK_BY_KIND
 from workers.models import Job
 from workers.practices.progress import Progress
 from workers.queues import table
@@ -31,7 +31,7 @@ def upload_of(owner: User, state: str = State.QUEUED, *, kind: str = "video", na
     }
     if state == State.DONE:
         job = {"result": RESULTS[kind]} | job
-    task = TASKS[kind]
+    task = TASK_BY_KIND[kind]
     written = Job.objects.create(task=task, queue=table().queue_of(task), owner=owner, state=state, **moments | job)
     folder, name = f"uploads/{written.pk}", name or {"video": "holiday.mov", "csv": "books.csv"}[kind]
     return Upload.objects.create(job=written, owner=owner, kind=kind, name=name, file=f"{folder}/source", size=1000)

@@ -24,10 +24,10 @@ def form_of(client: Client, upload: Upload, **more: str) -> dict[str, str]:
     """What a browser sends: the page's own values, and what was changed."""
     context = client.get(page_of(upload)).context
     values = {select["name"]: select["chosen"] for select in context["selects"]}
-    if "seen" in context:
+    if "preview" in context:
         values |= {"digest": context["digest"]}
         values |= {
-            f"column-{row['field'].name}": "" if row["place"] is None else row["place"] for row in context["fields"]
+            f"column-{row['field'].name}": "" if row["column"] is None else row["column"] for row in context["fields"]
         }
     return values | more
 

@@ -82,17 +82,17 @@ def production(settings):
     settings.BROKER_URL, settings.REDIS_TLS = "amqps://broker.example.com", "verified"
     settings.HTTPS, settings.PROXIES, settings.WEB_CONCURRENCY = True, 1, 1
     settings.CONNECTIONS = {"database": 40, "cache": 20, "locks": 20, "broker": 20}
-    assert checks.check() == []
+    assert checks.check_deploy() == []
     return settings
 
 
 def found() -> list[str | None]:
-    return [message.id for message in checks.check()]
+    return [message.id for message in checks.check_deploy()]
 
 
 def test_check_fires_for_a_redis_that_nobody_verifies(production):
     production.REDIS_TLS = "unverified"
-    (message,) = checks.check()
+    (message,) = checks.check_deploy()
     assert message.id == "deploy.W001"
     assert message.msg.endswith("at REDIS_URL, LOCKS_URL.")
 
@@ -116,7 +116,7 @@ def test_it_is_silent_where_none_speaks_tls(production):
 )
 def test_check_fires_for_a_server_elsewhere_without_tls(production, name, url):
     setattr(production, name, url)
-    (message,) = checks.check()
+    (message,) = checks.check_deploy()
     assert (message.id, name in message.msg) == ("deploy.W002", True)
 
 
@@ -124,7 +124,7 @@ def test_check_fires_for_a_database_elsewhere_without_tls(production, monkeypatc
     database = production.DATABASES["default"]
     monkeypatch.setitem(database, "HOST", "db.example.com")
     monkeypatch.setitem(database, "OPTIONS", {"sslmode": "disable"})
-    (message,) = checks.check()
+    (message,) = checks.check_deploy()
     assert (message.id, "DATABASE_URL" in message.msg) == ("deploy.W002", True)
     monkeypatch.setitem(database, "OPTIONS", {"sslmode": "require"})
     assert found() == []
@@ -132,7 +132,7 @@ def test_check_fires_for_a_database_elsewhere_without_tls(production, monkeypatc
 
 def test_check_fires_for_a_mail_server_elsewhere_without_tls(production):
     production.EMAIL_HOST = "mail.example.com"
-    (message,) = checks.check()
+    (message,) = checks.check_deploy()
     assert (message.id, "EMAIL_URL" in message.msg) == ("deploy.W002", True)
     production.EMAIL_USE_TLS = True
     assert found() == []
@@ -172,7 +172,7 @@ def test_what_the_address_itself_says_of_tls_stays():
 @pytest.mark.parametrize("server", ["database", "cache", "locks", "broker"])
 def test_check_fires_for_a_plan_that_is_too_small(production, server):
     production.CONNECTIONS = production.CONNECTIONS | {server: 1}
-    (message,) = checks.check()
+    (message,) = checks.check_deploy()
     assert (message.id, f"to the {server}," in message.msg) == ("deploy.W004", True)
     production.CONNECTIONS = production.CONNECTIONS | {server: None}
     assert found() == []

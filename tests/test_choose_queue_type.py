@@ -15,7 +15,7 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from mediaapp.models import CatalogueItem, User
-from mediaapp.uploads.receive import receive
+from mediaapp.uploads.receive import store_upload
 from tests import in_subprocess
 from tests.conftest import DEADLINE, ROOT, environment, wait_until
 from tests.outages import broker_away
@@ -62,7 +62,7 @@ def start_in_vain(name: str, **more: str) -> subprocess.CompletedProcess[str]:
 def upload(owner: User, key: str) -> Job:
     """A small catalogue, whose job no broker knows of yet."""
     with broker_away():
-        uploaded = receive(owner, ContentFile(f"external_id,title\n{key},One\n".encode(), name="catalogue.csv"))
+        uploaded = store_upload(owner, ContentFile(f"external_id,title\n{key},One\n".encode(), name="catalogue.csv"))
     Job.objects.filter(pk=uploaded.pk).update(queued_at=timezone.now() - timedelta(seconds=10))
     return Job.objects.get(pk=uploaded.pk)
 

@@ -25,9 +25,9 @@ UPLOAD = """
 from pathlib import Path
 from django.core.files.base import ContentFile
 from mediaapp.models import User
-from mediaapp.uploads.receive import receive
+from mediaapp.uploads.receive import store_upload
 for path in {paths!r}:
-    receive(User.objects.get(username="alice"), ContentFile(Path(path).read_bytes(), name=Path(path).name))
+    store_upload(User.objects.get(username="alice"), ContentFile(Path(path).read_bytes(), name=Path(path).name))
 """
 
 

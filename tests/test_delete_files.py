@@ -8,7 +8,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from mediaapp.models import Report, Upload, User
-from mediaapp.reports import ask_for
+from mediaapp.reports import request_report
 from tests.factories import State, add_file, upload_of
 from workers import jobs
 from workers.default.tasks import delete_files
@@ -32,8 +32,8 @@ def film_of(owner: User) -> Upload:
 
 
 def report_of(owner: User) -> Report:
-    report = ask_for(owner)
-    default_storage.save(report.file("rows.csv"), ContentFile(b"rows"))
+    report = request_report(owner)
+    default_storage.save(report.storage_name("rows.csv"), ContentFile(b"rows"))
     return report
 
 

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture(autouse=True)
 def told(settings, monkeypatch) -> None:
     monkeypatch.setattr(direct, "CLEAN_UP_SECONDS", 120)
-    settings.CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned"]
+    settings.CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned_uploads"]
 
 
 def aged(**which: object) -> None:
@@ -37,7 +37,7 @@ def test_after_a_day_an_open_upload_is_gone_and_fresh_and_closed_ones_are_not(as
     aged(name__startswith="old")
     kept = {upload.file for upload in Upload.objects.all()}
     for upload in OpenUpload.objects.filter(name__startswith="fresh"):
-        known = direct.INCOMING.format(upload.pk), direct.stored_name(upload)
+        known = direct.INCOMING_NAME.format(upload.pk), direct.source_name(upload)
         kept.add(known[bool(upload.parts_id)])
     tasks.delete_old()
     assert set(in_bucket()) == kept
@@ -50,23 +50,23 @@ def test_what_a_broken_off_close_has_joined_or_the_storage_forgot_is_gone_too(as
     for number in (1, 2):
         send_part(as_alice, joined["parts"], number)
     for upload in OpenUpload.objects.all():
-        where = direct.stored_name(upload), upload.parts_id
+        where = direct.source_name(upload), upload.parts_id
         if upload.name == "joined":
-            direct.bucket.join_parts(*where, direct.arrived(upload))
+            direct.bucket.join_parts(*where, direct.list_parts(upload))
         else:
             direct.bucket.drop_parts(*where)
     aged()
-    assert direct.discard_abandoned() == 2
+    assert direct.discard_abandoned_uploads() == 2
     assert (in_bucket(), OpenUpload.objects.count()) == ({}, 0)
 
 
 def test_what_has_no_row_any_more_is_gone_after_a_day_too(as_alice, alice, monkeypatch):
     send_form(opened(as_alice)["form"])
     alice.delete()
-    assert direct.discard_abandoned() == 0
+    assert direct.discard_abandoned_uploads() == 0
     assert len(in_bucket()) == 1
-    monkeypatch.setattr(direct, "KEEP", timedelta(seconds=-60))
-    assert direct.discard_abandoned() == 1
+    monkeypatch.setattr(direct, "OPEN_UPLOAD_TTL", timedelta(seconds=-60))
+    assert direct.discard_abandoned_uploads() == 1
     assert in_bucket() == {}
 
 
@@ -75,9 +75,9 @@ def test_it_stops_in_time_and_the_next_night_goes_on(as_alice, monkeypatch):
         opened(as_alice, ROWS, name)
     aged()
     monkeypatch.setattr(direct, "CLEAN_UP_SECONDS", 0)
-    assert direct.discard_abandoned() == 0
+    assert direct.discard_abandoned_uploads() == 0
     monkeypatch.setattr(direct, "CLEAN_UP_SECONDS", 120)
-    assert direct.discard_abandoned() == 2
+    assert direct.discard_abandoned_uploads() == 2
 
 
 def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_alice, settings, caplog):

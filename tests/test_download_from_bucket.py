@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mediaapp.models import Upload, User
-from mediaapp.reports import ask_for
+from mediaapp.reports import request_report
 from mediaapp.views import files
 from tests.conftest import wait_until
 from tests.factories import State, add_file, upload_of
@@ -68,9 +68,9 @@ def test_the_poster_is_a_picture(as_alice: Client, film: Upload):
     ("kind", "content_type"), [("csv", "text/csv; charset=utf-8"), ("parquet", "application/vnd.apache.parquet")]
 )
 def test_the_rows_of_a_report_are_files_to_save(as_alice: Client, alice: User, kind: str, content_type: str):
-    report = ask_for(alice)
+    report = request_report(alice)
     Job.objects.update(state=State.DONE)
-    default_storage.open(report.file(f"rows.{kind}"), "wb").close()
+    default_storage.open(report.storage_name(f"rows.{kind}"), "wb").close()
     _, _, headers = fetch(as_alice.get(reverse(kind, args=[report.pk])))
     assert (headers["Content-Type"], headers["Content-Disposition"]) == (
         content_type,
@@ -94,20 +94,23 @@ def test_what_is_not_done_yet_is_not_found(as_alice: Client, alice: User, film: 
 def test_a_link_ends_and_a_browser_forgets_it_before(as_alice: Client, film: Upload, monkeypatch: pytest.MonkeyPatch):
     address = reverse("poster", args=[film.pk])
     response = as_alice.get(address)
-    assert f"X-Amz-Expires={files.LINK_SECONDS}&" in response["Location"]
+    assert f"X-Amz-Expires={files.PRESIGNED_SECONDS}&" in response["Location"]
     assert set(response["Cache-Control"].split(", ")) == {"private", f"max-age={files.REDIRECT_SECONDS}"}
-    assert files.REDIRECT_SECONDS < files.LINK_SECONDS
-    monkeypatch.setattr(files, "LINK_SECONDS", 1)
+    assert files.REDIRECT_SECONDS < files.PRESIGNED_SECONDS
+    monkeypatch.setattr(files, "PRESIGNED_SECONDS", 1)
     short = as_alice.get(address)
     wait_until(lambda: fetch(short)[0] == 403, "the end of the link")
 
 
 def test_a_player_may_seek_until_the_video_has_been_seen_twice(as_alice: Client, film: Upload):
-    assert f"X-Amz-Expires={files.LINK_SECONDS + 2 * 15}&" in as_alice.get(reverse("video", args=[film.pk]))["Location"]
+    assert (
+        f"X-Amz-Expires={files.PRESIGNED_SECONDS + 2 * 15}&"
+        in as_alice.get(reverse("video", args=[film.pk]))["Location"]
+    )
 
 
 def test_while_the_storage_is_away_a_report_says_so(as_alice: Client, alice: User, settings):
-    report = ask_for(alice)
+    report = request_report(alice)
     made = {"rows": 1, "seconds": 1, "peak_bytes": 1, "expected_bytes": 1}
     now = report.created_at
     Job.objects.update(state=State.DONE, started_at=now, finished_at=now, result=made)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mediaapp.uploads.mapping import first_look, table_of
+from mediaapp.uploads.mapping import catalogue_table, guess_import_arguments
 from workers.csvimport.header import labels_of, match_names
 from workers.csvimport.preview import preview
 from workers.csvimport.reading.records import MAX_COLUMNS, CsvUnreadable, examine, read_header
@@ -29,30 +29,30 @@ def test_a_header_wider_than_any_spreadsheet_is_refused_and_the_widest_is_read(m
     shape = examine(source)
     if not more:
         assert len(read_header(source, shape)[0]) == MAX_COLUMNS
-        assert len(preview(source, table_of(1), synonyms={}, choices={}).names) == MAX_COLUMNS
+        assert len(preview(source, catalogue_table(1), synonyms={}, choices={}).names) == MAX_COLUMNS
         return
     with pytest.raises(CsvUnreadable, match="16,385 columns"):
         read_header(source, shape)
     with pytest.raises(CsvUnreadable, match="16,385 columns"):
-        preview(source, table_of(1), synonyms={}, choices={})
+        preview(source, catalogue_table(1), synonyms={}, choices={})
 
 
 def test_the_name_of_a_column_is_short_in_a_reason():
     name = "price" + "_" * 100_000
     source = io.BytesIO(f"external_id,title,{name}\nA1,Dune,x\n".encode())
-    [reject] = preview(source, table_of(1), synonyms={}, choices={}).rejects
+    [reject] = preview(source, catalogue_table(1), synonyms={}, choices={}).rejects
     assert reject.reason == f'{name[:40]}: "x" is not a number'
 
 
 def test_two_columns_for_one_field_are_named_shortly():
     with pytest.raises(CsvUnreadable) as refused:
-        match_names(["title", "title" + "_" * 100_000], table_of(1))
+        match_names(["title", "title" + "_" * 100_000], catalogue_table(1))
     assert len(refused.value.sentence) < 200
 
 
 def test_a_number_of_thousands_of_digits_is_short_in_a_reason():
     source = io.BytesIO(f"external_id,title,stock\nA1,Dune,{'1' * 4_200}\n".encode())
-    [reject] = preview(source, table_of(1), synonyms={}, choices={}).rejects
+    [reject] = preview(source, catalogue_table(1), synonyms={}, choices={}).rejects
     assert reject.reason == f"stock: {'1' * 40} is more than 2147483647"
 
 
@@ -67,7 +67,7 @@ def test_a_number_of_thousands_of_digits_is_short_in_a_reason():
     ],
 )
 def test_a_field_s_own_name_goes_before_other_words_for_it_and_such_a_file_starts_at_once(header, columns):
-    told = first_look(1, io.BytesIO(f"{header}\n{',7' * header.count(',')}\n".encode()))
+    told = guess_import_arguments(1, io.BytesIO(f"{header}\n{',7' * header.count(',')}\n".encode()))
     assert told["dialect"] is not None
     assert told["columns"] == columns
 
@@ -75,4 +75,4 @@ def test_a_field_s_own_name_goes_before_other_words_for_it_and_such_a_file_start
 @pytest.mark.django_db
 @pytest.mark.parametrize("header", ["id,title", "external_id,name", "external_id,title,date"])
 def test_another_word_for_a_field_without_a_column_is_a_reason_to_ask(header):
-    assert first_look(1, io.BytesIO(f"{header}\n".encode())) == {"dialect": None}
+    assert guess_import_arguments(1, io.BytesIO(f"{header}\n".encode())) == {"dialect": None}

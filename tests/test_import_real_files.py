@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from mediaapp.uploads.mapping import first_look, look, table_of
+from mediaapp.uploads.mapping import catalogue_table, guess_import_arguments, preview_mapping
 from tests.csv_files import FILES
 from workers.csvimport.run import import_csv
 
@@ -13,16 +13,16 @@ from workers.csvimport.run import import_csv
 def test_it_is_taken_as_it_was_meant(alice, trouble):
     file = FILES[trouble]
     source = io.BytesIO(file.data)
-    told = first_look(alice.pk, source)
+    told = guess_import_arguments(alice.pk, source)
     assert (told["dialect"] is None) == bool(file.asks)
-    seen, _ = look(alice.pk, source, file.choices)
+    seen, _ = preview_mapping(alice.pk, source, file.choices)
     if file.asks in ("encoding", "decimal", "dates"):
-        assert file.asks in look(alice.pk, source)[0].doubts
+        assert file.asks in preview_mapping(alice.pk, source)[0].doubts
     assert not seen.doubts
     rejects: list = []
     result = import_csv(
         source,
-        table=table_of(alice.pk),
+        table=catalogue_table(alice.pk),
         checkpoint={},
         save=lambda checkpoint, result: None,
         reject=rejects.extend,

@@ -4,7 +4,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client, RequestFactory
 
-from mediaapp.rate_limits import SENTENCE, client_of
+from mediaapp.rate_limits import TOO_MANY_TRIES_MESSAGE, client_address
 from tests.outages import take_away
 
 FORMS = {"/accounts/login/": "username", "/accounts/signup/": "email", "/accounts/password_reset/": "email"}
@@ -29,7 +29,7 @@ def test_the_fourth_try_for_one_address_has_to_wait(page):
         assert try_once(page, "x@example.com", f"192.0.2.{number}").status_code in (200, 302)
     refused = try_once(page, "x@example.com", "192.0.2.9")
     assert refused.status_code == 429
-    assert SENTENCE in refused.content.decode()
+    assert TOO_MANY_TRIES_MESSAGE in refused.content.decode()
     assert try_once(page, "y@example.com", "192.0.2.9").status_code != 429
 
 
@@ -101,7 +101,7 @@ def test_nobody_has_to_wait_because_a_server_is_away(page, settings, alias):
 def test_only_what_our_own_proxies_say_of_a_client_is_believed(settings, proxies, forwarded, client):
     settings.PROXIES = proxies
     headers = {"X-Forwarded-For": forwarded} if forwarded is not None else {}
-    assert client_of(RequestFactory().get("/", headers=headers, REMOTE_ADDR="192.0.2.1")) == client
+    assert client_address(RequestFactory().get("/", headers=headers, REMOTE_ADDR="192.0.2.1")) == client
 
 
 def test_a_made_up_origin_gives_no_more_tries(settings, db):

@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.uploads.receive import receive
+from mediaapp.uploads.receive import store_upload
 from tests import dynos, in_subprocess
 from tests.conftest import environment, wait_until
 from tests.dynos import Dyno, Platform
@@ -76,7 +76,7 @@ def platform(tmp_path: Path, let_hosts_in: None, bucket: dict[str, str], brokers
 def begin(owner: User, rows: str, brokers: dict[str, str]) -> Upload:
     """Uploads a catalogue, and sends its job to the broker."""
     with broker_away():
-        upload = receive(owner, ContentFile(rows.encode(), name="catalogue.csv"))
+        upload = store_upload(owner, ContentFile(rows.encode(), name="catalogue.csv"))
     Job.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - timedelta(seconds=10))
     in_subprocess.run(SWEEP, **brokers)
     return upload

@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mediaapp.models import ColumnMapping
-from mediaapp.uploads.mapping import table_of
+from mediaapp.uploads.mapping import catalogue_table
 from tests.mappings import confirm, form_of, job_of, page_of, send
 from workers import jobs
 from workers.brokers.connection import count_waiting
@@ -43,7 +43,7 @@ def test_a_file_that_says_all_starts_at_once(as_alice, broker):
 def test_the_page_shows_the_first_rows_and_what_we_take_them_for(as_alice):
     upload = send(as_alice, GERMAN.encode("windows-1252"))
     context = as_alice.get(page_of(upload)).context
-    seen = context["seen"]
+    seen = context["preview"]
     assert seen.columns == {"external_id": 0, "title": 1, "creator": 2, "price": 3, "stock": 4, "released_on": 5}
     dialect = seen.dialect
     assert (dialect.encoding, dialect.delimiter, dialect.decimal, dialect.dates) == ("windows-1252", ";", ",", "dmy")
@@ -98,7 +98,7 @@ def test_a_report_on_a_mapped_file_reads_it_as_its_import_did(as_alice, alice):
     confirm(as_alice, upload)
     with default_storage.open(upload.file) as file:
         told = job_of(upload).arguments
-        rows = rows_of_file(file, table_of(alice.pk), lambda: None, dialect_in(told), told["columns"])
+        rows = rows_of_file(file, catalogue_table(alice.pk), lambda: None, dialect_in(told), told["columns"])
         read = b"".join(frame for frame, _ in rows.frames).decode()
     assert read.startswith('"A0","Größe 0","Müller","2024-12-31","1234.56","1000"\n')
 
@@ -107,7 +107,7 @@ def test_days_that_may_be_months_wait_for_a_word_and_are_remembered(as_alice, al
     upload = send(as_alice, DAYS)
     assert upload.job.state == "needs_mapping"
     page = as_alice.get(page_of(upload))
-    assert page.context["seen"].doubts == {"dates"}
+    assert page.context["preview"].doubts == {"dates"}
     assert "Is 03/04 the third of April" in page.content.decode()
     assert b"Nothing has started yet" in confirm(as_alice, upload).content
     assert job_of(upload).state == "needs_mapping"
@@ -124,7 +124,7 @@ def test_what_the_file_itself_says_goes_before_what_is_remembered(as_alice):
 
 def test_numbers_that_may_be_thousands_wait_for_a_word(as_alice):
     upload = send(as_alice, "external_id,title,price\nA1,Dune,1.250\n")
-    assert as_alice.get(page_of(upload)).context["seen"].doubts == {"decimal"}
+    assert as_alice.get(page_of(upload)).context["preview"].doubts == {"decimal"}
     confirm(as_alice, upload, decimal=",")
     assert job_of(upload).arguments["dialect"]["decimal"] == ","
 
@@ -132,7 +132,7 @@ def test_numbers_that_may_be_thousands_wait_for_a_word(as_alice):
 def test_another_choice_shows_the_same_page_anew_and_changes_nothing(as_alice):
     upload = send(as_alice, GERMAN)
     page = as_alice.post(page_of(upload), form_of(as_alice, upload, decimal="."))
-    reasons = {reject.reason for reject in page.context["seen"].rejects}
+    reasons = {reject.reason for reject in page.context["preview"].rejects}
     assert reasons == {'Preis: "1.234,56" is not a number'}
     assert "As it stands, nothing of it would go in" in page.content.decode()
     assert (job_of(upload).state, job_of(upload).arguments["dialect"]) == ("needs_mapping", None)
@@ -140,7 +140,10 @@ def test_another_choice_shows_the_same_page_anew_and_changes_nothing(as_alice):
 
 def test_columns_chosen_by_hand_are_taken_and_those_taken_away_are_not(as_alice, alice):
     upload = send(as_alice, "foo,bar,price\nA1,Dune,9.90\n")
-    assert [field.name for field in as_alice.get(page_of(upload)).context["seen"].missing] == ["external_id", "title"]
+    assert [field.name for field in as_alice.get(page_of(upload)).context["preview"].missing] == [
+        "external_id",
+        "title",
+    ]
     more = {"column-external_id": "0", "column-title": "1", "column-price": ""}
     confirm(as_alice, upload, **more)
     import_catalogue(str(upload.pk))
@@ -153,7 +156,7 @@ def test_with_another_delimiter_the_columns_are_guessed_anew(as_alice):
     upload = send(as_alice, "Titel;id,x\nDune;A1,1\nUbik;A2\n")
     assert form_of(as_alice, upload)["column-title"] == 0
     page = as_alice.post(page_of(upload), form_of(as_alice, upload, delimiter=","))
-    assert (page.context["seen"].names, page.context["seen"].columns) == (["Titel;id", "x"], {"title": 0})
+    assert (page.context["preview"].names, page.context["preview"].columns) == (["Titel;id", "x"], {"title": 0})
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_a_file_in_another_encoding_waits_with_our_best_guess(as_alice, alice):
     text = "external_id,title\n" + "".join(f"A{row},{titles[row % 4]}\n" for row in range(40))
     upload = send(as_alice, text.encode("cp1251"))
     context = as_alice.get(page_of(upload)).context
-    assert (context["seen"].dialect.encoding, context["seen"].doubts) == ("cp1251", {"encoding"})
+    assert (context["preview"].dialect.encoding, context["preview"].doubts) == ("cp1251", {"encoding"})
     confirm(as_alice, upload, encoding="cp1251")
     import_catalogue(str(upload.pk))
     assert alice.catalogue.get(external_id="A2").title == titles[2]
@@ -185,7 +188,7 @@ def test_letters_of_two_encodings_wait_for_a_word(as_alice, alice, title):
     """The end of „Spaß“ in Windows-1252 is a letter of UTF-8 too."""
     upload = send(as_alice, ("external_id,title\n" + f"A1,{title}\n" * 30).encode("windows-1252"))
     page = as_alice.get(page_of(upload))
-    assert page.context["seen"].doubts == {"encoding"}
+    assert page.context["preview"].doubts == {"encoding"}
     assert "The letters do not tell for sure" in page.content.decode()
     confirm(as_alice, upload, encoding="windows-1252")
     import_catalogue(str(upload.pk))

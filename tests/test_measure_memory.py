@@ -15,7 +15,7 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 from redis import Redis
 
-from mediaapp.uploads.receive import receive
+from mediaapp.uploads.receive import store_upload
 from tests.conftest import wait_until
 from tests.footage import film
 from workers.models import TaskHour, TaskRun
@@ -55,7 +55,7 @@ def test_each_run_is_measured_by_itself_with_its_children(start: Start, broker: 
 
 def test_a_transcode_counts_its_ffmpeg(start: Start, broker: Redis, alice, tmp_path: Path):
     path = film(tmp_path / "film.mp4", seconds=8, size="1280x720", rate=25)
-    receive(alice, ContentFile(path.read_bytes(), name="film.mp4"))
+    store_upload(alice, ContentFile(path.read_bytes(), name="film.mp4"))
     worker = start("video")
     run = next_run(0)
     python = max(child.memory_info().rss for child in psutil.Process(worker.pid).children())

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from mediaapp import permissions
-from mediaapp.views.jobs import pause_after
+from mediaapp.views.jobs import poll_seconds
 from tests.conftest import signed_in
 from tests.factories import State, pages_of, running_upload_of, upload_of
 from tests.outages import take_away
@@ -141,14 +141,14 @@ def test_staff_see_it_move_too(as_stella, alice, django_assert_num_queries):
 def test_a_proof_that_was_forged_proves_nothing(as_bob, alice):
     part, json = pages_of(running_upload_of(alice))[1:3]
     for forged in (f"{alice.pk}", f"{alice.pk}:x:y", "1 staff", "\x00", ""):
-        as_bob.cookies[permissions.COOKIE] = forged
+        as_bob.cookies[permissions.VIEWER_COOKIE] = forged
         assert (as_bob.get(part).status_code, as_bob.get(json).status_code) == (404, 404)
 
 
 def test_a_proof_is_worth_nothing_in_another_session(as_alice, as_bob, client, alice):
     part, json = look(as_alice, running_upload_of(alice))
     for other in (as_bob, client):
-        other.cookies[permissions.COOKIE] = as_alice.cookies[permissions.COOKIE].value
+        other.cookies[permissions.VIEWER_COOKIE] = as_alice.cookies[permissions.VIEWER_COOKIE].value
         assert (other.get(part).status_code, other.get(json).status_code) == (404, 404)
 
 
@@ -167,7 +167,7 @@ def test_a_deactivated_account_reads_on_for_minutes_only(as_alice, alice, monkey
     alice.is_active = False
     alice.save()
     assert as_alice.get(json).status_code == 200
-    monkeypatch.setattr(permissions, "COOKIE_AGE", -1)  # it has grown old
+    monkeypatch.setattr(permissions, "VIEWER_COOKIE_SECONDS", -1)  # it has grown old
     assert as_alice.get(json).status_code == 404
 
 
@@ -178,5 +178,5 @@ def test_whatever_age_a_page_claims_it_gets_an_answer(as_alice, alice, age):
 
 
 def test_a_page_asks_more_and_more_seldom():
-    pauses = [pause_after(age) for age in (0, 60, 300, 3600)]
+    pauses = [poll_seconds(age) for age in (0, 60, 300, 3600)]
     assert pauses == sorted(set(pauses))

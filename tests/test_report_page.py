@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mediaapp.models import CatalogueItem, Report, User
-from mediaapp.reports import KEPT, ask_for
+from mediaapp.reports import MAX_REPORTS, request_report
 from tests.factories import State, upload_of
 from tests.test_report_figures import COLUMNS, FULL, Made
 from workers import jobs
@@ -31,14 +31,14 @@ VARIED = [("Emma", "Austen", 4, Decimal("8.50"), 0.25, date(1815, 12, 23), False
 
 def finished(owner: User, folder: Path, rows: list[tuple] | None = None, **result: int) -> Report:
     """A report as its worker leaves it."""
-    report = ask_for(owner)
+    report = request_report(owner)
     now = timezone.now()
     moments = {"started_at": now, "finished_at": now}
     Job.objects.filter(pk=report.pk).update(state=State.DONE, result=MADE | result, attempt=1, **moments)
     made = Made(folder, [(HOSTILE, *FULL[1:])] * 2 + [FULL] if rows is None else rows)
     names = {"summary": "report.json", "parquet": "rows.parquet", "csv": "rows.csv"}
     for kind, path in made.paths.items():
-        default_storage.save(report.file(names[kind]), ContentFile(path.read_bytes()))
+        default_storage.save(report.storage_name(names[kind]), ContentFile(path.read_bytes()))
     return Report.objects.get(pk=report.pk)
 
 
@@ -88,7 +88,7 @@ def test_a_click_does_not_wait_for_an_import_whose_rows_refer_to_the_owner(alice
             cursor.execute("SELECT 1 FROM mediaapp_user WHERE id = %s FOR KEY SHARE", [alice.pk])
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '1s'")
-            assert ask_for(alice)
+            assert request_report(alice)
 
 
 def test_an_empty_catalogue_says_what_to_do_instead(as_alice):
@@ -182,14 +182,14 @@ def test_nothing_of_it_exists_for_somebody_else(as_bob, as_stella, client, alice
 
 
 def test_no_file_is_there_before_it_is_made(as_alice, alice):
-    report = ask_for(alice)
+    report = request_report(alice)
     assert as_alice.get(reverse("csv", args=[report.pk])).status_code == 404
     upload = upload_of(alice, State.DONE, kind="csv")
     assert as_alice.get(reverse("csv", args=[upload.pk])).status_code == 404
 
 
 def test_a_failed_report_says_why_and_can_be_made_again(as_alice, alice):
-    report = ask_for(alice)
+    report = request_report(alice)
     Job.objects.update(state=State.FAILED, message="This report needs about 3.1 GB.", finished_at=timezone.now())
     page = text_of(as_alice, report)
     assert "This report needs about 3.1 GB." in page
@@ -198,7 +198,7 @@ def test_a_failed_report_says_why_and_can_be_made_again(as_alice, alice):
 
 
 def test_a_queued_report_is_cancelled(as_alice, alice):
-    report = ask_for(alice)
+    report = request_report(alice)
     as_alice.post(reverse("cancel", args=[report.pk]))
     assert Job.objects.get().state == State.CANCELLED
     assert "Your file" not in text_of(as_alice, report)
@@ -206,7 +206,7 @@ def test_a_queued_report_is_cancelled(as_alice, alice):
 
 def test_the_catalogue_lists_the_reports_newest_first(as_alice, alice, dune, tmp_path):
     old = finished(alice, tmp_path)
-    new = ask_for(alice)
+    new = request_report(alice)
     page = as_alice.get(reverse("catalogue")).content.decode()
     assert page.index(page_of(new)) < page.index(page_of(old))
     assert "Make a report" in page
@@ -219,17 +219,17 @@ def test_a_report_that_is_deleted_takes_its_files_and_leaves_the_others_alone(al
     gone.job.delete()
     delete_files.run(str(Job.objects.get(task=delete_files.name).pk))
     assert not default_storage.exists(f"reports/{gone.pk}")
-    assert default_storage.exists(stays.file("rows.csv"))
+    assert default_storage.exists(stays.storage_name("rows.csv"))
 
 
 def test_the_newest_are_kept_and_those_of_others_left_alone(alice, bob):
-    theirs = ask_for(bob)
+    theirs = request_report(bob)
     made = []
-    for _ in range(KEPT + 2):
-        made.append(ask_for(alice).pk)
+    for _ in range(MAX_REPORTS + 2):
+        made.append(request_report(alice).pk)
         Job.objects.update(state=State.DONE)
     left = Report.objects.filter(owner=alice).order_by("created_at")
-    assert [report.pk for report in left] == made[-KEPT:]
+    assert [report.pk for report in left] == made[-MAX_REPORTS:]
     assert Report.objects.filter(pk=theirs.pk).exists()
 
 

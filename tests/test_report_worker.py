@@ -17,8 +17,8 @@ from django.core.files.storage import default_storage
 from redis import Redis
 
 from mediaapp.models import CatalogueItem, Report, User
-from mediaapp.reports import ask_for
-from mediaapp.uploads.receive import receive
+from mediaapp.reports import request_report
+from mediaapp.uploads.receive import store_upload
 from tests.conftest import DEADLINE, wait_until
 from workers import jobs
 from workers.highmem import tasks
@@ -55,7 +55,7 @@ def rows_of(owner: User) -> list[tuple]:
 def test_a_report_on_the_whole_catalogue_has_its_rows_and_nobody_elses(start: Start, broker: Redis, alice, bob):
     fill(alice)
     fill(bob, many(5))
-    report = ask_for(alice)
+    report = request_report(alice)
     start("highmem")
     job = ended(report)
     assert (job.state, job.message, job.result["rows"]) == (Job.State.DONE, "", 3)
@@ -63,9 +63,9 @@ def test_a_report_on_the_whole_catalogue_has_its_rows_and_nobody_elses(start: St
     assert [column["name"] for column in summary["columns"]] == list(FIELDS)
     assert [column["missing"] for column in summary["columns"]] == [0, 0, 2, 1, 1, 1, 1]
     assert (summary["duplicates"]["groups"], summary["duplicates"]["rows"]) == (1, 2)
-    table = pl.read_parquet(default_storage.path(report.file("rows.parquet")))
+    table = pl.read_parquet(default_storage.path(report.storage_name("rows.parquet")))
     assert sorted(table.rows(), key=lambda row: row[0]) == rows_of(alice)
-    with default_storage.open(report.file("rows.csv")) as file:
+    with default_storage.open(report.storage_name("rows.csv")) as file:
         header, *cells = csv.reader(io.StringIO(file.read().decode("utf-8-sig"), newline=""))
     assert header == list(FIELDS)
     assert sorted(cells)[0] == ["A1", "Größe 😀 \n two lines", "", "", "2020-02-29", "9.90", "0"]
@@ -75,27 +75,27 @@ def test_a_report_on_the_whole_catalogue_has_its_rows_and_nobody_elses(start: St
 
 def test_a_report_on_one_file_has_its_good_rows_whatever_became_of_them(start: Start, broker: Redis, alice):
     data = "external_id,title,price,x\nA1,Dune,9.90,\nA2,Ubik,nothing,\nA3,,1,\nA1,Dune II,8.00,\n"
-    upload = receive(alice, ContentFile(data.encode(), name="books.csv"))
+    upload = store_upload(alice, ContentFile(data.encode(), name="books.csv"))
     start("highmem")
     wait_until(lambda: Job.objects.get(pk=upload.pk).is_final, "the import")
     CatalogueItem.objects.all().delete()
-    report = ask_for(alice, upload)
+    report = request_report(alice, upload)
     job = ended(report)
     assert (job.state, job.message) == (Job.State.DONE, "")
-    table = pl.read_parquet(default_storage.path(report.file("rows.parquet")))
+    table = pl.read_parquet(default_storage.path(report.storage_name("rows.parquet")))
     assert table.rows(named=True) == [{"external_id": "A1", "title": "Dune II", "price": Decimal("8.00")}]
     assert report.summary()["duplicates"]["columns"] == ["title"]
 
 
 def test_an_empty_catalogue_gives_an_empty_report(start: Start, broker: Redis, alice):
-    report = ask_for(alice)
+    report = request_report(alice)
     start("highmem")
     assert (ended(report).state, report.summary()["rows"]) == (Job.State.DONE, 0)
 
 
 def test_what_does_not_fit_is_refused_before_any_row_is_read(transactional_db, broker: Redis, alice, monkeypatch):
     fill(alice, many(100))
-    report = ask_for(alice)
+    report = request_report(alice)
     monkeypatch.setattr(memory, "SIZES", {"performance-m": memory.MAIN_PROCESS + 120 * 10**6})
     tasks.report_on_rows(str(report.pk))
     job = Job.objects.get(pk=report.pk)
@@ -114,7 +114,7 @@ def the_process(worker: subprocess.Popen) -> psutil.Process | None:
 def at_work(start: Start, broker: Redis, alice) -> tuple[Report, subprocess.Popen, psutil.Process]:
     """A report whose process has begun and stands still."""
     fill(alice, many(20_000))  # more than a pipe holds: whoever waits for it to be read, hears nothing
-    report, worker = ask_for(alice), start("highmem")
+    report, worker = request_report(alice), start("highmem")
     return report, worker, suspended(worker)
 
 
@@ -147,7 +147,7 @@ def test_out_of_memory_is_a_failed_report_and_the_worker_lives_on(at_work, alice
     job = ended(report)
     assert job.state == Job.State.FAILED
     assert "took more memory than its worker could get" in job.message
-    again = ask_for(bob)
+    again = request_report(bob)
     assert ended(again).state == Job.State.DONE
     assert worker.poll() is None
 
@@ -165,7 +165,7 @@ def test_a_stopped_worker_hands_the_report_back(at_work, start: Start):
 
 def test_kill_9_of_the_worker_ends_the_process_too_and_another_worker_makes_the_report(start: Start, broker, alice):
     fill(alice, many(1_000))
-    report, worker = ask_for(alice), start("highmem", JOB_LEASE="2")
+    report, worker = request_report(alice), start("highmem", JOB_LEASE="2")
     folder = Path(default_storage.path(f"reports/{report.pk}"))
     process = suspended(worker)
     # Opened for writing, a pipe that nobody reads holds the process where it neither hears nor says anything.

@@ -55,7 +55,7 @@ def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
     known = OpenUpload.objects.get()
-    where, parts = (direct.stored_name(known), known.parts_id), direct.arrived(known)
+    where, parts = (direct.source_name(known), known.parts_id), direct.list_parts(known)
     events = default_storage.client.meta.events
 
     def answer_as_amazon(**_: object) -> tuple:
@@ -106,7 +106,7 @@ def test_a_close_that_was_broken_off_after_the_parts_were_joined_goes_on(as_alic
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
     known = OpenUpload.objects.get()
-    direct.bucket.join_parts(direct.stored_name(known), known.parts_id, direct.arrived(known))
+    direct.bucket.join_parts(direct.source_name(known), known.parts_id, direct.list_parts(known))
     assert set(opened(as_alice, LARGE)["parts"]["arrived"]) >= {1, 2}
     assert as_alice.post(how["close"]).status_code == 201
     assert Upload.objects.get().size == len(LARGE)

@@ -6,19 +6,19 @@ import struct
 
 import pytest
 
-from mediaapp.uploads.filetypes import Kind, UploadRejected, sniff
+from mediaapp.uploads.filetypes import FileKind, UploadRejected, detect_kind
 from tests.footage import bare_ffmpeg, film
 
 TABLE = "sku;name;price\n1;Käse;2,50\n"
 
 
-def sniff_bytes(content: bytes) -> Kind:
-    return sniff(io.BytesIO(content), len(content))
+def kind_of_bytes(content: bytes) -> FileKind:
+    return detect_kind(io.BytesIO(content), len(content))
 
 
-def sniff_path(path) -> Kind:
+def kind_of_path(path) -> FileKind:
     with path.open("rb") as file:
-        return sniff(file, path.stat().st_size)
+        return detect_kind(file, path.stat().st_size)
 
 
 class CountingFile(io.BytesIO):
@@ -41,52 +41,52 @@ def test_videos_of_every_make_are_videos(tmp_path, suffix):
         "wmv": ("-c:v", "wmv2", "-c:a", "wmav2"),
     }
     path = film(tmp_path / f"film.{suffix}", *options.get(suffix, ()), seconds=0.5)
-    assert sniff_path(path) is Kind.VIDEO
+    assert kind_of_path(path) is FileKind.VIDEO
 
 
 def test_webm_and_ogg_are_videos_too(tmp_path):
     webm = film(tmp_path / "f.webm", "-c:v", "libvpx", "-c:a", "libopus", seconds=0.5)
     ogg = film(tmp_path / "f.ogv", "-c:v", "libtheora", "-c:a", "libvorbis", seconds=0.5)
-    assert sniff_path(webm) is sniff_path(ogg) is Kind.VIDEO
+    assert kind_of_path(webm) is kind_of_path(ogg) is FileKind.VIDEO
 
 
 def test_an_avi_called_mp4_is_fine(tmp_path):
     avi = film(tmp_path / "f.avi")
-    assert sniff_path(avi.rename(tmp_path / "f.mp4")) is Kind.VIDEO
+    assert kind_of_path(avi.rename(tmp_path / "f.mp4")) is FileKind.VIDEO
 
 
 def test_fragmented_and_live_videos_are_videos(tmp_path):
     source = film(tmp_path / "f.mp4")
     fragments = ("-movflags", "frag_keyframe+empty_moov")
     for options in (("-f", "mp4", *fragments), ("-f", "matroska", "-live", 1)):
-        assert sniff_bytes(bare_ffmpeg("-i", source, "-c", "copy", *options, "-")) is Kind.VIDEO
+        assert kind_of_bytes(bare_ffmpeg("-i", source, "-c", "copy", *options, "-")) is FileKind.VIDEO
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("rows", [1, 10_000])
 def test_tables_in_every_encoding_of_the_import_are_csv(encoding, rows):
-    assert sniff_bytes((TABLE * rows).encode(encoding)) is Kind.CSV
+    assert kind_of_bytes((TABLE * rows).encode(encoding)) is FileKind.CSV
 
 
 @pytest.mark.parametrize("shift", range(4))
 def test_a_character_cut_in_two_by_the_look_at_the_head_is_no_fault(shift):
     text = "name\n" + "x" * shift + "🧀\n" * 30_000
-    assert sniff_bytes(text.encode()) is Kind.CSV
-    assert sniff_bytes(text.encode("utf-16")) is Kind.CSV
+    assert kind_of_bytes(text.encode()) is FileKind.CSV
+    assert kind_of_bytes(text.encode("utf-16")) is FileKind.CSV
 
 
 def test_a_stray_byte_in_a_utf8_table_is_left_to_the_import():
-    assert sniff_bytes("name\nTür\n".encode() + b"\x81\n") is Kind.CSV
+    assert kind_of_bytes("name\nTür\n".encode() + b"\x81\n") is FileKind.CSV
 
 
 def test_how_much_arrived_is_counted_as_on_the_pages():
     with pytest.raises(UploadRejected, match=r"900 bytes of 5 MB arrived"):
-        sniff_bytes((struct.pack(">I4s", 5_000_000, b"moov")).ljust(900, b"\0"))
+        kind_of_bytes((struct.pack(">I4s", 5_000_000, b"moov")).ljust(900, b"\0"))
 
 
 @pytest.mark.parametrize("header", ["tax-free,price", "the moov;b", "sku", '"a\nb"\tc', "   ,a"])
 def test_odd_headers_are_csv(header):
-    assert sniff_bytes(f"{header}\n1,2\n".encode()) is Kind.CSV
+    assert kind_of_bytes(f"{header}\n1,2\n".encode()) is FileKind.CSV
 
 
 @pytest.mark.parametrize(
@@ -113,45 +113,45 @@ def test_odd_headers_are_csv(header):
 )
 def test_anything_else_is_refused(content):
     with pytest.raises(UploadRejected, match="neither a video nor a CSV"):
-        sniff_bytes(content)
+        kind_of_bytes(content)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n"])
 def test_an_empty_file_is_refused(content):
     with pytest.raises(UploadRejected, match="file is empty"):
-        sniff_bytes(content)
+        kind_of_bytes(content)
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
 def test_a_spreadsheet_is_refused_with_the_way_out(start):
     with pytest.raises(UploadRejected, match="Save the sheet as CSV"):
-        sniff_bytes(start + bytes(100))
+        kind_of_bytes(start + bytes(100))
 
 
 def test_a_photograph_in_the_box_format_of_videos_is_refused():
     with pytest.raises(UploadRejected, match="is a picture"):
-        sniff_bytes(struct.pack(">I4s4s12x", 24, b"ftyp", b"heic") + bytes(100))
+        kind_of_bytes(struct.pack(">I4s4s12x", 24, b"ftyp", b"heic") + bytes(100))
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "avi", "mkv"])
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
 def test_a_truncated_video_is_refused_with_how_much_arrived(tmp_path, suffix, kept):
     whole = film(tmp_path / f"film.{suffix}", seconds=2).read_bytes()
-    assert sniff_bytes(whole) is Kind.VIDEO
+    assert kind_of_bytes(whole) is FileKind.VIDEO
     with pytest.raises(UploadRejected, match=r"stops before its end: .* of .* arrived|has no index"):
-        sniff_bytes(whole[: int(len(whole) * kept)])
+        kind_of_bytes(whole[: int(len(whole) * kept)])
 
 
 def test_a_truncated_video_with_its_index_in_front_is_refused(tmp_path):
     whole = film(tmp_path / "film.mp4", "-movflags", "+faststart", seconds=2).read_bytes()
     with pytest.raises(UploadRejected, match="stops before its end"):
-        sniff_bytes(whole[:-100])
+        kind_of_bytes(whole[:-100])
 
 
 def test_what_a_camera_appends_after_the_end_is_no_fault(tmp_path):
     whole = film(tmp_path / "film.mp4").read_bytes()
     for scribble in (b"\0", bytes(1000), b"8db42d694ccc418790edff439fe026bf"):
-        assert sniff_bytes(whole + scribble) is Kind.VIDEO
+        assert kind_of_bytes(whole + scribble) is FileKind.VIDEO
 
 
 @pytest.mark.parametrize("kind", ["film", "table", "refused"])
@@ -164,7 +164,7 @@ def test_it_reads_little_and_leaves_the_file_at_its_start(tmp_path, kind):
     file = CountingFile(content)
     file.seek(17)
     try:
-        sniff(file, len(content))
+        detect_kind(file, len(content))
     except UploadRejected:
         assert kind == "refused"
     assert file.asked <= 100_000

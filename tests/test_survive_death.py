@@ -17,7 +17,7 @@ from django.db import connection
 from django_redis import get_redis_connection
 
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.uploads.receive import receive
+from mediaapp.uploads.receive import store_upload
 from tests.conftest import DEADLINE, wait_until
 from tests.footage import film, repeat
 from workers import jobs
@@ -40,7 +40,7 @@ def catalogue(rows: int = ROWS) -> Iterator[str]:
 @pytest.fixture
 def importing(alice: User, transactional_db) -> Upload:
     file = ContentFile("".join(catalogue()).encode(), name="catalogue.csv")
-    return receive(alice, file)
+    return store_upload(alice, file)
 
 
 def job_of(upload: Upload) -> Job:
@@ -134,7 +134,7 @@ def test_a_restarted_database_is_an_interruption(importing: Upload, start: Start
 def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice: User, start: Start, tmp_path: Path):
     path = repeat(film(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25), 20, tmp_path / "long.mp4")
     with path.open("rb") as file:
-        upload = receive(alice, ContentFile(file.read(), name="long.mp4"))
+        upload = store_upload(alice, ContentFile(file.read(), name="long.mp4"))
     worker = start("video", JOB_LEASE=LEASE)
     wait_until(lambda: (progress.read(upload.pk) or {}).get("done"), "the transcode to be under way")
     family = psutil.Process(worker.pid).children(recursive=True)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from mediaapp.models import CatalogueItem
-from mediaapp.uploads.receive import receive
+from mediaapp.uploads.receive import store_upload
 from tests.conftest import wait_until
 from tests.outages import take_away
 from workers import jobs
@@ -51,7 +51,7 @@ def test_its_job_comes_later_while_the_locks_are_away(alice, settings):
 
 
 def test_an_import_that_finds_the_table_busy_frees_its_worker_and_says_so(alice, start: Callable):
-    waiting = receive(alice, ContentFile(b"external_id,title\n1,One\n", name="one.csv"))
+    waiting = store_upload(alice, ContentFile(b"external_id,title\n1,One\n", name="one.csv"))
     with locks.exclusive(f"import:{TABLE}", lease=30):
         start("highmem")
         wait_until(lambda: Job.objects.get(pk=waiting.pk).not_before, "the job to be handed back")
@@ -69,14 +69,14 @@ def test_two_imports_at_work_on_one_table_are_found_until_one_has_stopped(alice,
     monkeypatch.setattr(concurrency, "CLAIMED", timezone.timedelta(0))
     files = [ContentFile(f"external_id,title\n{name},{name}\n".encode(), name=f"{name}.csv") for name in ("A", "B")]
     with table_locked():  # so that an import stands still where it writes
-        first = receive(alice, files[0])
+        first = store_upload(alice, files[0])
         start("highmem", JOB_LEASE="7")
         wait_until(lambda: locks.is_held(f"import:{TABLE}"), "the first import")
         assert f"1 on {TABLE}" in concurrency.verify().summary
         assert concurrency.verify().ok is True
         get_redis_connection("locks").set(f"{locks.PREFIX}import:{TABLE}", "somebody else", px=3000)
         wait_until(lambda: not locks.is_held(f"import:{TABLE}"), "the lock to be lost")
-        second = receive(alice, files[1])
+        second = store_upload(alice, files[1])
         start("highmem", JOB_LEASE="7")
         wait_until(lambda: concurrency.verify().ok is False, "both to be at work")
         assert f"2 on {TABLE}" in concurrency.verify().summary

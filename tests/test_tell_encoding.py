@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from mediaapp.uploads.mapping import first_look
+from mediaapp.uploads.mapping import guess_import_arguments
 from tests.test_import_csv import HEADER, Import, catalogue
 from workers.csvimport.preview import HEAD
 from workers.csvimport.reading.dialect import Dialect
@@ -49,7 +49,7 @@ def file_of(titles: list[str], encoding: str) -> bytes:
 @pytest.mark.parametrize("language", WESTERN)
 def test_a_plainly_western_file_starts_at_once(alice, language):
     data = file_of(WESTERN[language], "windows-1252")
-    assert first_look(alice.pk, io.BytesIO(data))["dialect"]
+    assert guess_import_arguments(alice.pk, io.BytesIO(data))["dialect"]
     assert guess_encoding(data, whole=True) == ("windows-1252", True)
     Import(alice, data).run()
     assert [row[1] for row in catalogue(alice)] == WESTERN[language]
@@ -58,7 +58,7 @@ def test_a_plainly_western_file_starts_at_once(alice, language):
 @pytest.mark.parametrize("language", OTHERS)
 def test_of_any_other_file_the_owner_is_asked(alice, language):
     encoding, titles = OTHERS[language]
-    assert first_look(alice.pk, io.BytesIO(file_of(titles, encoding))) == {"dialect": None}
+    assert guess_import_arguments(alice.pk, io.BytesIO(file_of(titles, encoding))) == {"dialect": None}
 
 
 # The library's guess is another encoding, in which the same bytes are letters too.
@@ -76,7 +76,7 @@ def test_the_guess_is_right_where_the_letters_tell(language):
 def test_letters_that_come_late_stop_the_import_before_its_first_row_until_somebody_has_chosen(alice, letter):
     rows = [f"A{number},Café {number},,,,,\n" for number in range(HEAD // 20)]
     data = (HEADER + "".join(rows) + f"B1,Ya{letter}ar,,,,,\n").encode("cp1254" if letter == "ş" else "cp1252")
-    assert first_look(alice.pk, io.BytesIO(data))["dialect"]["encoding"] == ""
+    assert guess_import_arguments(alice.pk, io.BytesIO(data))["dialect"]["encoding"] == ""
     with pytest.raises(CsvUnreadable, match="Change the mapping"):
         examine(io.BytesIO(data))
     for encoding in ("cp1254", "windows-1252"):

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 from redis import Redis
 
-from mediaapp.uploads.receive import receive
+from mediaapp.uploads.receive import store_upload
 from tests.conftest import DEADLINE, environment, wait_until
 from tests.outages import NOBODY
 from workers.models import Job, TaskHour, TaskRun
@@ -101,14 +101,14 @@ def test_the_same_ends_on_rabbitmq(start: Start, rabbitmq: str, monkeypatch):
 
 
 def test_a_job_that_failed_with_words_is_no_success(start: Start, broker: Redis, alice):
-    upload = receive(alice, ContentFile(b"external_id,title\n" + b"x" * 1_100_000, name="one-long-line.csv"))
+    upload = store_upload(alice, ContentFile(b"external_id,title\n" + b"x" * 1_100_000, name="one-long-line.csv"))
     start("highmem")
     wait_for_runs("import_catalogue", "failed")
     assert Job.objects.get(pk=upload.pk).state == Job.State.FAILED
 
 
 def test_a_job_that_is_done_is_a_success(start: Start, broker: Redis, alice):
-    receive(alice, ContentFile(b"external_id,title,price\nB-1,One,2.50\n", name="books.csv"))
+    store_upload(alice, ContentFile(b"external_id,title,price\nB-1,One,2.50\n", name="books.csv"))
     start("highmem")
     wait_for_runs("import_catalogue", "succeeded")
 

@@ -8,7 +8,7 @@ from django.test import Client
 
 from mediaapp.models import OpenUpload, Upload
 from mediaapp.uploads import direct, receive
-from mediaapp.uploads.filetypes import SAY_EMPTY, SAY_OTHER, Kind
+from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE, FileKind
 from tests.conftest import wait_until
 from tests.sent_directly import JSON, LARGE, ROWS, in_bucket, opened, send_form, send_part
 from workers.models import Job
@@ -31,7 +31,7 @@ def test_a_small_file_is_one_form_and_becomes_a_job_when_it_is_closed(as_alice, 
     upload = Upload.objects.get()
     assert (answer.status_code, answer.json()["page"]) == (201, f"/jobs/{upload.pk}/")
     assert how["close"] == f"/uploads/{upload.pk}/close/"
-    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, Kind.CSV, "books.csv", len(ROWS))
+    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, FileKind.CSV, "books.csv", len(ROWS))
     assert (upload.job.owner, upload.job.state, upload.job.arguments["source"]) == (alice, "queued", upload.file)
     assert in_bucket() == {upload.file: len(ROWS)}
     assert default_storage.open(upload.file).read() == ROWS
@@ -66,10 +66,10 @@ def test_the_storage_refuses_a_form_that_is_not_what_the_site_signed(as_alice, c
 
 def test_a_large_file_comes_in_parts_and_goes_on_where_it_ended(as_alice, broker):
     how = opened(as_alice, LARGE)
-    assert (how["parts"]["size"], how["parts"]["arrived"]) == (direct.PART, [])
+    assert (how["parts"]["size"], how["parts"]["arrived"]) == (direct.PART_BYTES, [])
     assert send_part(as_alice, how["parts"], 2) == 200
     early = as_alice.post(how["close"])
-    assert (early.status_code, early.json()) == (409, {"error": direct.SAY_NOT_THERE})
+    assert (early.status_code, early.json()) == (409, {"error": direct.NOT_ARRIVED_MESSAGE})
     again = opened(as_alice, LARGE)
     assert (again["close"], again["parts"]["arrived"]) == (how["close"], [2])
     assert send_part(as_alice, again["parts"], 1) == 200
@@ -137,13 +137,13 @@ def test_what_is_no_video_and_no_csv_is_refused_with_words_and_leaves_nothing(as
         for number in (1, 2):
             send_part(as_alice, how["parts"], number, content)
     answer = as_alice.post(how["close"])
-    assert (answer.status_code, answer.json()) == (422, {"error": SAY_OTHER})
+    assert (answer.status_code, answer.json()) == (422, {"error": UNKNOWN_TYPE_MESSAGE})
     assert nothing_is_left()
     assert as_alice.post(how["close"]).status_code == 404
 
 
 def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
-    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Kind.CSV, len(ROWS) - 1)
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, FileKind.CSV, len(ROWS) - 1)
     how = opened(as_alice)
     send_form(how["form"])
     assert "at most" in as_alice.post(how["close"]).json()["error"]
@@ -152,7 +152,7 @@ def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
 
 def test_what_cannot_be_a_file_is_not_opened(as_alice):
     for asked, status, words in (
-        ({"name": "a.csv", "size": 0}, 422, SAY_EMPTY),
+        ({"name": "a.csv", "size": 0}, 422, EMPTY_MESSAGE),
         ({"name": "a.csv", "size": receive.MAX_BYTES + 1}, 422, "at most"),
         ({"name": "a.csv", "size": 10**30}, 400, "size in bytes"),
         ({"name": "a.csv", "size": "9" * 5000}, 400, "size in bytes"),  # which Python does not make a number of
@@ -166,7 +166,7 @@ def test_what_cannot_be_a_file_is_not_opened(as_alice):
 
 
 def test_nobody_has_more_than_some_open_at_once(as_alice, as_bob, monkeypatch):
-    monkeypatch.setattr(direct, "MOST_OPEN", 2)
+    monkeypatch.setattr(direct, "MAX_OPEN_UPLOADS", 2)
     how = [opened(as_alice, LARGE), opened(as_alice)][0]
     full = as_alice.post("/uploads/open/", {"name": "b.csv", "size": 5})
     assert (full.status_code, "2 uploads" in full.json()["error"]) == (429, True)

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from mediaapp.models import Upload
 from mediaapp.uploads import receive
-from mediaapp.uploads.filetypes import SAY_EMPTY, SAY_OTHER, Kind
+from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE, FileKind
 from tests.footage import film
 from tests.outages import broker_away
 from workers.models import Job
@@ -48,7 +48,7 @@ def test_a_csv_becomes_a_job_of_its_owner_and_the_worker_is_told(as_alice, alice
     response = send(as_alice, table())
     upload = Upload.objects.get()
     assert (response.status_code, response.url) == (302, reverse("job", args=[upload.pk]))
-    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, Kind.CSV, "books.csv", len(ROWS))
+    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, FileKind.CSV, "books.csv", len(ROWS))
     assert (upload.job.owner, upload.job.state, upload.job.queue) == (alice, "queued", "imports")
     assert upload.job.dispatched_at
     assert upload.job.arguments == {
@@ -63,7 +63,7 @@ def test_a_csv_becomes_a_job_of_its_owner_and_the_worker_is_told(as_alice, alice
 
 def test_a_video_goes_to_the_queue_of_videos(as_alice, broker, tmp_path):
     send(as_alice, table("holiday.txt", film(tmp_path / "film.mp4").read_bytes()))
-    assert (Upload.objects.get().kind, broker.llen("video"), broker.llen("imports")) == (Kind.VIDEO, 1, 0)
+    assert (Upload.objects.get().kind, broker.llen("video"), broker.llen("imports")) == (FileKind.VIDEO, 1, 0)
 
 
 def test_a_program_gets_the_addresses_of_its_job(as_alice):
@@ -82,7 +82,11 @@ def test_several_files_at_once_become_a_job_each(as_alice):
 
 @pytest.mark.parametrize(
     ("file", "sentence"),
-    [(("empty.csv", b""), SAY_EMPTY), (("film.mp4", PROGRAM), SAY_OTHER), (("books.csv", PROGRAM), SAY_OTHER)],
+    [
+        (("empty.csv", b""), EMPTY_MESSAGE),
+        (("film.mp4", PROGRAM), UNKNOWN_TYPE_MESSAGE),
+        (("books.csv", PROGRAM), UNKNOWN_TYPE_MESSAGE),
+    ],
 )
 def test_what_is_no_video_and_no_csv_is_refused_with_words_and_leaves_nothing(as_alice, file, sentence):
     page = as_alice.post(UPLOAD, {"file": table(*file)}, follow=True)
@@ -96,7 +100,7 @@ def test_what_is_no_video_and_no_csv_is_refused_with_words_and_leaves_nothing(as
 def test_a_refused_file_keeps_no_other_one_back(as_alice):
     assert send(as_alice, table("a.exe", PROGRAM), table("b.csv")).url == "/"
     told = send(as_alice, table("a.exe", PROGRAM), table("c.csv"), headers=JSON)
-    assert (told.status_code, told.json()["error"]) == (201, f"a.exe: {SAY_OTHER}")
+    assert (told.status_code, told.json()["error"]) == (201, f"a.exe: {UNKNOWN_TYPE_MESSAGE}")
     assert {upload.name for upload in Upload.objects.all()} == {"b.csv", "c.csv"}
 
 
@@ -107,10 +111,10 @@ def test_a_form_without_a_file_says_so(as_alice, sent):
 
 
 def test_a_file_over_the_limit_of_its_kind_is_refused(as_alice, monkeypatch):
-    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Kind.CSV, len(ROWS) - 1)
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, FileKind.CSV, len(ROWS) - 1)
     assert "at most" in send(as_alice, table(), headers=JSON).json()["error"]
     assert nothing_is_left()
-    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Kind.CSV, len(ROWS))
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, FileKind.CSV, len(ROWS))
     assert send(as_alice, table(), headers=JSON).status_code == 201
 
 
@@ -228,7 +232,7 @@ def test_the_name_of_a_file_is_data_and_never_a_path(as_alice, sent, kept):
 
 
 def test_an_error_between_file_and_row_leaves_neither(as_alice, monkeypatch):
-    monkeypatch.setitem(receive.TASKS, Kind.CSV, "workers.nowhere.tasks.unknown")
+    monkeypatch.setitem(receive.TASK_BY_KIND, FileKind.CSV, "workers.nowhere.tasks.unknown")
     as_alice.raise_request_exception = False
     assert send(as_alice, table()).status_code == 500
     assert nothing_is_left()

@@ -16,8 +16,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from mediaapp.models import Upload, User
-from mediaapp.reports import ask_for
-from mediaapp.uploads.receive import receive
+from mediaapp.reports import request_report
+from mediaapp.uploads.receive import store_upload
 from tests.conftest import wait_until
 from tests.footage import film
 from tests.relay import Relay, relaying
@@ -75,7 +75,7 @@ def relay(bucket) -> Iterator[Relay]:
 
 
 def upload(owner: User, content: bytes, name: str = "books.csv") -> Upload:
-    return receive(owner, ContentFile(content, name=name))
+    return store_upload(owner, ContentFile(content, name=name))
 
 
 def ended(job_id: object) -> Job:
@@ -98,12 +98,12 @@ def test_a_csv_is_imported_and_reported_on(start: Start, host: Host, alice: User
     host.start(start, "highmem")
     job = ended(books.pk)
     assert (job.state, job.result["created"], job.result["rejected"]) == (Job.State.DONE, 2, 1)
-    on_all, on_file = ask_for(alice), ask_for(alice, books)
+    on_all, on_file = request_report(alice), request_report(alice, books)
     for report in (on_all, on_file):
         assert ended(report.pk).state == Job.State.DONE
         assert names_in(report.folder) == ["report.json", "rows.csv", "rows.parquet"]
         assert report.summary()["rows"] == 2
-        with default_storage.open(report.file("rows.parquet")) as file:
+        with default_storage.open(report.storage_name("rows.parquet")) as file:
             assert sorted(pl.read_parquet(file.read())["title"]) == ["Dune", "Emma"]
     assert host.left() == []
 
@@ -113,7 +113,7 @@ def test_a_video_is_transcoded(start: Start, host: Host, alice: User, tmp_path: 
     host.start(start, "video")
     assert ended(holiday.pk).state == Job.State.DONE
     assert names_in(holiday.folder) == ["poster.jpg", "source", "video.mp4"]
-    with default_storage.open(holiday.beside("video.mp4")) as file:
+    with default_storage.open(holiday.storage_name("video.mp4")) as file:
         assert file.read(12)[4:8] == b"ftyp"
     assert host.left() == []
 

@@ -1,6 +1,6 @@
-"""The figures of a report as the pages draw them: bars and boxes of server-side SVG. No script, no inline style.
+"""Charts of a report as server-side SVG: the Content-Security-Policy allows no inline style or script.
 
-A drawing is stretched to its place, so what it says in words stands beside it in HTML, where it keeps its size.
+CSS stretches an SVG to its container, so labels are HTML beside it and keep their size.
 """
 
 from itertools import pairwise
@@ -12,9 +12,9 @@ from workers.practices.memory import MAIN_PROCESS, SIZES
 
 register = template.Library()
 
-WIDTH, HEIGHT = 240, 60  # of a drawing, in its own units
-SMALL = SIZES["standard-1x"]
-KINDS = {
+WIDTH, HEIGHT = 240, 60  # of the SVG's viewBox
+SMALL_DYNO_BYTES = SIZES["standard-1x"]
+KIND_LABELS = {
     "text": "text",
     "whole": "whole numbers",
     "decimal": "numbers",
@@ -25,8 +25,8 @@ KINDS = {
 
 
 @register.filter
-def figure(value: Any) -> str:
-    """A value as a table shows it: 1,234.5, yes, a dash for none; a text or a day as it is."""
+def format_value(value: Any) -> str:
+    """1,234.5 for a number, yes or no for a boolean, a dash for None; a text or a date as it is."""
     if value is None:
         return "\u2013"
     if isinstance(value, bool):
@@ -38,28 +38,27 @@ def figure(value: Any) -> str:
 
 
 @register.filter
-def words(name: str) -> str:
-    """A column's name as people read it."""
+def column_title(name: str) -> str:
+    """Released on, for released_on."""
     return name.replace("_", " ").capitalize()
 
 
 @register.filter
-def kind_in_words(kind: str) -> str:
-    """What a column holds."""
-    return KINDS.get(kind, kind)
+def kind_label(kind: str) -> str:
+    return KIND_LABELS.get(kind, kind)
 
 
 @register.filter
-def share_of(part: float, whole: float) -> float:
-    """How much of it that is, in percent with one digit; below 0.1 but not nothing is 0.1."""
+def percent_of(part: float, whole: float) -> float:
+    """Percent with one decimal. Anything above 0 is at least 0.1."""
     if not whole:
         return 0.0
     return max(round(100 * part / whole, 1), 0.1 if part else 0.0)
 
 
 @register.filter
-def strength(r: float | None) -> str:
-    """How strongly two columns move together, as a class for its cell."""
+def correlation_class(r: float | None) -> str:
+    """The CSS class of a cell with the correlation r."""
     if r is None or abs(r) < 0.3:
         return "weak"
     return "strong" if abs(r) >= 0.7 else "clear"
@@ -67,14 +66,14 @@ def strength(r: float | None) -> str:
 
 @register.inclusion_tag("reports/_histogram.html")
 def histogram(column: dict[str, Any]) -> dict[str, Any]:
-    """The bars of one column's spread, with a box of its quantiles below them, and both as a table."""
+    """A column's histogram, a box plot of its quantiles below it, and a table of both."""
     spread = column["spread"]
-    counts, most, width = spread["bars"], max(spread["bars"]), WIDTH / len(spread["bars"])
+    counts, largest, width = spread["bars"], max(spread["bars"]), WIDTH / len(spread["bars"])
     bars = [
         {
             "x": round(place * width + width * 0.06, 2),
             "width": round(width * 0.88, 2),
-            "height": round(max(count / most * HEIGHT, 1 if count else 0), 2),
+            "height": round(max(count / largest * HEIGHT, 1 if count else 0), 2),
             "count": count,
             "low": low,
             "high": high,
@@ -83,25 +82,25 @@ def histogram(column: dict[str, Any]) -> dict[str, Any]:
     ]
     for bar in bars:
         bar["y"] = HEIGHT - bar["height"]
-    at = [round(position * WIDTH, 2) for position in spread["positions"]]
-    box = {"from": at[0], "left": at[1], "middle": at[2], "width": round(at[3] - at[1], 2), "to": at[4]}
+    x = [round(position * WIDTH, 2) for position in spread["positions"]]
+    box = {"from": x[0], "left": x[1], "middle": x[2], "width": round(x[3] - x[1], 2), "to": x[4]}
     quantiles = [(f"{share:.0%}".replace("%", " %"), value) for share, value in spread["quantiles"]]
     return {"column": column, "spread": spread, "bars": bars, "box": box, "quantiles": quantiles}
 
 
 @register.inclusion_tag("reports/_small_dyno.html")
-def small_dyno(peak: int) -> dict[str, Any]:
-    """What a run of `peak` bytes would have done to a dyno of 512 MB, beside the worker's main process.
+def small_dyno_memory(peak: int) -> dict[str, Any]:
+    """What a run with a peak of `peak` bytes, plus the worker's main process, would do to a dyno of 512 MB.
 
-    Above its memory a dyno swaps, above twice as much it is restarted:
+    A dyno swaps above its memory, and is restarted above twice its memory:
     https://devcenter.heroku.com/articles/dyno-memory-behavior
     """
     needed = peak + MAIN_PROCESS
-    scale = max(needed, SMALL) / WIDTH
+    scale = max(needed, SMALL_DYNO_BYTES) / WIDTH
     return {
-        "percent": round(100 * needed / SMALL),
+        "percent": round(100 * needed / SMALL_DYNO_BYTES),
         "needed": needed,
-        "used": round(min(needed, SMALL) / scale, 2),
-        "over": round(max(needed - SMALL, 0) / scale, 2),
-        "mark": round(SMALL / scale, 2),
+        "used": round(min(needed, SMALL_DYNO_BYTES) / scale, 2),
+        "over": round(max(needed - SMALL_DYNO_BYTES, 0) / scale, 2),
+        "mark": round(SMALL_DYNO_BYTES / scale, 2),
     }

@@ -1,1 +1,1 @@
-"""What gets a file from a browser into a job: its bytes, its real type, and what its columns mean."""
+"""From a file in a browser to a job: receive the bytes, detect the type, map the columns."""

@@ -1,8 +1,8 @@
-"""Files that go straight from a browser to the object storage, and never through a web process.
+"""Uploads that go straight from a browser to the bucket, not through a web process.
 
-The site opens such an upload, signs what its owner may send, and closes it: only then is there an Upload and its job.
-A small file is one form, a large one comes in parts, which may go on after hours where a connection broke. Everything
-here may raise OSError: the storage did not answer, and whatever was asked may be asked again.
+The site opens an upload, presigns its requests, and closes it: that creates the Upload and its job. A small file is one
+presigned form. A large file is a multipart upload, which can continue hours after a lost connection. Each function may
+raise OSError if the storage does not answer; all of them can be repeated.
 """
 
 import logging
@@ -17,9 +17,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from mediaapp.models import OpenUpload, Upload, User
-from mediaapp.templatetags import words
+from mediaapp.templatetags import formats
 from mediaapp.uploads import receive
-from mediaapp.uploads.filetypes import SAY_EMPTY, UploadRejected
+from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UploadRejected
 
 if TYPE_CHECKING:
     from workers.storage.object_storage import ObjectStorage  # large: docs/facts/servers.md#boto3
@@ -27,143 +27,145 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 bucket = cast("ObjectStorage", default_storage)
 
-PART = 8 * 1024**2  # bytes: what a broken connection costs at most. A smaller file has no parts
-MOST_PARTS = 1000  # the storage tells of so many at once
-MOST_OPEN = 20  # of one owner
-KEEP = timedelta(days=1)
-CLEAN_UP_SECONDS = 10
-INCOMING = "incoming/{}"  # a small file, until it is closed: whoever sent it may still send it again
+PART_BYTES = 8 * 1024**2  # a lost connection costs one part at most; a smaller file has no parts
+MAX_PARTS = 1000  # the storage lists so many at once
+MAX_OPEN_UPLOADS = 20  # per owner
+OPEN_UPLOAD_TTL = timedelta(days=1)
+CLEAN_UP_SECONDS = 10  # for one night's discard_abandoned_uploads()
+INCOMING_NAME = "incoming/{}"  # of a small file until the close, because its form can still overwrite it
 
-SAY_TOO_MANY = "You have begun {} uploads and not ended them. Go on with one, or discard one, then try again."
-SAY_NOT_THERE = "The file has not arrived whole."
-
-
-class NotThere(Exception):
-    """What is to be closed has not arrived."""
+TOO_MANY_OPEN_MESSAGE = "You have begun {} uploads and not ended them. Go on with one, or discard one, then try again."
+NOT_ARRIVED_MESSAGE = "The file has not arrived whole."
 
 
-class TooMany(Exception):
-    """Its owner has as many open uploads as one may have."""
+class FileNotArrivedError(Exception):
+    """The file to close has not arrived, or not all of it."""
 
 
-def refuse_size(size: int) -> None:
-    """Raises UploadRejected for a file that no kind may be, before any of it is sent."""
+class TooManyOpenUploadsError(Exception):
+    """The owner has MAX_OPEN_UPLOADS already."""
+
+
+def check_size(size: int) -> None:
+    """Raises UploadRejected for an empty file, and for one that is larger than any kind may be."""
     if size > receive.MAX_BYTES:
-        raise UploadRejected(f"The file has {words.size(size)}; we take {words.size(receive.MAX_BYTES)} at most.")
+        raise UploadRejected(
+            f"The file has {formats.human_size(size)}; we take {formats.human_size(receive.MAX_BYTES)} at most."
+        )
     if size < 1:
-        raise UploadRejected(SAY_EMPTY)
+        raise UploadRejected(EMPTY_MESSAGE)
 
 
-def begin(owner: User, name: str, size: int, last_modified: int | None) -> OpenUpload:
-    """An upload of `size` bytes; the one that is open already if it is of the same file.
+def open_upload(owner: User, name: str, size: int, last_modified: int | None) -> OpenUpload:
+    """A new open upload, or the owner's existing one of the same file.
 
-    last_modified: milliseconds, None if not known. Raises TooMany.
+    size: bytes. last_modified: milliseconds, None if unknown. Raises TooManyOpenUploadsError.
     """
-    opened = OpenUpload(owner=owner, name=receive.plain_name(name), size=size, last_modified=last_modified)
-    if known := _same(opened):
+    opened = OpenUpload(owner=owner, name=receive.clean_file_name(name), size=size, last_modified=last_modified)
+    if known := _find_open(opened):
         return known
-    if size > PART:
-        opened.part_size = max(PART, -(-size // MOST_PARTS))
-        opened.parts_id = bucket.begin_parts(stored_name(opened))
-    # After the storage has answered: a slow one would keep the owner's other requests, and the log-in, waiting.
+    if size > PART_BYTES:
+        opened.part_size = max(PART_BYTES, -(-size // MAX_PARTS))
+        opened.parts_id = bucket.begin_parts(source_name(opened))
+    # The lock makes the limit exact. It is taken after the storage has answered: with a slow storage it would block
+    # the owner's other requests.
     with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # one at a time, so that their number is known
-        if known := _same(opened):
-            return known  # begun meanwhile in another window; the night drops these parts
+        User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+        if known := _find_open(opened):
+            return known  # another window opened it meanwhile; the nightly clean-up drops this multipart upload
         opened.save(force_insert=True)
         return opened
 
 
-def _same(opened: OpenUpload) -> OpenUpload | None:
-    """The one that is open for the same file. Raises TooMany if there is none and no other one may be."""
-    known = opened.owner.open_uploads.filter(opened_at__gt=timezone.now() - KEEP, last_modified__isnull=False)
+def _find_open(opened: OpenUpload) -> OpenUpload | None:
+    """The owner's open upload of the same file. Raises TooManyOpenUploadsError if none exists and none may be added."""
+    oldest = timezone.now() - OPEN_UPLOAD_TTL
+    known = opened.owner.open_uploads.filter(opened_at__gt=oldest, last_modified__isnull=False)
     same = known.filter(name=opened.name, size=opened.size, last_modified=opened.last_modified).first()
-    if same is None and opened.owner.open_uploads.count() >= MOST_OPEN:
-        raise TooMany(SAY_TOO_MANY.format(MOST_OPEN))
+    if same is None and opened.owner.open_uploads.count() >= MAX_OPEN_UPLOADS:
+        raise TooManyOpenUploadsError(TOO_MANY_OPEN_MESSAGE.format(MAX_OPEN_UPLOADS))
     return same
 
 
-def stored_name(opened: OpenUpload) -> str:
-    """Where the file will be in the storage, once it is closed."""
-    return receive.FILE.format(opened.pk)
+def source_name(opened: OpenUpload) -> str:
+    """The file's name in the storage after the close."""
+    return receive.SOURCE_NAME.format(opened.pk)
 
 
-def form_for(opened: OpenUpload) -> dict[str, Any]:
-    """ "url" and "fields" of the form that sends a small file."""
-    return bucket.form_for(INCOMING.format(opened.pk), opened.size)
+def build_form(opened: OpenUpload) -> dict[str, Any]:
+    """The "url" and "fields" of a presigned form for a small file."""
+    return bucket.form_for(INCOMING_NAME.format(opened.pk), opened.size)
 
 
-def length_of(opened: OpenUpload, number: int) -> int:
-    """The bytes of a part, counted from 1; 0 or less if there is none of this number."""
+def part_length(opened: OpenUpload, number: int) -> int:
+    """The bytes of part `number`, which counts from 1. 0 or less if no such part exists."""
     size = opened.part_size or 0
     return min(size, opened.size - size * (number - 1)) if number > 0 else 0
 
 
-def link_for_part(opened: OpenUpload, number: int) -> str:
-    """Where the browser PUTs a part."""
-    return bucket.link_for_part(stored_name(opened), opened.parts_id, number, length_of(opened, number))
+def sign_part(opened: OpenUpload, number: int) -> str:
+    """A presigned URL to which the browser PUTs the part."""
+    return bucket.link_for_part(source_name(opened), opened.parts_id, number, part_length(opened, number))
 
 
-def arrived(opened: OpenUpload) -> list[dict[str, Any]]:
-    """The parts that the storage has. Raises FileNotFoundError if it has joined or dropped them."""
-    return bucket.parts(stored_name(opened), opened.parts_id)
+def list_parts(opened: OpenUpload) -> list[dict[str, Any]]:
+    """The parts that have arrived. Raises FileNotFoundError if the storage has joined or dropped them."""
+    return bucket.parts(source_name(opened), opened.parts_id)
 
 
-def arrived_numbers(opened: OpenUpload) -> list[int]:
-    """The numbers of the parts that need not be sent."""
+def list_part_numbers(opened: OpenUpload) -> list[int]:
+    """The numbers of the parts that have arrived."""
     try:
-        return [part["PartNumber"] for part in arrived(opened)]
-    except FileNotFoundError:  # joined, by a close that was broken off
-        return list(range(1, MOST_PARTS + 1))
+        return [part["PartNumber"] for part in list_parts(opened)]
+    except FileNotFoundError:  # an interrupted close has joined them
+        return list(range(1, MAX_PARTS + 1))
 
 
-def close(owner: User, upload_id: UUID) -> Upload:
-    """Looks at what arrived, and starts its job; closed before, the same Upload.
+def close_upload(owner: User, upload_id: UUID) -> Upload:
+    """Inspects what arrived and starts its job. A second close returns the same Upload.
 
-    Raises UploadRejected (the file is gone then), NotThere, or OpenUpload.DoesNotExist if the owner has not opened it.
+    Raises FileNotArrivedError; UploadRejected after it deleted the file; OpenUpload.DoesNotExist if it is not open.
     """
     try:
         with transaction.atomic():
             opened = OpenUpload.objects.select_for_update().filter(pk=upload_id, owner=owner).first()
-            return _start(opened) if opened else Upload.objects.get(pk=upload_id, owner=owner)
+            return _create_upload(opened) if opened else Upload.objects.get(pk=upload_id, owner=owner)
     except Upload.DoesNotExist:
         raise OpenUpload.DoesNotExist from None
     except UploadRejected:
-        discard(owner, upload_id)
+        discard_upload(owner, upload_id)
         raise
 
 
-def _start(opened: OpenUpload) -> Upload:
+def _create_upload(opened: OpenUpload) -> Upload:
     try:
-        _settle(opened)
-        with default_storage.open(stored_name(opened)) as file:
-            kind, told = receive.examine(opened.owner, cast(BinaryIO, file), opened.size)
+        _move_into_place(opened)
+        with default_storage.open(source_name(opened)) as file:
+            kind, import_arguments = receive.inspect_file(opened.owner, cast(BinaryIO, file), opened.size)
     except FileNotFoundError:
-        raise NotThere(SAY_NOT_THERE) from None
+        raise FileNotArrivedError(NOT_ARRIVED_MESSAGE) from None
     upload = Upload(job_id=opened.pk, owner=opened.owner, kind=kind, name=opened.name, size=opened.size)
-    receive.start(upload, told)
+    receive.create_upload(upload, import_arguments)
     opened.delete()
     if not opened.parts_id:
-        transaction.on_commit(lambda: default_storage.delete(INCOMING.format(upload.pk)), robust=True)
+        transaction.on_commit(lambda: default_storage.delete(INCOMING_NAME.format(upload.pk)), robust=True)
     return upload
 
 
-def _settle(opened: OpenUpload) -> None:
-    """Brings the file to where nobody but the site can write; once more does no harm."""
+def _move_into_place(opened: OpenUpload) -> None:
+    """Copies or joins the file to the name that no presigned request can write. Safe to repeat."""
     if not opened.parts_id:
-        bucket.copy(INCOMING.format(opened.pk), stored_name(opened))
+        bucket.copy(INCOMING_NAME.format(opened.pk), source_name(opened))
         return
-    with suppress(
-        FileNotFoundError
-    ):  # a close that was broken off, or a question that was asked twice, has joined them
-        parts = arrived(opened)
+    with suppress(FileNotFoundError):  # an interrupted close, or a repeated request, has joined the parts
+        parts = list_parts(opened)
         if sum(part["Size"] for part in parts) != opened.size:
-            raise NotThere(SAY_NOT_THERE)
-        bucket.join_parts(stored_name(opened), opened.parts_id, parts)
+            raise FileNotArrivedError(NOT_ARRIVED_MESSAGE)
+        bucket.join_parts(source_name(opened), opened.parts_id, parts)
 
 
-def discard(owner: User, upload_id: UUID) -> None:
-    """Forgets an open upload and what has arrived of it. Raises OpenUpload.DoesNotExist."""
+def discard_upload(owner: User, upload_id: UUID) -> None:
+    """Deletes an open upload and what has arrived of it. Raises OpenUpload.DoesNotExist."""
     with transaction.atomic():
         _discard(OpenUpload.objects.select_for_update().get(pk=upload_id, owner=owner))
 
@@ -171,28 +173,31 @@ def discard(owner: User, upload_id: UUID) -> None:
 def _discard(opened: OpenUpload) -> None:
     if opened.parts_id:
         with suppress(FileNotFoundError):
-            bucket.drop_parts(stored_name(opened), opened.parts_id)
+            bucket.drop_parts(source_name(opened), opened.parts_id)
     else:
-        default_storage.delete(INCOMING.format(opened.pk))
-    default_storage.delete(stored_name(opened))
+        default_storage.delete(INCOMING_NAME.format(opened.pk))
+    default_storage.delete(source_name(opened))
     opened.delete()
 
 
-def discard_abandoned() -> int:
-    """Forgets the uploads that were opened a day ago and never closed, as many as it can in 10 s; returns how many."""
-    stop, old = time.monotonic() + CLEAN_UP_SECONDS, timezone.now() - KEEP
-    abandoned = OpenUpload.objects.filter(opened_at__lt=old).order_by("opened_at")
+def discard_abandoned_uploads() -> int:
+    """Deletes uploads that were opened before OPEN_UPLOAD_TTL and never closed, for CLEAN_UP_SECONDS at most.
+
+    Returns the number of deleted uploads and files.
+    """
+    deadline, oldest = time.monotonic() + CLEAN_UP_SECONDS, timezone.now() - OPEN_UPLOAD_TTL
+    abandoned = OpenUpload.objects.filter(opened_at__lt=oldest).order_by("opened_at")
     count = 0
-    while time.monotonic() < stop:
+    while time.monotonic() < deadline:
         with transaction.atomic():
             opened = abandoned.select_for_update(skip_locked=True).first()
             if opened is None:
                 break
             _discard(opened)
         count += 1
-    # What was sent once more after the close, or by an owner who was deleted, has no row.
-    for name in bucket.names_before(INCOMING.format(""), old):
-        if time.monotonic() > stop:
+    # A file that was sent again after the close, or whose owner was deleted, has no row.
+    for name in bucket.names_before(INCOMING_NAME.format(""), oldest):
+        if time.monotonic() > deadline:
             break
         default_storage.delete(name)
         count += 1

@@ -1,6 +1,6 @@
-"""What an uploaded file really is, by its content: a video or a CSV. Anything else is refused.
+"""Detects by its content whether an uploaded file is a video or a CSV, and rejects any other file.
 
-Asks for some 70 KB of however large a file. No library does it for us (docs/facts/tools.md#file-types).
+Reads about 70 KB of a file of any size. No library does this (docs/facts/tools.md#file-types).
 """
 
 import codecs
@@ -8,20 +8,20 @@ import re
 from enum import StrEnum
 from typing import BinaryIO
 
-from mediaapp.templatetags import words
+from mediaapp.templatetags import formats
 from workers.csvimport.reading.encoding import ERRORS, guess_encoding
 
-HEAD = 64 * 1024
-MAX_BOXES = 200  # a fragmented MP4 has more, but its index comes first
+HEAD_BYTES = 64 * 1024
+MAX_BOXES = 200  # a fragmented MP4 has more, but its index is among the first
 
-# MP4, MOV, M4V, 3GP: a length, then one of the types that such a file begins with. A length made of
-# letters is text: a CSV may well begin with "tax-free".
-BOX = re.compile(rb"(?![ -~]{4}).{4}(ftyp|moov|mdat|wide|free|skip|pnot)", re.DOTALL)
+# MP4, MOV, M4V, 3GP: a length of four bytes, then the type of the first box. Four printable bytes are no length:
+# a CSV may begin with "tax-free".
+MP4_BOX = re.compile(rb"(?![ -~]{4}).{4}(ftyp|moov|mdat|wide|free|skip|pnot)", re.DOTALL)
 AVI = re.compile(rb"RIFF.{4}AVI ", re.DOTALL)
 MATROSKA = re.compile(rb"\x1a\x45\xdf\xa3")  # and WebM
 OTHER_VIDEO = re.compile(
     rb"\x47(.{187}\x47){2}"  # MPEG-TS: a sync byte every 188 bytes
-    rb"|.{4}\x47(.{191}\x47){2}"  # M2TS of camcorders: with a time before each packet
+    rb"|.{4}\x47(.{191}\x47){2}"  # M2TS of camcorders: four bytes of time before each packet
     rb"|\x00\x00\x01\xba"  # MPEG-PS (MPG, VOB)
     rb"|FLV\x01"
     rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11"  # ASF (WMV)
@@ -31,133 +31,133 @@ OTHER_VIDEO = re.compile(
 PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"crx ")
 SPREADSHEET = re.compile(rb"PK\x03\x04|\xd0\xcf\x11\xe0")  # xlsx, ods, any zip; xls
 
-CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
-SEPARATED = re.compile(rb"[,;\t|]")
+CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0e-\x1f]")
+SEPARATOR = re.compile(rb"[,;\t|]")
 MARKUP_OR_SCRIPT = re.compile(r"\s*(<|\{|\[|%PDF|#!|#EXTM3U|ffconcat)")
 
-SAY_EMPTY = "The file is empty. Look at it on your own computer, then choose it again."
-SAY_CUT_OFF = "The file stops before its end: {} of {} arrived. Copy it again from where you have it whole."
-SAY_NO_INDEX = (
+EMPTY_MESSAGE = "The file is empty. Look at it on your own computer, then choose it again."
+TRUNCATED_MESSAGE = "The file stops before its end: {} of {} arrived. Copy it again from where you have it whole."
+NO_INDEX_MESSAGE = (
     "The video has no index: its recording or copying was broken off. Copy it again from where you have it whole."
 )
-SAY_PICTURE = "This is a picture. Upload a video or a CSV file."
-SAY_SPREADSHEET = "This is a spreadsheet or an archive. Save the sheet as CSV, then upload that."
-SAY_OTHER = "This is neither a video nor a CSV file, whatever its name says. Upload one of these."
+PICTURE_MESSAGE = "This is a picture. Upload a video or a CSV file."
+SPREADSHEET_MESSAGE = "This is a spreadsheet or an archive. Save the sheet as CSV, then upload that."
+UNKNOWN_TYPE_MESSAGE = "This is neither a video nor a CSV file, whatever its name says. Upload one of these."
 
 
-class Kind(StrEnum):
-    """What the site can process."""
-
+class FileKind(StrEnum):
     VIDEO = "video"
     CSV = "csv"
 
 
 class UploadRejected(Exception):
-    """The file is not accepted: `sentence` tells people why, and what to do."""
+    """The file is not accepted. `sentence` tells the user why, and what to do."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.sentence = sentence
 
 
-def sniff(file: BinaryIO, size: int) -> Kind:
-    """The kind of `file`, which has `size` bytes; leaves its position at 0. Raises UploadRejected."""
+def detect_kind(file: BinaryIO, size: int) -> FileKind:
+    """The kind of a file of `size` bytes. Raises UploadRejected. The file's position is 0 afterwards."""
     file.seek(0)
     try:
-        head = file.read(HEAD)
+        head = file.read(HEAD_BYTES)
         if not head.strip():
-            raise UploadRejected(SAY_EMPTY)
+            raise UploadRejected(EMPTY_MESSAGE)
         if _is_video(head, file, size):
-            return Kind.VIDEO
+            return FileKind.VIDEO
         if SPREADSHEET.match(head):
-            raise UploadRejected(SAY_SPREADSHEET)
-        if _is_table(head, whole=len(head) == size):
-            return Kind.CSV
-        raise UploadRejected(SAY_OTHER)
+            raise UploadRejected(SPREADSHEET_MESSAGE)
+        if _is_csv(head, is_whole_file=len(head) == size):
+            return FileKind.CSV
+        raise UploadRejected(UNKNOWN_TYPE_MESSAGE)
     finally:
         file.seek(0)
 
 
 def _is_video(head: bytes, file: BinaryIO, size: int) -> bool:
-    if BOX.match(head):
-        _refuse_cut_off_boxes(file, size)
+    if MP4_BOX.match(head):
+        _reject_truncated_mp4(file, size)
     elif AVI.match(head):
-        _refuse_cut_off(size, _avi_end(head))
+        _reject_truncated(size, _avi_end(head))
     elif MATROSKA.match(head):
-        _refuse_cut_off(size, _matroska_end(head))
+        _reject_truncated(size, _matroska_end(head))
     else:
         return bool(OTHER_VIDEO.match(head))
     return True
 
 
-def _refuse_cut_off(size: int, end: int) -> None:
+def _reject_truncated(size: int, end: int) -> None:
     if size < end:
-        raise UploadRejected(SAY_CUT_OFF.format(words.size(size), words.size(end)))
+        raise UploadRejected(TRUNCATED_MESSAGE.format(formats.human_size(size), formats.human_size(end)))
 
 
-def _refuse_cut_off_boxes(file: BinaryIO, size: int) -> None:
-    """Walk the top level of an MP4: it must hold an index (moov), and its boxes must be whole."""
-    at, has_index = 0, False
+def _reject_truncated_mp4(file: BinaryIO, size: int) -> None:
+    """An MP4 must have an index (the box moov), and its top-level boxes must be complete."""
+    offset, has_index = 0, False
     for _ in range(MAX_BOXES):
-        file.seek(at)
+        file.seek(offset)
         header = file.read(16)
         if len(header) < 8:
             break
         length, name = int.from_bytes(header[:4]), header[4:8]
         if name == b"ftyp" and header[8:12] in PICTURE_BRANDS:
-            raise UploadRejected(SAY_PICTURE)
+            raise UploadRejected(PICTURE_MESSAGE)
         if length == 1:
             length = int.from_bytes(header[8:16])
         if length < 8:  # 0: to the end of the file
-            length = size - at
+            length = size - offset
         has_index |= name == b"moov"
-        # Cameras append scribbles of their own: after the index, only what holds media counts.
+        # Cameras append bytes of their own. After the index, only boxes with media must be complete.
         if not has_index or name in (b"moov", b"moof", b"mdat"):
-            _refuse_cut_off(size, at + length)
-        at += length
+            _reject_truncated(size, offset + length)
+        offset += length
     if not has_index:
-        raise UploadRejected(SAY_NO_INDEX)
+        raise UploadRejected(NO_INDEX_MESSAGE)
 
 
 def _avi_end(head: bytes) -> int:
-    """The length that the header declares; a recorder that was broken off leaves 0 or all ones."""
+    """The length that the header declares. 0 if the recording was interrupted: it left 0 or all ones."""
     declared = int.from_bytes(head[4:8], "little")
     return 0 if declared == 0xFFFFFFFF else declared
 
 
 def _matroska_end(head: bytes) -> int:
-    """Where the segment after the header ends; 0 where that is not known (a live recording)."""
-    header_length, at = _matroska_length(head, 4)
-    at += header_length
-    if head[at : at + 4] != b"\x18\x53\x80\x67":
+    """The offset at which the segment after the header ends. 0 if it is unknown, as in a live recording."""
+    header_length, offset = _matroska_length(head, 4)
+    offset += header_length
+    if head[offset : offset + 4] != b"\x18\x53\x80\x67":
         return 0
-    segment_length, at = _matroska_length(head, at + 4)
-    return at + segment_length if segment_length else 0
+    segment_length, offset = _matroska_length(head, offset + 4)
+    return offset + segment_length if segment_length else 0
 
 
-def _matroska_length(head: bytes, at: int) -> tuple[int, int]:
-    """The variable-length number at `at` (0: not known) and where the next thing begins."""
-    width = 9 - head[at : at + 1].ljust(1)[0].bit_length()
+def _matroska_length(head: bytes, offset: int) -> tuple[int, int]:
+    """The variable-length number at the offset (0: unknown), and the offset after it."""
+    width = 9 - head[offset : offset + 1].ljust(1)[0].bit_length()
     mask = (1 << 7 * width) - 1
-    length = int.from_bytes(head[at : at + width]) & mask
-    return (0 if length == mask else length), at + width
+    length = int.from_bytes(head[offset : offset + width]) & mask
+    return (0 if length == mask else length), offset + width
 
 
-def _is_table(head: bytes, *, whole: bool) -> bool:
-    """Text with a first line, in an encoding that the import may read, and not some other language."""
-    text = _decode(head, whole=whole)
-    if text is None or CONTROL.search(text) or MARKUP_OR_SCRIPT.match(text):
+def _is_csv(head: bytes, *, is_whole_file: bool) -> bool:
+    """Text with a first line, in an encoding that the import can read, and neither markup nor a script."""
+    text = _decode(head, is_whole_file=is_whole_file)
+    if text is None or CONTROL_CHARACTER.search(text) or MARKUP_OR_SCRIPT.match(text):
         return False
-    return whole or len(text.splitlines()) > 1 or bool(SEPARATED.search(head))  # one line may name 10,000 columns
+    return (
+        is_whole_file or len(text.splitlines()) > 1 or bool(SEPARATOR.search(head))
+    )  # a header may have 10,000 columns
 
 
-def _decode(head: bytes, *, whole: bool) -> str | None:
-    encoding, is_sure = guess_encoding(head, whole=whole)
-    if not (is_sure or encoding == "utf-8-sig" or SEPARATED.search(head)):
+def _decode(head: bytes, *, is_whole_file: bool) -> str | None:
+    encoding, is_sure = guess_encoding(head, whole=is_whole_file)
+    if not (is_sure or encoding == "utf-8-sig" or SEPARATOR.search(head)):
         return None
     encoding = encoding or "utf-8-sig"
     try:
         # Incremental: the head may end in the middle of a character.
-        return codecs.getincrementaldecoder(encoding)(ERRORS[encoding]).decode(head, final=whole)
+        return codecs.getincrementaldecoder(encoding)(ERRORS[encoding]).decode(head, final=is_whole_file)
     except UnicodeDecodeError:
         return None

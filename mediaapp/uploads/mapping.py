@@ -1,4 +1,4 @@
-"""What the columns of a CSV are taken for: by their names, by what the owner said the last time, or by asking."""
+"""Maps the columns of a CSV to fields: by name, by what the owner confirmed before, or by asking the owner."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -10,7 +10,7 @@ from workers.csvimport.header import Table, labels_of
 from workers.csvimport.preview import Preview, preview
 from workers.csvimport.reading.records import CsvUnreadable
 
-# Other words for the fields, as shops, libraries and their programs name the columns; without accents and signs.
+# Column names that shops and libraries use for the fields. The comparison ignores accents and punctuation.
 SYNONYMS = {
     "external_id": (
         *("id", "item id", "product id", "sku", "isbn", "ean", "gtin", "code", "item number", "article number"),
@@ -28,62 +28,63 @@ SYNONYMS = {
 }
 
 
-def table_of(owner_id: int) -> Table:
-    """Where an owner's files go."""
+def catalogue_table(owner_id: int) -> Table:
+    """The table into which an owner's files are imported."""
     return Table(CatalogueItem, fixed={"owner_id": owner_id})
 
 
-def first_look(owner_id: int, file: IO[bytes]) -> dict[str, Any]:
-    """What the import of a new file is told: "dialect", None where its owner has to be asked, and "columns".
+def guess_import_arguments(owner_id: int, file: IO[bytes]) -> dict[str, Any]:
+    """The arguments "dialect" and "columns" of a new file's import. The dialect is None if the owner must confirm it.
 
-    {} for a file that cannot be read at all: the import says so, with words.
+    {} if the file cannot be read: the import then fails with the reason.
     """
     try:
-        seen, is_known = look(owner_id, file)
+        file_preview, is_known = preview_mapping(owner_id, file)
     except CsvUnreadable:
         return {}
-    if seen.doubts or seen.missing or not (seen.is_exact or is_known):
+    if file_preview.doubts or file_preview.missing or not (file_preview.is_exact or is_known):
         return {"dialect": None}
-    # Nobody has looked at the letters, so all the bytes tell the encoding, and not the first.
-    dialect = asdict(replace(seen.dialect, encoding=""))
-    return {"dialect": dialect, "columns": seen.columns}
+    # No person has checked the text, so the import guesses the encoding again, from the whole file.
+    dialect = asdict(replace(file_preview.dialect, encoding=""))
+    return {"dialect": dialect, "columns": file_preview.columns}
 
 
-def look(
+def preview_mapping(
     owner_id: int, file: IO[bytes], choices: Mapping[str, str] | None = None, columns: dict[str, int] | None = None
 ) -> tuple[Preview, bool]:
-    """The preview with a person's choices, or with guesses, and whether the owner has confirmed such columns before.
+    """The preview with the given choices or with guesses, and whether the owner confirmed these columns before.
 
     choices, columns: as for preview(). Raises CsvUnreadable.
     """
-    table, choices = table_of(owner_id), choices or {}
-    seen = preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns)
+    table, choices = catalogue_table(owner_id), choices or {}
+    file_preview = preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns)
     if columns is not None:
-        return seen, False
-    known = ColumnMapping.objects.filter(owner=owner_id, columns_digest=digest(seen.names)).first()
+        return file_preview, False
+    digest = columns_digest_of(file_preview.names)
+    known = ColumnMapping.objects.filter(owner=owner_id, columns_digest=digest).first()
     if known is None:
-        return seen, False
-    labels = labels_of(seen.names)
+        return file_preview, False
+    labels = labels_of(file_preview.names)
     columns = {field: labels.index(label) for field, label in known.columns.items()}
-    # The file's own word goes first.
-    choices = {name: getattr(known, name) for name in seen.doubts & {"decimal", "dates"}} | dict(choices)
+    # The confirmed marks apply only where the file itself leaves a doubt.
+    choices = {name: getattr(known, name) for name in file_preview.doubts & {"decimal", "dates"}} | dict(choices)
     return preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns), True
 
 
-def remember(owner_id: int, seen: Preview) -> None:
-    """Keeps what the owner has confirmed, for the next file with the same columns."""
-    labels = labels_of(seen.names)
+def save_mapping(owner_id: int, confirmed: Preview) -> None:
+    """Saves what the owner confirmed, for the next file with the same columns."""
+    labels = labels_of(confirmed.names)
     ColumnMapping.objects.update_or_create(
         owner_id=owner_id,
-        columns_digest=digest(seen.names),
+        columns_digest=columns_digest_of(confirmed.names),
         defaults={
-            "columns": {field: labels[place] for field, place in seen.columns.items()},
-            "decimal": seen.dialect.decimal,
-            "dates": seen.dialect.dates,
+            "columns": {field: labels[place] for field, place in confirmed.columns.items()},
+            "decimal": confirmed.dialect.decimal,
+            "dates": confirmed.dialect.dates,
         },
     )
 
 
-def digest(names: list[str]) -> str:
-    """The same for the same set of columns, in any order."""
+def columns_digest_of(names: list[str]) -> str:
+    """A digest of the column names, in any order."""
     return sha256("\0".join(sorted(labels_of(names))).encode()).hexdigest()

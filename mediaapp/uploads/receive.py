@@ -1,4 +1,4 @@
-"""start(): the one place where a job starts, for a file that came through the site or straight to the storage."""
+"""Receives uploads through the site. create_upload() also starts the jobs of files that arrived in the bucket."""
 
 import uuid
 from pathlib import PurePath
@@ -12,95 +12,95 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.templatetags import words
-from mediaapp.uploads.filetypes import Kind, UploadRejected, sniff
-from mediaapp.uploads.mapping import first_look
+from mediaapp.templatetags import formats
+from mediaapp.uploads.filetypes import FileKind, UploadRejected, detect_kind
+from mediaapp.uploads.mapping import guess_import_arguments
 from workers import jobs
 
-MAX_BYTES_BY_KIND = {Kind.VIDEO: settings.MAX_VIDEO_BYTES, Kind.CSV: settings.MAX_CSV_BYTES}
+MAX_BYTES_BY_KIND = {FileKind.VIDEO: settings.MAX_VIDEO_BYTES, FileKind.CSV: settings.MAX_CSV_BYTES}
 MAX_BYTES: int = max(MAX_BYTES_BY_KIND.values())
-MAX_BYTES_THROUGH_SITE = 16_000_000  # bytes; a router gives the request of a browser without JavaScript 30 s
-FILE = "uploads/{}/source"  # in default_storage, by the upload's id
-PROBLEMS = "mediaapp.upload_problems"
-TASKS = {
-    Kind.VIDEO: "workers.video.tasks.transcode_video",
-    Kind.CSV: "workers.highmem.tasks.import_catalogue",
+# Without JavaScript a browser sends the file in one request, which a platform's router ends after 30 s.
+MAX_BYTES_THROUGH_SITE = 16_000_000
+SOURCE_NAME = "uploads/{}/source"  # name in default_storage, with the upload's id
+REJECTIONS_KEY = "mediaapp.upload_problems"
+TASK_BY_KIND = {
+    FileKind.VIDEO: "workers.video.tasks.transcode_video",
+    FileKind.CSV: "workers.highmem.tasks.import_catalogue",
 }
 
 
-def receive(owner: User, file: UploadedFile) -> Upload:
-    """Stores a file that came through the site, and starts its job. Raises UploadRejected as examine() does."""
+def store_upload(owner: User, file: UploadedFile) -> Upload:
+    """Stores the file and starts its job. Raises UploadRejected as inspect_file() does; then nothing is stored."""
     size, content = file.size or 0, cast(BinaryIO, file)
-    kind, told = examine(owner, content, size)
-    # The owner's name of the file is data, never a path; a folder of its own keeps what is made from it together.
+    kind, import_arguments = inspect_file(owner, content, size)
+    # The browser's file name is data, never a path.
     upload_id = uuid.uuid4()
-    stored = default_storage.save(FILE.format(upload_id), file)
+    stored = default_storage.save(SOURCE_NAME.format(upload_id), file)
     try:
-        return start(Upload(job_id=upload_id, owner=owner, kind=kind, name=plain_name(file.name), size=size), told)
+        upload = Upload(job_id=upload_id, owner=owner, kind=kind, name=clean_file_name(file.name), size=size)
+        return create_upload(upload, import_arguments)
     except BaseException:
         default_storage.delete(stored)
         raise
 
 
-def examine(owner: User, file: BinaryIO, size: int) -> tuple[Kind, dict[str, Any]]:
-    """What a file is, from some pieces of it, and what its import is told: first_look().
+def inspect_file(owner: User, file: BinaryIO, size: int) -> tuple[FileKind, dict[str, Any]]:
+    """The file's kind, and the arguments of its import as guess_import_arguments() returns them.
 
-    Raises UploadRejected, with words for people, for what is neither a video nor a CSV, empty, cut off or too large.
+    Reads some pieces of the file. Raises UploadRejected if it is of no kind, empty, truncated or too large.
     """
-    kind = sniff(file, size)
+    kind = detect_kind(file, size)
     if size > MAX_BYTES_BY_KIND[kind]:
-        raise UploadRejected(
-            f"The file has {words.size(size)}; for a {kind} we take {words.size(MAX_BYTES_BY_KIND[kind])} at most."
-        )
-    return kind, first_look(owner.pk, file) if kind == Kind.CSV else {}
+        actual, limit = formats.human_size(size), formats.human_size(MAX_BYTES_BY_KIND[kind])
+        raise UploadRejected(f"The file has {actual}; for a {kind} we take {limit} at most.")
+    return kind, guess_import_arguments(owner.pk, file) if kind == FileKind.CSV else {}
 
 
-def start(upload: Upload, told: dict[str, Any]) -> Upload:
-    """Writes the Upload of a stored file and its Job in one transaction; the task is published on commit.
+def create_upload(upload: Upload, import_arguments: dict[str, Any]) -> Upload:
+    """Writes the Upload of a stored file and its Job in one transaction, which publishes the task on commit.
 
-    A CSV whose columns or numbers may mean several things waits for its owner's word instead. told: by examine().
+    import_arguments: from inspect_file(). With the dialect None, the job waits until the owner confirms its mapping.
     """
-    upload.file = FILE.format(upload.pk)
-    arguments = {"source": upload.file, "table": CatalogueItem._meta.label} | told
-    asks = told.get("dialect", {}) is None
+    upload.file = SOURCE_NAME.format(upload.pk)
+    arguments = {"source": upload.file, "table": CatalogueItem._meta.label} | import_arguments
     with transaction.atomic():
         jobs.create(
-            TASKS[Kind(upload.kind)],
+            TASK_BY_KIND[FileKind(upload.kind)],
             job_id=upload.pk,
             owner_id=upload.owner_id,
             arguments=arguments,
-            needs_mapping=asks,
+            needs_mapping=import_arguments.get("dialect", {}) is None,
         )
         upload.save(force_insert=True)
     return upload
 
 
-def plain_name(name: str | None) -> str:
-    """The last part of what a browser calls a file, without what no page could show."""
+def clean_file_name(name: str | None) -> str:
+    """The last part of the path that a browser sent, without unprintable characters."""
     return PurePath("".join(filter(str.isprintable, name or ""))).name[-255:] or "unnamed"
 
 
-def most_through_site() -> int:
-    """The bytes of the largest file that comes through the site: beside a bucket, it keeps none on its own disk."""
+def max_bytes_through_site() -> int:
+    """With a bucket, only browsers without JavaScript send files through the site."""
     return min(MAX_BYTES, MAX_BYTES_THROUGH_SITE) if settings.S3_BUCKET else MAX_BYTES
 
 
 class LimitedUploadHandler(FileUploadHandler):
-    """Drops a file that is larger than any kind may be, and remembers why, so that the answer has words."""
+    """Skips a file that is larger than any kind may be, and keeps a message for the response."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
-        most = most_through_site()
-        if start + len(raw_data) <= most:
+        max_bytes = max_bytes_through_site()
+        if start + len(raw_data) <= max_bytes:
             return raw_data
-        sentence = f"{self.file_name}: The file is larger than {words.size(most)}, the most that we take."
-        cast(HttpRequest, self.request).META.setdefault(PROBLEMS, []).append(sentence)
-        # Not StopUpload: it reads what is left line by line, and a file without a line end would come into memory.
+        message = f"{self.file_name}: The file is larger than {formats.human_size(max_bytes)}, the most that we take."
+        cast(HttpRequest, self.request).META.setdefault(REJECTIONS_KEY, []).append(message)
+        # Not StopUpload: Django then reads the rest line by line, and a file without line ends would fill the memory.
         raise SkipFile
 
     def file_complete(self, file_size: int) -> None:
-        """Left to the handlers behind this one."""
+        """None: the next handlers build the file."""
 
     @staticmethod
-    def problems_of(request: HttpRequest) -> list[str]:
-        """Sentences about the files that were dropped."""
-        return list(request.META.get(PROBLEMS, []))
+    def rejections_of(request: HttpRequest) -> list[str]:
+        """The messages about skipped files."""
+        return list(request.META.get(REJECTIONS_KEY, []))

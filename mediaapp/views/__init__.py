@@ -1,1 +1,1 @@
-"""One module a group of pages."""
+"""One module for each group of pages."""

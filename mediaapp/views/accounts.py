@@ -1,4 +1,4 @@
-"""Accounts: Django's own views, with a limit on tries and a reset mail that a worker sends."""
+"""Account pages: Django's views with a limit on tries, and a reset mail that a worker sends."""
 
 from typing import Any, ClassVar
 
@@ -17,48 +17,44 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
 from mediaapp.forms import QueuedPasswordResetForm, SignUpForm
-from mediaapp.rate_limits import SENTENCE, forget_tries, too_many_tries
+from mediaapp.rate_limits import TOO_MANY_TRIES_MESSAGE, is_over_try_limit, reset_tries
 
 
-class LimitedTries:
-    """Refuses a POST after too many of them; `group` and `field` say what is counted."""
+class LimitedTriesMixin:
+    """Answers 429 after too many POSTs of a `group` with one value of `field`, or from one client."""
 
     group: ClassVar[str]
     field: ClassVar[str]
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         typed = request.POST.get(self.field, "")
-        if not too_many_tries(request, self.group, typed):
+        if not is_over_try_limit(request, self.group, typed):
             return super().post(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
-        messages.error(request, SENTENCE)
-        # Not bound to what was sent: to validate that would still tell a right password from a wrong one.
+        messages.error(request, TOO_MANY_TRIES_MESSAGE)
+        # An unbound form: validation would still reveal whether the password is right.
         form = self.get_form_class()(initial={self.field: typed})  # type: ignore[attr-defined]
         context = self.get_context_data(form=form)  # type: ignore[attr-defined]
         return self.render_to_response(context, status=429)  # type: ignore[attr-defined, no-any-return]
 
 
-class Login(LimitedTries, auth.LoginView):
-    """Django's login."""
-
+class LoginView(LimitedTriesMixin, auth.LoginView):
     group, field = "login", "username"
     redirect_authenticated_user = True
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        forget_tries(self.group, form.cleaned_data["username"])
+        reset_tries(self.group, form.cleaned_data["username"])
         return super().form_valid(form)
 
 
-class PasswordReset(LimitedTries, auth.PasswordResetView):
-    """Django's reset page. It answers in the same time and words whether the address has an account or not."""
+class PasswordResetView(LimitedTriesMixin, auth.PasswordResetView):
+    """Answers with the same time and text whether or not the address has an account."""
 
     group, field = "reset", "email"
     form_class = QueuedPasswordResetForm
 
 
 @method_decorator(sensitive_post_parameters("password1", "password2"), name="dispatch")
-class SignUp(LimitedTries, FormView):
-    """Makes an account and logs its owner in."""
-
+class SignUpView(LimitedTriesMixin, FormView):
     group, field = "signup", "email"
     form_class = SignUpForm
     template_name = "registration/signup.html"
@@ -72,7 +68,7 @@ class SignUp(LimitedTries, FormView):
     def form_valid(self, form: SignUpForm) -> HttpResponse:
         try:
             user = form.save()
-        except IntegrityError:  # sent twice at once, and the twin was quicker: validated again, it finds it
+        except IntegrityError:  # the same form was sent twice at once; to validate again finds the other account
             return self.form_invalid(self.get_form())
         login(self.request, user)
         return super().form_valid(form)

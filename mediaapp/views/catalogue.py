@@ -1,4 +1,4 @@
-"""The catalogue: the rows that somebody's CSV files have brought."""
+"""The catalogue: the rows that the user's CSV files imported."""
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -21,7 +21,7 @@ B-0003,Night Trains,Mara Lind,,,,
 @require_safe
 @login_required
 def show_catalogue(request: AuthenticatedRequest) -> HttpResponse:
-    """Lists, searches and pages through one's own rows."""
+    """The user's own rows, with search and pages."""
     items = CatalogueItem.objects.filter(owner=request.user).order_by("external_id")
     query = request.GET.get("q", "").replace("\x00", "").strip()
     if query:
@@ -34,8 +34,7 @@ def show_catalogue(request: AuthenticatedRequest) -> HttpResponse:
 
 
 @require_safe
-def sample(request: HttpRequest) -> HttpResponse:
-    """A CSV to start from."""
+def download_sample(request: HttpRequest) -> HttpResponse:
     response = HttpResponse(SAMPLE, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="sample.csv"'
     return response

@@ -1,6 +1,6 @@
-"""How a file's upload is opened, sent and closed, for the page's script and for programs; all answers are JSON.
+"""The JSON API that opens, sends and closes an upload, for the page's script and for programs (docs/storage.md).
 
-With a bucket the file goes straight to it, and the site only says where; else it goes through the site, at once.
+With a bucket, the file goes straight to it by presigned URLs. Without one, it is a form to the site.
 """
 
 import logging
@@ -22,97 +22,97 @@ from mediaapp.models import OpenUpload
 from mediaapp.permissions import AuthenticatedRequest
 from mediaapp.uploads import direct
 from mediaapp.uploads.filetypes import UploadRejected
-from mediaapp.views.library import SAY_AWAY, SAY_LOG_IN, addresses_of, wants_json
+from mediaapp.views.library import LOG_IN_MESSAGE, STORAGE_AWAY_MESSAGE, job_urls, wants_json
 
 log = logging.getLogger(__name__)
 
-MOST_DIGITS = 18  # that the database has numbers for
-SAY_INCOMPLETE = "Say the file's name and its size in bytes."
-SAY_GONE = "This upload is no longer open. Choose the file again."
+MAX_DIGITS = 18  # of the database's bigint
+INCOMPLETE_MESSAGE = "Say the file's name and its size in bytes."
+UPLOAD_GONE_MESSAGE = "This upload is no longer open. Choose the file again."
 
 
-def answers_json(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """For POSTs of those who have logged in. What ends badly is told with a status and with words."""
+def json_endpoint(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A POST of a logged-in user. Each error becomes a status and JSON with a message."""
 
     @wraps(view)
     @never_cache
     @require_POST
-    def answer(request: HttpRequest, **named: Any) -> HttpResponse:
+    def endpoint(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
-            return _tell(SAY_LOG_IN, 403)
+            return _error(LOG_IN_MESSAGE, 403)
         try:
-            return view(request, **named)
+            return view(request, **kwargs)
         except OpenUpload.DoesNotExist:
-            return _tell(SAY_GONE, 404)
-        except direct.NotThere as error:
-            return _tell(str(error), 409)
-        except UploadRejected as refused:
-            return _tell(refused.sentence, 422)
-        except direct.TooMany as error:
-            return _tell(str(error), 429)
+            return _error(UPLOAD_GONE_MESSAGE, 404)
+        except direct.FileNotArrivedError as error:
+            return _error(str(error), 409)
+        except UploadRejected as error:
+            return _error(error.sentence, 422)
+        except direct.TooManyOpenUploadsError as error:
+            return _error(str(error), 429)
         except OSError as error:
-            log.warning("a file cannot be sent now: %r", error)
-            return _tell(SAY_AWAY, 503)
+            log.warning("direct_upload_failed error=%r", error)
+            return _error(STORAGE_AWAY_MESSAGE, 503)
 
-    return answer
+    return endpoint
 
 
-@answers_json
+@json_endpoint
 def open_upload(request: AuthenticatedRequest) -> JsonResponse:
-    """Takes `name`, `size` and `last_modified`; answers how the file is sent, and where that is closed or discarded.
+    """Takes `name`, `size` and `last_modified`. Answers how to send the file, and the URLs that close or discard it.
 
-    "form": the address and the fields of one form. "parts": their size, the numbers of those that have arrived, and
-    where the others are signed. Without "close" the answer to the form is already that of the closed upload.
+    "form": the URL and the fields of one form. "parts": their size, the numbers that have arrived, and the URL that
+    signs the others. Without "close", the response to the form is already that of close_upload().
     """
     name, size, last_modified = (request.POST.get(field, "") for field in ("name", "size", "last_modified"))
     if not (name and _is_number(size)):
-        return _tell(SAY_INCOMPLETE, 400)
-    direct.refuse_size(int(size))
+        return _error(INCOMPLETE_MESSAGE, 400)
+    direct.check_size(int(size))
     if not settings.S3_BUCKET:
         fields = {"csrfmiddlewaretoken": get_token(request)}
         return JsonResponse({"form": {"url": reverse("upload"), "fields": fields}}, status=201)
     modified = int(last_modified) if _is_number(last_modified) else None
-    opened = direct.begin(request.user, name, int(size), modified)
-    how: dict[str, Any] = {action: reverse(f"{action}_upload", args=[opened.pk]) for action in ("close", "discard")}
+    opened = direct.open_upload(request.user, name, int(size), modified)
+    answer: dict[str, Any] = {action: reverse(f"{action}_upload", args=[opened.pk]) for action in ("close", "discard")}
     if opened.parts_id:
         sign = reverse("sign_part", args=[opened.pk])
-        how["parts"] = {"size": opened.part_size, "arrived": direct.arrived_numbers(opened), "sign": sign}
+        answer["parts"] = {"size": opened.part_size, "arrived": direct.list_part_numbers(opened), "sign": sign}
     else:
-        how["form"] = direct.form_for(opened)
-    return JsonResponse(how, status=201)
+        answer["form"] = direct.build_form(opened)
+    return JsonResponse(answer, status=201)
 
 
-@answers_json
+@json_endpoint
 def sign_part(request: AuthenticatedRequest, upload_id: UUID) -> JsonResponse:
-    """Where the part with this `number` is PUT, and nothing but it."""
+    """A presigned URL for the part `number`."""
     opened = OpenUpload.objects.get(pk=upload_id, owner=request.user)
     number = request.POST.get("number", "")
-    if not _is_number(number) or direct.length_of(opened, int(number)) < 1:
-        return _tell("There is no such part.", 400)
-    return JsonResponse({"url": direct.link_for_part(opened, int(number))})
+    if not _is_number(number) or direct.part_length(opened, int(number)) < 1:
+        return _error("There is no such part.", 400)
+    return JsonResponse({"url": direct.sign_part(opened, int(number))})
 
 
-@answers_json
+@json_endpoint
 def close_upload(request: AuthenticatedRequest, upload_id: UUID) -> JsonResponse:
-    """201 with the addresses of the job, every time; 409 if the file has not arrived, 422 if it is refused."""
-    upload = direct.close(request.user, upload_id)
-    return JsonResponse(addresses_of(upload.pk), status=201)
+    """201 with the job's URLs, also when repeated; 409 if the file has not arrived, 422 if it is rejected."""
+    upload = direct.close_upload(request.user, upload_id)
+    return JsonResponse(job_urls(upload.pk), status=201)
 
 
-@answers_json
+@json_endpoint
 def discard_upload(request: AuthenticatedRequest, upload_id: UUID) -> HttpResponse:
-    """Forgets what has arrived."""
+    """Deletes what has arrived. The form of the library gets a redirect, also if the upload is gone."""
     if wants_json(request):
-        direct.discard(request.user, upload_id)
+        direct.discard_upload(request.user, upload_id)
         return JsonResponse({})
     with suppress(OpenUpload.DoesNotExist):
-        direct.discard(request.user, upload_id)
+        direct.discard_upload(request.user, upload_id)
     return redirect("library")
 
 
-def _tell(sentence: str, status: int) -> JsonResponse:
-    return JsonResponse({"error": sentence}, status=status)
+def _error(message: str, status: int) -> JsonResponse:
+    return JsonResponse({"error": message}, status=status)
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS

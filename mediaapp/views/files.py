@@ -1,6 +1,6 @@
-"""What a job made, for its owner and staff: the video, its poster, the rows to mend.
+"""The files that a job made, for its owner and staff: video, poster, rejected rows.
 
-From the storage's disk we send it ourselves. From a bucket the browser fetches it, by a signed link that soon ends.
+The site serves a file from its own disk. For a bucket, it redirects to a presigned URL that soon expires.
 """
 
 from pathlib import PurePath
@@ -27,37 +27,37 @@ from mediaapp.permissions import get_upload_or_404
 from workers.csvimport import rejects
 from workers.models import Job
 
-LINK_SECONDS = 600
-REDIRECT_SECONDS = 300  # for which a browser may use a link again without asking us
+PRESIGNED_SECONDS = 600
+REDIRECT_SECONDS = 300  # for which a browser may reuse the redirect without a request to the site
 
 
 @require_safe
 @login_required
 @cache_control(private=True, max_age=3600)
-def video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
-    """The transcoded video; `?download` saves it under its owner's name."""
+def serve_video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+    """The transcoded video. `?download` saves it under the name of the uploaded file."""
     upload = get_upload_or_404(request, job_id)
     headers = {"Content-Type": "video/mp4"}
     if "download" in request.GET:
         name = f"{PurePath(upload.name).stem}.mp4"
         headers["Content-Disposition"] = content_disposition_header(True, name) or ""
     length = upload.job.result.get("after", {}).get("duration", 0)
-    return serve(request, upload, upload.beside("video.mp4"), headers, length)
+    return serve_job_file(request, upload, upload.storage_name("video.mp4"), headers, length)
 
 
 @require_safe
 @login_required
 @cache_control(private=True, max_age=3600)
-def poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
-    """A frame of the video."""
+def serve_poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+    """A frame of the video, as JPEG."""
     upload = get_upload_or_404(request, job_id)
-    return serve(request, upload, upload.beside("poster.jpg"), {"Content-Type": "image/jpeg"})
+    return serve_job_file(request, upload, upload.storage_name("poster.jpg"), {"Content-Type": "image/jpeg"})
 
 
 @require_safe
 @login_required
-def rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
-    """The rows that could not go in, with line and reason, to mend and upload again."""
+def download_rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
+    """The rejected rows as CSV, each with its line and reason, for the owner to correct and upload again."""
     upload = get_upload_or_404(request, job_id)
     header = upload.job.result.get("header")
     if upload.kind != Upload.Kind.CSV or not header:
@@ -69,34 +69,36 @@ def rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
     return response
 
 
-def serve(
-    request: HttpRequest, subject: Upload | Report, stored: str, headers: dict[str, str], length: float = 0
+def serve_job_file(
+    request: HttpRequest, subject: Upload | Report, name: str, headers: dict[str, str], length: float = 0
 ) -> HttpResponseBase:
-    """A file that the subject's job has made, by its name in default_storage. Raises Http404 until the job is done.
+    """A file that the subject's job made. Raises Http404 until the job is done.
 
-    headers: its type, and how it is to be saved. length: of a video, in seconds: a player that seeks comes back with
-    the link that it got at first.
+    name: in default_storage. headers: Content-Type and Content-Disposition. length: seconds of a video. The presigned
+    URL outlives the video's length, because a player that seeks uses its first URL again.
     """
     if subject.job.state != Job.State.DONE:
         raise Http404
     if isinstance(default_storage, FileSystemStorage):
-        return _send(request, default_storage.path(stored), headers)
-    told = {f"Response{name.replace('-', '')}": value for name, value in headers.items()}
+        return _serve_from_disk(request, default_storage.path(name), headers)
+    parameters = {f"Response{header.replace('-', '')}": value for header, value in headers.items()}
     storage: Any = default_storage
-    seconds = LINK_SECONDS + 2 * round(length)
-    response = HttpResponseRedirect(storage.url(stored, parameters=told, expire=seconds, http_method=request.method))
-    response["Cache-Control"] = f"max-age={REDIRECT_SECONDS}"  # the view's is longer, and the shorter one counts
+    seconds = PRESIGNED_SECONDS + 2 * round(length)
+    response = HttpResponseRedirect(
+        storage.url(name, parameters=parameters, expire=seconds, http_method=request.method)
+    )
+    response["Cache-Control"] = f"max-age={REDIRECT_SECONDS}"  # cache_control keeps the smaller max-age
     return response
 
 
-def _send(request: HttpRequest, path: str, headers: dict[str, str]) -> FileResponse:
-    """A file of this machine. Ranges, for players that seek, are whitenoise's."""
+def _serve_from_disk(request: HttpRequest, path: str, headers: dict[str, str]) -> FileResponse:
+    """A file on this machine. Whitenoise answers range requests, which players need to seek."""
     try:
-        found = StaticFile(path, list(headers.items())).get_response(request.method, request.META)
+        static_response = StaticFile(path, list(headers.items())).get_response(request.method, request.META)
     except (MissingFileError, FileNotFoundError):
         raise Http404 from None
-    response = FileResponse(found.file or (), status=int(found.status))
+    response = FileResponse(static_response.file or (), status=int(static_response.status))
     del response["Content-Type"]
-    for key, value in found.headers:
+    for key, value in static_response.headers:
         response[key] = value
     return response

@@ -1,4 +1,4 @@
-"""What a platform asks: is the process up, and does everything that it needs answer?"""
+"""Probes of a platform: liveness of the process, readiness of the servers that it needs."""
 
 from collections.abc import Callable
 from threading import BoundedSemaphore
@@ -13,48 +13,48 @@ from workers.deadline import run_with_deadline
 from workers.runtime import publishing
 
 
-def ask_database() -> None:
+def check_database() -> None:
     connection.ensure_connection()
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
-def ask_cache() -> None:
+def check_cache() -> None:
     get_redis_connection("default").ping()
 
 
-def ask_locks() -> None:
+def check_locks() -> None:
     get_redis_connection("locks").ping()
 
 
-def ask_broker() -> None:
+def check_broker() -> None:
     publishing.ask_broker()
 
 
-NEEDS: dict[str, Callable[[], None]] = {
-    "database": ask_database,
-    "cache": ask_cache,
-    "locks": ask_locks,
-    "broker": ask_broker,
+CHECKS: dict[str, Callable[[], None]] = {
+    "database": check_database,
+    "cache": check_cache,
+    "locks": check_locks,
+    "broker": check_broker,
 }
-# Its own: a page whose questions hang must not make the probe call servers silent that answer.
-SLOTS = BoundedSemaphore(2 * len(NEEDS))
+# Slots of its own, so that a page whose queries hang cannot make this probe report healthy servers as silent.
+PROBE_SLOTS = BoundedSemaphore(2 * len(CHECKS))
 
 
 @never_cache
 @require_safe
 def liveness(request: HttpRequest) -> HttpResponse:
-    """This process serves requests."""
+    """200 without any server."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 @never_cache
 @require_safe
 def readiness(request: HttpRequest) -> JsonResponse:
-    """200 if all that a request may need answers, else 503 with the names of what does not."""
+    """200 if all servers answer, else 503 with the exception's name for each that does not."""
     answers = {
         name: type(answer).__name__ if isinstance(answer, Exception) else "ok"
-        for name, answer in run_with_deadline(NEEDS, SLOTS).items()
+        for name, answer in run_with_deadline(CHECKS, PROBE_SLOTS).items()
     }
     ready = set(answers.values()) == {"ok"}
     return JsonResponse(answers | {"ready": ready}, status=200 if ready else 503)

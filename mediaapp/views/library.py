@@ -1,4 +1,4 @@
-"""The library: what somebody has uploaded, and the place to upload more."""
+"""The library: the user's uploads, and the form to upload more."""
 
 import logging
 from typing import cast
@@ -18,79 +18,78 @@ from django.views.decorators.http import require_POST, require_safe
 from mediaapp.models import Upload
 from mediaapp.permissions import AuthenticatedRequest
 from mediaapp.uploads.filetypes import UploadRejected
-from mediaapp.uploads.receive import LimitedUploadHandler, most_through_site, receive
+from mediaapp.uploads.receive import LimitedUploadHandler, max_bytes_through_site, store_upload
 from workers import jobs
 
 log = logging.getLogger(__name__)
 
 PER_PAGE = 25
-POLL_AFTER = 5  # seconds until a library in which something moves asks again
-SAY_LOG_IN = "Log in first."
-SAY_AWAY = "Our storage of files does not answer at the moment."
+POLL_AFTER = 5  # seconds between polls of a library with unfinished jobs
+LOG_IN_MESSAGE = "Log in first."
+STORAGE_AWAY_MESSAGE = "Our storage of files does not answer at the moment."
 
 
 @never_cache
 @require_safe
 @login_required
 def show_library(request: AuthenticatedRequest) -> HttpResponse:
-    """The newest uploads first, each with its state."""
     uploads = Upload.objects.filter(owner=request.user).select_related("job").order_by("-created_at")
     page = Paginator(uploads, PER_PAGE).get_page(request.GET.get("page"))
     rows = [(upload, jobs.state_of(upload.job)) for upload in page.object_list]
-    moves = any(upload.job.is_active for upload, _ in rows)
+    has_active = any(upload.job.is_active for upload, _ in rows)
     context = {
         "page": page,
         "rows": rows,
-        "poll_after": POLL_AFTER if moves else None,
+        "poll_after": POLL_AFTER if has_active else None,
         "max_video_bytes": settings.MAX_VIDEO_BYTES,
         "max_csv_bytes": settings.MAX_CSV_BYTES,
-        "max_form_bytes": most_through_site(),
+        "max_form_bytes": max_bytes_through_site(),
         "unfinished": request.user.open_uploads.order_by("-opened_at"),
     }
     return render(request, "library/library.html", context)
 
 
-# CSRF is checked inside: its check reads the whole body, which an anonymous request must not make us store.
+# _receive_files() checks CSRF. The check reads the whole body, which an anonymous request must not make us store.
 @csrf_exempt
 @require_POST
-def upload(request: HttpRequest) -> HttpResponse:
-    """Takes one or more files in the field `file`. 302 to the job, or JSON with 201 where JSON is accepted."""
+def upload_files(request: HttpRequest) -> HttpResponse:
+    """Takes files in the field `file`. Answers 302 to the job, or 201 with JSON if the client accepts JSON."""
     if not request.user.is_authenticated:
         if wants_json(request):
-            return JsonResponse({"error": SAY_LOG_IN}, status=403)
+            return JsonResponse({"error": LOG_IN_MESSAGE}, status=403)
         return redirect("login")
     request.upload_handlers.insert(0, LimitedUploadHandler(request))
-    return _upload(cast(AuthenticatedRequest, request))
+    return _receive_files(cast(AuthenticatedRequest, request))
 
 
 @csrf_protect
-def _upload(request: AuthenticatedRequest) -> HttpResponse:
-    received: list[Upload] = []
+def _receive_files(request: AuthenticatedRequest) -> HttpResponse:
+    uploads: list[Upload] = []
     problems: list[str] = []
     for file in request.FILES.getlist("file"):
         try:
-            received.append(receive(request.user, file))
-        except UploadRejected as refused:
-            problems.append(f"{file.name}: {refused.sentence}")
+            uploads.append(store_upload(request.user, file))
+        except UploadRejected as error:
+            problems.append(f"{file.name}: {error.sentence}")
         except OSError as error:
-            log.warning("a file cannot be stored now: %r", error)
-            problems.append(f"{file.name}: {SAY_AWAY} Nothing of it is kept.")
-    problems += LimitedUploadHandler.problems_of(request)
-    if not received and not problems:
+            log.warning("upload_store_failed error=%r", error)
+            problems.append(f"{file.name}: {STORAGE_AWAY_MESSAGE} Nothing of it is kept.")
+    problems += LimitedUploadHandler.rejections_of(request)
+    if not uploads and not problems:
         problems.append("No file arrived. Choose one, then upload it.")
-    return _tell(received, problems) if wants_json(request) else _show(request, received, problems)
+    return _answer_program(uploads, problems) if wants_json(request) else _answer_browser(request, uploads, problems)
 
 
-def _tell(received: list[Upload], problems: list[str]) -> JsonResponse:
-    """The first that was taken, for programs send one file at a time, and why any was not."""
+def _answer_program(uploads: list[Upload], problems: list[str]) -> JsonResponse:
+    """The URLs of the first upload: programs send one file at a time."""
     answer = {"error": " ".join(problems)} if problems else {}
-    if not received:
+    if not uploads:
         return JsonResponse(answer, status=422)
-    return JsonResponse(answer | addresses_of(received[0].pk), status=201)
+    return JsonResponse(answer | job_urls(uploads[0].pk), status=201)
 
 
-def addresses_of(job_id: UUID) -> dict[str, str]:
-    """What a program is told of a job that has begun."""
+def job_urls(job_id: UUID) -> dict[str, str]:
+    """A new job for a program: its id, and the paths of its page and its progress."""
     return {
         "id": str(job_id),
         "page": reverse("job", args=[job_id]),
@@ -98,14 +97,14 @@ def addresses_of(job_id: UUID) -> dict[str, str]:
     }
 
 
-def _show(request: HttpRequest, received: list[Upload], problems: list[str]) -> HttpResponse:
+def _answer_browser(request: HttpRequest, uploads: list[Upload], problems: list[str]) -> HttpResponse:
     for problem in problems:
         messages.error(request, problem)
-    if len(received) == 1 and not problems:
-        return redirect("job", received[0].pk)
+    if len(uploads) == 1 and not problems:
+        return redirect("job", uploads[0].pk)
     return redirect("library")
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether the client asks for JSON by name; a browser's */* does not."""
+    """Whether the Accept header names JSON; a browser's */* does not count."""
     return "application/json" in request.headers.get("Accept", "")

@@ -1,4 +1,4 @@
-"""What a CSV's columns are: its first rows, our guesses, and its owner's word."""
+"""The page on which an owner checks and confirms the mapping of a CSV's columns."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mediaapp.models import Upload
-from mediaapp.permissions import get_owned_upload_or_404, get_upload_or_404, login_required_on
-from mediaapp.uploads.mapping import digest, look, remember, table_of
+from mediaapp.permissions import get_owned_upload_or_404, get_upload_or_404, login_required_for
+from mediaapp.uploads.mapping import catalogue_table, columns_digest_of, preview_mapping, save_mapping
 from workers import jobs
 from workers.csvimport.header import labels_of
 from workers.csvimport.preview import Preview
@@ -22,25 +22,25 @@ from workers.csvimport.reading.encoding import ERRORS
 from workers.csvimport.reading.records import CsvUnreadable
 from workers.models import Job
 
-# UTF-16 with its mark is always recognised, and nothing else may be read so.
-VALUES = {
+# No "utf-16": a byte order mark is always recognised, and no other file may be read as UTF-16.
+DIALECT_CHOICES = {
     "encoding": [name for name in ERRORS if name != "utf-16"],
     "delimiter": tuple(DELIMITERS),
     "quote": QUOTES,
     "decimal": DECIMALS,
     "dates": DATES,
 }
-GONE = "The file is no longer there. Cancel this one, and upload it again."
-AWAY = "Our storage of files does not answer. Your file is safe: look again in a minute."
+FILE_GONE_MESSAGE = "The file is no longer there. Cancel this one, and upload it again."
+STORAGE_AWAY_MESSAGE = "Our storage of files does not answer. Your file is safe: look again in a minute."
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_REJECTS = 20, 30, 10
-MOST_OPTIONS = 500  # columns to choose from; files with more are rare, and theirs are guessed by name
+MAX_OPTIONS = 500  # columns in a select box; files with more are rare, and are mapped by name
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required_on("mapping")
+@login_required_for("mapping")
 def show_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """The first rows and what would become of them; a POST shows the same with other choices, and changes nothing."""
+    """A preview of the import. A POST previews other choices and saves nothing."""
     upload = get_upload_or_404(request, job_id)
     if upload.job.state != Job.State.NEEDS_MAPPING:
         return redirect("job", job_id)
@@ -48,28 +48,28 @@ def show_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@login_required_on("job")
+@login_required_for("job")
 def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Starts the import as the form says, and remembers that for the next file with these columns."""
+    """Starts the import with the form's choices, and saves them for the next file with these columns."""
     upload = get_owned_upload_or_404(request, job_id)
     if upload.job.state != Job.State.NEEDS_MAPPING:
         return redirect("job", job_id)
     try:
-        seen = _look(upload, request.POST)
+        preview = _preview(upload, request.POST)
     except CsvUnreadable:
         return _show(request, upload)
-    if seen.doubts or seen.missing:
+    if preview.doubts or preview.missing:
         messages.error(request, "Nothing has started yet: something is still to be chosen.")
         return _show(request, upload)
-    if jobs.confirm(upload.job, dialect=asdict(seen.dialect), columns=seen.columns, force=False):
-        remember(upload.owner_id, seen)
+    if jobs.confirm(upload.job, dialect=asdict(preview.dialect), columns=preview.columns, force=False):
+        save_mapping(upload.owner_id, preview)
     return redirect("job", job_id)
 
 
 @require_POST
-@login_required_on("job")
+@login_required_for("job")
 def change_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Takes an import that has ended back to its columns; what it wrote stays, until it is written anew."""
+    """Reopens the mapping of an import that has ended. Its rows stay until the new import updates them."""
     upload = get_owned_upload_or_404(request, job_id)
     if upload.kind == Upload.Kind.CSV:
         jobs.reopen_mapping(upload.job)
@@ -80,88 +80,90 @@ def _show(request: HttpRequest, upload: Upload) -> HttpResponse:
     context: dict[str, Any] = {"upload": upload, "job": upload.job, "is_own": upload.owner_id == request.user.pk}
     chosen = _choices(request.POST or upload.job.arguments.get("dialect") or {})
     try:
-        seen = _look(upload, request.POST)
+        preview = _preview(upload, request.POST)
     except CsvUnreadable as error:
         context |= {"sentence": error.sentence, "selects": _selects(chosen, None)}
     else:
-        context |= {"seen": seen, "selects": _selects(chosen, seen)} | _parts(upload, seen)
+        context |= {"preview": preview, "selects": _selects(chosen, preview)} | _mapping_context(upload, preview)
     return render(request, "mapping/mapping.html", context)
 
 
-def _look(upload: Upload, form: QueryDict) -> Preview:
-    """The file with the form's choices; without a form with those of the last time, or with guesses."""
-    before = upload.job.arguments
-    choices = _choices(form or before.get("dialect") or {})
+def _preview(upload: Upload, form: QueryDict) -> Preview:
+    """The preview with the form's choices; without a form, with those of the last import or with guesses."""
+    previous = upload.job.arguments
+    choices = _choices(form or previous.get("dialect") or {})
     try:
         with default_storage.open(upload.file) as file:
-            seen, _ = look(upload.owner_id, file, choices, None if form else before.get("columns"))
-            # With another delimiter the columns are others: what was chosen of the old ones means nothing.
-            if form.get("digest") == digest(seen.names):
-                seen, _ = look(upload.owner_id, file, choices, _columns(upload, form, len(seen.names)))
-            return seen
+            preview, _ = preview_mapping(upload.owner_id, file, choices, None if form else previous.get("columns"))
+            # Another delimiter gives other columns, for which the form's column numbers mean nothing.
+            if form.get("digest") == columns_digest_of(preview.names):
+                columns = _columns(upload, form, len(preview.names))
+                preview, _ = preview_mapping(upload.owner_id, file, choices, columns)
+            return preview
     except FileNotFoundError:
-        raise CsvUnreadable(GONE) from None
+        raise CsvUnreadable(FILE_GONE_MESSAGE) from None
     except OSError as error:
-        raise CsvUnreadable(AWAY, str(error)) from error
+        raise CsvUnreadable(STORAGE_AWAY_MESSAGE, str(error)) from error
 
 
 def _choices(form: Any) -> dict[str, str]:
-    """What was chosen of the dialect; what nobody offered is left out."""
-    return {name: form[name] for name, values in VALUES.items() if form.get(name) and form[name] in values}
+    """The form's choices of the dialect, without values that the page does not offer."""
+    return {name: form[name] for name, values in DIALECT_CHOICES.items() if form.get(name) and form[name] in values}
 
 
-def _columns(upload: Upload, form: QueryDict, width: int) -> dict[str, int]:
-    chosen = {field.name: form.get(f"column-{field.name}", "") for field in table_of(upload.owner_id).importable}
-    places = dict(zip(map(str, range(width)), range(width), strict=True))
-    return {name: places[place] for name, place in chosen.items() if place in places}
+def _columns(upload: Upload, form: QueryDict, column_count: int) -> dict[str, int]:
+    chosen = {field.name: form.get(f"column-{field.name}", "") for field in catalogue_table(upload.owner_id).importable}
+    numbers = {str(number): number for number in range(column_count)}
+    return {name: numbers[number] for name, number in chosen.items() if number in numbers}
 
 
-def _selects(chosen: dict[str, str], seen: Preview | None) -> list[dict[str, Any]]:
-    """One for each part of the dialect: what was chosen, what is guessed, what there is."""
+def _selects(chosen: dict[str, str], preview: Preview | None) -> list[dict[str, Any]]:
+    """A select box for each part of the dialect: the offered values, the chosen one, the guess."""
     return [
         {
             "name": name,
             "values": values,
             "chosen": chosen.get(name, ""),
-            "guess": getattr(seen.dialect, name) if seen else "",
-            "is_doubtful": bool(seen and name in seen.doubts),
+            "guess": getattr(preview.dialect, name) if preview else "",
+            "is_doubtful": bool(preview and name in preview.doubts),
         }
-        for name, values in VALUES.items()
+        for name, values in DIALECT_CHOICES.items()
     ]
 
 
-def _parts(upload: Upload, seen: Preview) -> dict[str, Any]:
-    labels = labels_of(seen.names)
+def _mapping_context(upload: Upload, preview: Preview) -> dict[str, Any]:
+    table, labels = catalogue_table(upload.owner_id), labels_of(preview.names)
     fields = [
         {
             "field": field,
-            "is_required": table_of(upload.owner_id).requires(field),
-            "place": (place := seen.columns.get(field.name)),
-            "samples": _samples(seen.rows, place),
+            "is_required": table.requires(field),
+            "column": (column := preview.columns.get(field.name)),
+            "samples": _samples(preview.rows, column),
         }
-        for field in table_of(upload.owner_id).importable
+        for field in table.importable
     ]
-    used = sorted(seen.columns.values())
-    shown = sorted([*used, *[place for place in range(len(labels)) if place not in used][: SHOWN_COLUMNS - len(used)]])
+    used = sorted(preview.columns.values())
+    unused = [column for column in range(len(labels)) if column not in used]
+    shown = sorted([*used, *unused[: SHOWN_COLUMNS - len(used)]])
     return {
-        "digest": digest(seen.names),
+        "digest": columns_digest_of(preview.names),
         "fields": fields,
-        "options": [(place, label) for place, label in enumerate(labels) if place < MOST_OPTIONS or place in used],
-        "heads": [(labels[place], _field_at(seen, place)) for place in shown],
-        "rows": [[row[place] if place < len(row) else "" for place in shown] for row in seen.rows[:SHOWN_ROWS]],
+        "options": [(column, label) for column, label in enumerate(labels) if column < MAX_OPTIONS or column in used],
+        "headings": [(labels[column], _field_names(preview, column)) for column in shown],
+        "rows": [[row[column] if column < len(row) else "" for column in shown] for row in preview.rows[:SHOWN_ROWS]],
         "hidden_columns": len(labels) - len(shown),
-        "good": seen.records - len(seen.rejects),
-        "rejects": seen.rejects[:SHOWN_REJECTS],
-        "more_rejects": len(seen.rejects) - SHOWN_REJECTS,
+        "accepted": preview.records - len(preview.rejects),
+        "rejects": preview.rejects[:SHOWN_REJECTS],
+        "more_rejects": len(preview.rejects) - SHOWN_REJECTS,
     }
 
 
-def _samples(rows: list[list[str]], place: int | None) -> list[str]:
-    """The first different values of a column."""
-    if place is None:
+def _samples(rows: list[list[str]], column: int | None) -> list[str]:
+    """The first three different values of a column."""
+    if column is None:
         return []
-    return list(dict.fromkeys(row[place] for row in rows if place < len(row) and row[place].strip()))[:3]
+    return list(dict.fromkeys(row[column] for row in rows if column < len(row) and row[column].strip()))[:3]
 
 
-def _field_at(seen: Preview, place: int) -> str:
-    return ", ".join(name for name, at in seen.columns.items() if at == place)
+def _field_names(preview: Preview, column: int) -> str:
+    return ", ".join(name for name, number in preview.columns.items() if number == column)

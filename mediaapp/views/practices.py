@@ -1,4 +1,4 @@
-"""The nine practices, live. Everybody may see whether they hold; the figures are for staff."""
+"""The live state of the nine practices. Everybody sees whether each holds; only staff see the figures."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,11 +15,11 @@ from workers.deadline import run_with_deadline
 from workers.practices import backlog, locks, memory, registry
 from workers.telemetry.recurring_entries import recurring_entries
 
-# What stands below the nine, for staff, under the name that the template gives it.
-TABLES: Mapping[str, Callable[[], Any]] = {
+# The tables for staff, by their names in the template.
+STAFF_TABLES: Mapping[str, Callable[[], Any]] = {
     "queues": backlog.overview,
     "entries": recurring_entries,
-    "held": locks.held,
+    "held_locks": locks.held,
     "proposals": memory.proposals,
     "connections": connections.connections_table,
 }
@@ -28,18 +28,20 @@ TABLES: Mapping[str, Callable[[], Any]] = {
 @never_cache
 @require_safe
 def show_practices(request: HttpRequest) -> HttpResponse:
-    """Measured as the page is read, or up to registry.TTL seconds before."""
+    """The findings are at most registry.TTL seconds old. A table whose server is away is None."""
     staff = is_staff(request)
-    found = registry.recent.read()
-    holds = [finding.ok for _, finding in found]
-    count = {"hold": holds.count(True), "do_not": holds.count(False), "unknown": holds.count(None)}
-    answers = run_with_deadline(TABLES) if staff else {}
+    findings = registry.recent.read()
+    outcomes = [finding.ok for _, finding in findings]
+    count = {"holding": outcomes.count(True), "failing": outcomes.count(False), "unknown": outcomes.count(None)}
+    answers = run_with_deadline(STAFF_TABLES) if staff else {}
     tables = {name: None if isinstance(answer, Exception) else answer for name, answer in answers.items()}
-    return render(request, "practices/practices.html", {"found": found, "count": count, "staff": staff} | tables)
+    return render(
+        request, "practices/practices.html", {"findings": findings, "count": count, "is_staff": staff} | tables
+    )
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """Whether the figures are for whoever asks. Without the database nobody is known, and the page is shown even so."""
+    """False if the database is away: nobody is known then, and the page is shown without figures."""
     try:
         return request.user.is_staff
     except Error:

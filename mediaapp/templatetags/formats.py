@@ -1,4 +1,4 @@
-"""Figures and times in the words of the pages. Nothing here asks the database."""
+"""Template filters that format sizes, times and the dialect of a CSV. None of them queries the database."""
 
 from datetime import datetime
 from typing import Any
@@ -10,32 +10,32 @@ from django.utils import timezone
 register = template.Library()
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
-UNITS = ("kB", "MB", "GB", "TB")
+SIZE_UNITS = ("kB", "MB", "GB", "TB")
 
 
 @register.filter
-def size(count: float) -> str:
-    """Bytes as people count them, in thousands, like the limits: 48 MB, 7.4 MB."""
+def human_size(count: float) -> str:
+    """Bytes in powers of 1000, as the upload limits are: 48 MB, 7.4 MB."""
     if count < 1000:
         return f"{count:.0f} bytes"
-    for unit in UNITS:
+    for unit in SIZE_UNITS:
         count /= 1000
-        if count < 999.5 or unit == UNITS[-1]:
+        if count < 999.5 or unit == SIZE_UNITS[-1]:
             break
     return f"{count:.1f}".removesuffix(".0") + f" {unit}" if count < 9.95 else f"{count:,.0f} {unit}"
 
 
 @register.filter
-def clock(seconds: float) -> str:
-    """A length as players show it: 0:07, 12:04, 1:02:03."""
+def playing_time(seconds: float) -> str:
+    """A video's length as players show it: 0:07, 12:04, 1:02:03."""
     minutes, second = divmod(int(seconds), MINUTE)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
 
 @register.filter
-def span(seconds: float) -> str:
-    """A wait or a rest, as rough as one would say it: 3 s, 4 min, 2 h, 3 days."""
+def duration(seconds: float) -> str:
+    """Rounded to one unit: 3 s, 4 min, 2 h, 3 days."""
     if seconds < 100:
         return f"{max(seconds, 0):.0f} s"
     if seconds < 100 * MINUTE:
@@ -45,60 +45,57 @@ def span(seconds: float) -> str:
 
 @register.filter
 def seconds_until(start: datetime, end: datetime) -> float:
-    """The seconds from one moment to a later one."""
     return (end - start).total_seconds()
 
 
 @register.filter
-def age(moment: datetime) -> float:
-    """How many seconds ago it was."""
+def age_seconds(moment: datetime) -> float:
     return (timezone.now() - moment).total_seconds()
 
 
 @register.filter
-def until(moment: datetime) -> str:
-    """How long it is until then: 7 s, 3 h."""
-    return span(-age(moment))
+def time_until(moment: datetime) -> str:
+    return duration(-age_seconds(moment))
 
 
 @register.filter
 def task_name(task: str) -> str:
-    """The last word of a task's name: sweep_jobs."""
+    """The function's name: sweep_jobs of workers.default.tasks.sweep_jobs."""
     return task.rpartition(".")[2]
 
 
 @register.filter
 def ago(moment: datetime) -> str:
-    """How long ago it was, or from last week on the day: just now, 2 min ago, yesterday, 5 Mar 2026."""
-    seconds = age(moment)
+    """just now, 2 min ago, yesterday; the date if it was a week ago or more: 5 Mar 2026."""
+    seconds = age_seconds(moment)
     if seconds < 45:
         return "just now"
     days = (timezone.localdate() - timezone.localdate(moment)).days
     if seconds < 100 * MINUTE:
         return f"{max(seconds / MINUTE, 1):.0f} min ago"
     if days == 0 or seconds < 6 * HOUR:
-        return f"{span(seconds)} ago"
+        return f"{duration(seconds)} ago"
     if days == 1:
         return "yesterday"
     return f"{days} days ago" if days < 7 else format_date(timezone.localtime(moment), "j M Y")
 
 
 @register.filter
-def percent(state: dict[str, Any]) -> int:
-    """How much of a job is done. Rounded down: 100 is the end and nothing before it."""
+def percent_done(state: dict[str, Any]) -> int:
+    """Rounds down, so that only a finished job shows 100."""
     return int(100 * state["done"] / state["total"]) if state["total"] else 0
 
 
 @register.filter
-def change(before: float, after: float) -> str:
-    """What became of a size: 66 % smaller."""
+def size_change(before: float, after: float) -> str:
+    """66 % smaller, 5 % larger, the same."""
     share = round(100 * (before - after) / before) if before else 0
     if share == 0:
         return "the same"
     return f"{share} % smaller" if share > 0 else f"{-share} % larger"
 
 
-ENCODINGS = {
+ENCODING_NAMES = {
     "windows-1252": "Windows-1252",
     "cp1250": "Windows-1250, Central European",
     "cp1251": "Windows-1251, Cyrillic",
@@ -113,34 +110,35 @@ ENCODINGS = {
     "utf-16-le": "UTF-16 LE",
     "utf-16-be": "UTF-16 BE",
 }
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-QUOTES = {'"': 'Double: "', "'": "Single: '", '\\"': 'Double, with a backslash inside: \\"'}
-DECIMALS = {".": "1,234.56", ",": "1.234,56"}
-DATES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
+DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+QUOTE_NAMES = {'"': 'Double: "', "'": "Single: '", '\\"': 'Double, with a backslash inside: \\"'}
+NUMBER_EXAMPLES = {".": "1,234.56", ",": "1.234,56"}
+DATE_EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
 
 
 @register.filter
-def encoding(codec: str) -> str:
-    """A Python codec by the name that spreadsheets use."""
-    return ENCODINGS.get(codec, codec.removesuffix("-sig").upper())
+def encoding_name(codec: str) -> str:
+    """A Python codec by the name that spreadsheet programs use."""
+    return ENCODING_NAMES.get(codec, codec.removesuffix("-sig").upper())
 
 
 @register.filter
-def delimiter(character: str) -> str:
-    """What stands between the cells, in words."""
-    return DELIMITERS.get(character, character)
+def delimiter_name(character: str) -> str:
+    return DELIMITER_NAMES.get(character, character)
 
 
 @register.filter
-def date_form(order: str) -> str:
-    """A day as it is written in that order."""
-    return DATES.get(order, order)
+def date_example(order: str) -> str:
+    """An example date in the order ymd, dmy or mdy."""
+    return DATE_EXAMPLES.get(order, order)
 
 
 @register.simple_tag
-def choice(name: str, value: str) -> str:
-    """A value of a CSV's dialect, as a person chooses it."""
+def dialect_value(name: str, value: str) -> str:
+    """The label of a value of a CSV's dialect, for its select box."""
     if name == "encoding":
-        return encoding(value or "utf-8")
-    words = {"delimiter": DELIMITERS, "quote": QUOTES, "decimal": DECIMALS, "dates": DATES}[name]
-    return words.get(value, value).capitalize()
+        return encoding_name(value or "utf-8")
+    labels = {"delimiter": DELIMITER_NAMES, "quote": QUOTE_NAMES, "decimal": NUMBER_EXAMPLES, "dates": DATE_EXAMPLES}[
+        name
+    ]
+    return labels.get(value, value).capitalize()
