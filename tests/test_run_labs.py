@@ -76,4 +76,5 @@ def test_the_labs_are_listed_by_their_questions():
 def test_rabbitmq_loses_what_it_does_not_confirm_and_the_row_keeps_what_it_refuses(rabbitmq_installed):
     figures = json.loads(run("--rabbitmq", "1").splitlines()[-1])
     assert (figures["broker"], figures["wrong"]["says"]) == ("rabbitmq", "hangs")
+    assert figures["wrong"]["lost"] > 0
     assert figures["right"] == figures["right"] | {"lost": 0, "urgent": True}
