@@ -13,10 +13,11 @@ from importlib import import_module
 
 from django.core.management import call_command
 
-from devtools.processes import servers
+from devtools.isolated_site import isolated_site, production_variables
 
 BARS = ("overhead", "polls", "resets", "transcode", "history", "csv_import", "csv_rivals")
 UNJUDGED = ("costs",)  # only by name: no bar, docs/scaling.md computes from it
+COUNT_STATEMENTS = ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on")
 COLUMNS = "{:<11}{:<54}{:>10}  {:<15}  {:<9} {}"
 WORDS = {True: "holds", False: "DOES NOT", None: "-"}
 
@@ -28,9 +29,9 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.names) - {*BARS, *UNJUDGED}:
         parser.error(f"no bar is named {', '.join(sorted(unknown))}: {', '.join(BARS + UNJUDGED)}")
-    # Told to stop, it stops what it started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with servers():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops what it has started, as Ctrl-C does
+    with isolated_site("bench", postgres_settings=COUNT_STATEMENTS) as folder:
+        os.environ |= production_variables(folder) | {"LOG_LEVEL": "WARNING"}
         import_module("bench.wsgi")  # sets Django up
         call_command("migrate", verbosity=0)
         sys.exit(0 if run(given.names or BARS, quick=given.quick) else 1)

@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import median
 from time import monotonic, sleep, time
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psutil
@@ -27,7 +26,7 @@ from bench import meters, polls
 from bench.catalogues import HEADER
 from bench.rows import Row
 from bench.transcode import film
-from devtools.processes import PATIENCE, Process, wait_until, web, worker
+from devtools.processes import DEADLINE_SECONDS, Process, Web, wait_until, web, worker
 from mediaapp.models import CatalogueItem, User
 from workers import jobs
 from workers.jobs import recovery
@@ -66,12 +65,11 @@ def measure(*, quick: bool) -> Iterator[Row]:
 class Browser:
     """Somebody's, with the session's cookies. process: the pid of the site that answers."""
 
-    def __init__(self, site: str, session: Client) -> None:
+    def __init__(self, site: Web, session: Client) -> None:
         cookies = {name: each.value for name, each in session.cookies.items()} | {"csrftoken": TOKEN}
         self.cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        self.http = http.client.HTTPConnection(urlsplit(site).netloc, timeout=60)
-        port = urlsplit(site).port
-        self.process = next(each.pid for each in psutil.Process().children() if listens(each, port))
+        self.http = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
+        self.process = site.process.pid
 
     def send(self, file: Path) -> None:
         """Uploads a file as the page's form does, over a connection of its own."""
@@ -91,11 +89,6 @@ class Browser:
         said = answer.read()
         if answer.status != wanted:
             raise RuntimeError(f"{method} {address} answered {answer.status}: {said[:500]!r}")
-
-
-def listens(process: psutil.Process, port: int | None) -> bool:
-    """Whether it is the one that took this port."""
-    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in process.net_connections())
 
 
 def of_imports(browser: Browser, folder: Path, uploads: int, rows: int) -> Iterator[Row]:
@@ -136,7 +129,7 @@ def of_uploads(
     yield from rows_of(f"upload, {what}", meters.spent_since(before, len(files), browser.process))
     before = meters.spent(process.pid)
     main.resume()
-    wait_until(is_done, "the jobs", PATIENCE * len(files))
+    wait_until(is_done, "the jobs", seconds=DEADLINE_SECONDS * len(files))
     job = meters.spent_since(before, len(files), process.pid)
     yield from rows_of(f"job, {what}", job)
     yield Row(f"job, {what}: CPU of its worker per {unit}", job.cpu / amount, "s")
@@ -160,7 +153,7 @@ def rows_of(what: str, each: meters.Spent) -> Iterator[Row]:
         yield Row(f"{what}: {field.name}", getattr(each, field.name), UNITS.get(field.name, ""))
 
 
-def of_polls(site: str, count: int) -> Iterator[Row]:
+def of_polls(site: Web, count: int) -> Iterator[Row]:
     """Polls of a job that runs."""
     job, session = polls.running_job()
     address = f"/jobs/{job.pk}/progress.json"

@@ -16,10 +16,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import psutil
-from django.db import connection
-
 from bench import catalogues
+from bench.meters import database_cpu
 from bench.rows import Row
 from devtools.processes import ROOT
 from mediaapp.models import User
@@ -109,14 +107,3 @@ def timed(run: Callable[[], object]) -> dict[str, float]:
     before, began = database_cpu(), time.monotonic()
     run()
     return {"seconds": time.monotonic() - began, "database": database_cpu() - before}
-
-
-def database_cpu() -> float:
-    """Of all the server's processes, the ended ones too."""
-    connection.ensure_connection()
-    server = psutil.Process(connection.connection.info.backend_pid).parent()
-    if server is None:
-        return 0
-    spent = server.cpu_times()
-    running = sum(sum(child.cpu_times()[:2]) for child in server.children())
-    return float(sum(spent[:4]) + running)

@@ -37,7 +37,8 @@ def measure(*, quick: bool) -> Iterator[Row]:
     yield Row("poll of a running job, commands to the cache", commands, "", at_most=1)
     cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
     addresses = [poll, f"/asked/{job.pk}/signed-in.json", f"/asked/{job.pk}/anybody.json"]
-    with web(app="bench") as site:
+    with web(app="bench") as server:
+        site = server.url
         for address in addresses:
             rate(site, address, cookies, seconds)  # to open its connections
         rates = [[rate(site, address, cookies, seconds) for address in addresses] for _ in range(rounds)]

@@ -19,10 +19,10 @@ import psutil
 from django.conf import settings
 from django_redis import get_redis_connection
 
-from bench.mail_sink import Arrivals, mail_sink
 from bench.rows import Row
 from bench.transcode import film
-from devtools.processes import PATIENCE, wait_until, web, worker
+from devtools.mail_server import MailServer, fresh_mail_server
+from devtools.processes import DEADLINE_SECONDS, wait_until, web, worker
 from mediaapp.models import CatalogueItem, User
 from workers import jobs
 from workers.models import Job
@@ -62,17 +62,17 @@ def watch(resets: int, rounds: int, videos: int, rows: int, *, warm_up: int) -> 
     took: Times = {state: [] for state in STATES}
     waits: Times = {state: [] for state in STATES}
     with ExitStack() as processes:
-        mails, arrivals = processes.enter_context(mail_sink())
-        _, *busy = [processes.enter_context(worker(name, EMAIL_URL=mails)) for name in ("default", "video", "highmem")]
-        site = processes.enter_context(web(app="bench", **UNLIMITED))
+        mails, names = processes.enter_context(fresh_mail_server()), ("default", "video", "highmem")
+        _, *busy = [processes.enter_context(worker(name, EMAIL_URL=mails.url)) for name in names]
+        site = processes.enter_context(web(UNLIMITED, app="bench")).url
         for _ in range(warm_up):
-            reset(site, arrivals)
+            reset(site, mails)
         for _ in range(rounds):
             for state in STATES:
                 keep_to_last_processor(busy, state == "apart")
                 with nullcontext() if state == "idle" else backlog(owner, clip, table, videos):
                     get_redis_connection("locks").delete(STREAM)
-                    took[state] += [reset(site, arrivals) for _ in range(resets)]
+                    took[state] += [reset(site, mails) for _ in range(resets)]
                     wait_until(lambda: len(urgent_waits()) >= resets, "the notes on the resets")
                     waits[state] += urgent_waits()
     return took, waits
@@ -83,7 +83,7 @@ def p95_of(seconds: list[float]) -> float:
     return 1000 * quantiles(seconds, n=20)[-1]
 
 
-def reset(site: str, arrivals: Arrivals) -> float:
+def reset(site: str, mails: MailServer) -> float:
     """Seconds from the request until the mail server has the mail."""
     connection = http.client.HTTPConnection(site.removeprefix("http://"), timeout=30)
     began = time.monotonic()
@@ -91,7 +91,7 @@ def reset(site: str, arrivals: Arrivals) -> float:
     if (status := connection.getresponse().status) != http.client.FOUND:
         raise RuntimeError(f"the reset form answered {status}")
     connection.close()
-    return arrivals.get(timeout=PATIENCE) - began
+    return mails.arrivals.get(timeout=DEADLINE_SECONDS) - began
 
 
 def urgent_waits() -> list[float]:

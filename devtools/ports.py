@@ -1,34 +1,34 @@
-"""Which ports of this machine are free, and who has the others."""
+"""Ports of this machine: which are free, who listens at the others, and whether a site answers there."""
 
+import http.client
 import socket
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psutil
 
 LAST_PORT = 65535
 
-
-_ours: list[socket.socket] = []
+_reserved: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port of the loopback address for a server of ours; nobody else is given it while this process lives.
+    """Reserve a port of the loopback address for a server of ours, as long as this process lives.
 
-    Bound and not listened to, the socket keeps it from all who ask for any port, another test run's
-    servers or a client that connects; SO_REUSEADDR, which servers set, lets one listen there (Linux).
+    A bound socket that does not listen keeps the port from everybody who asks the system for any port. A server that
+    sets SO_REUSEADDR can still listen there (Linux).
     """
-    holder = socket.socket()
-    holder.bind(("127.0.0.1", 0))
-    # Not before: with it, the system may give a port that another one holds in this way.
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    _ours.append(holder)
-    return int(holder.getsockname()[1])
+    reservation = socket.socket()
+    reservation.bind(("127.0.0.1", 0))
+    # After bind: with the option set before, the system may choose a port that another process reserves this way.
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _reserved.append(reservation)
+    return int(reservation.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
     """Whether we could listen on `port` of the loopback address."""
     with socket.socket() as probe:
-        # As gunicorn does: the last connections of an earlier run are no obstacle.
+        # As gunicorn does: connections of an earlier run that are in TIME_WAIT do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -36,8 +36,19 @@ def is_free(port: int) -> bool:
     return False
 
 
-def holder(port: int) -> str:
-    """Who listens on `port`, such as "gunicorn (pid 42)"; "another program" if we are not told."""
+def is_answering(port: int, path: str) -> bool:
+    """Whether GET `path` of a site on the loopback address returns 200."""
+    # Not urllib, which would ask the http_proxy of an office for 127.0.0.1.
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def find_listener(port: int) -> str:
+    """Who listens on `port`, such as "gunicorn (pid 42)"; "another program" where the system does not say."""
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port

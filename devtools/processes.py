@@ -1,4 +1,8 @@
-"""The bench's own servers, and processes that work against them: those of the Procfile, and others of the labs."""
+"""Processes that work against the servers of this machine, above all those of the Procfile.
+
+Each runs in a session of its own, because a pool's process would outlive its worker. The whole session gets SIGKILL at
+the end of the block, and the process dies with its parent (Linux).
+"""
 
 import os
 import shlex
@@ -6,111 +10,145 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.request import ProxyHandler, build_opener
 
-from devtools import embedded
-from devtools.ports import free_port
+from devtools.ports import free_port, is_answering
 from devtools.servers import die_with_parent
 from devtools.stack import read_procfile
 
 ROOT = Path(__file__).resolve().parent.parent
-COUNTED = ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on")
-PATIENCE = 120  # seconds for anything that a process does
+DEADLINE_SECONDS = 120  # for anything that a process does
+LOG_CHARACTERS = 4000  # of a log, in an error
 Process = subprocess.Popen[bytes]
 
 
-@contextmanager
-def servers() -> Iterator[Path]:
-    """PostgreSQL and two Valkeys in a new folder, as `make run` has them, and a site's environment in os.environ."""
-    with (
-        TemporaryDirectory(prefix="mediaapp-bench-") as folder,
-        embedded.running(Path(folder), postgres_settings=COUNTED) as urls,
-    ):
-        os.environ |= urls | {
-            "DEBUG": "false",
-            "SECRET_KEY": "of-the-bench",
-            "SITE_URL": "http://127.0.0.1",
-            "ALLOWED_HOSTS": "127.0.0.1,testserver",
-            "EMAIL_URL": f"filemail:///{folder}/mail",
-            "LOCAL_DIR": folder,
-            "MEDIA_ROOT": f"{folder}/media",
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "LOG_LEVEL": "WARNING",
-        }
-        yield Path(folder)
+@dataclass(frozen=True)
+class Web:
+    """A web process at `url`. log: what it writes."""
+
+    process: Process
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
 
 def worker(name: str, *, app: str = "config", **variables: str) -> AbstractContextManager[Process]:
-    """A worker of the Procfile, ready, by its line there; app: another Celery app, under the same options."""
-    return started(name, line_of(name, app), None, **variables)
+    """A ready worker, by its line of the Procfile. app: another Celery app, under the same options."""
+    return ready_process(name, procfile_command(name, app), variables)
+
+
+def celery(*command: str, app: str, **variables: str) -> AbstractContextManager[Process]:
+    """`celery --app <app> <command>`, ready: for another worker or beat than those of the Procfile."""
+    words = [sys.executable, "-m", "celery", "--app", app, *command]
+    return ready_process(command[0], words, {"REMAP_SIGTERM": "SIGQUIT"} | variables)
 
 
 @contextmanager
-def web(*, app: str = "config", **variables: str) -> Iterator[str]:
-    """The site, or the `wsgi` of another package, under the Procfile's gunicorn; yields its address."""
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    ask = build_opener(ProxyHandler({})).open
-
-    def answers() -> bool:
-        try:
-            return bool(ask(f"{address}/readyz", timeout=5).status == 200)
-        except OSError:
-            return False
-
-    with started("web", line_of("web", app), answers, PORT=str(port), **variables):
-        yield address
+def web(
+    variables: Mapping[str, str] = {}, *, app: str = "config", log: Path | None = None, probe: str = "/readyz"
+) -> Iterator[Web]:
+    """The site under the Procfile's gunicorn, once `probe` answers 200. app: another package with a `wsgi`."""
+    with TemporaryDirectory(prefix="web-") as folder:
+        port, log = free_port(), log or Path(folder, "log")
+        answers, variables = partial(is_answering, port, probe), {"PORT": str(port), **variables}
+        with ready_process("web", procfile_command("web", app), variables, log=log, is_ready=answers) as process:
+            yield Web(process, port, log)
 
 
-def line_of(name: str, app: str) -> list[str]:
-    """A line of the Procfile for another app."""
+def procfile_command(name: str, app: str = "config") -> list[str]:
+    """The words of a line of the Procfile, for another app too."""
     line = read_procfile(ROOT / "Procfile")[name]
     return shlex.split(line.replace("--app config", f"--app {app}").replace("config.wsgi", f"{app}.wsgi"))
 
 
 @contextmanager
-def started(
-    name: str, command: list[str], answers: Callable[[], bool] | None = None, **variables: str
+def ready_process(
+    name: str,
+    command: list[str],
+    variables: Mapping[str, str],
+    *,
+    log: Path | None = None,
+    ready: Path | None = None,
+    is_ready: Callable[[], bool] | None = None,
+    folder: Path = ROOT,
 ) -> Iterator[Process]:
-    """A process that says that it is ready, or `answers`. Killed at the end, or with us, and its pool with it.
+    """Run `command` in `folder`, with `variables` added to os.environ. Yields it once it is ready.
 
-    Raises RuntimeError with the end of its log if it ends before, TimeoutError after PATIENCE seconds.
+    is_ready: how to see that; without it, the process makes a file in the folder `ready`. Raises RuntimeError with the
+    end of its log if it ends before, TimeoutError after DEADLINE_SECONDS.
     """
-    with TemporaryDirectory(prefix=f"{name}-") as folder:
-        log, ready = Path(folder, "log"), Path(folder, "ready")
+    with TemporaryDirectory(prefix=f"{name}-") as own:
+        log, ready = log or Path(own, "log"), ready or Path(own, "ready")
         ready.mkdir()
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 - the Procfile's, or a lab's own
-                command,
-                cwd=ROOT,
-                env=os.environ | {"READY_DIR": str(ready), "PROCESS": name, "PATH": path} | variables,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                preexec_fn=partial(die_with_parent, signal.SIGKILL),
-            )
-        is_ready = answers or (lambda: any(ready.iterdir()))
-        try:
-            wait_until(lambda: process.poll() is not None or is_ready(), name)
-            if process.poll() is not None:
-                raise RuntimeError(log.read_text()[-4000:])
+        environment = {**os.environ, "READY_DIR": str(ready), "PROCESS": name, **variables}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        with killed_at_end(command, log, environment=environment, folder=folder) as process:
+            wait_until_ready(process, is_ready or partial(has_files, ready), log)
             yield process
-        finally:
-            # The whole session: a pool's process would outlive its worker.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
-def wait_until(holds: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Returns once `holds` does. Raises TimeoutError after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not holds():
+def wait_until_ready(process: Process, is_ready: Callable[[], object], log: Path) -> None:
+    """Return once `is_ready`. Raises RuntimeError with the end of its log if it ends before, TimeoutError."""
+    wait_until(lambda: process.poll() is not None or is_ready(), f"{process.args!r} to be ready")
+    if process.poll() is not None:
+        raise RuntimeError(f"{process.args!r} ended:\n{log.read_text()[-LOG_CHARACTERS:]}")
+
+
+@contextmanager
+def killed_at_end(
+    command: list[str],
+    log: Path,
+    *,
+    environment: Mapping[str, str],
+    folder: Path = ROOT,
+    orphan_signal: int = signal.SIGKILL,
+) -> Iterator[Process]:
+    """Run `command`; at the end of the block, SIGKILL for it and for every process of its session.
+
+    orphan_signal: what it gets if this process dies first; then nothing else reaches what it has started.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - the Procfile's, or our own
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=partial(die_with_parent, orphan_signal),
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def stop(process: Process) -> None:
+    """Send SIGTERM and wait for the end. Raises TimeoutExpired."""
+    process.terminate()
+    process.wait(DEADLINE_SECONDS)
+
+
+def wait_until(
+    condition: Callable[[], object], what: str = "", *, seconds: float = DEADLINE_SECONDS, interval: float = 0.05
+) -> None:
+    """Return once `condition` holds, asked every `interval` seconds. Raises TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {patience:g} s in vain for {what}")
-        time.sleep(0.02)
+            raise TimeoutError(f"waited {seconds:g} s in vain for {what or condition}")
+        time.sleep(interval)
+
+
+def has_files(folder: Path) -> bool:
+    return any(folder.iterdir())

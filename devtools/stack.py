@@ -4,12 +4,11 @@ Private parts of honcho that this file leans on: `_start`, `_processes`, `_proce
 `_child_ctor`, `_terminating`; hence the pin in requirements-dev.txt.
 """
 
-import http.client
 import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
@@ -19,6 +18,7 @@ import psutil
 from honcho import manager, process
 from honcho.environ import parse_procfile
 
+from devtools.ports import is_answering
 from devtools.servers import Server, die_with_parent
 
 # A worker takes up to 20 s to hand its job back; honcho would kill it after 5.
@@ -66,8 +66,9 @@ class Stack(manager.Manager):  # type: ignore[misc]
 
     def _announce(self) -> None:
         ready = Path(self.environment["READY_DIR"])
+        port = int(self.environment["PORT"])
         reporting = set(self._processes) - {"web"}
-        while not (all((ready / name).exists() for name in reporting) and self._web_is_ready()):
+        while not (all((ready / name).exists() for name in reporting) and is_answering(port, "/readyz")):
             time.sleep(POLL_SECONDS)
         self.when_ready()
 
@@ -76,16 +77,6 @@ class Stack(manager.Manager):  # type: ignore[misc]
         while not (self._all_started() and Server.fallen()):
             time.sleep(WATCH_SECONDS)
         self.terminate()
-
-    def _web_is_ready(self) -> bool:
-        # Not urllib: it would ask the http_proxy of an office for 127.0.0.1.
-        port = int(self.environment["PORT"])
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-            try:
-                connection.request("GET", "/readyz")
-                return connection.getresponse().status == http.client.OK
-            except (OSError, http.client.HTTPException):
-                return False
 
 
 class Dependent(process.Process):  # type: ignore[misc]

@@ -25,7 +25,7 @@ from kombu import Connection, Queue
 from redis import from_url
 from redis.exceptions import OutOfMemoryError
 
-from tests.rabbitmq import CTL
+from devtools.rabbitmq import CTL
 from workers import jobs
 from workers.brokers.connection import connect, is_amqp
 from workers.models import Job

@@ -76,7 +76,7 @@ def start(log: Path, lease: int) -> BaseProcess:
 def wait_for_holder(log: Path) -> None:
     """Until somebody has come in since: a round without a holder tests nothing."""
     before = len(entries(log))
-    wait_until(lambda: len(now := entries(log)) > before and now[-1][0] == "in", "a holder")
+    wait_until(lambda: len(now := entries(log)) > before and now[-1][0] == "in", "a holder", interval=0.02)
 
 
 def freed_at(process: BaseProcess) -> float:
@@ -91,7 +91,7 @@ def freed_at(process: BaseProcess) -> float:
         freed = end / 1000
         return False
 
-    wait_until(is_free, "the end of a dead process's lock")
+    wait_until(is_free, "the end of a dead process's lock", interval=0.02)
     return freed
 
 

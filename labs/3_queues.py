@@ -16,7 +16,7 @@ from statistics import median
 from celery import current_app, shared_task
 from django.utils import timezone
 
-from labs import processes
+from devtools import processes
 from workers import jobs
 from workers.models import Job
 
@@ -44,7 +44,7 @@ def waits(videos: int, seconds: float, setup: tuple[str, str, list[tuple[str, in
     with ExitStack() as running:
         for queues, concurrency in workers:
             options = f"--queues={queues}", f"--concurrency={concurrency}", f"--include={__name__}"
-            running.enter_context(processes.started("worker", *options, app="config"))
+            running.enter_context(processes.celery("worker", *options, app="config"))
         for _ in range(videos):
             watch.apply_async([seconds], queue=long)
         clicked = [click(short) for _ in range(RESETS)]

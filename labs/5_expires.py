@@ -23,8 +23,8 @@ from tempfile import TemporaryDirectory
 from celery import current_app
 from django_celery_beat.models import PeriodicTask
 
+from devtools import processes
 from devtools.processes import wait_until
-from labs import processes
 from workers.brokers import NoAnswer
 from workers.brokers.connection import count_waiting
 from workers.models import TaskRun
@@ -87,7 +87,7 @@ def run(way: str, seconds: float, ledger: Path) -> int:
     with ExitStack() as stack:
 
         def start(*command: str) -> Popen[bytes]:
-            return stack.enter_context(processes.started(*command, app="labs.expiring", WAY=way, LEDGER=str(ledger)))
+            return stack.enter_context(processes.celery(*command, app="labs.expiring", WAY=way, LEDGER=str(ledger)))
 
         beat, watch, workers = start(*BEAT), Watch(ledger), []
         watch.start()

@@ -16,7 +16,7 @@ from celery import current_app, shared_task
 from django.db.models import Min
 from django.utils import timezone
 
-from labs import processes
+from devtools import processes
 from workers import jobs
 from workers.brokers.connection import count_waiting, is_amqp
 from workers.models import Job
@@ -99,7 +99,7 @@ def main() -> None:
     count, seconds = (int(sys.argv[1]), float(sys.argv[2])) if sys.argv[2:] else (40, 0.5)
     broker.FRESH = 0  # each look asks anew
     print(f"{'':<39}{'says':>8}{'truth':>8}{'in':>12}")
-    with processes.started("worker", *WORKER, f"--include={__name__}", app="config"):
+    with processes.celery("worker", *WORKER, f"--include={__name__}", app="config"):
         send(count, seconds)
         time.sleep(2 * is_amqp())  # what RabbitMQ's management says is a second old
         backlog.sample()

@@ -24,7 +24,7 @@ import psutil
 from celery import shared_task
 from django.core.cache import cache
 
-from labs import processes
+from devtools import processes
 from mediaapp.models import CatalogueItem
 from mediaapp.reports import DUPLICATE_COLUMNS
 from workers.csvimport.header import Table
@@ -91,7 +91,7 @@ def worker(name: str, concurrency: int) -> AbstractContextManager[Popen[bytes]]:
     """One that reads the queue of its name."""
     options = f"--hostname {name}@%h --queues {name} --concurrency {concurrency} --include {__name__}"
     quiet = "--without-gossip --without-mingle --without-heartbeat --loglevel ERROR"
-    return processes.started("worker", *options.split(), *quiet.split(), app="config")
+    return processes.celery("worker", *options.split(), *quiet.split(), app="config")
 
 
 def run(count: int, setup: tuple[str, dict[str, int]]) -> dict[str, dict[str, Any]]:

@@ -15,8 +15,8 @@ from pathlib import Path
 import django
 from django.core.management import call_command
 
-from labs import processes
-from tests.rabbitmq import fresh_node
+from devtools.isolated_site import isolated_site
+from devtools.rabbitmq import fresh_node
 
 LABS = {path.name.partition("_")[0]: path for path in sorted(Path(__file__).parent.glob("[1-9]_*.py"))}
 
@@ -32,7 +32,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it stops what it started
     print(f"The load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.", flush=True)
     with ExitStack() as stack:
-        stack.enter_context(processes.servers())
+        folder = str(stack.enter_context(isolated_site("labs")))
+        # ERROR: a lab provokes warnings. TMPDIR: killed workers leave files.
+        os.environ |= {"DEBUG": "true", "LOG_LEVEL": "ERROR", "TMPDIR": folder}
         if "--rabbitmq" in sys.argv:
             node = stack.enter_context(fresh_node())
             # Its environment too: with it a lab can call rabbitmqctl.

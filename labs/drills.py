@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from tests.rabbitmq import SERVER
+from devtools.rabbitmq import SERVER
 
 LINE = "{word:<9} {lab:<25} {took:>5}  {figure}"
 

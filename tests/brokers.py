@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from devtools.embedded import VALKEY
 from devtools.ports import free_port
-from tests.conftest import wait_until
+from devtools.processes import wait_until
 
 
 class Broker:

@@ -5,13 +5,9 @@ asks for `start`.
 """
 
 import os
-import shlex
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -21,11 +17,9 @@ from django.db import connection
 from django.test import Client
 from redis import Redis, from_url
 
+from devtools.processes import ROOT, Process, procfile_command, ready_process
 from mediaapp.models import User
 from workers.practices import registry
-
-ROOT = Path(__file__).resolve().parent.parent
-DEADLINE = 120  # seconds for anything that a process does; a failure, never a pass, waits for it
 
 
 @pytest.fixture(autouse=True)
@@ -93,15 +87,6 @@ def signed_in(user: User) -> Client:
     return client
 
 
-def wait_until(holds: Callable[[], object], what: str = "") -> None:
-    """Returns once `holds` does. Fails the test if it never does."""
-    deadline = time.monotonic() + DEADLINE
-    while not holds():
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {DEADLINE} s in vain for {what or holds}")
-        time.sleep(0.05)
-
-
 def environment(**more: str) -> dict[str, str]:
     """What a process of ours is started with: the test database, the test servers, the test's folder."""
     database = connection.settings_dict
@@ -110,34 +95,20 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def start(transactional_db, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Starts a process of the Procfile by its name and waits until it is ready; whatever still runs is killed after.
+def start(transactional_db, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts a process of the Procfile by its name and waits until it is ready. It is killed after the test.
 
-    app: another Celery app than the site's, of a module in tests/. folder: where it runs.
+    app: another Celery app than the site's, of a module in tests/. folder: its working directory. The log of the first
+    process is <name>0.log in the test's folder.
     """
-    started: list[subprocess.Popen] = []
-    commands = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    with ExitStack() as processes:
+        numbers = count()
 
-    def start_process(name: str, app: str = "config", folder: Path = ROOT, **more: str) -> subprocess.Popen:
-        ready = tmp_path / f"ready{len(started)}"
-        ready.mkdir()
-        log = tmp_path / f"{name}{len(started)}.log"
-        command = shlex.split(commands[name].replace("--app config", f"--app {app}"))
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        # Who is killed leaves what it has in its folder of temporary files, as every worker has some.
-        own = {"READY_DIR": str(ready), "PROCESS": name, "PATH": path, "TMPDIR": str(ready.parent)}
-        env = environment(**{"PYTHONPATH": str(ROOT)} | own | more)
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                command, cwd=folder, env=env, stdout=output, stderr=output, start_new_session=True
-            )
-        started.append(process)
-        wait_until(lambda: process.poll() is not None or any(ready.iterdir()), f"{name} to be ready")
-        assert process.poll() is None, log.read_text()[-4000:]
-        return process
+        def start_process(name: str, app: str = "config", folder: Path = ROOT, **variables: str) -> Process:
+            number = next(numbers)
+            files = {"log": tmp_path / f"{name}{number}.log", "ready": tmp_path / f"ready{number}", "folder": folder}
+            # A killed worker leaves its temporary files behind.
+            own = environment(PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path)) | variables
+            return processes.enter_context(ready_process(name, procfile_command(name, app), own, **files))
 
-    yield start_process
-    for process in started:
-        with suppress(ProcessLookupError):  # a main process that has ended may have left others
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        yield start_process

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from redis import from_url
 
-from tests.rabbitmq import Node
+from devtools.rabbitmq import Node
 
 Counts = Counter[tuple[str, str]]  # by (process type, server)
 

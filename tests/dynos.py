@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 
 from devtools.ports import free_port
+from devtools.processes import ROOT, wait_until
 from devtools.servers import die_with_parent
 from devtools.stack import read_procfile
-from tests.conftest import ROOT, wait_until
 from tests.site import runs
 
 # What begins with a dot is of this machine; the rest no dyno reads.

@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-from tests.conftest import DEADLINE, ROOT, environment
+from devtools.processes import DEADLINE_SECONDS, ROOT
+from tests.conftest import environment
 
 
 def run(code: str, **more: str) -> str:
@@ -16,7 +17,7 @@ def run(code: str, **more: str) -> str:
         env=environment(**settings | more),
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=DEADLINE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]

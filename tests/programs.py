@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from tests.conftest import ROOT
+from devtools.processes import ROOT
 
 DEADLINE = 300  # seconds; a failure, never a pass, waits for it
 

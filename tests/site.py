@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.conftest import wait_until
+from devtools.processes import wait_until
 
 
 class Up:

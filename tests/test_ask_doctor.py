@@ -14,7 +14,8 @@ from django.core.management import call_command
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from tests.conftest import DEADLINE, ROOT, environment
+from devtools.processes import DEADLINE_SECONDS, ROOT
+from tests.conftest import environment
 from tests.outages import NOBODY, OUTAGES, broker_away, database_away, dropping, mute, refusing, take_away
 from workers.models import Job, QueueSample, TaskHour
 from workers.practices import Finding, locks, memory, progress, registry, timing
@@ -152,11 +153,11 @@ def test_the_page_measures_again_after_a_while(client, monkeypatch):
 def test_a_reader_does_not_wait_for_ever_for_another_ones_measuring(client, monkeypatch):
     monkeypatch.setattr(registry, "SECONDS", 0.2)
     began, release = Event(), Event()
-    monkeypatch.setattr(registry, "verify_all", lambda: began.set() or [release.wait(DEADLINE)][:0])
+    monkeypatch.setattr(registry, "verify_all", lambda: began.set() or [release.wait(DEADLINE_SECONDS)][:0])
     other = Thread(target=registry.recent.read)
     other.start()
     try:
-        assert began.wait(DEADLINE)
+        assert began.wait(DEADLINE_SECONDS)
         page = client.get("/practices/")
     finally:
         release.set()

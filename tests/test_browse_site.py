@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from devtools.ports import free_port
+from devtools.processes import ROOT
 from tests.browsing import BAD, NEW_PASSWORD, ROWS, SLOW, mailed_link, sign_up, write_catalogue
-from tests.conftest import ROOT
 from tests.footage import film, repeat
 from tests.site import Up
 

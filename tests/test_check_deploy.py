@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from devtools.processes import ROOT
 from mediaapp import checks
-from tests.conftest import ROOT
 from workers.addresses import encrypt_database, is_elsewhere
 
 MANIFEST = json.loads((ROOT / "app.json").read_text())

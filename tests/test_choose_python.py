@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.conftest import ROOT
+from devtools.processes import ROOT
 
 PINNED = (ROOT / ".python-version").read_text().strip()
 SHOW = "show:; @echo $$PYENV_VERSION"  # what every recipe of the Makefile would see

@@ -14,12 +14,13 @@ import pytest
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
+from devtools.processes import DEADLINE_SECONDS, ROOT, wait_until
+from devtools.rabbitmq import Node
 from mediaapp.models import CatalogueItem, User
 from mediaapp.uploads.receive import store_upload
 from tests import in_subprocess
-from tests.conftest import DEADLINE, ROOT, environment, wait_until
+from tests.conftest import environment
 from tests.outages import broker_away
-from tests.rabbitmq import Node
 from workers.brokers.declarations import DEAD, QUEUE_TYPES
 from workers.brokers.rabbitmq import Management
 from workers.models import Job
@@ -54,7 +55,7 @@ def start_in_vain(name: str, **more: str) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=DEADLINE,
+        timeout=DEADLINE_SECONDS,
         check=False,
     )
 

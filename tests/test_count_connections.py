@@ -11,8 +11,8 @@ import pytest
 from django.conf import settings as site
 
 from config import gunicorn
+from devtools.processes import ROOT, wait_until
 from tests import in_subprocess
-from tests.conftest import ROOT, wait_until
 from tests.connections import count
 from tests.footage import film
 from tests.web import Visitor, give_password, serving

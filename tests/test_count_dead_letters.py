@@ -3,9 +3,9 @@
 import pytest
 from django.utils import timezone
 
+from devtools.processes import wait_until
+from devtools.rabbitmq import Node
 from tests import in_subprocess
-from tests.conftest import wait_until
-from tests.rabbitmq import Node
 from workers.brokers.declarations import QUEUE_TYPES
 from workers.models import TaskRun
 from workers.telemetry import dead_letters

@@ -21,7 +21,8 @@ from django.db import connection
 
 from devtools.embedded import POSTGRES
 from devtools.ports import free_port
-from tests.conftest import ROOT, environment, wait_until
+from devtools.processes import ROOT, wait_until
+from tests.conftest import environment
 from workers.practices.memory import SIZES
 from workers.runtime.stopping import GRACE
 

@@ -10,10 +10,10 @@ from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import reverse
 
+from devtools.processes import wait_until
 from mediaapp.models import Upload, User
 from mediaapp.reports import request_report
 from mediaapp.views import files
-from tests.conftest import wait_until
 from tests.factories import State, add_file, upload_of
 from workers.models import Job
 

@@ -18,7 +18,7 @@ from devtools.servers import Server, ServerError
 RUN_FOR_EVER = """
 import signal, sys
 from pathlib import Path
-from mediaapp import embedded
+from devtools import embedded
 with embedded.running(Path(sys.argv[1])):
     print("running", flush=True)
     signal.pause()

@@ -8,8 +8,8 @@ from celery import current_app
 from django.utils import timezone
 from redis import Redis
 
+from devtools.processes import wait_until
 from mediaapp.models import User
-from tests.conftest import wait_until
 from tests.faulty_tasks import lines
 from workers import jobs
 from workers.models import Job

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tests.conftest import wait_until
+from devtools.processes import wait_until
 from tests.web import Visitor, serving
 from workers import log_context
 from workers.deadline import run_with_deadline

@@ -11,7 +11,8 @@ from celery import current_app
 from django.core.cache import caches
 from django_redis import get_redis_connection
 
-from tests.conftest import ROOT, environment, wait_until
+from devtools.processes import ROOT, wait_until
+from tests.conftest import environment
 from workers.practices import locks
 
 

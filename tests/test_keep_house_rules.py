@@ -12,8 +12,8 @@ from celery.app.defaults import NAMESPACES, flatten
 from django.core.management import call_command
 from django.urls import reverse
 
+from devtools.processes import ROOT
 from tests import in_subprocess
-from tests.conftest import ROOT
 from workers.practices import registry
 from workers.queues import table
 
@@ -31,7 +31,7 @@ def test_imports_go_downward_only():
 
 
 def test_an_upward_import_is_found(tmp_path: Path):
-    for name in ("pyproject.toml", "bench", "config", "devtools", "labs", "mediaapp", "workers"):
+    for name in ("pyproject.toml", "bench", "config", "devtools", "labs", "mediaapp", "tests", "workers"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "workers").unlink()
     run("cp", "-r", str(ROOT / "workers"), str(tmp_path / "workers"))

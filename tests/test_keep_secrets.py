@@ -16,8 +16,9 @@ import pytest
 from django.conf import settings
 from kombu import Connection
 
-from tests.conftest import ROOT, environment, wait_until
-from tests.rabbitmq import Node
+from devtools.processes import ROOT, wait_until
+from devtools.rabbitmq import Node
+from tests.conftest import environment
 from tests.web import Visitor, give_password, serving
 from workers.models import Job
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from redis import Redis
 
-from tests.conftest import DEADLINE, wait_until
+from devtools.processes import DEADLINE_SECONDS, wait_until
 from tests.faulty_tasks import lines
 from workers.practices import locks
 from workers.runtime.leader import HEARTBEAT
@@ -55,7 +55,7 @@ def waits_for_a_table(cursor) -> bool:
 @pytest.fixture
 def beats(start_beat, senders) -> tuple[Popen, Popen]:
     """The one that leads, then the one that waits. Both were there, with a task overdue, when the lead fell vacant."""
-    with locks.exclusive("beat", lease=DEADLINE):
+    with locks.exclusive("beat", lease=DEADLINE_SECONDS):
         pair = [start_beat(), start_beat()]
         make_overdue()
         PeriodicTasks.update_changed()  # as a change in the admin does
@@ -86,7 +86,7 @@ def test_the_leader_alone_does_its_duties_and_has_a_heartbeat(beats):
 
 
 def test_a_beat_that_takes_over_sends_what_is_due_by_the_database(start_beat, senders):
-    with locks.exclusive("beat", lease=DEADLINE):
+    with locks.exclusive("beat", lease=DEADLINE_SECONDS):
         beat = start_beat()
         make_overdue()
     wait_until(lambda: senders(HOURLY) == [beat.pid], "the overdue task")
@@ -97,7 +97,7 @@ def test_a_leader_that_is_stopped_leaves_the_lead_free(start_beat):
     wait_until(lambda: cache.get(HEARTBEAT), "the leader")
     assert [lock.holder.endswith(f" {beat.pid}") for lock in locks.held()] == [True]
     beat.terminate()
-    assert beat.wait(DEADLINE) == 0
+    assert beat.wait(DEADLINE_SECONDS) == 0
     assert not locks.is_held("beat")
 
 
@@ -109,7 +109,7 @@ def test_a_leader_that_is_stopped_in_the_middle_of_a_query_ends_too(start_beat):
         wait_until(lambda: waits_for_a_table(cursor), "its next look at the schedule")
         beat.terminate()
         wait_until(lambda: not waits_for_a_table(cursor), "the end of the query")
-    assert beat.wait(DEADLINE) == 0
+    assert beat.wait(DEADLINE_SECONDS) == 0
     assert not locks.is_held("beat")
 
 

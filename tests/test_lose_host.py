@@ -17,10 +17,11 @@ from django.core.files.base import ContentFile
 from django.db import connection
 from django.utils import timezone
 
+from devtools.processes import wait_until
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads.receive import store_upload
 from tests import dynos, in_subprocess
-from tests.conftest import environment, wait_until
+from tests.conftest import environment
 from tests.dynos import Dyno, Platform
 from tests.hosts import PROGRAMS, RANGE, Forbidden, Host
 from tests.outages import broker_away

@@ -11,7 +11,7 @@ from celery import current_app
 from django_redis import get_redis_connection
 from redis import Redis
 
-from tests.conftest import wait_until
+from devtools.processes import wait_until
 from workers.models import TaskRun
 from workers.telemetry import rollups
 from workers.telemetry.recorder import ALIVE

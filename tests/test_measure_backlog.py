@@ -11,8 +11,8 @@ from celery import current_app
 from django.core.cache import cache
 from django.utils import timezone
 
+from devtools.processes import wait_until
 from tests import in_subprocess
-from tests.conftest import wait_until
 from workers import jobs
 from workers.brokers import Standing
 from workers.brokers.connection import EMPTY, count_waiting

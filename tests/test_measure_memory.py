@@ -15,8 +15,8 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 from redis import Redis
 
+from devtools.processes import wait_until
 from mediaapp.uploads.receive import store_upload
-from tests.conftest import wait_until
 from tests.footage import film
 from workers.models import TaskHour, TaskRun
 from workers.practices import memory

@@ -4,8 +4,8 @@ import pytest
 from amqp import Message
 from django.utils import timezone
 
+from devtools.processes import wait_until
 from tests import in_subprocess
-from tests.conftest import wait_until
 from workers.brokers.connection import count_waiting
 from workers.models import Job
 from workers.runtime import publishing

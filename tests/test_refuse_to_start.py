@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from devtools.processes import ROOT
 
 SECRETS = {
     "SECRET_KEY": "x" * 50,

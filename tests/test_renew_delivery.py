@@ -9,7 +9,7 @@ import pytest
 from celery import current_app
 from redis import Redis
 
-from tests.conftest import wait_until
+from devtools.processes import wait_until
 from tests.faulty_tasks import let_go, lines
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from django.db import models
 
+from devtools.processes import ROOT
 from mediaapp.models import CatalogueItem
-from tests.conftest import ROOT, environment
+from tests.conftest import environment
 from tests.test_report_figures import COLUMNS, FULL
 from workers.csvimport.header import Table
 from workers.reports import rows, run

@@ -11,8 +11,8 @@ from django.core.cache import cache
 from django.utils import timezone
 from django_redis import get_redis_connection
 
+from devtools.processes import wait_until
 from mediaapp.models import Upload
-from tests.conftest import wait_until
 from workers import jobs
 from workers.models import Job
 from workers.practices import progress

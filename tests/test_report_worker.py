@@ -16,10 +16,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from redis import Redis
 
+from devtools.processes import DEADLINE_SECONDS, wait_until
 from mediaapp.models import CatalogueItem, Report, User
 from mediaapp.reports import request_report
 from mediaapp.uploads.receive import store_upload
-from tests.conftest import DEADLINE, wait_until
 from workers import jobs
 from workers.highmem import tasks
 from workers.models import Job
@@ -175,7 +175,7 @@ def test_kill_9_of_the_worker_ends_the_process_too_and_another_worker_makes_the_
     pool = psutil.Process(worker.pid).children()
     for each in (psutil.Process(worker.pid), *pool):  # not the group of processes: the report's own is one of it
         each.kill()
-    assert psutil.wait_procs([process, *pool], timeout=DEADLINE)[1] == []
+    assert psutil.wait_procs([process, *pool], timeout=DEADLINE_SECONDS)[1] == []
     assert Job.objects.get(pk=report.pk).state == Job.State.RUNNING
     start("highmem", JOB_LEASE="2")
 

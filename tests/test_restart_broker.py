@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from devtools.processes import wait_until
 from tests.brokers import Broker
-from tests.conftest import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASKS = {"CELERY_WORKER_INCLUDE": "tests.tasks"}

@@ -11,9 +11,9 @@ from django.core.management import call_command
 from playwright.sync_api import Browser, Page, Route, expect
 
 from devtools.ports import free_port, is_free
+from devtools.processes import killed_at_end, wait_until, wait_until_ready
 from tests.browsing import SLOW, sign_up
-from tests.conftest import ROOT, environment, wait_until
-from tests.rabbitmq import killed_at_the_end
+from tests.conftest import environment
 from tests.sent_directly import in_bucket
 
 PART = 8 * 1024**2
@@ -30,9 +30,9 @@ def site(transactional_db: None, bucket: dict[str, str], settings, tmp_path: Pat
     call_command("prepare_storage")
     variables = environment(**bucket, SITE_URL=url, PORT=str(port), WEB_CONCURRENCY="1", DEBUG="true")
     command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--config", "config/gunicorn.py"]
-    with killed_at_the_end(command, variables, tmp_path / "web.log", cwd=ROOT) as web:
-        wait_until(lambda: web.poll() is not None or not is_free(port), "gunicorn to listen")
-        assert web.poll() is None, (tmp_path / "web.log").read_text()
+    log = tmp_path / "web.log"
+    with killed_at_end(command, log, environment=variables) as web:
+        wait_until_ready(web, lambda: not is_free(port), log)
         yield url
 
 

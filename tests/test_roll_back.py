@@ -12,8 +12,8 @@ from django.db import connection
 from django.utils import timezone
 from redis import Redis
 
+from devtools.processes import wait_until
 from tests import in_subprocess
-from tests.conftest import wait_until
 from workers import jobs
 from workers.models import Job
 from workers.runtime import publishing

@@ -7,7 +7,7 @@ from celery import current_app
 from celery.exceptions import QueueNotFound
 from django.utils import timezone
 
-from tests.conftest import ROOT, wait_until
+from devtools.processes import ROOT, wait_until
 from workers import jobs
 from workers.capacity.process_files import read_queues
 from workers.models import Job, TaskRun

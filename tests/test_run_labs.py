@@ -12,8 +12,9 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from devtools.processes import ROOT, wait_until
 from tests import programs
-from tests.conftest import ROOT, environment, wait_until
+from tests.conftest import environment
 from tests.servers import NO_SERVERS
 
 LABS = {

@@ -15,13 +15,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests import dynos, mail
+from devtools.mail_server import MailServer, fresh_mail_server
+from devtools.processes import wait_until
+from devtools.rabbitmq import Node
+from tests import dynos
 from tests.browsing import NEW_PASSWORD
-from tests.conftest import wait_until
 from tests.dynos import Platform
 from tests.footage import film, repeat
-from tests.mail import MailServer
-from tests.rabbitmq import Node
 from tests.visiting import HOST, Visitor
 
 FEW, MANY, BAD = 1_000, 200_000, 10  # rows
@@ -40,7 +40,7 @@ def database() -> Iterator[str]:
 
 @pytest.fixture
 def mails() -> Iterator[MailServer]:
-    with mail.listening() as server:
+    with fresh_mail_server() as server:
         yield server
 
 
@@ -152,15 +152,15 @@ def restart_every_process(platform: Platform, errand: Errand, signum: int) -> No
         told.append(platform.replace(worker, signum))
     with visitor.filling_in_slowly(RESET, email=visitor.address) as send_the_rest:
         told.append(platform.replace("web", signum))
-        mails.hesitate()
+        mails.stall()
         if signum == signal.SIGTERM:
             assert b" 302 " in send_the_rest()
     if signum == signal.SIGKILL:
         visitor.wait_for_the_site()
         errand.ask_for_a_mail()
-    wait_until(mails.called.is_set, "the default dyno to call the mail server")
+    wait_until(mails.connected.is_set, "the default dyno to call the mail server")
     told.append(platform.replace("default", signum))
-    mails.speaks.set()
+    mails.may_answer.set()
     codes = {dyno.folder.name: dyno.ends() for dyno in told}
     assert set(codes.values()) == {0 if signum == signal.SIGTERM else -signal.SIGKILL}, codes
     visitor.wait_for_the_site()

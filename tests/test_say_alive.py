@@ -11,8 +11,8 @@ import psutil
 import pytest
 from redis import Redis
 
+from devtools.processes import wait_until
 from tests.brokers import Broker
-from tests.conftest import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[..., Popen]

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 
+from devtools.certificates import Authority
+from devtools.processes import wait_until
+from devtools.rabbitmq import Node
 from tests import in_subprocess
-from tests.conftest import environment, wait_until
-from tests.rabbitmq import Node
-from tests.tls import Authority, Proxy
+from tests.conftest import environment
+from tests.tls import TlsProxy, tls_proxy
 from workers import jobs
 from workers.models import Job
 
@@ -20,6 +22,7 @@ ASK = """
 import json
 from django_redis import get_redis_connection
 from workers.brokers import NoAnswer
+from workers.brokers.connection import connect, is_amqp
 from workers.practices import broker
 from workers.runtime import publishing
 def ask(question):
@@ -48,12 +51,12 @@ class Elsewhere:
 
     def __init__(self, authority: Authority, stack: ExitStack, name: str = "127.0.0.1") -> None:
         self.authority = authority
-        self.proxies: dict[str, Proxy] = {}
+        self.proxies: dict[str, TlsProxy] = {}
         plain = {"DATABASE_URL": environment()["DATABASE_URL"], "BROKER_URL": settings.BROKER_URL}
         plain |= {"REDIS_URL": settings.REDIS_URL, "LOCKS_URL": settings.LOCKS_URL}
         self.given = {}
         for variable, url in plain.items():
-            proxy = self.proxies[variable] = stack.enter_context(authority.speaking_for(url, name))
+            proxy = self.proxies[variable] = stack.enter_context(tls_proxy(authority, url, name))
             scheme = urlsplit(url).scheme.replace("redis", "rediss")
             self.given[variable] = at_port(url, proxy.port)._replace(scheme=scheme).geturl()
         self.given["DATABASE_URL"] += f"?sslmode=verify-full&sslrootcert={authority.file}"
@@ -108,7 +111,7 @@ def test_nor_is_one_for_another_name(authority: Authority, db):
 
 
 def test_rabbitmq_is_believed_by_its_own_authority_alone(vhost: Node, authority: Authority, db):
-    management = Authority.speaking_for(vhost.authority, vhost.management)
+    management = tls_proxy(vhost.authority, vhost.management)
     with management as proxy:
         given = {"BROKER_URL": vhost.encrypted}
         given["BROKER_MANAGEMENT_URL"] = at_port(vhost.management, proxy.port)._replace(scheme="https").geturl()

@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from tests.conftest import DEADLINE
+from devtools.processes import DEADLINE_SECONDS
 from tests.footage import film
 from workers.video import sandbox
 from workers.video.ffmpeg import transcode
@@ -139,7 +139,7 @@ def test_ffmpeg_dies_with_a_killed_worker(source, target):
         worker.send_signal(signal.SIGKILL)
         assert worker.wait() == -signal.SIGKILL
 
-    psutil.wait_procs([ffmpeg], timeout=DEADLINE)
+    psutil.wait_procs([ffmpeg], timeout=DEADLINE_SECONDS)
     assert not ffmpeg.is_running() or ffmpeg.status() == psutil.STATUS_ZOMBIE
     assert not target.exists()
 

@@ -15,9 +15,10 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 from redis import Redis
 
+from devtools.processes import DEADLINE_SECONDS, ROOT, wait_until
 from mediaapp.models import User
 from mediaapp.uploads.receive import store_upload
-from tests.conftest import DEADLINE, ROOT, environment, wait_until
+from tests.conftest import environment
 from tests.faulty_tasks import let_go, lines
 from tests.footage import film, repeat
 from workers.models import Job
@@ -87,7 +88,7 @@ def test_a_job_that_reports_goes_back_at_once_and_goes_on_in_another_worker(send
     job = send("report_for_ever", url)
     wait_until(lambda: progress.read(job.pk), "its first report")
     tell_all(worker)
-    assert worker.wait(DEADLINE) == 0
+    assert worker.wait(DEADLINE_SECONDS) == 0
     assert_it_is_handed_back(job)
     assert is_done_by_another(job, start, url)
     assert lines() == ["report from 0", "report from 7"]
@@ -99,7 +100,7 @@ def test_it_goes_back_as_well_if_only_some_processes_are_told(send, start: Start
     job = send("report_for_ever", settings.BROKER_URL)
     wait_until(lambda: progress.read(job.pk), "its first report")
     tell(worker)
-    assert worker.wait(DEADLINE) == 0
+    assert worker.wait(DEADLINE_SECONDS) == 0
     assert_it_is_handed_back(job)
 
 
@@ -108,7 +109,7 @@ def test_a_task_that_ends_by_itself_is_waited_for(send, start: Start, broker: Re
     job, behind = send("end_soon_after_a_stop", settings.BROKER_URL), send("never_report", settings.BROKER_URL)
     wait_until(lines, "its begin")
     tell_all(worker)
-    assert worker.wait(DEADLINE) == 0
+    assert worker.wait(DEADLINE_SECONDS) == 0
     assert lines() == ["begin", "end"]
     assert (read(job).state, read(job).attempt) == (State.DONE, 1)
     assert (read(behind).state, read(behind).attempt) == (State.QUEUED, 0)
@@ -119,7 +120,7 @@ def test_a_task_that_never_reports_is_cancelled_when_the_grace_is_over(send, sta
     job = send("never_report", url)
     wait_until(lines, "its begin")
     tell_all(worker)
-    worker.wait(DEADLINE)
+    worker.wait(DEADLINE_SECONDS)
     assert (read(job).state, read(job).attempt, read(job).crash_count) == (State.QUEUED, 1, 0)
     assert is_done_by_another(job, start, url)
 
@@ -140,8 +141,8 @@ def test_a_transcode_goes_back_and_leaves_no_ffmpeg(alice: User, start: Start, b
     reached = progress.read(upload.pk)["done"]
     wait_until(lambda: goes_on(reached), "the transcode to go on")
     tell_all(worker)
-    assert worker.wait(DEADLINE) == 0
-    assert psutil.wait_procs(family, timeout=DEADLINE)[1] == []
+    assert worker.wait(DEADLINE_SECONDS) == 0
+    assert psutil.wait_procs(family, timeout=DEADLINE_SECONDS)[1] == []
     job = Job.objects.get(pk=upload.pk)
     assert (job.state, job.crash_count) == (State.QUEUED, 0), job.detail
     assert broker.llen("video") == 1

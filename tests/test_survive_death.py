@@ -16,9 +16,9 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django_redis import get_redis_connection
 
+from devtools.processes import DEADLINE_SECONDS, wait_until
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads.receive import store_upload
-from tests.conftest import DEADLINE, wait_until
 from tests.footage import film, repeat
 from workers import jobs
 from workers.models import Job, RejectedRow
@@ -97,7 +97,7 @@ def test_a_platform_that_stops_every_process_gets_the_job_back_at_once(importing
     worker = start("highmem")
     wait_until(in_the_middle, "the middle of the import")
     os.killpg(worker.pid, signal.SIGTERM)
-    worker.wait(DEADLINE)
+    worker.wait(DEADLINE_SECONDS)
     job = job_of(importing)
     assert (job.state, job.crash_count) == (Job.State.QUEUED, 0)
     start("highmem")
@@ -141,7 +141,7 @@ def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice
     assert any("ffmpeg" in process.name() for process in family)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
-    assert psutil.wait_procs(family, timeout=DEADLINE)[1] == []
+    assert psutil.wait_procs(family, timeout=DEADLINE_SECONDS)[1] == []
     start("video", JOB_LEASE=LEASE)
     wait_until(lambda: swept_until_done(upload), "the other worker to end it")
     assert job_of(upload).state == Job.State.DONE, job_of(upload).detail

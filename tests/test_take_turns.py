@@ -10,9 +10,9 @@ from django.db import connection
 from django.utils import timezone
 from django_redis import get_redis_connection
 
+from devtools.processes import wait_until
 from mediaapp.models import CatalogueItem
 from mediaapp.uploads.receive import store_upload
-from tests.conftest import wait_until
 from tests.outages import take_away
 from workers import jobs
 from workers.jobs import recovery

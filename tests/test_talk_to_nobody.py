@@ -4,7 +4,7 @@ import re
 
 from redis import Redis
 
-from tests.conftest import ROOT, wait_until
+from devtools.processes import ROOT, wait_until
 
 
 def listeners(broker: Redis) -> list[dict[str, str]]:

@@ -16,8 +16,8 @@ import redis
 
 from devtools.embedded import NO_RETRY, VALKEY
 from devtools.ports import free_port
+from devtools.processes import DEADLINE_SECONDS, ROOT, wait_until
 from devtools.servers import Server, ServerError, on_a_free_port
-from tests.conftest import DEADLINE, ROOT, wait_until
 from tests.site import Up, runs
 
 # What a fresh clone does not have, and what does not run.
@@ -140,7 +140,7 @@ def test_an_embedded_server_that_falls_stops_everything_and_is_named(clone: Path
     up = Up(clone, free_port(), LOCAL_DIR=other).until("Ready: ")
     family = up.process.children(recursive=True)
     psutil.Process(int(Path(other, "broker.pid").read_text().split()[0])).kill()
-    assert up.process.wait(DEADLINE) == 1
+    assert up.process.wait(DEADLINE_SECONDS) == 1
     assert "broker fell, so everything was stopped. Last words of broker:" in up.output
     assert "Ready to accept connections" in up.output.split("Last words of broker:")[1]
     wait_until(lambda: not any(map(runs, family)), "the end of every process")

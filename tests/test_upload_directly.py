@@ -6,10 +6,10 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from devtools.processes import wait_until
 from mediaapp.models import OpenUpload, Upload
 from mediaapp.uploads import direct, receive
 from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE, FileKind
-from tests.conftest import wait_until
 from tests.sent_directly import JSON, LARGE, ROWS, in_bucket, opened, send_form, send_part
 from workers.models import Job
 

@@ -8,10 +8,10 @@ import pytest
 from django.conf import settings as site
 from django.core.cache import caches
 
+from devtools.processes import wait_until
+from devtools.rabbitmq import Node
 from tests import in_subprocess
-from tests.conftest import wait_until
 from tests.outages import NOBODY, take_away
-from tests.rabbitmq import Node
 from workers import jobs
 from workers.models import Job
 from workers.runtime import pending_guard

@@ -8,8 +8,8 @@ import redis
 from django.core.cache import cache
 from kombu import Connection, Queue
 
+from devtools.processes import wait_until
 from tests import in_subprocess
-from tests.conftest import wait_until
 from tests.outages import take_away
 from workers.brokers.declarations import DEAD, QUEUE_TYPES, declarations
 from workers.practices import broker

@@ -15,10 +15,10 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from devtools.processes import wait_until
 from mediaapp.models import Upload, User
 from mediaapp.reports import request_report
 from mediaapp.uploads.receive import store_upload
-from tests.conftest import wait_until
 from tests.footage import film
 from tests.relay import Relay, relaying
 from tests.test_survive_death import (

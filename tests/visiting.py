@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from devtools.processes import DEADLINE_SECONDS, wait_until
 from tests.browsing import PASSWORD
-from tests.conftest import DEADLINE, wait_until
 from tests.dynos import Platform
 
 HOST = "media.example.com"
@@ -69,7 +69,7 @@ class Visitor:
         headers = self.headers() | {"Content-Type": FORM, "Content-Length": str(len(body)), "Expect": "100-continue"}
         head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         with (
-            socket.create_connection(("127.0.0.1", self.platform.dynos["web"].port), DEADLINE) as connection,
+            socket.create_connection(("127.0.0.1", self.platform.dynos["web"].port), DEADLINE_SECONDS) as connection,
             connection.makefile("rb") as lines,
         ):
 

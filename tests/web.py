@@ -2,14 +2,12 @@
 
 import os
 import re
-import shlex
-import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -18,9 +16,9 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
-from devtools.ports import free_port
+from devtools.processes import DEADLINE_SECONDS, ROOT, Web, web
 from mediaapp.models import User
-from tests.conftest import DEADLINE, ROOT, environment, wait_until
+from tests.conftest import environment
 
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
@@ -58,22 +56,10 @@ class Visitor:
     def _ask(self, path: str, body: bytes | None = None) -> Answer:
         request = urllib.request.Request(self.site + path, body, self.headers)
         try:
-            return Answer(self._open(request, timeout=DEADLINE))
+            return Answer(self._open(request, timeout=DEADLINE_SECONDS))
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error)
-
-
-class Web:
-    """A web process at `port`; `log` is what it writes."""
-
-    def __init__(self, process: subprocess.Popen, port: int, log: Path) -> None:
-        self.process, self.port, self.log = process, port, log
-
-    def is_up(self) -> bool:
-        with suppress(OSError):
-            return Visitor(self.port).get("/healthz").status == 200
-        return False
 
 
 @cache
@@ -86,20 +72,8 @@ def collected() -> str:
 
 
 @contextmanager
-def serving(folder: Path, **more: str) -> Iterator[Web]:
-    """The web line of the Procfile, with its log in `folder`, for as long as the block runs."""
-    line = next(line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web: "))
-    command, port, log = shlex.split(line.removeprefix("web: ")), free_port(), folder / "web.log"
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = environment(PORT=str(port), PATH=path, TMPDIR=str(folder), STATIC_ROOT=collected()) | more
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True)
-    web = Web(process, port, log)
-    try:
-        wait_until(lambda: process.poll() is not None or web.is_up(), "the web process to answer")
-        assert process.poll() is None, log.read_text()[-4000:]
-        yield web
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def serving(folder: Path, **variables: str) -> Iterator[Web]:
+    """The site under gunicorn, with its log in `folder`. It listens, though its servers may be away."""
+    own = environment(TMPDIR=str(folder), STATIC_ROOT=collected()) | variables
+    with web(own, log=folder / "web.log", probe="/healthz") as site:
+        yield site

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from devtools import embedded
-from devtools.ports import LAST_PORT, holder, is_free
+from devtools.ports import LAST_PORT, find_listener, is_free
 from devtools.servers import Server, ServerError
 from devtools.stack import Stack, read_procfile
 
@@ -131,7 +131,7 @@ def check_port(value: str) -> None:
     port = int(value)
     if not is_free(port):
         way_out = f"Stop that, or take another: make run PORT={port + 1}"
-        raise CommandError(f"Port {port} is taken by {holder(port)}. {way_out}")
+        raise CommandError(f"Port {port} is taken by {find_listener(port)}. {way_out}")
 
 
 def prepare(environment: dict[str, str], ready: Path) -> dict[str, str]:

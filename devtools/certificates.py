@@ -1,0 +1,23 @@
+"""Certificates for servers that speak TLS on this machine, signed by an authority of our own."""
+
+from pathlib import Path
+
+import trustme
+
+
+class Authority:
+    """Signs certificates, which it writes into `folder`. `file` holds its own certificate, `pem` is its text."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ca = trustme.CA()
+        self.pem = self._ca.cert_pem.bytes().decode()
+        self.folder, self.file = folder, folder / "ca.pem"
+        self.file.write_text(self.pem)
+
+    def issue(self, host: str) -> tuple[Path, Path]:
+        """The files of a certificate for a server of that host name, and of its private key."""
+        certificate, key = self.folder / f"{host}.pem", self.folder / f"{host}.key"
+        issued = self._ca.issue_cert(host)
+        certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        issued.private_key_pem.write_to_path(str(key))
+        return certificate, key

@@ -1,0 +1,88 @@
+"""An SMTP server that keeps each mail and the moment of its arrival, and that can stall before its greeting."""
+
+import socketserver
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from queue import Queue
+from threading import Event, Thread
+
+
+class Session(socketserver.StreamRequestHandler):
+    """As much of RFC 5321 as Django's backend needs."""
+
+    server: "MailServer"
+
+    def handle(self) -> None:
+        self.server.connected.set()
+        self.server.may_answer.wait()
+        with suppress(ConnectionError):  # the client may be gone by now
+            self.converse()
+
+    def converse(self) -> None:
+        self.reply("220 ready")
+        while line := self.rfile.readline():
+            match line[:4].upper():
+                case b"DATA":
+                    self.reply("354 go on")
+                    self.server.keep(self.read_mail())
+                    self.reply("250 kept")
+                case b"QUIT":
+                    self.reply("221 bye")
+                    return
+                case _:
+                    self.reply("250 OK")
+
+    def reply(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+    def read_mail(self) -> bytes:
+        lines = iter(self.rfile.readline, b".\r\n")
+        return b"".join(line.removeprefix(b".") for line in lines)
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """url: for EMAIL_URL. arrivals: time.monotonic() of each mail.
+
+    A client waits for the greeting while `may_answer` is not set. `connected` is set once one has come.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Session)
+        self.url = f"smtp://127.0.0.1:{self.server_address[1]}"
+        self.connected, self.may_answer = Event(), Event()
+        self.may_answer.set()
+        self.arrivals: Queue[float] = Queue()
+        self._mails: list[bytes] = []
+
+    def stall(self) -> None:
+        """Have clients wait from now on, until `may_answer` is set."""
+        self.connected.clear()
+        self.may_answer.clear()
+
+    def keep(self, mail: bytes) -> None:
+        self.arrivals.put(time.monotonic())
+        self._mails.append(mail)
+
+    def mails_to(self, address: str) -> list[str]:
+        """The plain text of each mail to an address, the oldest first."""
+        mails: list[EmailMessage] = [message_from_bytes(mail, policy=policy.default) for mail in self._mails]
+        bodies = [mail.get_body(("plain",)) for mail in mails if mail["To"] == address]
+        return [body.get_content() for body in bodies if body]
+
+
+@contextmanager
+def fresh_mail_server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.may_answer.set()
+            server.shutdown()
+            thread.join()
