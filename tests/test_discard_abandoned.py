@@ -87,7 +87,7 @@ def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_ali
     settings.STORAGES = dict(settings.STORAGES)
     tasks.delete_old()
     assert OpenUpload.objects.count() == 1
-    assert "the next night goes on with it" in caplog.text
+    assert "cleanup_failed" in caplog.text
 
 
 def test_the_parts_that_a_killed_worker_left_are_dropped_and_those_of_today_and_whole_files_are_not(monkeypatch):

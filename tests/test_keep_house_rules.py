@@ -163,6 +163,26 @@ def texts(root: Path) -> list[Path]:
     return sorted(path for path in paths if path.is_file() and path.suffix in kinds and path not in measured)
 
 
+def test_every_log_line_is_an_event_with_values_that_the_docs_explain():
+    lines = [line for path in OURS for line in log_lines(path.read_text())]
+    assert [text for _, text in lines if not re.fullmatch(r"[a-z]+(_[a-z]+)+( [a-z]+=%[rs])*", text)] == []
+    in_code = {(text.partition(" ")[0], {"exception": "error"}.get(level, level)) for level, text in lines}
+    table = (ROOT / "docs/logging.md").read_text()
+    assert in_code == set(re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE))
+
+
+def log_lines(source: str) -> list[tuple[str, str]]:
+    """Level and format of each call such as log.info("job_finished job=%s", ...)."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        (call.func.attr, ast.literal_eval(call.args[0]))
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and ast.unparse(call.func.value) in ("log", "logger", "logging")
+        and call.func.attr in ("debug", "info", "warning", "error", "exception", "critical")
+    ]
+
+
 def test_every_module_says_what_it_promises():
     silent = [path for path in OURS if path.read_text() and "migrations" not in path.parts]
     assert [path for path in silent if not path.read_text().removeprefix("#!").lstrip().startswith('"""')] == []

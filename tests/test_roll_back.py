@@ -21,7 +21,7 @@ from workers.runtime import publishing
 pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[..., Popen]
 LATER, KNOWN = "workers.video.tasks.of_the_next_release", "workers.video.tasks.transcode_video"
-NOTHING = "has nothing to do for this message"
+IGNORED = "job_message_ignored"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_task_that_the_old_code_does_not_know_waits_in_its_row_and_stops_nobod
         wait_until(lambda turn=turn: log.read_text().count("unregistered task") >= turn, "the worker to drop it")
         Job.objects.filter(pk=job.pk).update(dispatched_at=job.dispatched_at)
     publishing.publish(KNOWN, str(uuid4()), "video")
-    wait_until(lambda: NOTHING in log.read_text(), "the worker to take the next one")
+    wait_until(lambda: IGNORED in log.read_text(), "the worker to take the next one")
     wait_until(lambda: (broker.llen("video"), broker.hlen("unacked")) == (0, 0), "both messages to be gone")
     job.refresh_from_db()
     assert (job.state, job.attempt, job.crash_count) == (Job.State.QUEUED, 0, 0)
@@ -54,7 +54,7 @@ def test_rabbitmq_puts_its_message_aside_and_the_row_waits_too(start: Start, vho
     code = f"from workers.runtime.publishing import publish; [publish(*each, 'video') for each in {both}]"
     in_subprocess.run(code, BROKER_URL=vhost.url)
     log = tmp_path / "video0.log"
-    wait_until(lambda: NOTHING in log.read_text(), "the worker to take the next one")
+    wait_until(lambda: IGNORED in log.read_text(), "the worker to take the next one")
     assert "unregistered task" in log.read_text()
     job.refresh_from_db()
     assert (job.state, job.attempt) == (Job.State.QUEUED, 0)

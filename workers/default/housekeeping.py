@@ -39,6 +39,6 @@ def clean_up_the_site() -> None:
         try:
             count = import_string(name)()
         except (OSError, DatabaseError):
-            log.exception("%s was broken off; the next night goes on with it", name)
+            log.exception("cleanup_failed cleanup=%s", name)
         else:
-            log.info("%s: %s", name, count)
+            log.info("cleanup_finished cleanup=%s count=%s", name, count)

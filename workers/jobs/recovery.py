@@ -27,12 +27,12 @@ def sweep() -> int:
     """Requeues orphans, then publishes every queued job whose message is not with the broker. Returns how many."""
     requeued = requeue_or_fail_orphans(orphans())
     if requeued:
-        log.warning("%s jobs of dead workers go back to their queues", requeued)
+        log.warning("orphaned_jobs_requeued count=%s", requeued)
     unpublished = undispatched()
     try:
         unpublished += lost_messages()
     except NoAnswer as error:
-        log.warning("the broker did not say how much waits: %r", error)
+        log.warning("lost_messages_unknown error=%r", error)
     published = 0
     for job in unpublished:
         if not publish(job):

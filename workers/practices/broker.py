@@ -74,7 +74,7 @@ def prepare() -> None:
             {queue.name: queue.max_messages for queue in table().queues.values() if isinstance(queue.max_messages, int)}
         )
     except NoAnswer as error:
-        log.warning("the queues have no limit yet: %s", error)
+        log.warning("queue_limits_not_set error=%r", error)
 
 
 def check() -> list[CheckMessage]:

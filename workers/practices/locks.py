@@ -84,7 +84,7 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
     task = current_task.name if current_task else "no task"
     token = f"{task} on {socket.gethostname()}, pid {os.getpid()} {int(time.time())} {secrets.token_hex(8)}"
     if not lock.acquire(token=token):
-        log.info("%s is held by another run; this one is skipped", name)
+        log.info("lock_busy lock=%s", name)
         raise Busy(name)
     held = Lease(name)
     stop = threading.Event()
@@ -99,7 +99,7 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
         try:
             lock.release()
         except (LockError, RedisError) as error:
-            log.warning("lock %s was not released, it ends by itself: %s", name, error)
+            log.warning("lock_not_released lock=%s error=%r", name, error)
 
 
 def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int) -> None:
@@ -124,7 +124,7 @@ def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int) -> None:
                 break
     else:
         return
-    log.warning("lost the lock %s while working", held.name)
+    log.warning("lock_lost lock=%s", held.name)
     held.lost.set()
 
 

@@ -72,7 +72,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         try:
             leads = self.renew() if self.leads_until else self.take_over()
         except RedisError as error:
-            log.warning("nobody knows which beat leads: %s", error)
+            log.warning("beat_lock_unavailable error=%r", error)
             return pause
         if not leads:
             return pause
@@ -86,7 +86,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         try:
             self.lock.reacquire()
         except LockNotOwnedError:
-            log.warning("this beat leads no more")
+            log.warning("beat_leadership_lost beat=%r", self.name)
             self.leads_until = 0.0
             return False
         self.leads_until = now + self.lease
@@ -96,7 +96,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         """Makes this beat the leader, if there is none."""
         if not self.lock.acquire(token=f"{self.name} {int(time.time())} {secrets.token_hex(8)}"):
             return False
-        log.info("this beat leads now")
+        log.info("beat_leadership_acquired beat=%r", self.name)
         self._dirty.clear()
         self._initial_read, self._heap = True, None
         self.producer  # noqa: B018  # its first use waits for the broker, for ever: the lease may be over then
@@ -124,7 +124,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         try:
             self.lock.release()
         except (LockError, RedisError) as error:
-            log.info("the lead was not given back: %s", error)
+            log.info("beat_lock_not_released error=%r", error)
 
     def do_duties(self) -> None:
         """Calls each duty when its time has come, as long as this beat leads. A failure is logged."""
@@ -137,7 +137,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
                     try:
                         import_string(name)()
                     except Exception:
-                        log.exception("the leader's duty %s failed", name)
+                        log.exception("beat_callback_failed callback=%s", name)
                     finally:
                         connection.close()
             time.sleep(0.5)

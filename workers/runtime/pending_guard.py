@@ -37,7 +37,7 @@ def may_send(entry: Any) -> bool:
             return False
         redis.zadd(marks, {entry.name: time.time()})
     except (NoAnswer, RedisError) as error:
-        log.warning("sent without knowing whether its last message waits: %s: %s", entry.name, error)
+        log.warning("beat_entry_sent_unchecked entry=%r error=%r", entry.name, error)
     return True
 
 
@@ -47,7 +47,7 @@ def clear(queue: str, headers: Mapping[str, Any]) -> None:
         try:
             get_redis_connection("locks").zremrangebyscore(MARKS.format(queue), "-inf", headers["published_at"])
         except RedisError as error:
-            log.warning("the entries of %s stay marked as unseen: %s", queue, error)
+            log.warning("pending_marks_not_cleared queue=%s error=%r", queue, error)
 
 
 def take(request: Any, **_: object) -> None:

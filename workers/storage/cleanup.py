@@ -55,5 +55,5 @@ def drop_old_parts() -> int:
             if time.monotonic() > stop:
                 break
     except OSError as error:
-        log.warning("old parts stay in the bucket: %s", error)
+        log.warning("old_parts_not_deleted error=%r", error)
     return count

@@ -195,7 +195,7 @@ def _remove_unless_locked(folder: Path) -> None:
     except BlockingIOError:
         return
     else:
-        log.warning("%s was left by a process that was killed", folder)
+        log.warning("abandoned_workspace_removed folder=%s", folder)
         rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
@@ -221,7 +221,7 @@ def waiting_for_storage(tries: int = 1) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        log.warning("the storage: %s", error)
+        log.warning("storage_unavailable error=%r", error)
         raise RetryLater(min(LONGEST_PAUSE, PAUSE * 2 ** min(tries - 1, 10)), AWAY) from error
 
 
