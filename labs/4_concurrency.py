@@ -27,7 +27,8 @@ from django.conf import settings
 from django.db import OperationalError, connection
 
 from mediaapp.models import CatalogueItem, User
-from workers.csvimport.run import Table, import_csv
+from workers.csvimport.run import CsvImport
+from workers.csvimport.target_table import TargetTable
 from workers.practices import concurrency, locks
 
 FILES = 4
@@ -97,14 +98,14 @@ def do_import(what: Import) -> int:
         apart = concurrency.one_writer(f"labs.{what.schema}") if what.is_alone else nullcontext()
         try:
             with apart, what.path.open("rb") as source:
-                import_csv(
-                    source,
-                    table=Table(CatalogueItem, fixed={"owner_id": what.owner_id}),
+                CsvImport(
+                    source=source,
+                    table=TargetTable(CatalogueItem, fixed={"owner_id": what.owner_id}),
                     checkpoint=kept,
                     save=lambda checkpoint, _: kept.update(checkpoint),
                     reject=lambda _: None,
                     report=lambda *_, **__: None,
-                )
+                ).run()
             return deadlocks
         except locks.Busy:
             time.sleep(0.05)

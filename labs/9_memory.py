@@ -27,7 +27,7 @@ from django.core.cache import cache
 from devtools import processes
 from mediaapp.models import CatalogueItem
 from mediaapp.reports import DUPLICATE_COLUMNS
-from workers.csvimport.header import Table
+from workers.csvimport.target_table import TargetTable
 from workers.practices.memory import MB, SIZES
 from workers.reports.rows import Frame, Rows
 from workers.reports.run import make_report, task_of
@@ -63,7 +63,7 @@ def report_apart(count: int, done: str) -> None:
 
 
 def rows(count: int) -> Rows:
-    return Rows(Table(CatalogueItem, {"owner_id": 0}).importable, count, 70 * count, [], frames(count))
+    return Rows(TargetTable(CatalogueItem, {"owner_id": 0}).importable, count, 70 * count, [], frames(count))
 
 
 def frames(count: int) -> Generator[Frame]:

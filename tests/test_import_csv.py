@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from mediaapp.models import CatalogueItem, User
-from workers.csvimport.header import Table
-from workers.csvimport.reading.records import CsvUnreadable
-from workers.csvimport.run import CHUNK_LINES, MostlyBad, import_csv
+from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.run import CHUNK_LINES, CsvImport, TooManyRejectedError
+from workers.csvimport.target_table import TargetTable
 
 HEADER = "external_id,title,creator,category,released_on,price,stock\n"
 
@@ -29,17 +29,17 @@ class Import:
         self.rejects: list = []
         self.reports: list = []
 
-    def run(self, *, save=None, reject=None, report=None, chunk_lines=5, max_bad_share=1.0) -> dict:
-        return import_csv(
-            io.BytesIO(self.data),
-            table=Table(CatalogueItem, fixed={"owner_id": self.owner.pk}),
+    def run(self, *, save=None, reject=None, report=None, chunk_lines=5, max_rejected_share=1.0) -> dict:
+        return CsvImport(
+            source=io.BytesIO(self.data),
+            table=TargetTable(CatalogueItem, fixed={"owner_id": self.owner.pk}),
             checkpoint=self.checkpoint,
             save=save or self.save,
             reject=reject or self.rejects.extend,
             report=report or (lambda *told, **counts: self.reports.append((*told, counts))),
-            max_bad_share=max_bad_share,
+            max_rejected_share=max_rejected_share,
             chunk_lines=chunk_lines,
-        )
+        ).run()
 
     def save(self, checkpoint: dict, result: dict) -> None:
         self.checkpoint = checkpoint
@@ -224,35 +224,35 @@ def mostly_bad(rows: int) -> str:
 
 def test_a_file_of_mostly_bad_rows_stops_early_and_says_so_and_goes_on_when_it_is_forced(alice):
     bad = Import(alice, mostly_bad(3_000))
-    with pytest.raises(MostlyBad) as stopped:
-        bad.run(chunk_lines=500, max_bad_share=0.5)
+    with pytest.raises(TooManyRejectedError) as stopped:
+        bad.run(chunk_lines=500, max_rejected_share=0.5)
     assert stopped.value.sentence.startswith("Stopped after 1,499 rows, because 999 of them were rejected. What was ")
     assert (len(catalogue(alice)), len(bad.rejects)) == (500, 999)
-    with pytest.raises(MostlyBad):
-        bad.run(chunk_lines=500, max_bad_share=0.5)
+    with pytest.raises(TooManyRejectedError):
+        bad.run(chunk_lines=500, max_rejected_share=0.5)
     assert len(bad.rejects) == 999
     assert counts(bad.run(chunk_lines=500)) == (1000, 0, 0, 2000)
 
 
 def test_a_file_of_bad_rows_alone_stops_near_its_beginning(alice):
     bad = Import(alice, HEADER + "A1,T,,,,x,\n" * 9_000)
-    with pytest.raises(MostlyBad, match="Stopped after 1,999 rows"):
-        bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)
+    with pytest.raises(TooManyRejectedError, match="Stopped after 1,999 rows"):
+        bad.run(max_rejected_share=0.5, chunk_lines=CHUNK_LINES)
     assert len(bad.rejects) == 1_999
 
 
 @pytest.mark.parametrize("bad_rows", [4_000, 8_000])  # the second ends where a chunk does
 def test_a_file_that_turns_bad_in_its_last_chunk_has_no_rest_to_stop_for_and_is_done(alice, bad_rows):
     bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 1_999 + "A1,T,,,,x,\n" * bad_rows)
-    assert counts(bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)
+    assert counts(bad.run(max_rejected_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)
     assert len(bad.rejects) == bad_rows
-    assert counts(bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)  # taken up again
+    assert counts(bad.run(max_rejected_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)  # taken up again
 
 
 def test_one_more_row_behind_the_bad_ones_is_a_rest_to_stop_for(alice):
     bad = Import(alice, HEADER + "A1,T,,,,5,\n" * 1_999 + "A1,T,,,,x,\n" * 8_000 + "A2,T,,,,5,\n")
-    with pytest.raises(MostlyBad, match="Stopped after 9,999 rows"):
-        bad.run(max_bad_share=0.5, chunk_lines=CHUNK_LINES)
+    with pytest.raises(TooManyRejectedError, match="Stopped after 9,999 rows"):
+        bad.run(max_rejected_share=0.5, chunk_lines=CHUNK_LINES)
     assert catalogue(alice) == [("A1", "T", 5, None)]
     assert counts(bad.run(chunk_lines=CHUNK_LINES)) == (2, 0, 1_998, 8_000)
 
@@ -283,7 +283,7 @@ def test_a_byte_of_no_letter_late_in_the_file_is_found_before_any_row_is_written
 
 @pytest.mark.parametrize(("rows", "share"), [(900, 0.5), (3_000, 0.7)])
 def test_a_short_file_and_one_with_fewer_bad_rows_are_read_to_the_end(alice, rows, share):
-    assert counts(Import(alice, mostly_bad(rows)).run(chunk_lines=100, max_bad_share=share))[3] == rows * 2 // 3
+    assert counts(Import(alice, mostly_bad(rows)).run(chunk_lines=100, max_rejected_share=share))[3] == rows * 2 // 3
 
 
 def test_progress_begins_with_reading_and_ends_with_all_rows(alice):

@@ -7,40 +7,42 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mediaapp.uploads.mapping import catalogue_table, guess_import_arguments
-from workers.csvimport.header import labels_of, match_names
-from workers.csvimport.preview import preview
-from workers.csvimport.reading.records import MAX_COLUMNS, CsvUnreadable, examine, read_header
+from workers.csvimport.header import make_unique_labels, match_names
+from workers.csvimport.preview import make_preview
+from workers.csvimport.reading.errors import MAX_COLUMNS, CsvUnreadable
+from workers.csvimport.reading.inspection import inspect_file
+from workers.csvimport.reading.records import read_header
 
 
 @example(["a (3)", "a", "a"])
 @given(st.lists(st.sampled_from(["", "a", "a (2)", "a (3)", "a (2) (3)", "column 1", "column 3"])))
 def test_every_column_has_a_label_of_its_own(names):
-    labels = labels_of(names)
+    labels = make_unique_labels(names)
     assert len(set(labels)) == len(labels) == len(names)
 
 
 def test_a_name_that_stands_there_once_is_its_own_label_and_others_are_numbered():
-    assert labels_of(["Price", "Price", "", "x"]) == ["Price", "Price (2)", "column 3", "x"]
+    assert make_unique_labels(["Price", "Price", "", "x"]) == ["Price", "Price (2)", "column 3", "x"]
 
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_header_wider_than_any_spreadsheet_is_refused_and_the_widest_is_read(more):
     source = io.BytesIO(b"external_id,title" + b",x" * (MAX_COLUMNS - 2 + more) + b"\n")
-    shape = examine(source)
+    shape = inspect_file(source)
     if not more:
         assert len(read_header(source, shape)[0]) == MAX_COLUMNS
-        assert len(preview(source, catalogue_table(1), synonyms={}, choices={}).names) == MAX_COLUMNS
+        assert len(make_preview(source, catalogue_table(1), synonyms={}, choices={}).names) == MAX_COLUMNS
         return
     with pytest.raises(CsvUnreadable, match="16,385 columns"):
         read_header(source, shape)
     with pytest.raises(CsvUnreadable, match="16,385 columns"):
-        preview(source, catalogue_table(1), synonyms={}, choices={})
+        make_preview(source, catalogue_table(1), synonyms={}, choices={})
 
 
 def test_the_name_of_a_column_is_short_in_a_reason():
     name = "price" + "_" * 100_000
     source = io.BytesIO(f"external_id,title,{name}\nA1,Dune,x\n".encode())
-    [reject] = preview(source, catalogue_table(1), synonyms={}, choices={}).rejects
+    [reject] = make_preview(source, catalogue_table(1), synonyms={}, choices={}).rejections
     assert reject.reason == f'{name[:40]}: "x" is not a number'
 
 
@@ -52,7 +54,7 @@ def test_two_columns_for_one_field_are_named_shortly():
 
 def test_a_number_of_thousands_of_digits_is_short_in_a_reason():
     source = io.BytesIO(f"external_id,title,stock\nA1,Dune,{'1' * 4_200}\n".encode())
-    [reject] = preview(source, catalogue_table(1), synonyms={}, choices={}).rejects
+    [reject] = make_preview(source, catalogue_table(1), synonyms={}, choices={}).rejections
     assert reject.reason == f"stock: {'1' * 40} is more than 2147483647"
 
 

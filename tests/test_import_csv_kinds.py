@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from tests.kinds import Kind, Part
 from tests.test_import_csv import counts
-from workers.csvimport.header import Table
 from workers.csvimport.reading.dialect import Dialect
-from workers.csvimport.run import import_csv
+from workers.csvimport.run import CsvImport
+from workers.csvimport.target_table import TargetTable
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +29,15 @@ def run(name: str, *cells: str, decimal: str = ".") -> tuple[tuple[int, ...], li
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["code", name], *([f"A{number}", cell] for number, cell in enumerate(cells))])
     rejects: list = []
-    result = import_csv(
-        io.BytesIO(text.getvalue().encode()),
-        table=Table(Kind, fixed={}),
+    result = CsvImport(
+        source=io.BytesIO(text.getvalue().encode()),
+        table=TargetTable(Kind, fixed={}),
         checkpoint={},
         save=lambda checkpoint, result: None,
         reject=rejects.extend,
         report=lambda *told, **figures: None,
         dialect=Dialect(decimal=decimal),
-    )
+    ).run()
     return counts(result), [reject.reason for reject in rejects], result
 
 
@@ -147,7 +147,7 @@ def test_a_model_whose_rows_need_what_no_file_can_set_says_which_at_once():
     with pytest.raises(
         LookupError, match=r"tests.Part .* need kind \(ForeignKey\), blob \(BinaryField\), which no file"
     ):
-        Table(Part, fixed={})
+        TargetTable(Part, fixed={})
     with pytest.raises(LookupError, match=r"need blob \(BinaryField\), which"):
-        Table(Part, fixed={"kind_id": 1})
-    assert Table(Part, fixed={"kind_id": 1, "blob": b""}).key
+        TargetTable(Part, fixed={"kind_id": 1})
+    assert TargetTable(Part, fixed={"kind_id": 1, "blob": b""}).key

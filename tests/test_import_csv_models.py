@@ -10,9 +10,9 @@ from django.db import connection
 from mediaapp.models import CatalogueItem
 from tests.holdings import Holding
 from tests.test_import_csv import Import, counts
-from workers.csvimport.header import Table
-from workers.csvimport.reading.records import CsvUnreadable
-from workers.csvimport.run import import_csv
+from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.run import CsvImport
+from workers.csvimport.target_table import TargetTable
 
 
 @pytest.fixture(autouse=True)
@@ -25,15 +25,15 @@ def holdings(db) -> None:
 def run(text: str, chunk_lines: int = 4) -> tuple[tuple[int, ...], list[tuple[int, str]]]:
     """The counts, and line and reason of each rejected row."""
     rejects: list = []
-    result = import_csv(
-        io.BytesIO(text.encode()),
-        table=Table(Holding, fixed={}),
+    result = CsvImport(
+        source=io.BytesIO(text.encode()),
+        table=TargetTable(Holding, fixed={}),
         checkpoint={},
         save=lambda checkpoint, result: None,
         reject=rejects.extend,
         report=lambda *told, **figures: None,
         chunk_lines=chunk_lines,
-    )
+    ).run()
     return counts(result), [(row.line, row.reason) for row in rejects]
 
 
@@ -57,10 +57,10 @@ def test_a_default_that_is_called_is_called_for_each_row_and_stays_in_rows_that_
 
 
 def test_the_key_is_the_first_unique_constraint_that_no_null_escapes():
-    assert [field.name for field in Table(Holding, fixed={}).key] == ["branch", "number"]
-    assert [field.name for field in Table(Group, fixed={}).key] == ["name"]
+    assert [field.name for field in TargetTable(Holding, fixed={}).key] == ["branch", "number"]
+    assert [field.name for field in TargetTable(Group, fixed={}).key] == ["name"]
     with pytest.raises(LookupError):
-        _ = Table(CatalogueItem, fixed={}).key  # without an owner there is nobody's catalogue
+        _ = TargetTable(CatalogueItem, fixed={}).key  # without an owner there is nobody's catalogue
     with pytest.raises(CsvUnreadable, match="number"):
         run("branch\nN\n")
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from workers.csvimport.reading import records
 from workers.csvimport.reading.encoding import find_encoding
-from workers.csvimport.reading.records import CsvUnreadable, examine, read_pages
+from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.reading.inspection import inspect_file
+from workers.csvimport.reading.records import read_pages
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le with mark", "utf-16-be with mark", "windows-1252"]
 
@@ -24,7 +26,7 @@ def encode(text: str, encoding: str) -> bytes:
 def read(data: bytes, page_lines: int = 4) -> tuple[list[tuple[int, list[str]]], list[tuple[int, list[str]]]]:
     """Good and broken records, each with its line."""
     source = io.BytesIO(data)
-    with closing(read_pages(source, examine(source), page_lines=page_lines)) as read:
+    with closing(read_pages(source, inspect_file(source), page_lines=page_lines)) as read:
         pages = list(read)
     assert not source.closed
     good = [record for page in pages for record in zip(page.lines, page.rows, strict=True)]
@@ -45,7 +47,7 @@ def test_every_encoding_and_delimiter_is_recognised(encoding, delimiter):
 
 
 def test_one_letter_beyond_ascii_makes_a_file_windows_1252():
-    shape = examine(io.BytesIO(b"a,b\n" + b"x,y\n" * 600_000 + b"\xe9,z\n"))
+    shape = inspect_file(io.BytesIO(b"a,b\n" + b"x,y\n" * 600_000 + b"\xe9,z\n"))
     assert (shape.encoding, shape.records) == ("windows-1252", 600_001)
 
 
@@ -70,13 +72,13 @@ def test_the_encoding_is_that_of_most_letters_however_the_file_is_cut(data, enco
 @pytest.mark.parametrize("data", [b"", b"\n \r\n\n"])
 def test_a_file_without_a_header_is_empty(data):
     with pytest.raises(CsvUnreadable, match="empty"):
-        records.read_header(io.BytesIO(data), examine(io.BytesIO(data)))
+        records.read_header(io.BytesIO(data), inspect_file(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("data", [b"a,b\n\x81\x8d,\xff\n", b"\xff\xfea\x00,\x00b", b"a" * 1_500_000])
 def test_what_is_no_text_or_has_no_lines_is_refused(data):
     with pytest.raises(CsvUnreadable) as refused:
-        examine(io.BytesIO(data))
+        inspect_file(io.BytesIO(data))
     assert "CSV" in refused.value.sentence
 
 
@@ -120,9 +122,9 @@ def test_many_open_quotes_far_apart_in_a_long_file_cost_their_own_lines():
 )  # fmt: skip
 def test_the_rows_begin_behind_the_header(data, next_line):
     source = io.BytesIO(data.encode())
-    cells, line = records.read_header(source, examine(source))
+    cells, line = records.read_header(source, inspect_file(source))
     assert ([cell.strip() for cell in cells], line) == (["a", "b"], next_line)
-    with closing(read_pages(source, examine(source), first_line=line)) as pages:
+    with closing(read_pages(source, inspect_file(source), first_line=line)) as pages:
         rows = [row for page in pages for row in page.rows]
     assert ["a", "b"] not in rows
     assert rows or "1,x" not in data

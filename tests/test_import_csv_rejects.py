@@ -7,8 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tests.test_import_csv import HEADER, Import, catalogue, counts
-from workers.csvimport import rejects
-from workers.csvimport.rejects import Reject
+from workers.csvimport.rejected_rows import Rejection, store_rejections, stream_rejections
 from workers.models import Job, RejectedRow
 
 
@@ -19,8 +18,8 @@ def job(alice) -> Job:
 
 def report_of(job: Job, owner, data: str | bytes) -> tuple[dict, str]:
     """Imports the data; the result, and the rejected rows as the file to mend."""
-    result = Import(owner, data).run(reject=lambda rows: rejects.store(job.id, rows))
-    return result, "".join(rejects.as_csv(job.id, result["header"], result["delimiter"]))
+    result = Import(owner, data).run(reject=lambda rows: store_rejections(job.id, rows))
+    return result, "".join(stream_rejections(job.id, result["header"], result["delimiter"]))
 
 
 def parsed(text: str) -> list[list[str]]:
@@ -37,8 +36,8 @@ def test_the_rows_come_back_with_line_and_reason(alice, job):
 
 def test_only_the_job_s_own_rows_come_back(alice, job):
     other = Job.objects.create(owner=alice, task="import", queue="imports", queued_at=timezone.now())
-    rejects.store(other.id, [Reject(2, "wrong", ["x"])])
-    assert parsed("".join(rejects.as_csv(job.id, ["a"]))) == [["a", "line", "reason"]]
+    store_rejections(other.id, [Rejection(2, "wrong", ["x"])])
+    assert parsed("".join(stream_rejections(job.id, ["a"]))) == [["a", "line", "reason"]]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
@@ -86,18 +85,18 @@ def test_unmended_rows_come_back_the_same_every_time(alice, job):
 
 def test_no_cell_of_the_report_is_a_formula(alice, job):
     nasty = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "fine"]
-    rejects.store(job.id, [Reject(2, "=reason", nasty)])
-    [header, row] = parsed("".join(rejects.as_csv(job.id, ["=h", *"bcdefgh"])))
+    store_rejections(job.id, [Rejection(2, "=reason", nasty)])
+    [header, row] = parsed("".join(stream_rejections(job.id, ["=h", *"bcdefgh"])))
     assert header[0] == "'=h"
     assert [cell[0] == "'" for cell in row] == [True] * 7 + [False, False, True]
 
 
 def test_a_nul_is_kept_as_its_picture(job):
-    rejects.store(job.id, [Reject(2, "bad\0", ["a\0b"])])
+    store_rejections(job.id, [Rejection(2, "bad\0", ["a\0b"])])
     assert RejectedRow.objects.get().cells == ["a\u2400b"]
 
 
 def test_no_more_rows_are_kept_than_agreed(job):
     for start in (0, 3, 6):
-        rejects.store(job.id, [Reject(start + number, "wrong", []) for number in range(3)], kept=5)
+        store_rejections(job.id, [Rejection(start + number, "wrong", []) for number in range(3)], max_rows=5)
     assert list(RejectedRow.objects.order_by("line").values_list("line", flat=True)) == [0, 1, 2, 3, 4]

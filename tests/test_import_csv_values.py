@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.csvimport.cells.dates import dates, guess_dates
+from workers.csvimport.cells.dates import guess_dates, make_date_parser
 from workers.csvimport.cells.errors import CellError
-from workers.csvimport.cells.numbers import decimals, guess_decimal, integers
+from workers.csvimport.cells.numbers import guess_decimal, make_decimal_parser, make_integer_parser
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ from workers.csvimport.cells.numbers import decimals, guess_decimal, integers
     ],
 )  # fmt: skip
 def test_a_number_is_read_by_its_decimal_mark_alone_and_among_others(mark, cell, value):
-    assert decimals(mark)([cell]) == [Decimal(value)]
-    assert decimals(mark)(["8", cell, "9"]) == [8, Decimal(value), 9]
+    assert make_decimal_parser(mark)([cell]) == [Decimal(value)]
+    assert make_decimal_parser(mark)(["8", cell, "9"]) == [8, Decimal(value), 9]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_number_is_read_by_its_decimal_mark_alone_and_among_others(mark, cell,
     ],
 )  # fmt: skip
 def test_what_has_another_form_is_no_number_rather_than_another_number(mark, cell):
-    for parse in (decimals(mark), integers(mark)):
+    for parse in (make_decimal_parser(mark), make_integer_parser(mark)):
         with pytest.raises(CellError):
             parse([cell])
         with pytest.raises(CellError):
@@ -52,7 +52,7 @@ def test_what_has_another_form_is_no_number_rather_than_another_number(mark, cel
     ("mark", "cell"), [(".", "1,000"), (",", "1.000"), (",", "1000,0"), (".", "1'000"), (".", "1000.00")]
 )
 def test_a_whole_number_is_one_with_marks_between_its_thousands_too(mark, cell):
-    assert integers(mark)([cell, "5"]) == [1000, 5]
+    assert make_integer_parser(mark)([cell, "5"]) == [1000, 5]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_the_decimal_mark_is_guessed_or_said_to_be_open(cells, guess):
     ],
 )  # fmt: skip
 def test_a_date_is_read_in_its_order_alone_and_among_others(order, cell):
-    assert dates(order)([cell]) == [date(2024, 4, 3)]
-    assert dates(order)(["2024-12-31", cell]) == [date(2024, 12, 31), date(2024, 4, 3)]
+    assert make_date_parser(order)([cell]) == [date(2024, 4, 3)]
+    assert make_date_parser(order)(["2024-12-31", cell]) == [date(2024, 12, 31), date(2024, 4, 3)]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_date_is_read_in_its_order_alone_and_among_others(order, cell):
 )  # fmt: skip
 def test_what_is_no_date_in_that_order_says_why(order, cell, reason):
     with pytest.raises(CellError, match=reason):
-        dates(order)([cell])
+        make_date_parser(order)([cell])
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_the_order_of_dates_is_guessed_or_said_to_be_open(cells, guess):
 def test_any_number_with_marks_is_read_back(values, marks):
     mark, group = marks
     cells = [f"{value:,}".translate({ord(","): group, ord("."): mark}) for value in values]
-    assert decimals(mark)(cells) == values
+    assert make_decimal_parser(mark)(cells) == values
 
 
 @given(st.lists(st.dates(date(1000, 1, 1)), min_size=1), st.sampled_from([("dmy", "%d.%m.%Y"), ("mdy", "%m/%d/%Y")]))
 def test_any_date_is_read_back(values, form):
     order, pattern = form
-    assert dates(order)([value.strftime(pattern) for value in values]) == values
+    assert make_date_parser(order)([value.strftime(pattern) for value in values]) == values

@@ -6,7 +6,7 @@ import pytest
 
 from mediaapp.uploads.mapping import catalogue_table, guess_import_arguments, preview_mapping
 from tests.csv_files import FILES
-from workers.csvimport.run import import_csv
+from workers.csvimport.run import CsvImport
 
 
 @pytest.mark.parametrize("trouble", FILES)
@@ -20,8 +20,8 @@ def test_it_is_taken_as_it_was_meant(alice, trouble):
         assert file.asks in preview_mapping(alice.pk, source)[0].doubts
     assert not seen.doubts
     rejects: list = []
-    result = import_csv(
-        source,
+    result = CsvImport(
+        source=source,
         table=catalogue_table(alice.pk),
         checkpoint={},
         save=lambda checkpoint, result: None,
@@ -29,9 +29,9 @@ def test_it_is_taken_as_it_was_meant(alice, trouble):
         report=lambda *told, **counts: None,
         dialect=seen.dialect,
         columns=seen.columns,
-    )
+    ).run()
     assert (result["created"], result["rejected"], len(rejects)) == (file.created, file.rejected, file.rejected)
-    assert len(seen.rejects) == file.rejected  # the preview has promised the same
+    assert len(seen.rejections) == file.rejected  # the preview has promised the same
     item = alice.catalogue.filter(external_id="A1").first()
     assert item
     assert {name: str(getattr(item, name)) for name in file.holds} == {

@@ -9,8 +9,10 @@ from django.urls import reverse
 
 from mediaapp.uploads.mapping import catalogue_table
 from tests.test_map_columns import job_of, page_of, send
-from workers.csvimport.preview import preview
-from workers.csvimport.reading.records import CsvUnreadable, examine, read_header, read_pages
+from workers.csvimport.preview import make_preview
+from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.reading.inspection import inspect_file
+from workers.csvimport.reading.records import read_header, read_pages
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
 
@@ -43,7 +45,7 @@ class Counting(io.BytesIO):
 def test_of_a_hostile_file_only_the_beginning_is_read_and_shown(as_alice, trouble):
     source = Counting(HOSTILE[trouble]())
     with suppress(CsvUnreadable):  # a line of a million characters is no CSV
-        preview(source, catalogue_table(1), synonyms={}, choices={})
+        make_preview(source, catalogue_table(1), synonyms={}, choices={})
     assert source.read_bytes <= 1_500_000
     upload = send(as_alice, source.getvalue())
     Job.objects.update(state="needs_mapping")
@@ -64,8 +66,8 @@ def test_one_line_of_100_mb_is_no_csv_and_its_import_says_so(as_alice):
 @pytest.mark.parametrize(("price", "mark"), [("99999999.999", "."), ("99.999.999,999", ","), ("-0.001", ".")])
 def test_a_price_that_would_round_to_more_digits_than_it_may_have_is_a_row_to_mend(price, mark):
     source = io.BytesIO(f"external_id;title;price\nA1;Dune;{price}\nA2;Ubik;5\n".encode())
-    seen = preview(source, catalogue_table(1), synonyms={}, choices={"decimal": mark})
-    assert [reject.line for reject in seen.rejects] == [2]
+    seen = make_preview(source, catalogue_table(1), synonyms={}, choices={"decimal": mark})
+    assert [reject.line for reject in seen.rejections] == [2]
 
 
 @pytest.mark.parametrize("header", [HEADER, b'external_id,"title\n'])
@@ -73,8 +75,8 @@ def test_a_quote_that_opens_on_every_line_ends_look_and_import_with_words(header
     source = io.BytesIO(header + (b"a" * 60 + b'","b\n') * 100_000)
     began = time.process_time()
     with pytest.raises(CsvUnreadable, match="quotes"):
-        preview(source, catalogue_table(1), synonyms={}, choices={})
-    shape = examine(source)
+        make_preview(source, catalogue_table(1), synonyms={}, choices={})
+    shape = inspect_file(source)
     with pytest.raises(CsvUnreadable, match="quotes"):
         _, line = read_header(source, shape)
         with closing(read_pages(source, shape, first_line=line)) as pages:

@@ -10,7 +10,7 @@ from mediaapp.uploads.mapping import catalogue_table
 from tests.mappings import confirm, form_of, job_of, page_of, send
 from workers import jobs
 from workers.brokers.connection import count_waiting
-from workers.csvimport.reading.dialect import dialect_in
+from workers.csvimport.reading.dialect import dialect_from_arguments
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
 from workers.reports.rows import rows_of_file
@@ -47,7 +47,7 @@ def test_the_page_shows_the_first_rows_and_what_we_take_them_for(as_alice):
     assert seen.columns == {"external_id": 0, "title": 1, "creator": 2, "price": 3, "stock": 4, "released_on": 5}
     dialect = seen.dialect
     assert (dialect.encoding, dialect.delimiter, dialect.decimal, dialect.dates) == ("windows-1252", ";", ",", "dmy")
-    assert (len(context["rows"]), seen.records, seen.rejects) == (20, 30, [])
+    assert (len(context["rows"]), seen.record_count, seen.rejections) == (20, 30, [])
     assert context["rows"][3][:2] == ["A3", "Größe 3"]
 
 
@@ -98,7 +98,9 @@ def test_a_report_on_a_mapped_file_reads_it_as_its_import_did(as_alice, alice):
     confirm(as_alice, upload)
     with default_storage.open(upload.file) as file:
         told = job_of(upload).arguments
-        rows = rows_of_file(file, catalogue_table(alice.pk), lambda: None, dialect_in(told), told["columns"])
+        rows = rows_of_file(
+            file, catalogue_table(alice.pk), lambda: None, dialect_from_arguments(told), told["columns"]
+        )
         read = b"".join(frame for frame, _ in rows.frames).decode()
     assert read.startswith('"A0","Größe 0","Müller","2024-12-31","1234.56","1000"\n')
 
@@ -132,7 +134,7 @@ def test_numbers_that_may_be_thousands_wait_for_a_word(as_alice):
 def test_another_choice_shows_the_same_page_anew_and_changes_nothing(as_alice):
     upload = send(as_alice, GERMAN)
     page = as_alice.post(page_of(upload), form_of(as_alice, upload, decimal="."))
-    reasons = {reject.reason for reject in page.context["preview"].rejects}
+    reasons = {reject.reason for reject in page.context["preview"].rejections}
     assert reasons == {'Preis: "1.234,56" is not a number'}
     assert "As it stands, nothing of it would go in" in page.content.decode()
     assert (job_of(upload).state, job_of(upload).arguments["dialect"]) == ("needs_mapping", None)

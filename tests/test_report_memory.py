@@ -11,7 +11,7 @@ from devtools.processes import ROOT
 from mediaapp.models import CatalogueItem
 from tests.conftest import environment
 from tests.test_report_figures import COLUMNS, FULL
-from workers.csvimport.header import Table
+from workers.csvimport.target_table import TargetTable
 from workers.reports import rows, run
 from workers.reports.rows import Rows, _line, rows_of_file, rows_of_table
 from workers.reports.run import OutOfMemory, make_report
@@ -109,7 +109,7 @@ def test_the_rows_of_a_table_are_counted_before_they_are_read(alice, bob, settin
     settings.DEBUG = debug
     for owner, title in ((alice, "größe"), (alice, 'two\nlines, "quoted"'), (bob, "x" * 200)):
         CatalogueItem.objects.create(owner=owner, external_id=title[:5], title=title, price=None, stock=0)
-    found = rows_of_table(Table(CatalogueItem, {"owner_id": alice.pk}))
+    found = rows_of_table(TargetTable(CatalogueItem, {"owner_id": alice.pk}))
     assert found.count == 2
     assert found.characters == len("größe".encode()) * 2 + len('two\nlines, "quoted"') + 5
     assert found.size == found.characters + 2 * (4 * 16 + 4 + 16 + 8)
@@ -119,14 +119,14 @@ def test_the_rows_of_a_table_are_counted_before_they_are_read(alice, bob, settin
 @pytest.mark.django_db
 def test_a_table_that_grows_by_huge_cells_is_known_to(alice):
     CatalogueItem.objects.create(owner=alice, external_id="A1", title="x" * 200, creator="y" * 200)
-    assert rows_of_table(Table(CatalogueItem, {"owner_id": alice.pk})).characters == 402
+    assert rows_of_table(TargetTable(CatalogueItem, {"owner_id": alice.pk})).characters == 402
 
 
 def test_the_good_rows_of_a_file_come_as_those_of_a_table(tmp_path):
     path = tmp_path / "books.csv"
     path.write_text('external_id;title;stock;x\nA1;"a ""b""";3;\nA2;;1;\nA3;Ubik;;\n')
     with path.open("rb") as source:
-        found = rows_of_file(source, Table(CatalogueItem, {"owner_id": 1}), lambda: None)
+        found = rows_of_file(source, TargetTable(CatalogueItem, {"owner_id": 1}), lambda: None)
         assert [field.name for field in found.fields] == ["external_id", "title", "stock"]
         assert (found.count, found.characters, found.key) == (3, path.stat().st_size, ["external_id"])
         assert list(found.frames) == [(b'"A1","a ""b""","3"\n"A3","Ubik",\n', 2)]

@@ -6,10 +6,11 @@ import pytest
 
 from mediaapp.uploads.mapping import guess_import_arguments
 from tests.test_import_csv import HEADER, Import, catalogue
-from workers.csvimport.preview import HEAD
 from workers.csvimport.reading.dialect import Dialect
 from workers.csvimport.reading.encoding import guess_encoding
-from workers.csvimport.reading.records import CsvUnreadable, examine
+from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.reading.inspection import inspect_file
+from workers.csvimport.reading.sample import HEAD_BYTES
 
 # ruff: noqa: RUF001 - letters that look like others are what this is about
 WESTERN = {
@@ -50,7 +51,7 @@ def file_of(titles: list[str], encoding: str) -> bytes:
 def test_a_plainly_western_file_starts_at_once(alice, language):
     data = file_of(WESTERN[language], "windows-1252")
     assert guess_import_arguments(alice.pk, io.BytesIO(data))["dialect"]
-    assert guess_encoding(data, whole=True) == ("windows-1252", True)
+    assert guess_encoding(data, is_whole=True) == ("windows-1252", True)
     Import(alice, data).run()
     assert [row[1] for row in catalogue(alice)] == WESTERN[language]
 
@@ -68,16 +69,16 @@ GUESSED_WRONG = {"Turkish, one name", "Icelandic", "Mac, Spanish", "DOS, German"
 @pytest.mark.parametrize("language", sorted(OTHERS.keys() - GUESSED_WRONG))
 def test_the_guess_is_right_where_the_letters_tell(language):
     encoding, titles = OTHERS[language]
-    guess = guess_encoding(file_of(titles * 10, encoding), whole=True)
+    guess = guess_encoding(file_of(titles * 10, encoding), is_whole=True)
     assert guess == (encoding.replace("iso8859_9", "cp1254"), False)
 
 
 @pytest.mark.parametrize("letter", ["ş", "ý"])
 def test_letters_that_come_late_stop_the_import_before_its_first_row_until_somebody_has_chosen(alice, letter):
-    rows = [f"A{number},Café {number},,,,,\n" for number in range(HEAD // 20)]
+    rows = [f"A{number},Café {number},,,,,\n" for number in range(HEAD_BYTES // 20)]
     data = (HEADER + "".join(rows) + f"B1,Ya{letter}ar,,,,,\n").encode("cp1254" if letter == "ş" else "cp1252")
     assert guess_import_arguments(alice.pk, io.BytesIO(data))["dialect"]["encoding"] == ""
     with pytest.raises(CsvUnreadable, match="Change the mapping"):
-        examine(io.BytesIO(data))
+        inspect_file(io.BytesIO(data))
     for encoding in ("cp1254", "windows-1252"):
-        assert examine(io.BytesIO(data), dialect=Dialect(encoding=encoding)).encoding == encoding
+        assert inspect_file(io.BytesIO(data), dialect=Dialect(encoding=encoding)).encoding == encoding

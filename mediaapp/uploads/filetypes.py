@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import BinaryIO
 
 from mediaapp.templatetags import formats
-from workers.csvimport.reading.encoding import ERRORS, guess_encoding
+from workers.csvimport.reading.encoding import ERROR_HANDLERS, guess_encoding
 
 HEAD_BYTES = 64 * 1024
 MAX_BOXES = 200  # a fragmented MP4 has more, but its index is among the first
@@ -152,12 +152,12 @@ def _is_csv(head: bytes, *, is_whole_file: bool) -> bool:
 
 
 def _decode(head: bytes, *, is_whole_file: bool) -> str | None:
-    encoding, is_sure = guess_encoding(head, whole=is_whole_file)
+    encoding, is_sure = guess_encoding(head, is_whole=is_whole_file)
     if not (is_sure or encoding == "utf-8-sig" or SEPARATOR.search(head)):
         return None
     encoding = encoding or "utf-8-sig"
     try:
         # Incremental: the head may end in the middle of a character.
-        return codecs.getincrementaldecoder(encoding)(ERRORS[encoding]).decode(head, final=is_whole_file)
+        return codecs.getincrementaldecoder(encoding)(ERROR_HANDLERS[encoding]).decode(head, final=is_whole_file)
     except UnicodeDecodeError:
         return None

@@ -6,9 +6,10 @@ from hashlib import sha256
 from typing import IO, Any
 
 from mediaapp.models import CatalogueItem, ColumnMapping
-from workers.csvimport.header import Table, labels_of
-from workers.csvimport.preview import Preview, preview
-from workers.csvimport.reading.records import CsvUnreadable
+from workers.csvimport.header import make_unique_labels
+from workers.csvimport.preview import Preview, make_preview
+from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.target_table import TargetTable
 
 # Column names that shops and libraries use for the fields. The comparison ignores accents and punctuation.
 SYNONYMS = {
@@ -28,9 +29,9 @@ SYNONYMS = {
 }
 
 
-def catalogue_table(owner_id: int) -> Table:
+def catalogue_table(owner_id: int) -> TargetTable:
     """The table into which an owner's files are imported."""
-    return Table(CatalogueItem, fixed={"owner_id": owner_id})
+    return TargetTable(CatalogueItem, fixed={"owner_id": owner_id})
 
 
 def guess_import_arguments(owner_id: int, file: IO[bytes]) -> dict[str, Any]:
@@ -54,26 +55,26 @@ def preview_mapping(
 ) -> tuple[Preview, bool]:
     """The preview with the given choices or with guesses, and whether the owner confirmed these columns before.
 
-    choices, columns: as for preview(). Raises CsvUnreadable.
+    choices, columns: as for make_preview(). Raises CsvUnreadable.
     """
     table, choices = catalogue_table(owner_id), choices or {}
-    file_preview = preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns)
+    file_preview = make_preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns)
     if columns is not None:
         return file_preview, False
     digest = columns_digest_of(file_preview.names)
     known = ColumnMapping.objects.filter(owner=owner_id, columns_digest=digest).first()
     if known is None:
         return file_preview, False
-    labels = labels_of(file_preview.names)
+    labels = make_unique_labels(file_preview.names)
     columns = {field: labels.index(label) for field, label in known.columns.items()}
     # The confirmed marks apply only where the file itself leaves a doubt.
     choices = {name: getattr(known, name) for name in file_preview.doubts & {"decimal", "dates"}} | dict(choices)
-    return preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns), True
+    return make_preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns), True
 
 
 def save_mapping(owner_id: int, confirmed: Preview) -> None:
     """Saves what the owner confirmed, for the next file with the same columns."""
-    labels = labels_of(confirmed.names)
+    labels = make_unique_labels(confirmed.names)
     ColumnMapping.objects.update_or_create(
         owner_id=owner_id,
         columns_digest=columns_digest_of(confirmed.names),
@@ -87,4 +88,4 @@ def save_mapping(owner_id: int, confirmed: Preview) -> None:
 
 def columns_digest_of(names: list[str]) -> str:
     """A digest of the column names, in any order."""
-    return sha256("\0".join(sorted(labels_of(names))).encode()).hexdigest()
+    return sha256("\0".join(sorted(make_unique_labels(names))).encode()).hexdigest()

@@ -24,7 +24,7 @@ from whitenoise.responders import MissingFileError, StaticFile
 
 from mediaapp.models import Report, Upload
 from mediaapp.permissions import get_upload_or_404
-from workers.csvimport import rejects
+from workers.csvimport.rejected_rows import stream_rejections
 from workers.models import Job
 
 PRESIGNED_SECONDS = 600
@@ -62,7 +62,7 @@ def download_rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpR
     header = upload.job.result.get("header")
     if upload.kind != Upload.Kind.CSV or not header:
         raise Http404
-    rows = rejects.as_csv(job_id, header, upload.job.result.get("delimiter", ","))
+    rows = stream_rejections(job_id, header, upload.job.result.get("delimiter", ","))
     response = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
     name = f"{PurePath(upload.name).stem} to mend.csv"
     response["Content-Disposition"] = content_disposition_header(True, name) or ""

@@ -15,16 +15,16 @@ from mediaapp.models import Upload
 from mediaapp.permissions import get_owned_upload_or_404, get_upload_or_404, login_required_for
 from mediaapp.uploads.mapping import catalogue_table, columns_digest_of, preview_mapping, save_mapping
 from workers import jobs
-from workers.csvimport.header import labels_of
+from workers.csvimport.header import make_unique_labels
 from workers.csvimport.preview import Preview
 from workers.csvimport.reading.dialect import DATES, DECIMALS, DELIMITERS, QUOTES
-from workers.csvimport.reading.encoding import ERRORS
-from workers.csvimport.reading.records import CsvUnreadable
+from workers.csvimport.reading.encoding import ERROR_HANDLERS
+from workers.csvimport.reading.errors import CsvUnreadable
 from workers.models import Job
 
 # No "utf-16": a byte order mark is always recognised, and no other file may be read as UTF-16.
 DIALECT_CHOICES = {
-    "encoding": [name for name in ERRORS if name != "utf-16"],
+    "encoding": [name for name in ERROR_HANDLERS if name != "utf-16"],
     "delimiter": tuple(DELIMITERS),
     "quote": QUOTES,
     "decimal": DECIMALS,
@@ -132,7 +132,7 @@ def _selects(chosen: dict[str, str], preview: Preview | None) -> list[dict[str, 
 
 
 def _mapping_context(upload: Upload, preview: Preview) -> dict[str, Any]:
-    table, labels = catalogue_table(upload.owner_id), labels_of(preview.names)
+    table, labels = catalogue_table(upload.owner_id), make_unique_labels(preview.names)
     fields = [
         {
             "field": field,
@@ -152,9 +152,9 @@ def _mapping_context(upload: Upload, preview: Preview) -> dict[str, Any]:
         "headings": [(labels[column], _field_names(preview, column)) for column in shown],
         "rows": [[row[column] if column < len(row) else "" for column in shown] for row in preview.rows[:SHOWN_ROWS]],
         "hidden_columns": len(labels) - len(shown),
-        "accepted": preview.records - len(preview.rejects),
-        "rejects": preview.rejects[:SHOWN_REJECTS],
-        "more_rejects": len(preview.rejects) - SHOWN_REJECTS,
+        "accepted": preview.record_count - len(preview.rejections),
+        "rejects": preview.rejections[:SHOWN_REJECTS],
+        "more_rejects": len(preview.rejections) - SHOWN_REJECTS,
     }
 
 

@@ -1,162 +1,108 @@
-"""Which column of a CSV file belongs to which field of the model, by the names in the header.
+"""Matches the columns of a CSV file with the fields of a model, by the names in the header.
 
-Names match without regard to case, spaces, underscores and hyphens, by a field's name or verbose name. What no field
-is named after is left out and listed.
+Names match by a field's name or verbose name, without regard to case, spaces, underscores and hyphens. Columns without
+a field are ignored and listed.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import NOT_PROVIDED, Field, Model
+from django.db.models import Field
 
-from workers.csvimport.cells.errors import shown
-from workers.csvimport.cells.fields import can_be_imported, must_be_given
+from workers.csvimport.cells.errors import quote_short
 from workers.csvimport.cells.formulas import unescape_formula
-from workers.csvimport.reading.records import CsvUnreadable
+from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.target_table import TargetTable
 
-REPORT = ["line", "reason"]  # the last two columns of a file of rejected rows
-MANY = 20  # names in a sentence
-
-
-@dataclass(frozen=True)
-class Table:
-    """Where the rows go. fixed: values by column name that no file may set, such as {"owner_id": 5}.
-
-    Raises LookupError for a model whose rows no file can make: it names the fields that a file cannot set.
-    """
-
-    model: type[Model]
-    fixed: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        blank = self.model(**self.fixed)
-        lacking = [
-            f"{field.name} ({type(field).__name__})"
-            for field in self.model._meta.concrete_fields
-            if field.attname not in self.fixed and not can_be_imported(field) and must_be_given(field, blank)
-        ]
-        if lacking:
-            needs = f"{self.model._meta.label} cannot be imported: its rows need {', '.join(lacking)}"
-            raise LookupError(f"{needs}, which no file can set. Give them as fixed values, or a default.")
-
-    @property
-    def key(self) -> list[Field]:
-        """The fields that tell one row from another: those of the first unique constraint that every row takes part in.
-
-        Raises LookupError where none of the model's is without NULL and can be filled by a file.
-        """
-        meta = self.model._meta
-        unique = [constraint.fields for constraint in meta.total_unique_constraints if not constraint.deferrable]
-        for names in [*unique, *([field.name] for field in meta.concrete_fields if field.unique)]:
-            fields = [field for field in meta.concrete_fields if field.name in names]
-            if all(not field.null and (field in self.importable or field.attname in self.fixed) for field in fields):
-                return fields
-        raise LookupError(f"{meta.label} has no unique constraint by which a file could update its rows.")
-
-    @property
-    def importable(self) -> list[Field]:
-        """The fields that a file may set."""
-        return [
-            field
-            for field in self.model._meta.concrete_fields
-            if can_be_imported(field) and field.attname not in self.fixed
-        ]
-
-    def requires(self, field: Field) -> bool:
-        """Whether a row without this field cannot be written."""
-        has_default = field.has_default() or field.db_default is not NOT_PROVIDED
-        return field in self.key or not (field.blank or field.null or has_default)
+REJECTION_COLUMNS = ["line", "reason"]  # the last two columns of a file of rejected rows
+MAX_LISTED_NAMES = 20  # in a sentence
 
 
 @dataclass(frozen=True)
 class Header:
-    """names: the header's cells; places: field -> index of its column; ignored: the names that no field has.
+    """positions: field -> index of its column. ignored: names without a field.
 
-    has_report: this is a file of rejected rows, mended, and so its cells have been through `escape_formula`.
+    has_rejections: this is a mended file of rejected rows, and its cells went through `escape_formula`.
     """
 
     names: list[str]
-    places: dict[Field, int]
+    positions: dict[Field, int]
     ignored: list[str]
-    has_report: bool
+    has_rejections: bool
 
     @property
     def width(self) -> int:
         """How many cells a row has."""
-        return len(self.names) + len(REPORT) * self.has_report
+        return len(self.names) + len(REJECTION_COLUMNS) * self.has_rejections
 
-    def own_cells(self, cells: list[str]) -> list[str]:
-        """The cells without what an earlier report of rejected rows put into them and into the last two columns."""
-        if not self.has_report:
+    def original_cells(self, cells: list[str]) -> list[str]:
+        """A row's cells without the escapes and the two columns of an earlier file of rejected rows."""
+        if not self.has_rejections:
             return cells
         width = len(self.names)
-        return list(map(unescape_formula, cells[:width] + cells[width + len(REPORT) :]))
+        return list(map(unescape_formula, cells[:width] + cells[width + len(REJECTION_COLUMNS) :]))
 
 
-def match_header(cells: list[str], table: Table, columns: dict[str, int] | None = None) -> Header:
-    """The header, or CsvUnreadable when a column that every row needs is not there, or is there twice.
+def match_header(cells: list[str], table: TargetTable, columns: dict[str, int] | None = None) -> Header:
+    """Raises CsvUnreadable when a column that every row needs is missing, or is there twice.
 
-    columns: field name -> index of its column, where somebody has said so; None: by the names.
+    columns: field name -> index of its column, as the owner confirmed them; None: match by the names.
     """
-    names, has_report = names_in(cells)
-    places = match_names(names, table) if columns is None else _confirmed(columns, names, table)
-    if missing := [field.name for field in table.importable if table.requires(field) and field not in places]:
+    names, has_rejections = parse_names(cells)
+    positions = match_names(names, table) if columns is None else select_columns(columns, len(names), table)
+    if missing := [field.name for field in table.importable if table.requires(field) and field not in positions]:
         raise CsvUnreadable(
-            f"The first line must name the columns. Missing: {_listed(missing)}. Found: {_listed(names)}. "
+            f"The first line must name the columns. Missing: {_list_names(missing)}. Found: {_list_names(names)}. "
             "Add what is missing and upload the file again."
         )
-    ignored = [name for place, name in enumerate(names) if name and place not in places.values()]
-    return Header(names, places, ignored, has_report)
+    ignored = [name for index, name in enumerate(names) if name and index not in positions.values()]
+    return Header(names, positions, ignored, has_rejections)
 
 
-def names_in(cells: list[str]) -> tuple[list[str], bool]:
-    """The names of the columns, and whether a report of rejected rows stood behind them."""
+def parse_names(cells: list[str]) -> tuple[list[str], bool]:
+    """The columns' names, and whether the columns of a file of rejected rows stood behind them."""
     names = [cell.strip().replace("\0", "") for cell in cells]
-    has_report = [name.lower() for name in names[-2:]] == REPORT
-    return (list(map(unescape_formula, names[:-2])), True) if has_report else (names, False)
+    has_rejections = [name.lower() for name in names[-2:]] == REJECTION_COLUMNS
+    return (list(map(unescape_formula, names[:-2])), True) if has_rejections else (names, False)
 
 
-def labels_of(names: list[str]) -> list[str]:
-    """The names, each made the only one of its kind: "Price", "Price (2)", "column 3" for one without a name."""
-    labels, taken = list[str](), set[str]()
-    for place, name in enumerate(names, 1):
-        label = name or f"column {place}"
-        while label in taken:
-            label += f" ({place})"
-        taken.add(label)
-        labels.append(label)
-    return labels
+def make_unique_labels(names: list[str]) -> list[str]:
+    """Such as "Price", "Price (2)", and "column 3" for a column without a name."""
+    labels: dict[str, None] = {}
+    for number, name in enumerate(names, 1):
+        label = name or f"column {number}"
+        while label in labels:
+            label += f" ({number})"
+        labels[label] = None
+    return list(labels)
 
 
-def match_names(names: list[str], table: Table) -> dict[Field, int]:
-    """Field -> index of the column that is named after it. Raises CsvUnreadable when there are two."""
-    fields = {plain(str(field.verbose_name)): field for field in table.importable}
-    fields |= {plain(field.name): field for field in table.importable}
-    places: dict[Field, int] = {}
-    for place, name in enumerate(names):
-        field = fields.get(plain(name))
-        if field in places:
+def match_names(names: list[str], table: TargetTable) -> dict[Field, int]:
+    """Field -> index of the column with its name. Raises CsvUnreadable when there are two."""
+    fields = {_normalize(str(field.verbose_name)): field for field in table.importable}
+    fields |= {_normalize(field.name): field for field in table.importable}
+    positions: dict[Field, int] = {}
+    for index, name in enumerate(names):
+        field = fields.get(_normalize(name))
+        if field in positions:
             raise CsvUnreadable(
-                f"Two columns are for {field.verbose_name}: {shown(names[places[field]])} and {shown(name)}. "
-                "Take one of them out and upload the file again."
+                f"Two columns are for {field.verbose_name}: {quote_short(names[positions[field]])} and "
+                f"{quote_short(name)}. Take one of them out and upload the file again."
             )
         if field:
-            places[field] = place
-    return places
+            positions[field] = index
+    return positions
 
 
-def plain(name: str) -> str:
-    """A name as it is compared."""
+def select_columns(columns: dict[str, int], width: int, table: TargetTable) -> dict[Field, int]:
+    """The same by field, without the fields that are not the table's and the columns that the file does not have."""
+    return {field: columns[field.name] for field in table.importable if columns.get(field.name, width) < width}
+
+
+def _normalize(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
-def _confirmed(columns: dict[str, int], names: list[str], table: Table) -> dict[Field, int]:
-    return {
-        field: columns[field.name] for field in table.importable if columns.get(field.name, len(names)) < len(names)
-    }
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
-    return ", ".join(map(shown, names[:MANY])) + more
+def _list_names(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_LISTED_NAMES} more" if len(names) > MAX_LISTED_NAMES else ""
+    return ", ".join(map(quote_short, names[:MAX_LISTED_NAMES])) + more

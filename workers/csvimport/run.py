@@ -1,36 +1,38 @@
-"""A CSV file into a table, a chunk at a time: rows, rejected rows and checkpoint in one transaction.
+"""Imports a CSV file into a table: each chunk's rows, rejected rows and checkpoint are one transaction.
 
-Knows the model's fields and nothing else of the site. Stopped at any moment, it goes on after the last chunk that was
-committed, and every record counts once. While the database writes one chunk, a thread reads and checks the next.
+Stopped at any moment, an import goes on after its last committed chunk, and each record counts once. It knows neither
+Celery, the cache nor the life of a job: its callbacks do. While the database writes a chunk, a thread makes the next.
 """
 
 import gc
 import sys
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import IO, Any
 
 from django.db import transaction
 
-from workers.csvimport.header import Header, Table, match_header
+from workers.csvimport.chunks import ChunkMaker, RowChunk, read_ahead
+from workers.csvimport.header import Header, match_header
 from workers.csvimport.reading.dialect import Dialect
-from workers.csvimport.reading.records import PAGE_LINES, CsvUnreadable, Shape, examine, read_header, read_pages
-from workers.csvimport.rejects import Reject
-from workers.csvimport.validate import Checker, Chunk
-from workers.csvimport.write import Upsert, Written
+from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.reading.inspection import FileFormat, inspect_file
+from workers.csvimport.reading.records import PAGE_LINES, read_header, read_pages
+from workers.csvimport.rejected_rows import Rejection
+from workers.csvimport.target_table import TargetTable
+from workers.csvimport.validate import RowValidator
+from workers.csvimport.write import TableWriter, WriteResult
 
-__all__ = ["MostlyBad", "Table", "import_csv"]
-READING = "reading the file"
-CHUNK_LINES = 10_000  # about 0.1 s of an import; 20,000 are 5 % quicker, and 125 MB instead of 108
-FIRST_ROWS = 1_000  # before that many, no share of bad rows means anything
-COUNTED = ("created", "updated", "unchanged", "rejected")
+STAGE_READING = "reading the file"
+CHUNK_LINES = 10_000  # about 0.1 s of an import; 20,000 are 5 % faster, and take 125 MB instead of 108
+MIN_ROWS_FOR_SHARE = 1_000  # of fewer rows, no share of rejected ones means anything
+COUNTS = ("created", "updated", "unchanged", "rejected")
 
 
-class MostlyBad(Exception):
-    """Too many rows are rejected for this to be the right file, or to be meant for this table."""
+class TooManyRejectedError(Exception):
+    """So many rows are rejected that this is probably the wrong file, or meant for another table."""
 
     def __init__(self, rejected: int, rows: int) -> None:
         self.sentence = (
@@ -41,140 +43,131 @@ class MostlyBad(Exception):
 
 
 @contextmanager
-def in_two_threads() -> Iterator[None]:
-    """Python's habits for one thread that makes objects without cycles while another one talks to the database.
+def tune_for_two_threads() -> Iterator[None]:
+    """Fewer garbage collections, and shorter turns for each thread (docs/facts/tools.md#switch-interval).
 
-    Cycles of garbage are looked for after 50,000 new objects, not 700: an import makes none, and many objects. The
-    threads change places after 0.5 ms, not 5, so that the database waits less (docs/facts/tools.md#switch-interval).
+    An import makes many objects and no cycles. With shorter turns the database waits less for Python's lock.
     """
-    collections, turns = gc.get_threshold(), sys.getswitchinterval()
-    gc.set_threshold(50_000, *collections[1:])
+    thresholds, switch_seconds = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(50_000, *thresholds[1:])
     sys.setswitchinterval(0.0005)
     try:
         yield
     finally:
-        gc.set_threshold(*collections)
-        sys.setswitchinterval(turns)
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(switch_seconds)
 
 
-@in_two_threads()
-def import_csv(
-    source: IO[bytes],
-    *,
-    table: Table,
-    checkpoint: dict[str, Any],
-    save: Callable[[dict[str, Any], dict[str, Any]], None],
-    reject: Callable[[list[Reject]], None],
-    report: Callable[..., None],
-    max_bad_share: float = 1,
-    chunk_lines: int = CHUNK_LINES,
-    dialect: Dialect | None = None,
-    columns: dict[str, int] | None = None,
-) -> dict[str, Any]:
-    """Inserts or updates a row for every record of the file, by the table's key. Returns the result.
+@dataclass(kw_only=True)
+class CsvImport:
+    """One attempt to write every record of a file as a new or updated row, by the table's key.
 
-    source: seekable; left open. checkpoint: what save was given last, or {}. dialect: how the file is written, guessed
-    where it is None. columns: field name -> index of its column; None: by the names in the header.
-    save(checkpoint, result), reject(rows): called within the chunk's transaction; raising undoes the chunk.
-    report(done, total, stage, **counts): called after every chunk, in records; total 0 while it is unknown.
-    max_bad_share: of the records so far; with more, MostlyBad is raised before the next chunk, if there is one: a file
-    that has been read to its end is imported, however many of its rows were rejected. 1 takes any file.
-    The result: "rows" = created + updated + unchanged + rejected, "rows_before" of them by earlier attempts. Of records
-    with one key the last one stays: the others count as unchanged within its chunk, and each as it was written before.
-    Raises CsvUnreadable, which says so where it comes after some rows.
-    The last commits are on disk with the caller's next one: they do not wait for it themselves.
+    source: seekable; stays open. checkpoint: what the last attempt gave to save, or {}. dialect: None: guess it.
+    columns: field name -> index of its column; None: by the names in the header.
+    save(checkpoint, result), reject(rejections): called in the chunk's transaction; raising rolls the chunk back.
+    report(done, total, stage, **counts): called after each chunk, in records; total is 0 while it is unknown.
+    max_rejected_share: with more of the records so far rejected, and another chunk to come, TooManyRejectedError.
     """
-    report(0, 0, READING)
-    shape = Shape(**checkpoint["shape"]) if checkpoint else examine(source, partial(report, 0, 0, READING), dialect)
-    cells, first_line = read_header(source, shape)
-    header = match_header(cells, table, columns)
-    counted = checkpoint.get("result", {})
-    result: dict[str, Any] = _empty_result(header, shape) | counted | {"rows_before": counted.get("rows", 0)}
-    tell = partial(_report, report, f"writing {table.model._meta.verbose_name_plural}")
-    tell(shape.records, result)
-    upsert = Upsert(table, list(header.places))
-    write = partial(_write, upsert, shape, save, reject)
-    checker = Checker(header, table, shape, upsert.others)
-    chunks_of_rest = _chunks(source, shape, checker, chunk_lines, checkpoint.get("next_line", first_line))
-    try:
-        with closing(_one_ahead(chunks_of_rest)) as chunks:
-            for chunk in chunks:
-                _refuse_mostly_bad(result, max_bad_share)
-                result = write(chunk, result)
-                tell(shape.records, result)
-    except CsvUnreadable as error:
-        raise error.after(result["rows"]) from error
-    tell(result["rows"], result)
-    return result
+
+    source: IO[bytes]
+    table: TargetTable
+    checkpoint: dict[str, Any]
+    save: Callable[[dict[str, Any], dict[str, Any]], None]
+    reject: Callable[[list[Rejection]], None]
+    report: Callable[..., None]
+    dialect: Dialect | None = None
+    columns: dict[str, int] | None = None
+    max_rejected_share: float = 1
+    chunk_lines: int = CHUNK_LINES
+    result: dict[str, Any] = field(default_factory=dict, init=False)
+
+    @tune_for_two_threads()
+    def run(self) -> dict[str, Any]:
+        """The result: "rows" = created + updated + unchanged + rejected, "rows_before" of them by earlier attempts.
+
+        Of records with one key the last one stays; those that it replaces within its chunk count as unchanged. Raises
+        CsvUnreadable, also after some rows. The last commits are on disk with the caller's next ordinary commit.
+        """
+        file_format = self._find_format()
+        cells, first_line = read_header(self.source, file_format)
+        header = match_header(cells, self.table, self.columns)
+        counted = self.checkpoint.get("result", {})
+        self.result = _empty_result(header, file_format) | counted | {"rows_before": counted.get("rows", 0)}
+        self._report_rows(file_format.records)
+        writer = TableWriter(self.table, list(header.positions))
+        validator = RowValidator(header, self.table, file_format)
+        made = self._make_chunks(file_format, validator, writer, self.checkpoint.get("next_line", first_line))
+        try:
+            with closing(read_ahead(made)) as chunks:
+                for chunk in chunks:
+                    self._check_rejected_share()
+                    self._write(chunk, writer, file_format)
+                    self._report_rows(file_format.records)
+        except CsvUnreadable as error:
+            raise error.after_rows(self.result["rows"]) from error
+        self._report_rows(self.result["rows"])
+        return self.result
+
+    def _find_format(self) -> FileFormat:
+        tick = partial(self.report, 0, 0, STAGE_READING)
+        tick()
+        if self.checkpoint:
+            return FileFormat(**self.checkpoint["shape"])
+        return inspect_file(self.source, tick, self.dialect)
+
+    def _make_chunks(
+        self, file_format: FileFormat, validator: RowValidator, writer: TableWriter, first_line: int
+    ) -> Generator[RowChunk, None, None]:
+        page_lines = min(PAGE_LINES, self.chunk_lines)
+        maker = ChunkMaker(validator, writer.default_columns, self.chunk_lines // page_lines)
+        with closing(read_pages(self.source, file_format, first_line=first_line, page_lines=page_lines)) as pages:
+            yield from maker.make_chunks(pages)
+
+    def _check_rejected_share(self) -> None:
+        rejected, rows = self.result["rejected"], self.result["rows"]
+        if rejected > rows * self.max_rejected_share and rows >= MIN_ROWS_FOR_SHARE:
+            raise TooManyRejectedError(rejected, rows)
+
+    def _write(self, chunk: RowChunk, writer: TableWriter, file_format: FileFormat) -> None:
+        """Commits the chunk's rows, its rejected rows and the checkpoint; on success, the result counts them.
+
+        The checkpoint has the counts only: the header is in the file, and may be wide. A running job's checkpoint
+        survives a release, so its keys stay.
+        """
+        with transaction.atomic():
+            written = writer.write(chunk)
+            result = _add_counts(self.result, chunk, written)
+            self.reject(sorted([*chunk.rejections, *written.rejections]))
+            counts = {name: result[name] for name in ("rows", *COUNTS)}
+            self.save({"shape": asdict(file_format), "next_line": chunk.next_line, "result": counts}, result)
+        self.result = result
+
+    def _report_rows(self, expected: int) -> None:
+        """expected: an estimate, which quotes inside unquoted cells can make too small."""
+        rows = self.result["rows"]
+        stage = f"writing {self.table.model._meta.verbose_name_plural}"
+        self.report(rows, max(expected, rows), stage, **{name: self.result[name] for name in COUNTS})
 
 
-def _refuse_mostly_bad(result: dict[str, Any], max_bad_share: float) -> None:
-    if result["rejected"] > result["rows"] * max_bad_share and result["rows"] >= FIRST_ROWS:
-        raise MostlyBad(result["rejected"], result["rows"])
-
-
-def _chunks(
-    source: IO[bytes], shape: Shape, checker: Checker, chunk_lines: int, first_line: int
-) -> Generator[Chunk, None, None]:
-    page_lines = min(PAGE_LINES, chunk_lines)
-    with closing(read_pages(source, shape, first_line=first_line, page_lines=page_lines)) as pages:
-        yield from checker.chunks(pages, chunk_lines // page_lines)
-
-
-def _one_ahead(chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, None]:
-    """The same chunks, each begun in a thread while the one before is in use."""
-    with closing(chunks), ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, chunks, None)
-        while chunk := coming.result():
-            coming = thread.submit(next, chunks, None)
-            yield chunk
-
-
-def _write(
-    upsert: Upsert,
-    shape: Shape,
-    save: Callable[[dict[str, Any], dict[str, Any]], None],
-    reject: Callable[[list[Reject]], None],
-    chunk: Chunk,
-    result: dict[str, Any],
-) -> dict[str, Any]:
-    """The result with the chunk, whose rows, rejected rows and checkpoint are then committed.
-
-    The checkpoint has the counts only: the header is in the file, and may be wide.
-    """
-    with transaction.atomic():
-        written = upsert.write(chunk)
-        result = _added(result, chunk, written)
-        reject(sorted([*chunk.rejects, *written.refused]))
-        counts = {name: result[name] for name in ("rows", *COUNTED)}
-        save({"shape": asdict(shape), "next_line": chunk.next_line, "result": counts}, result)
-    return result
-
-
-def _empty_result(header: Header, shape: Shape) -> dict[str, Any]:
+def _empty_result(header: Header, file_format: FileFormat) -> dict[str, Any]:
     return {
-        **dict.fromkeys(("rows", *COUNTED), 0),
+        **dict.fromkeys(("rows", *COUNTS), 0),
         "header": header.names,
         "ignored_columns": header.ignored,
-        "encoding": shape.encoding.removesuffix("-sig"),
-        "delimiter": shape.delimiter,
-        "decimal": shape.decimal,
-        "dates": shape.dates,
+        "encoding": file_format.encoding.removesuffix("-sig"),
+        "delimiter": file_format.delimiter,
+        "decimal": file_format.decimal,
+        "dates": file_format.dates,
     }
 
 
-def _added(result: dict[str, Any], chunk: Chunk, written: Written) -> dict[str, Any]:
-    rejected = len(chunk.rejects) + len(written.refused)
-    more = {
+def _add_counts(result: dict[str, Any], chunk: RowChunk, written: WriteResult) -> dict[str, Any]:
+    rejected = len(chunk.rejections) + len(written.rejections)
+    counts = {
         "created": written.created,
         "updated": written.updated,
         "unchanged": chunk.records - rejected - written.created - written.updated,
         "rejected": rejected,
         "rows": chunk.records,
     }
-    return result | {name: result[name] + count for name, count in more.items()}
-
-
-def _report(report: Callable[..., None], stage: str, expected: int, result: dict[str, Any]) -> None:
-    """expected: an estimate, which quotes inside unquoted cells can make too small."""
-    report(result["rows"], max(expected, result["rows"]), stage, **{name: result[name] for name in COUNTED})
+    return result | {name: result[name] + count for name, count in counts.items()}

@@ -13,10 +13,12 @@ from typing import IO, Any
 from django.db import connection, models
 from django.db.models import Field
 
-from workers.csvimport.header import Table, match_header
-from workers.csvimport.reading.dialect import Dialect, dialect_in
-from workers.csvimport.reading.records import examine, read_header, read_pages
-from workers.csvimport.validate import Checker
+from workers.csvimport.header import match_header
+from workers.csvimport.reading.dialect import Dialect, dialect_from_arguments
+from workers.csvimport.reading.inspection import inspect_file
+from workers.csvimport.reading.records import read_header, read_pages
+from workers.csvimport.target_table import TargetTable
+from workers.csvimport.validate import RowValidator
 from workers.postgres_copy import copied_rows
 
 FRAME = 4_000_000  # bytes of rows that go on their way at once
@@ -59,7 +61,7 @@ def kind_of(field: Field) -> str:
 
 @contextmanager
 def rows_of(
-    table: Table, source: Path | None, told: dict[str, Any], report: Callable[[float, float, str], None]
+    table: TargetTable, source: Path | None, told: dict[str, Any], report: Callable[[float, float, str], None]
 ) -> Iterator[Rows]:
     """The rows of the table; or of a CSV file, which is read as told by the arguments of its import."""
     if source is None:
@@ -67,10 +69,10 @@ def rows_of(
     else:
         with source.open("rb") as file:
             tick = partial(report, 0, 0, "looking through the file")
-            yield rows_of_file(file, table, tick, dialect_in(told), told.get("columns"))
+            yield rows_of_file(file, table, tick, dialect_from_arguments(told), told.get("columns"))
 
 
-def rows_of_table(table: Table) -> Rows:
+def rows_of_table(table: TargetTable) -> Rows:
     """The rows of a model that have the table's fixed values.
 
     Counted by the server, for its statistics lag behind an import by minutes.
@@ -88,7 +90,7 @@ def rows_of_table(table: Table) -> Rows:
 
 def rows_of_file(
     source: IO[bytes],
-    table: Table,
+    table: TargetTable,
     tick: Callable[[], None],
     dialect: Dialect | None = None,
     columns: dict[str, int] | None = None,
@@ -98,22 +100,22 @@ def rows_of_file(
     source: seekable; left open. tick: called now and then while the file is looked through; may raise. dialect,
     columns: as its import reads it. Raises CsvUnreadable.
     """
-    shape = examine(source, tick, dialect)
-    cells, first_line = read_header(source, shape)
+    file_format = inspect_file(source, tick, dialect)
+    cells, first_line = read_header(source, file_format)
     header = match_header(cells, table, columns)
-    pages = read_pages(source, shape, first_line=first_line)
-    checker = Checker(header, table, shape)
+    pages = read_pages(source, file_format, first_line=first_line)
+    validator = RowValidator(header, table, file_format)
 
     def lines() -> Generator[bytes]:
         with closing(pages):
             for page in pages:
-                good, _ = checker.judge(page)
-                rows = zip(*good.columns, strict=True)
-                for row in dict(zip(checker.keys(good), rows, strict=True)).values():
+                records, _ = validator.validate_page(page)
+                rows = zip(*records.columns, strict=True)
+                for row in dict(zip(validator.keys_of(records), rows, strict=True)).values():
                     yield _line(row)
 
-    key = [field.name for field in table.key if field in header.places]
-    return Rows(list(header.places), shape.records, source.seek(0, 2), key, _framed(lines()))
+    key = [field.name for field in table.key if field in header.positions]
+    return Rows(list(header.positions), file_format.records, source.seek(0, 2), key, _framed(lines()))
 
 
 def _framed(lines: Generator[bytes]) -> Generator[Frame]:

@@ -1,6 +1,6 @@
 """Dates as people of several countries write them: 2024-12-31, 31.12.2024, 31/12/2024, 12/31/2024.
 
-The year stands first, and then the order is clear, or last. A year has four digits: of 01/02/03 nobody knows.
+Where the year comes first the order is clear; where it comes last, the dialect says it. A year has four digits.
 """
 
 import re
@@ -10,9 +10,9 @@ from datetime import date
 
 from django.utils.dateparse import parse_date
 
-from workers.csvimport.cells.errors import CellError, shown
+from workers.csvimport.cells.errors import CellError, quote_short
 
-LONGEST = 40  # characters of a date with its midnight
+MAX_DATE_CHARACTERS = 40  # characters of a date with its midnight
 EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
 _MIDNIGHT = re.compile(r"(?m)[ T]0?0:00(:00(\.0+)?)?$")  # what databases and spreadsheets add to a day
 _YEAR_FIRST = re.compile(r"(?m)^(\d{4})([./]) ?(\d{1,2})\2 ?(\d{1,2})\.?$")
@@ -20,15 +20,15 @@ _YEAR_LAST = re.compile(r"(?m)^(\d{1,2})([./-]) ?(\d{1,2})\2 ?(\d{4})$")
 _REORDERED = {"dmy": r"\4-\3-\1", "mdy": r"\4-\1-\3"}
 
 
-def dates(order: str) -> Callable[[list[str]], list[date]]:
-    """The parser of dates; order: of those with the year last."""
+def make_date_parser(order: str) -> Callable[[list[str]], list[date]]:
+    """order: of dates with the year last, one of DATES in dialect.py."""
 
     def parse(cells: list[str]) -> list[date]:
         try:
             return list(map(date.fromisoformat, cells))
         except ValueError:
             pass
-        plain = _as_iso(cells, order)
+        plain = _rewrite_as_iso(cells, order)
         try:
             return list(map(date.fromisoformat, plain))
         except ValueError:
@@ -36,16 +36,16 @@ def dates(order: str) -> Callable[[list[str]], list[date]]:
         try:
             values = list(map(parse_date, plain))
         except ValueError:
-            raise CellError(f"{shown(cells[0])} is not a day of any calendar") from None
+            raise CellError(f"{quote_short(cells[0])} is not a day of any calendar") from None
         if None in values:
-            raise CellError(f"{shown(cells[0])} is not a date such as {EXAMPLES[order]}")
+            raise CellError(f"{quote_short(cells[0])} is not a date such as {EXAMPLES[order]}")
         return values  # type: ignore[return-value] # no None is left
 
     return parse
 
 
 def guess_dates(cells: Iterable[str]) -> tuple[str, bool]:
-    """The order of dates with the year last, and whether the cells tell: 01/02/2024 alone may be either."""
+    """The order where the year is last, and whether that is certain: 01/02/2024 alone may be either."""
     votes = Counter(map(_vote, cells))
     if votes["dmy"] or votes["mdy"]:
         return max(("dmy", "mdy"), key=votes.__getitem__), True
@@ -53,13 +53,12 @@ def guess_dates(cells: Iterable[str]) -> tuple[str, bool]:
 
 
 def looks_like_date(cell: str) -> bool:
-    """Whether it is written as a date, in any order."""
     plain = _MIDNIGHT.sub("", cell.strip())
     return bool(_YEAR_LAST.fullmatch(plain) or re.fullmatch(r"\d{4}([-./]) ?\d{1,2}\1 ?\d{1,2}\.?", plain))
 
 
 def _vote(cell: str) -> str:
-    """The order that a cell proves, "?" for one that might be either, "" for none."""
+    """The order that a cell proves, "?" where it might be either, "" for no vote."""
     found = _YEAR_LAST.fullmatch(_MIDNIGHT.sub("", cell.strip()))
     if not found:
         return ""
@@ -69,9 +68,9 @@ def _vote(cell: str) -> str:
     return "mdy" if int(second) > 12 else "?"
 
 
-def _as_iso(cells: list[str], order: str) -> list[str]:
-    """The cells with the year first. What has no such form stays as it is."""
-    if max(map(len, cells)) > LONGEST:
+def _rewrite_as_iso(cells: list[str], order: str) -> list[str]:
+    """The cells with the year first. A cell in no known form stays as it is."""
+    if max(map(len, cells)) > MAX_DATE_CHARACTERS:
         return cells
     text = "\n".join(cells)
     plain = _YEAR_FIRST.sub(r"\1-\3-\4", _MIDNIGHT.sub("", text))

@@ -1,12 +1,12 @@
-"""What every parser of a column's cells says when one of them is no value."""
+"""What a parser of cells raises, and how its sentence shows a cell."""
 
-SHOWN = 40  # characters of a cell or a name in a sentence
+MAX_SHOWN_CHARACTERS = 40
 
 
 class CellError(Exception):
-    """A cell of this column is no value for its field. The text completes "price: ..."."""
+    """A cell is no value for its field. The message completes "price: ..."."""
 
 
-def shown(cell: str) -> str:
-    """The cell, or the name of a column, in a sentence."""
-    return f'"{cell[:SHOWN]}"'
+def quote_short(text: str) -> str:
+    """A cell or a column's name, in quotes and not too long."""
+    return f'"{text[:MAX_SHOWN_CHARACTERS]}"'

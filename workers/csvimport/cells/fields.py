@@ -1,7 +1,6 @@
-"""Fields by their kind: which a file may set, and what becomes of a cell where the field itself has to say it.
+"""Which fields a file may set, and how a field without a parser of its own cleans its cells.
 
-Everything that Django's own fields hold comes in, but files, paths and bytes: a cell could name a file that is somebody
-else's, and no text says bytes. Relations are another table's to know.
+Files, paths and bytes are not imported: a cell could name somebody else's file. Nor are relations and primary keys.
 """
 
 import json
@@ -17,52 +16,50 @@ from django.db import connection, models
 from django.db.models import NOT_PROVIDED, Field
 from django.utils import timezone
 
-from workers.csvimport.cells.errors import CellError, shown
+from workers.csvimport.cells.errors import CellError, quote_short
 
 Parser = Callable[[list[str]], list[Any]]
 NOT_IMPORTED = (models.FileField, models.FilePathField, models.BinaryField)
-DEEPEST = (
-    100  # lists in lists; PostgreSQL's stack ends at some thousands, with an error that looks like its own trouble
-)
-NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; arrays are written as JSON too
+# Lists in lists. PostgreSQL's stack ends at some thousands, with an error that looks like a fault of the server.
+MAX_JSON_DEPTH = 100
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it, and so do cells of arrays
 
 
 def can_be_imported(field: Field) -> bool:
-    """Whether a file may set it at all."""
     return field.editable and not (field.primary_key or field.is_relation or isinstance(field, NOT_IMPORTED))
 
 
-def is_made_by_database(field: Field) -> bool:
-    """Whether a row without it gets a value all the same: a number of its own, an expression's value, a default."""
+def is_set_by_database(field: Field) -> bool:
+    """Whether the database gives a row without it a value: a serial number, an expression, a default."""
     return isinstance(field, models.AutoField) or field.generated or field.db_default is not NOT_PROVIDED
 
 
-def must_be_given(field: Field, blank: models.Model) -> bool:
-    """Whether a row cannot be written, or only with an empty file, unless somebody says its value. blank: a new row."""
-    if field.null or field.has_default() or is_made_by_database(field):
+def needs_value(field: Field, blank: models.Model) -> bool:
+    """Whether a row needs a value for it, or would have an empty file. blank: a new instance."""
+    if field.null or field.has_default() or is_set_by_database(field):
         return False
     return field.pre_save(blank, add=True) is None or (isinstance(field, NOT_IMPORTED) and not field.blank)
 
 
-def parser_of(field: Field) -> Parser:
-    """The field's own word, a cell at a time. What it raises for a cell, of whatever class, rejects that cell's row."""
-    read = from_json if isinstance(field, models.JSONField) else str
+def make_field_parser(field: Field) -> Parser:
+    """A parser that calls the field's clean() for each cell. Whatever a custom field raises becomes CellError."""
+    read = parse_json if isinstance(field, models.JSONField) else str
 
     def parse(cells: list[str]) -> list[Any]:
         try:
             if any(map(NUL.search, cells)):
                 raise CellError("has a NUL character in it, which no text may have")
-            return [prepared(field, field.clean(read(cell), None)) for cell in cells]
+            return [prepare_value(field, field.clean(read(cell), None)) for cell in cells]
         except ValidationError as error:
-            raise CellError(words_of(error)) from None
+            raise CellError(format_validation_error(error)) from None
         except (ValueError, TypeError, LookupError, ArithmeticError):
-            raise CellError(f"{shown(cells[0])} is nothing that this column can hold") from None
+            raise CellError(f"{quote_short(cells[0])} is nothing that this column can hold") from None
 
     return parse
 
 
-def prepared(field: Field, value: Any) -> Any:
-    """The value for COPY. A moment without an offset is one of the site's time zone, as in Django's forms."""
+def prepare_value(field: Field, value: Any) -> Any:
+    """The value for COPY. A time without an offset is in the site's time zone, as in Django's forms."""
     if isinstance(field, models.JSONField) and value is not None:
         return json.dumps(value, cls=field.encoder)
     if isinstance(value, datetime) and settings.USE_TZ and timezone.is_naive(value):
@@ -70,25 +67,25 @@ def prepared(field: Field, value: Any) -> Any:
     return field.get_db_prep_save(value, connection)
 
 
-def from_json(cell: str) -> Any:
-    """The cell's value. Raises CellError where it is no JSON, or none that PostgreSQL can keep."""
+def parse_json(cell: str) -> Any:
+    """Raises CellError where the cell is no JSON, or none that PostgreSQL can store."""
     try:
-        value = json.loads(cell, parse_constant=_number, parse_float=_number)
+        value = json.loads(cell, parse_constant=_parse_finite, parse_float=_parse_finite)
         json.dumps(value, ensure_ascii=False).encode()  # half a pair of surrogates is no character
     except (ValueError, RecursionError):
-        raise CellError(f"{shown(cell)} is not JSON") from None
+        raise CellError(f"{quote_short(cell)} is not JSON") from None
     if _is_too_deep(value):
-        raise CellError(f"has lists or objects in each other, more than {DEEPEST} deep")
+        raise CellError(f"has lists or objects in each other, more than {MAX_JSON_DEPTH} deep")
     return value
 
 
-def words_of(error: ValidationError) -> str:
-    """Django's words as the end of "price: ..."."""
+def format_validation_error(error: ValidationError) -> str:
+    """Django's message as the end of "price: ..."."""
     return " ".join(error.messages).rstrip(".")
 
 
-def _number(text: str) -> float:
-    """Raises ValueError for those that only Python takes for JSON."""
+def _parse_finite(text: str) -> float:
+    """Raises ValueError for NaN and Infinity, which only Python takes for JSON."""
     if not math.isfinite(number := float(text)):
         raise ValueError(text)
     return number
@@ -96,10 +93,10 @@ def _number(text: str) -> float:
 
 def _is_too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(DEEPEST):
-        level = [inner for each in level if isinstance(each, (list, dict)) for inner in _inside(each)]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [inner for each in level if isinstance(each, (list, dict)) for inner in _children(each)]
     return bool(level)
 
 
-def _inside(value: list[Any] | dict[str, Any]) -> list[Any]:
+def _children(value: list[Any] | dict[str, Any]) -> list[Any]:
     return list(value.values()) if isinstance(value, dict) else value

@@ -1,6 +1,6 @@
 """How a CSV file is written: what must be known to read it, guessed from its first lines.
 
-Whatever is guessed here is shown to the person and can be changed; what they say is kept with the job.
+The owner sees each guess and can change it. What the owner chooses is kept with the job.
 """
 
 import csv
@@ -10,20 +10,17 @@ from itertools import islice
 from typing import Any
 
 DELIMITERS = ",;\t|"
-# As it stands in the file: doubled inside a cell, or with the backslash of MySQL.
-QUOTES = ('"', "'", '\\"')
+QUOTES = ('"', "'", '\\"')  # doubled inside a cell, or with the backslash of MySQL
 DECIMALS = ".,"
 DATES = ("ymd", "dmy", "mdy")
-LOOKED_AT = 100  # records that tell the delimiter
+SAMPLE_RECORDS = 100
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written.
+    """encoding: a Python codec, "" where all of the file's bytes decide. quote: one of QUOTES.
 
-    encoding: a Python codec; "" while nobody has said: it is told from all of the bytes. quote: one of QUOTES.
-    decimal: the mark before the decimals. dates: the order of year, month and day where the year stands last; a date
-    with the year first is read in any.
+    decimal: the mark before the decimals. dates: the order where the year is last; year first is read in any order.
     """
 
     encoding: str = ""
@@ -33,45 +30,45 @@ class Dialect:
     dates: str = "ymd"
 
 
-def dialect_in(arguments: dict[str, Any]) -> Dialect | None:
-    """The dialect in the arguments of an import's job, None where nobody has said."""
+def dialect_from_arguments(arguments: dict[str, Any]) -> Dialect | None:
+    """The dialect in an import job's arguments; None: guess it."""
     return Dialect(**arguments["dialect"]) if arguments.get("dialect") else None
 
 
-def guess_delimiter(head: str) -> str:
-    """The one by which the most records are as wide as the header; of equals the one that makes it wider."""
-    return max(DELIMITERS, key=lambda delimiter: _fit(head, delimiter))
+def guess_dialect(head: str) -> Dialect:
+    """Delimiter and quotes of a file that begins with head."""
+    delimiter = max(DELIMITERS, key=lambda delimiter: _score(head, delimiter))
+    return Dialect(delimiter=delimiter, quote=_guess_quote(head, delimiter))
 
 
-def guess_quote(head: str, delimiter: str) -> str:
-    """The quotes of a file's beginning, as it was cut by the delimiter."""
-    header = next(iter(_records(head, delimiter, '"')), [])
-    if header and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in header):
-        return "'"
-    if '\\"' in head and _fit(head, delimiter, '\\"') > _fit(head, delimiter):
-        return '\\"'
-    return '"'
-
-
-def options(delimiter: str, quote: str) -> dict[str, Any]:
-    """What csv.reader is told of a dialect."""
+def reader_options(delimiter: str, quote: str) -> dict[str, Any]:
+    """The keyword arguments for csv.reader."""
     escape = "\\" if quote.startswith("\\") else None
     return {"delimiter": delimiter, "quotechar": quote[-1], "escapechar": escape, "skipinitialspace": True}
 
 
-def _fit(head: str, delimiter: str, quote: str = '"') -> tuple[int, int]:
-    """How many of the first records are as wide as the first one, and how wide that is."""
-    widths = [len(record) for record in _records(head, delimiter, quote) if any(record)]
+def _guess_quote(head: str, delimiter: str) -> str:
+    header = next(iter(_read_records(head, delimiter, '"')), [])
+    if header and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in header):
+        return "'"
+    if '\\"' in head and _score(head, delimiter, '\\"') > _score(head, delimiter):
+        return '\\"'
+    return '"'
+
+
+def _score(head: str, delimiter: str, quote: str = '"') -> tuple[int, int]:
+    """How many of the first records are as wide as the header, and how wide that is."""
+    widths = [len(record) for record in _read_records(head, delimiter, quote) if any(record)]
     if not widths or widths[0] < 2:
         return 0, 0
     return widths.count(widths[0]), widths[0]
 
 
-def _records(head: str, delimiter: str, quote: str) -> list[list[str]]:
+def _read_records(head: str, delimiter: str, quote: str) -> list[list[str]]:
     records: list[list[str]] = []
     try:
-        reader = csv.reader(io.StringIO(head, newline=""), strict=True, **options(delimiter, quote))
-        records.extend(islice(reader, LOOKED_AT))
+        reader = csv.reader(io.StringIO(head, newline=""), strict=True, **reader_options(delimiter, quote))
+        records.extend(islice(reader, SAMPLE_RECORDS))
     except csv.Error:
         pass  # extend keeps what came before the error
     return records

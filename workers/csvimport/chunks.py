@@ -1,0 +1,81 @@
+"""Validated records in chunks of one transaction each, made in a thread while the database writes the one before."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from workers.csvimport.reading.records import RecordPage
+from workers.csvimport.rejected_rows import Rejection
+from workers.csvimport.validate import RowValidator
+from workers.postgres_copy import lines_of
+
+FIRST_PAGES = 2  # in the first chunk, so that the import of a wrong file ends early
+
+
+@dataclass
+class RowChunk:
+    """copy_lines, keys, lines, cells: of each good record the line for COPY, the key, and its place in the file.
+
+    records: how many of the file's. next_line: where the file goes on. After close(), last_rows and last_row_count:
+    the lines for COPY with only the last record of each key.
+    """
+
+    copy_lines: list[str] = field(default_factory=list)
+    keys: list[Any] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    cells: list[list[str]] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    records: int = 0
+    next_line: int = 0
+    last_rows: bytes = b""
+    last_row_count: int = 0
+
+    def close(self) -> "RowChunk":
+        """Makes the bytes for COPY here, in the thread that reads, because the database waits for the other thread."""
+        last_rows = dict(zip(self.keys, self.copy_lines, strict=True)).values()
+        self.last_rows, self.last_row_count = "".join(last_rows).encode(), len(last_rows)
+        return self
+
+
+@dataclass
+class ChunkMaker:
+    """default_columns: values of each column that the file does not set; in a row for COPY they come first."""
+
+    validator: RowValidator
+    default_columns: Sequence[Iterator[Any]]
+    pages_per_chunk: int
+
+    def make_chunks(self, pages: Iterable[RecordPage]) -> Iterator[RowChunk]:
+        """A page fits the processor's cache; a transaction is worth several pages."""
+        chunk = RowChunk()
+        for number, page in enumerate(pages, 1):
+            self._add(page, chunk)
+            if number % self.pages_per_chunk == 0 or number == FIRST_PAGES:
+                yield chunk.close()
+                chunk = RowChunk()
+        if chunk.records:
+            yield chunk.close()
+
+    def _add(self, page: RecordPage, chunk: RowChunk) -> None:
+        records, rejections = self.validator.validate_page(page)
+        if records.lines:
+            defaults = [list(islice(values, len(records.lines))) for values in self.default_columns]
+            chunk.copy_lines += lines_of(defaults + records.columns)
+            chunk.keys += self.validator.keys_of(records)
+            chunk.lines += records.lines
+            chunk.cells += records.cells
+        chunk.rejections += rejections
+        chunk.records += len(page.rows) + len(page.broken)
+        chunk.next_line = page.next_line
+
+
+def read_ahead(chunks: Generator[RowChunk, None, None]) -> Generator[RowChunk, None, None]:
+    """The same chunks; a thread makes each one while the caller uses the one before."""
+    with closing(chunks), ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, chunks, None)
+        while chunk := coming.result():
+            coming = thread.submit(next, chunks, None)
+            yield chunk
