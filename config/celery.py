@@ -139,7 +139,7 @@ def name_connections(sender: str, conf: Settings, **_: object) -> None:
 @worker_ready.connect
 def prepare_broker(**_: object) -> None:
     """Before the start, since Celery binds the queues of all workers to its delays; after it, if RabbitMQ was away."""
-    broker.prepare()
+    broker.prepare_queues()
 
 
 # The last receiver: who waits for it, as `manage.py up` does, finds a worker that can be told to stop.

@@ -27,7 +27,9 @@ from redis.exceptions import OutOfMemoryError
 
 from devtools.rabbitmq import CTL
 from workers import jobs
+from workers.brokers import state
 from workers.brokers.connection import connect, is_amqp
+from workers.brokers.state import read_broker_state
 from workers.models import Job
 from workers.practices import broker
 from workers.queues import table
@@ -109,7 +111,7 @@ def keep_full() -> None:
 
 
 def alarms() -> list[str]:
-    return broker.state()["alarms"]
+    return read_broker_state()["alarms"]
 
 
 def length(queue: str) -> int:
@@ -140,7 +142,7 @@ def read_on() -> int:
 def run_right() -> dict[str, Any]:
     """The site's publish, with its limit, its confirm, its time limits and its row."""
     table().queues["video"] = replace(table().queues["video"], max_messages=LIMIT)
-    broker.prepare()
+    broker.prepare_queues()
     began = time.monotonic()
     publishing.publish(VIDEO, str(uuid4()), "video")
     while "nobody reads it" not in (why := broker.verify().reason):
@@ -164,7 +166,7 @@ def keep(task: str) -> bool:
 
 def make_small() -> None:
     """Its memory is soon full."""
-    while not (used := broker.state()["used"]):
+    while not (used := read_broker_state()["memory_bytes"]):
         time.sleep(0.1)  # RabbitMQ has not counted it yet
     if is_amqp():
         limit_rabbitmq("absolute", str(used + MEMORY["rabbitmq"]))
@@ -193,7 +195,7 @@ def empty() -> None:
 
 
 def main() -> None:
-    broker.FRESH = 0  # each look asks anew
+    state.CACHE_SECONDS = 0  # each look asks anew
     make_small()
     print(f"{'':<24}{'messages':>9}{'the next':>12}")
     wrong = run_wrong(int(sys.argv[1]) if sys.argv[1:] else 20)

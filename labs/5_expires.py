@@ -25,8 +25,8 @@ from django_celery_beat.models import PeriodicTask
 
 from devtools import processes
 from devtools.processes import wait_until
-from workers.brokers import NoAnswer
-from workers.brokers.connection import count_waiting
+from workers.brokers import BrokerUnavailableError
+from workers.brokers.connection import count_ready
 from workers.models import TaskRun
 from workers.practices import broker
 from workers.telemetry import dead_letters, rollups
@@ -72,12 +72,12 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(0.1):
-            with suppress(NoAnswer):
+            with suppress(BrokerUnavailableError):
                 self.most = max(self.most, waiting(self.ledger))
 
 
 def waiting(ledger: Path) -> int:
-    return count_waiting("default") - ("nightly" not in ledger.read_text())
+    return count_ready("default") - ("nightly" not in ledger.read_text())
 
 
 def run(way: str, seconds: float, ledger: Path) -> int:
@@ -140,7 +140,7 @@ def forget() -> None:
 def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
     all_found = []
-    broker.prepare()
+    broker.prepare_queues()
     with TemporaryDirectory() as folder:
         for way in sys.argv[2:] or WAYS:
             ledger = Path(folder, f"{way}.ledger")

@@ -18,9 +18,11 @@ from django.utils import timezone
 
 from devtools import processes
 from workers import jobs
-from workers.brokers.connection import count_waiting, is_amqp
+from workers.brokers import state
+from workers.brokers.connection import count_ready, is_amqp
+from workers.brokers.state import read_queue_states
 from workers.models import Job
-from workers.practices import backlog, broker
+from workers.practices import backlog
 
 # As Celery does by default, it takes up to four messages for each process.
 WORKER = ("--hostname=video@%h", "--queues=video", "--concurrency=2", "--prefetch-multiplier=4")
@@ -57,12 +59,12 @@ def ask_inspect() -> int:
 
 
 def ask_backlog() -> int:
-    video = backlog.standings()["video"]
-    return (video["waiting"] or 0) + (video["unacked"] or 0)
+    video = read_queue_states()["video"]
+    return (video["ready"] or 0) + (video["unacked"] or 0)
 
 
 QUESTIONS: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
-    "wrong: length of the queue": (lambda: count_waiting("video"), unfinished),
+    "wrong: length of the queue": (lambda: count_ready("video"), unfinished),
     "wrong: inspect()": (ask_inspect, unfinished),
     "right: waiting and taken": (ask_backlog, unfinished),
     "right: the oldest's age": (lambda: round(backlog.ages().get("video", 0.0), 1), lambda: round(oldest(), 1)),
@@ -86,7 +88,7 @@ def show(when: str, question: str, says: object, truth: object, seconds: float) 
 
 def time_to_empty() -> dict[str, float]:
     began = time.monotonic()
-    flow = backlog.flows(backlog.standings())["video"]
+    flow = backlog.flows(read_queue_states())["video"]
     asked = time.monotonic()
     while unfinished():
         time.sleep(0.05)
@@ -97,7 +99,7 @@ def time_to_empty() -> dict[str, float]:
 
 def main() -> None:
     count, seconds = (int(sys.argv[1]), float(sys.argv[2])) if sys.argv[2:] else (40, 0.5)
-    broker.FRESH = 0  # each look asks anew
+    state.CACHE_SECONDS = 0  # each look asks anew
     print(f"{'':<39}{'says':>8}{'truth':>8}{'in':>12}")
     with processes.celery("worker", *WORKER, f"--include={__name__}", app="config"):
         send(count, seconds)
@@ -109,6 +111,6 @@ def main() -> None:
         send(count // 2, seconds)
         time.sleep(seconds)
     killed = look("killed")
-    readers = backlog.standings()["video"]["consumers"]
+    readers = read_queue_states()["video"]["consumers"]
     show("killed", "right: workers that read it", readers or 0, 0, 0)
     print(json.dumps({"at work": at_work, "to empty": empty, "killed": killed, "readers": readers}))

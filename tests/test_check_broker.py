@@ -4,6 +4,7 @@ import pytest
 from celery import current_app
 
 from tests import in_subprocess
+from workers.brokers.rabbitmq import management_url
 from workers.practices import broker
 from workers.queues import Queue, table
 
@@ -16,7 +17,7 @@ from workers.queues import Queue, table
     ],
 )
 def test_the_management_api_is_looked_for_beside_the_broker(broker_url, expected):
-    assert broker.management_url(broker_url) == expected
+    assert management_url(broker_url) == expected
 
 
 @pytest.mark.parametrize("url", ["redis://:secret@broker:6379/0", "amqp://app:secret@rabbit//"])
@@ -30,19 +31,19 @@ def test_check_fires_where_broker_and_cache_are_one_server(settings):
     assert [message.id for message in broker.check()] == ["practices.E101"]
 
 
-@pytest.mark.parametrize("name", broker.REDIS_BOUNDS)
+@pytest.mark.parametrize("name", broker.REDIS_TIMEOUTS)
 def test_check_fires_for_a_publish_without_an_end(monkeypatch, name):
-    monkeypatch.setitem(broker.LIMITS, name, None)
+    monkeypatch.setitem(broker.SHORT_TIMEOUTS, name, None)
     (message,) = broker.check()
     assert (message.id, name in message.msg) == ("practices.E102", True)
 
 
-@pytest.mark.parametrize("name", [*broker.AMQP_BOUNDS, "confirm_publish"])
+@pytest.mark.parametrize("name", [*broker.AMQP_TIMEOUTS, "confirm_publish"])
 def test_check_fires_for_a_publish_to_rabbitmq_without_an_end_or_a_confirm(settings, monkeypatch, name):
     settings.BROKER_URL = "amqp://app:secret@rabbit//"
     monkeypatch.setitem(current_app.conf.broker_transport_options, "confirm_publish", True)
     assert broker.check() == []
-    monkeypatch.setitem(broker.LIMITS, name, None)
+    monkeypatch.setitem(broker.SHORT_TIMEOUTS, name, None)
     (message,) = broker.check()
     assert (message.id, name in message.msg) == ("practices.E102", True)
 

@@ -21,8 +21,8 @@ from mediaapp.uploads.receive import store_upload
 from tests import in_subprocess
 from tests.conftest import environment
 from tests.outages import broker_away
-from workers.brokers.declarations import DEAD, QUEUE_TYPES
-from workers.brokers.rabbitmq import Management
+from workers.brokers.declarations import DEAD_LETTER_QUEUE, QUEUE_TYPES
+from workers.brokers.rabbitmq import ManagementApi
 from workers.models import Job
 from workers.queues import table
 from workers.runtime import shared_prefetch
@@ -39,9 +39,9 @@ def broker_of(node: Node, queue_type: str) -> dict[str, str]:
 
 def types_of(node: Node) -> dict[str, str]:
     """The type of each queue of ours, as RabbitMQ says it."""
-    management = Management(node.management, node.url)
-    answer = management._ask(f"/api/queues/{management.vhost}?columns=name,type")
-    return {queue["name"]: queue["type"] for queue in answer if queue["name"] in {*table().queues, DEAD}}
+    management = ManagementApi(node.management, node.url)
+    answer = management._request(f"/api/queues/{management.vhost}?columns=name,type")
+    return {queue["name"]: queue["type"] for queue in answer if queue["name"] in {*table().queues, DEAD_LETTER_QUEUE}}
 
 
 def start_in_vain(name: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from mediaapp.models import ColumnMapping
 from mediaapp.uploads.mapping import catalogue_table
 from tests.mappings import confirm, form_of, job_of, page_of, send
 from workers import jobs
-from workers.brokers.connection import count_waiting
+from workers.brokers.connection import count_ready
 from workers.csvimport.reading.dialect import dialect_from_arguments
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
@@ -216,7 +216,7 @@ def test_it_waits_for_days_and_the_sweeps_leave_it_alone(as_alice, broker):
     Job.objects.update(queued_at="2026-01-01T00:00Z")
     assert jobs.sweep() == 0
     assert (job_of(upload).state, broker.llen("imports")) == ("needs_mapping", 0)
-    assert count_waiting("imports") == 0
+    assert count_ready("imports") == 0
     page = as_alice.get("/")
     assert page.context["poll_after"] is None
     assert "Waits for you" in page.content.decode()

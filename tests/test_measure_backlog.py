@@ -14,23 +14,24 @@ from django.utils import timezone
 from devtools.processes import wait_until
 from tests import in_subprocess
 from workers import jobs
-from workers.brokers import Standing
-from workers.brokers.connection import EMPTY, count_waiting
+from workers.brokers import EMPTY, UNKNOWN, QueueState, state
+from workers.brokers.connection import count_ready
+from workers.brokers.state import read_queue_states
 from workers.default import housekeeping
 from workers.models import Job, QueueSample, TaskRun
-from workers.practices import backlog, broker
+from workers.practices import backlog
 from workers.queues import Queue, table
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VIDEO = "workers.video.tasks.transcode_video"
-THIRTY = Standing(waiting=30, unacked=0, consumers=1, size=None, limit=None)
+THIRTY = QueueState(ready=30, unacked=0, consumers=1, size_bytes=None, max_messages=None)
 SAMPLE = "from workers.practices import backlog; backlog.sample()"
 
 
 @pytest.fixture(autouse=True)
 def nothing_shared(monkeypatch):
     """Each look asks anew."""
-    monkeypatch.setattr(broker, "FRESH", 0)
+    monkeypatch.setattr(state, "CACHE_SECONDS", 0)
 
 
 @pytest.fixture(params=["valkey", "rabbitmq", "rabbitmq without its management"])
@@ -63,7 +64,7 @@ def sampled(seconds_ago: float, **counts) -> None:
 
 def wait_for_video(**expected: int | None) -> None:
     def found() -> dict:
-        video = backlog.standings()["video"]
+        video = read_queue_states()["video"]
         return {name: video[name] for name in expected}
 
     wait_until(lambda: found() == expected, f"{expected}, not {found()}")
@@ -71,10 +72,10 @@ def wait_for_video(**expected: int | None) -> None:
 
 def test_what_waits_what_is_taken_and_who_reads_are_counted_and_nothing_is_taken_for_it(either, start):
     in_subprocess.publish(VIDEO, "video", 3, **either)
-    wait_for_video(waiting=3, consumers=0)
-    assert (count_waiting("video"), count_waiting("imports")) == (3, 0)
+    wait_for_video(ready=3, consumers=0)
+    assert (count_ready("video"), count_ready("imports")) == (3, 0)
     worker = start("video", **either)
-    wait_for_video(waiting=0, consumers=1)
+    wait_for_video(ready=0, consumers=1)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     wait_for_video(consumers=0)
@@ -86,14 +87,14 @@ def test_what_a_worker_has_taken_and_not_finished_is_counted(either, start):
         child.suspend()  # it takes a message and does not get on
     in_subprocess.publish(VIDEO, "video", 3, **either)
     known = not either["BROKER_MANAGEMENT_URL"].endswith(":1")
-    wait_for_video(waiting=2, unacked=1 if known else None, consumers=1)
+    wait_for_video(ready=2, unacked=1 if known else None, consumers=1)
 
 
 @pytest.mark.parametrize("either", ["valkey", "rabbitmq"], indirect=True)
 def test_the_canary_shows_that_a_queue_without_rows_stands_still(either, start):
     in_subprocess.run(SAMPLE, **either)
     in_subprocess.run(SAMPLE, **either)
-    assert count_waiting("default") == 1  # not a second one before the first has answered
+    assert count_ready("default") == 1  # not a second one before the first has answered
     assert 0 < backlog.ages()["default"] < backlog.ages()["default"]
     assert "video" not in backlog.ages()
     start("default", **either)
@@ -169,7 +170,7 @@ def test_a_queue_that_grows_is_never_empty():
 
 
 def test_without_samples_there_is_no_flow():
-    assert backlog.flows(backlog.standings()) == {}
+    assert backlog.flows(read_queue_states()) == {}
 
 
 def test_verify_sees_a_late_job_a_missing_sample_and_a_missing_reader_come_and_go(broker, start):
@@ -200,7 +201,7 @@ def test_a_job_that_waits_for_its_worker_is_found_until_it_runs(broker, start, m
     waiting = jobs.create(VIDEO, owner_id=alice.pk, arguments={"source": "none"})
     wait_until(lambda: "The oldest in video has waited" in backlog.verify().reason, "it to be missed")
     (video,) = (each for each in backlog.overview() if each.queue.name == "video")
-    assert (video.late, video.standing["waiting"]) == (True, 1)
+    assert (video.late, video.state["ready"]) == (True, 1)
     start("video")
     wait_until(lambda: Job.objects.get(pk=waiting.pk).is_final, "the job")
     assert "The oldest" not in backlog.verify().reason
@@ -213,7 +214,7 @@ def test_the_overview_has_a_line_for_each_queue_even_without_the_broker(settings
     overview = backlog.overview()
     assert [each.queue.name for each in overview] == list(table().queues)
     (video,) = (each for each in overview if each.queue.name == "video")
-    assert (video.standing, video.flow, video.late) == (backlog.UNKNOWN, None, False)
+    assert (video.state, video.flow, video.late) == (UNKNOWN, None, False)
     assert video.oldest >= 50
 
 

@@ -40,7 +40,7 @@ def use_broker(monkeypatch):
     """Points publishing at another broker, with the limits that it has for its own."""
 
     def use(url: str) -> None:
-        other = current_app.connection_for_write(url, connect_timeout=0.5, transport_options=publishing.LIMITS)
+        other = current_app.connection_for_write(url, connect_timeout=0.5, transport_options=publishing.SHORT_TIMEOUTS)
         monkeypatch.setattr(publishing, "connection", lambda: other)
 
     return use

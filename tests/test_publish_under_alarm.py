@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from devtools.processes import wait_until
 from tests import in_subprocess
-from workers.brokers.connection import count_waiting
+from workers.brokers.connection import count_ready
 from workers.models import Job
 from workers.runtime import publishing
 
@@ -47,7 +47,7 @@ def test_a_publish_comes_back_and_the_job_is_sent_and_done_once_when_it_is_over(
     start("default", EMAIL_URL="dummymail:", **broker)
     # Deliveries at the same moment may all step back for each other; the sweep brings the job again.
     wait_until(lambda: in_subprocess.run(SWEEP, **broker) and Job.objects.get().is_final, "the mail")
-    wait_until(lambda: count_waiting("urgent") == 0, "the second delivery")
+    wait_until(lambda: count_ready("urgent") == 0, "the second delivery")
     mailed = Job.objects.get()
     assert (mailed.state, mailed.attempt, mailed.result) == (Job.State.DONE, 1, {"sent": True})
 

@@ -21,9 +21,9 @@ from workers.models import Job
 ASK = """
 import json
 from django_redis import get_redis_connection
-from workers.brokers import NoAnswer
 from workers.brokers.connection import connect, is_amqp
-from workers.practices import broker
+from workers.brokers.connection import connect, is_amqp
+from workers.brokers.rabbitmq import management_api
 from workers.runtime import publishing
 def ask(question):
     for _ in range(20):  # a loaded machine may be later than the site's own deadlines, which is no answer
@@ -40,7 +40,7 @@ questions = {
     "locks": lambda: get_redis_connection("locks").ping(),
     "publish": publishing.ask_broker,
     "read": lambda: connect().__enter__(),
-    "state": broker._management().state if is_amqp() else (lambda: None),
+    "state": management_api().read_state if is_amqp() else (lambda: None),
 }
 print(json.dumps({name: ask(question) for name, question in questions.items()}))
 """

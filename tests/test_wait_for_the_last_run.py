@@ -19,9 +19,9 @@ from workers.telemetry.recorder import STREAM
 
 SWEEP, NIGHTLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.delete_old"
 MARKS = pending_guard.MARKS.format("default")
-PREPARE = "from workers.practices import broker; broker.prepare(); from celery import current_app; "
+PREPARE = "from workers.practices import broker; broker.prepare_queues(); from celery import current_app; "
 SEND = PREPARE + "current_app.send_task({!r}, queue='default', expires={}, headers={{'periodic_task_name': 'a'}})"
-WAITING = "from workers.brokers.connection import count_waiting; print(count_waiting('default'))"
+WAITING = "from workers.brokers.connection import count_ready; print(count_ready('default'))"
 
 
 @pytest.fixture

@@ -1,34 +1,42 @@
-"""What a broker tells of itself, in one shape for RabbitMQ and Redis/Valkey. Knows no queue, worker or task of ours."""
+"""What RabbitMQ, Redis and Valkey tell of themselves, in one shape.
+
+state.py asks, connection.py connects within short timeouts, declarations.py declares the table's queues. rabbitmq.py
+and valkey.py know how each server answers.
+"""
 
 from typing import TypedDict
 
 
-class NoAnswer(Exception):
-    """The broker could not be asked; the text says why, in words that carry no password."""
+class BrokerUnavailableError(Exception):
+    """The broker did not answer, or refused. The text says why and contains no password."""
 
 
-class Standing(TypedDict):
-    """A queue at this moment. None: this broker cannot tell.
+class QueueState(TypedDict):
+    """A queue at this moment; None where this broker does not tell.
 
-    waiting: messages that nobody has taken. unacked: taken and not finished. size: bytes of both. limit: messages at
-    which it refuses more.
+    ready: messages that no consumer has taken. unacked: taken and not acknowledged. size_bytes: of both. max_messages:
+    where the broker refuses more.
     """
 
-    waiting: int | None
+    ready: int | None
     unacked: int | None
     consumers: int | None
-    size: int | None
-    limit: int | None
+    size_bytes: int | None
+    max_messages: int | None
 
 
-class State(TypedDict):
-    """used and limit: bytes of memory, None where unknown or unlimited. alarms: resources that RabbitMQ is short of.
+class BrokerState(TypedDict):
+    """The broker at this moment. memory: None where unknown or unlimited. alarms: resources that RabbitMQ lacks.
 
-    eviction: the policy of a Redis/Valkey, which drops keys unless it is `noeviction`; empty for RabbitMQ.
+    eviction_policy: of a Redis, which drops keys unless it is `noeviction`; "" for RabbitMQ.
     """
 
-    used: int | None
-    limit: int | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
     alarms: list[str]
-    eviction: str
-    queues: dict[str, Standing]
+    eviction_policy: str
+    queues: dict[str, QueueState]
+
+
+EMPTY = QueueState(ready=0, unacked=0, consumers=0, size_bytes=None, max_messages=None)
+UNKNOWN = QueueState(ready=None, unacked=None, consumers=None, size_bytes=None, max_messages=None)

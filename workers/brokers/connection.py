@@ -1,8 +1,9 @@
-"""A connection to ask the broker something, with limits: no page, check or sweep hangs on a silent broker."""
+"""A connection to ask the broker something, with short timeouts: no page, check or sweep hangs on a silent broker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from amqp.exceptions import AMQPError
 from celery import current_app
@@ -11,10 +12,11 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from workers.brokers import NoAnswer, Standing
+from workers.brokers import EMPTY, BrokerUnavailableError, QueueState
 
-# What a publish or a question may cost, in seconds. Retries are the sweep's (docs/facts/celery.md#publish-timeouts).
-LIMITS = {
+# Transport options for a publish or a question; timeouts are seconds. The sweep retries
+# (docs/facts/celery.md#publish-timeouts).
+SHORT_TIMEOUTS = {
     # Redis and Valkey.
     "socket_connect_timeout": 0.5,
     "socket_timeout": 1,
@@ -28,7 +30,8 @@ LIMITS = {
     "interval_step": 0,
     "interval_max": 0,
 }
-EMPTY = Standing(waiting=0, unacked=0, consumers=0, size=None, limit=None)
+DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
+REDIS_PORT = 6379
 
 
 def is_amqp() -> bool:
@@ -36,28 +39,41 @@ def is_amqp() -> bool:
     return bool(settings.BROKER_URL.startswith("amqp"))
 
 
+def server_of(url: str) -> tuple[str | None, int]:
+    """The host and the port of a broker's or a cache's URL."""
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme, REDIS_PORT)
+
+
 @contextmanager
 def connect() -> Iterator[Connection]:
-    """A connection within LIMITS. Raises NoAnswer, from the block too."""
+    """A connection with SHORT_TIMEOUTS. Raises BrokerUnavailableError, also for an error inside the block."""
+    options = {"connect_timeout": SHORT_TIMEOUTS["connect_timeout"], "transport_options": SHORT_TIMEOUTS}
     try:
-        with current_app.connection_for_read(settings.BROKER_URL, connect_timeout=0.5, transport_options=LIMITS) as it:
-            it.ensure_connection(max_retries=0)
-            yield it
+        with current_app.connection_for_read(settings.BROKER_URL, **options) as connection:
+            connection.ensure_connection(max_retries=0)
+            yield connection
     except (OperationalError, OSError, AMQPError, RedisError) as error:
-        raise NoAnswer(f"The broker did not answer: {error}") from error
+        raise BrokerUnavailableError(f"The broker did not answer: {error}") from error
 
 
-def count_waiting(queue: str) -> int:
-    """Messages that wait in a queue at this moment, counted without taking one. Raises NoAnswer."""
+def count_ready(queue: str) -> int:
+    """Messages that wait in a queue at this moment, counted without taking one. Raises BrokerUnavailableError."""
     with connect() as connection:
-        return ask_queue(connection, queue)["waiting"] or 0
+        return declare_passively(connection, queue)["ready"] or 0
 
 
-def ask_queue(connection: Connection, queue: str) -> Standing:
-    """What a passive declare tells: all but `unacked`. On Redis an empty queue does not exist, which is EMPTY too."""
+def declare_passively(connection: Connection, queue: str) -> QueueState:
+    """All but `unacked` of a queue. One that does not exist, as an empty one on Redis, is EMPTY."""
     channel: Any = connection.default_channel
     try:
         answer = channel.queue_declare(queue=queue, passive=True)
     except connection.channel_errors:
         return EMPTY
-    return Standing(waiting=answer.message_count, unacked=None, consumers=answer.consumer_count, size=None, limit=None)
+    return QueueState(
+        ready=answer.message_count,
+        unacked=None,
+        consumers=answer.consumer_count,
+        size_bytes=None,
+        max_messages=None,
+    )

@@ -1,12 +1,18 @@
 """The queues of the table as kombu declares them, on RabbitMQ and on Redis."""
 
+import re
+
 from django.conf import settings
 from kombu import Exchange
 from kombu import Queue as Declaration
 
+from workers.brokers.connection import connect, is_amqp
+from workers.brokers.rabbitmq import management_api
 from workers.queues import table
 
-DEAD = "dead"  # RabbitMQ keeps here what expired or came back too often
+DEAD_LETTER_QUEUE = "dead"  # messages that expired or were delivered too often
+# Queues of Celery itself, and the dead letters: no worker of the table consumes them.
+INTERNAL_QUEUE = re.compile(rf"{DEAD_LETTER_QUEUE}|celery_delayed_\d+|celeryev\..*|.*celery\.pidbox")
 QUEUE_TYPES = ("quorum", "classic")
 DELIVERY_LIMIT = 50
 MAX_DEAD_LETTERS = 10_000
@@ -31,7 +37,7 @@ def declarations(*, amqp: bool) -> list[Declaration]:
         arguments = {
             "x-queue-type": queue_type(),
             "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": DEAD,
+            "x-dead-letter-routing-key": DEAD_LETTER_QUEUE,
         }
         if queue_type() == "quorum":  # a classic queue counts no deliveries, and refuses the argument
             arguments["x-delivery-limit"] = DELIVERY_LIMIT
@@ -50,4 +56,20 @@ def declarations(*, amqp: bool) -> list[Declaration]:
 
 
 def dead_letter_queue() -> Declaration:
-    return Declaration(DEAD, queue_arguments={"x-queue-type": queue_type(), "x-max-length": MAX_DEAD_LETTERS})
+    return Declaration(
+        DEAD_LETTER_QUEUE, queue_arguments={"x-queue-type": queue_type(), "x-max-length": MAX_DEAD_LETTERS}
+    )
+
+
+def declare_queues() -> None:
+    """Declares the queues on RabbitMQ, with their limits and a place for dead letters. Raises BrokerUnavailableError.
+
+    Redis and Valkey have none of these: a list has no limit, and a worker drops an expired task by itself.
+    """
+    if not is_amqp():
+        return
+    with connect() as connection:
+        for queue in (*declarations(amqp=True), dead_letter_queue()):
+            queue(connection.default_channel).declare()
+    limits = {queue.name: queue.max_messages for queue in table().queues.values()}
+    management_api().set_max_messages({name: limit for name, limit in limits.items() if isinstance(limit, int)})

@@ -1,7 +1,7 @@
 """Redis or Valkey as a broker: its memory, and the keys that kombu keeps there.
 
-It knows no consumers, no bytes of a queue and no limit of its length. Who reads is known by the names that our workers
-give to their connections (config/celery.py), so a worker that was killed is gone at once.
+The server knows no consumers, and neither size nor limit of a queue. A consumer is a connection with a worker's name
+(config/celery.py), so a killed worker is gone at once.
 """
 
 import json
@@ -11,53 +11,55 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from workers.brokers import NoAnswer, Standing, State
+from workers.brokers import BrokerState, BrokerUnavailableError, QueueState
 
-MANY = 10_000  # keys: a broker's own database holds some dozens
-PRIORITY = "\x06"  # between a queue's name and a message's priority, in kombu's keys
+MAX_KEYS = 10_000  # a broker's own database holds some dozens
+PRIORITY_SEPARATOR = "\x06"  # between queue and priority in kombu's keys
 
 
-def state(client: Any, readers: Mapping[str, str]) -> State:
-    """What the server says. readers: for each queue the name of the worker that reads it. Raises NoAnswer."""
+def read_state(client: Any, consumers: Mapping[str, str]) -> BrokerState:
+    """What the server says. consumers: the name of the worker for each queue. Raises BrokerUnavailableError."""
     try:
         memory = client.info("memory")
-        waiting = _waiting(client)
+        ready = _count_ready(client)
         unacked = Counter(json.loads(delivery)[2] for delivery in client.hvals("unacked"))
-        connected = _connected(client)
+        workers = _count_workers(client)
     except (RedisError, OSError) as error:
-        raise NoAnswer(f"The broker did not answer: {error}") from error
-    queues: dict[str, Standing] = {
+        raise BrokerUnavailableError(f"The broker did not answer: {error}") from error
+    queues: dict[str, QueueState] = {
         name: {
-            "waiting": waiting[name],
+            "ready": ready[name],
             "unacked": unacked[name],
-            "consumers": connected[readers[name]] if name in readers else 0,
-            "size": None,
-            "limit": None,
+            "consumers": workers[consumers[name]] if name in consumers else 0,
+            "size_bytes": None,
+            "max_messages": None,
         }
-        for name in {*waiting, *unacked, *readers}
+        for name in {*ready, *unacked, *consumers}
     }
     return {
-        "used": memory["used_memory"],
-        "limit": memory["maxmemory"] or None,
+        "memory_bytes": memory["used_memory"],
+        "memory_limit_bytes": memory["maxmemory"] or None,
         "alarms": [],
-        "eviction": memory["maxmemory_policy"],
+        "eviction_policy": memory["maxmemory_policy"],
         "queues": queues,
     }
 
 
-def _waiting(client: Any) -> Counter[str]:
-    """Messages in every list of the database."""
-    if (keys := client.dbsize()) > MANY:
-        raise NoAnswer(f"The broker's database holds {keys} keys, too many to look through: give it one of its own.")
+def _count_ready(client: Any) -> Counter[str]:
+    """Messages in each list of the database."""
+    if (keys := client.dbsize()) > MAX_KEYS:
+        raise BrokerUnavailableError(
+            f"The broker's database holds {keys} keys, too many to look through: give it one of its own."
+        )
     lists = {key.decode() for key in client.scan_iter(_type="list", count=1000)}
-    waiting: Counter[str] = Counter()
+    ready: Counter[str] = Counter()
     for key in lists:
-        waiting[key.partition(PRIORITY)[0]] += client.llen(key)
-    return waiting
+        ready[key.partition(PRIORITY_SEPARATOR)[0]] += client.llen(key)
+    return ready
 
 
-def _connected(client: Any) -> Counter[str]:
-    """How many workers of each name (the part before the @) are connected."""
+def _count_workers(client: Any) -> Counter[str]:
+    """Connected workers by their name, the part before the @."""
     database = str(client.connection_pool.connection_kwargs["db"])
     names = {each["name"] for each in client.client_list() if each["db"] == database}
     return Counter(name.partition("@")[0] for name in names)

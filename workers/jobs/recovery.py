@@ -10,8 +10,8 @@ from datetime import timedelta
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from workers.brokers import NoAnswer
-from workers.brokers.connection import count_waiting
+from workers.brokers import BrokerUnavailableError
+from workers.brokers.connection import count_ready
 from workers.jobs import user_messages
 from workers.jobs.dispatch import NOT_DISPATCHED, publish
 from workers.models import Job
@@ -31,7 +31,7 @@ def sweep() -> int:
     unpublished = undispatched()
     try:
         unpublished += lost_messages()
-    except NoAnswer as error:
+    except BrokerUnavailableError as error:
         log.warning("lost_messages_unknown error=%r", error)
     published = 0
     for job in unpublished:
@@ -67,9 +67,9 @@ def undispatched() -> list[Job]:
 
 
 def lost_messages() -> list[Job]:
-    """Queued jobs that the broker took over a minute ago and whose queue is empty. Raises NoAnswer."""
+    """Queued jobs that the broker took over a minute ago and whose queue is empty. Raises BrokerUnavailableError."""
     minute = timezone.now() - timedelta(seconds=60)
     queued = Job.objects.filter(state=Job.State.QUEUED, dispatched_at__lt=minute).order_by("queued_at")
     waiting = list(queued[:BATCH])
-    empty = {queue for queue in {job.queue for job in waiting} if count_waiting(queue) == 0}
+    empty = {queue for queue in {job.queue for job in waiting} if count_ready(queue) == 0}
     return [job for job in waiting if job.queue in empty]

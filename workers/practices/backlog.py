@@ -20,9 +20,9 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from workers.brokers import NoAnswer, Standing
-from workers.brokers.connection import EMPTY, ask_queue, connect, is_amqp
-from workers.practices import Finding, broker
+from workers.brokers import UNKNOWN, BrokerUnavailableError, QueueState
+from workers.brokers.state import read_queue_states
+from workers.practices import Finding
 from workers.queues import Queue, table
 
 SAMPLE = "workers.practices.backlog.sample"
@@ -32,7 +32,6 @@ EVERY = 30  # seconds between two samples
 STALE = 4 * EVERY
 KEEP = timedelta(days=30)
 WINDOW = timedelta(minutes=15)  # over which a flow is measured
-UNKNOWN = Standing(waiting=None, unacked=None, consumers=None, size=None, limit=None)
 CHAPTER = "See docs/8-backlog.md."
 
 
@@ -50,7 +49,7 @@ class QueueNow:
     """A queue of the table. oldest: seconds for which its oldest has waited, None if nothing waits."""
 
     queue: Queue
-    standing: Standing
+    state: QueueState
     oldest: float | None
     flow: Flow | None
 
@@ -60,26 +59,11 @@ class QueueNow:
         return (self.oldest or 0) > self.queue.target_seconds
 
 
-def standings() -> dict[str, Standing]:
-    """How each queue of the table stands. Raises NoAnswer.
-
-    Where RabbitMQ's management API does not answer, its queues are asked one by one: that tells of all but `unacked`.
-    """
-    try:
-        known = broker.state()["queues"]
-    except NoAnswer:
-        if not is_amqp():
-            raise
-        with connect() as connection:
-            known = {queue: ask_queue(connection, queue) for queue in table().queues}
-    return {queue: known.get(queue, EMPTY) for queue in table().queues}
-
-
-def _known() -> dict[str, Standing]:
+def _known() -> dict[str, QueueState]:
     """The same, with UNKNOWN for every queue where the broker does not answer."""
     try:
-        return standings()
-    except NoAnswer:
+        return read_queue_states()
+    except BrokerUnavailableError:
         return dict.fromkeys(table().queues, UNKNOWN)
 
 
@@ -129,7 +113,7 @@ def sample() -> None:
         sampled(
             queue=name,
             taken_at=now,
-            waiting=queue["waiting"],
+            waiting=queue["ready"],
             unacked=queue["unacked"],
             consumers=queue["consumers"],
             oldest_seconds=waits.get(name),
@@ -139,7 +123,7 @@ def sample() -> None:
     send_canaries()
 
 
-def flows(found: dict[str, Standing]) -> dict[str, Flow]:
+def flows(found: dict[str, QueueState]) -> dict[str, Flow]:
     """How the queues moved since the oldest sample of the last WINDOW; none for a queue without. Raises DatabaseError.
 
     found: how they stand now. What went is the jobs that ended, or the runs of the queues that beat feeds, which have
@@ -151,10 +135,10 @@ def flows(found: dict[str, Standing]) -> dict[str, Flow]:
     went = _ended_since(min((each.taken_at for each in first.values()), default=now))
     flow = {}
     for queue, then in first.items():
-        if found[queue]["waiting"] is None:
+        if found[queue]["ready"] is None:
             continue
         minutes = max((now - then.taken_at).total_seconds(), 1) / 60
-        held = (found[queue]["waiting"] or 0) + (found[queue]["unacked"] or 0)
+        held = (found[queue]["ready"] or 0) + (found[queue]["unacked"] or 0)
         grown = (held - (then.waiting or 0) - (then.unacked or 0)) / minutes
         finishing = went.get(queue, 0) / minutes
         flow[queue] = Flow(max(0.0, finishing + grown), finishing, held / -grown * 60 if grown < 0 else None)
@@ -214,9 +198,9 @@ def verify() -> Finding:
     oldest = max(waits, key=lambda name: waits[name], default="")
     figure = f"the oldest waits {waits[oldest]:.0f} s, in {oldest}" if oldest else "nothing waits"
     try:
-        found = standings()
-    except NoAnswer as error:
+        found = read_queue_states()
+    except BrokerUnavailableError as error:
         return Finding(False if faults else None, figure, " ".join([*faults, str(error)]))
-    total = sum(queue["waiting"] or 0 for queue in found.values())
+    total = sum(queue["ready"] or 0 for queue in found.values())
     faults += [f"Nobody reads {name}." for name, queue in found.items() if queue["consumers"] == 0]
     return Finding(not faults, f"{total} messages wait, {figure}", " ".join(faults))

@@ -17,8 +17,8 @@ from typing import Any
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from workers.brokers import NoAnswer
-from workers.brokers.connection import count_waiting
+from workers.brokers import BrokerUnavailableError
+from workers.brokers.connection import count_ready
 from workers.queues import table
 from workers.telemetry.recorder import note_missed
 
@@ -32,11 +32,11 @@ def may_send(entry: Any) -> bool:
     queue = entry.options.get("queue") or table().routes.get(entry.task, {}).get("queue", "default")
     marks, redis = MARKS.format(queue), get_redis_connection("locks")
     try:
-        if redis.zscore(marks, entry.name) is not None and count_waiting(queue):
+        if redis.zscore(marks, entry.name) is not None and count_ready(queue):
             note_missed(entry.task, queue, "expired")
             return False
         redis.zadd(marks, {entry.name: time.time()})
-    except (NoAnswer, RedisError) as error:
+    except (BrokerUnavailableError, RedisError) as error:
         log.warning("beat_entry_sent_unchecked entry=%r error=%r", entry.name, error)
     return True
 

@@ -15,7 +15,7 @@ from kombu import Connection, pools
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
-from workers.brokers.connection import LIMITS
+from workers.brokers.connection import SHORT_TIMEOUTS
 from workers.queues import table
 
 POOL_WAIT = 1  # seconds that a thread waits for another one's publish
@@ -47,7 +47,7 @@ def connection() -> Connection:
     pools.set_limit(current_app.conf.broker_pool_limit)
     scheme = current_app.conf.broker_write_url.partition(":")[0]
     transport: Any = ImpatientTransport if scheme in ("amqp", "amqps") else None
-    return current_app.connection_for_write(connect_timeout=0.5, transport=transport, transport_options=LIMITS)
+    return current_app.connection_for_write(connect_timeout=0.5, transport=transport, transport_options=SHORT_TIMEOUTS)
 
 
 def publish(task: str, job_id: str, queue: str) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 from kombu import Queue
 
 from workers.brokers.connection import connect, is_amqp
-from workers.brokers.declarations import DEAD
+from workers.brokers.declarations import DEAD_LETTER_QUEUE
 from workers.telemetry.recorder import note_missed
 
 
 def collect(on_letter: Callable[[str, Mapping[str, Any]], None]) -> int:
-    """Notes every dead letter and takes it away. Returns how many. Raises NoAnswer, RedisError.
+    """Notes every dead letter and takes it away. Returns how many. Raises BrokerUnavailableError, RedisError.
 
     on_letter: called with the queue and the headers of each.
 
@@ -26,7 +26,7 @@ def collect(on_letter: Callable[[str, Mapping[str, Any]], None]) -> int:
         return 0
     collected = 0
     with connect() as connection:
-        letters = Queue(DEAD, channel=connection.default_channel)
+        letters = Queue(DEAD_LETTER_QUEUE, channel=connection.default_channel)
         while letter := letters.get(no_ack=False):
             task, queue, outcome = what_died(letter.headers)
             note_missed(task, queue, outcome)

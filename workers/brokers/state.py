@@ -1,0 +1,48 @@
+"""What the broker says now. Every page view may ask, so all processes share one answer for CACHE_SECONDS.
+
+RabbitMQ's own figures are 5 to 10 s older than that (docs/facts/servers.md#management-api).
+"""
+
+from typing import Any
+
+from django.core.cache import cache
+
+from workers.brokers import EMPTY, BrokerState, BrokerUnavailableError, QueueState, valkey
+from workers.brokers.connection import connect, declare_passively, is_amqp
+from workers.brokers.rabbitmq import management_api
+from workers.queues import table
+
+CACHE_KEY = "broker:state"
+CACHE_SECONDS = 5
+
+
+def read_broker_state() -> BrokerState:
+    """Its memory, its alarms and every queue that it has. Raises BrokerUnavailableError."""
+    state: BrokerState | None = cache.get(CACHE_KEY)
+    if state is None:
+        state = _ask_broker()
+        cache.set(CACHE_KEY, state, CACHE_SECONDS)
+    return state
+
+
+def read_queue_states() -> dict[str, QueueState]:
+    """Each queue of the table. Raises BrokerUnavailableError.
+
+    Where RabbitMQ's management API does not answer, each queue is asked by itself: all but `unacked` is known then.
+    """
+    try:
+        known = read_broker_state()["queues"]
+    except BrokerUnavailableError:
+        if not is_amqp():
+            raise
+        with connect() as connection:
+            known = {queue: declare_passively(connection, queue) for queue in table().queues}
+    return {queue: known.get(queue, EMPTY) for queue in table().queues}
+
+
+def _ask_broker() -> BrokerState:
+    if is_amqp():
+        return management_api().read_state()
+    with connect() as connection:
+        channel: Any = connection.default_channel
+        return valkey.read_state(channel.client, table().consumers)
