@@ -1,4 +1,4 @@
-"""Files as real programs and people write them, each named for its trouble, with what is to become of it."""
+"""Files as real programs and people write them, each named by its difficulty, with the expected result."""
 
 import csv
 import io
@@ -14,17 +14,17 @@ DATES = "external_id;title;released_on\n"
 
 @dataclass(frozen=True)
 class RealFile:
-    """asks: what its owner has to say before it starts, "" where it starts at once. choices: what they say then.
+    """question: what its owner must choose before it starts, "" where it starts at once. choices: what they choose.
 
-    holds: field values of the row with the id A1.
+    values: field values of the row with the id A1.
     """
 
     make: Callable[[], str | bytes]
     created: int
     rejected: int = 0
-    asks: str = ""
+    question: str = ""
     choices: dict[str, str] = field(default_factory=dict)
-    holds: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
     @property
     def data(self) -> bytes:
@@ -60,24 +60,24 @@ def titled(titles: list[str], encoding: str) -> bytes:
 
 
 FILES = {
-    "plain": RealFile(lambda: HEADER + many("A{n},Dune,Herbert,Book,1965-08-01,9.90,3"), 20, holds={"stock": 3}),
+    "plain": RealFile(lambda: HEADER + many("A{n},Dune,Herbert,Book,1965-08-01,9.90,3"), 20, values={"stock": 3}),
     "with a byte order mark, from Excel": RealFile(
-        lambda: "\ufeff" + HEADER + "A1,Größe,,,,,\n", 1, holds={"title": "Größe"}
+        lambda: "\ufeff" + HEADER + "A1,Größe,,,,,\n", 1, values={"title": "Größe"}
     ),
     "UTF-16 with a mark and tabs, from Excel's Unicode text": RealFile(
-        lambda: (NUMBERS + many("A{n};Größe;9.90;3")).replace(";", "\t").encode("utf-16"), 20, holds={"title": "Größe"}
+        lambda: (NUMBERS + many("A{n};Größe;9.90;3")).replace(";", "\t").encode("utf-16"), 20, values={"title": "Größe"}
     ),
     "UTF-16 LE without a mark": RealFile(
-        lambda: (HEADER + many("A{n},Größe,,,,,")).encode("utf-16-le"), 20, holds={"title": "Größe"}
+        lambda: (HEADER + many("A{n},Größe,,,,,")).encode("utf-16-le"), 20, values={"title": "Größe"}
     ),
     "UTF-16 BE without a mark": RealFile(
-        lambda: (HEADER + many("A{n},吾輩は猫,,,,,")).encode("utf-16-be"), 20, holds={"title": "吾輩は猫"}
+        lambda: (HEADER + many("A{n},吾輩は猫,,,,,")).encode("utf-16-be"), 20, values={"title": "吾輩は猫"}
     ),
     "Windows-1252, from a German Excel": RealFile(
         lambda: (GERMAN + many("A{n};Die Größe;Müller;1.234,56;1.000;31.12.2024")).encode("windows-1252"),
         20,
-        asks="columns",
-        holds={
+        question="columns",
+        values={
             "title": "Die Größe",
             "creator": "Müller",
             "price": "1234.56",
@@ -88,113 +88,115 @@ FILES = {
     "Windows-1251, Cyrillic": RealFile(
         lambda: titled(CYRILLIC, "cp1251"),
         40,
-        asks="encoding",
+        question="encoding",
         choices={"encoding": "cp1251"},
-        holds={"title": CYRILLIC[0]},
+        values={"title": CYRILLIC[0]},
     ),
     "Windows-1250, Polish": RealFile(
         lambda: titled(POLISH, "cp1250"),
         40,
-        asks="encoding",
+        question="encoding",
         choices={"encoding": "cp1250"},
-        holds={"title": POLISH[0]},
+        values={"title": POLISH[0]},
     ),
     "Windows-1254, Turkish": RealFile(
         lambda: titled(TURKISH, "cp1254"),
         40,
-        asks="encoding",
+        question="encoding",
         choices={"encoding": "cp1254"},
-        holds={"title": TURKISH[0]},
+        values={"title": TURKISH[0]},
     ),
     "Windows-1253, Greek": RealFile(
         lambda: titled(GREEK, "cp1253"),
         40,
-        asks="encoding",
+        question="encoding",
         choices={"encoding": "cp1253"},
-        holds={"title": GREEK[0]},
+        values={"title": GREEK[0]},
     ),
     "Mac Roman, German": RealFile(
         lambda: titled(GERMAN_TITLES, "mac_roman"),
         40,
-        asks="encoding",
+        question="encoding",
         choices={"encoding": "mac_roman"},
-        holds={"title": GERMAN_TITLES[0]},
+        values={"title": GERMAN_TITLES[0]},
     ),
     "Windows-1250, Hungarian": RealFile(
         lambda: titled(HUNGARIAN, "cp1250"),
         40,
-        asks="encoding",
+        question="encoding",
         choices={"encoding": "cp1250"},
-        holds={"title": HUNGARIAN[0]},
+        values={"title": HUNGARIAN[0]},
     ),
     "Windows-1252, Icelandic": RealFile(
         lambda: titled(ICELANDIC, "cp1252"),
         40,
-        asks="encoding",
+        question="encoding",
         choices={"encoding": "windows-1252"},
-        holds={"title": ICELANDIC[0]},
+        values={"title": ICELANDIC[0]},
     ),
     "Shift JIS, Japanese": RealFile(
         lambda: titled(JAPANESE[:4], "shift_jis"),
         4,
-        asks="encoding",
+        question="encoding",
         choices={"encoding": "shift_jis"},
-        holds={"title": JAPANESE[0]},
+        values={"title": JAPANESE[0]},
     ),
     "UTF-8 with strays from an older file": RealFile(
-        lambda: (HEADER + many("A{n},Größe,,,,,")).encode() + b"B1,Caf\xe9,,,,,\n", 20, 1, holds={"title": "Größe"}
+        lambda: (HEADER + many("A{n},Größe,,,,,")).encode() + b"B1,Caf\xe9,,,,,\n", 20, 1, values={"title": "Größe"}
     ),
     "Swiss numbers": RealFile(
-        lambda: NUMBERS + many("A{n};Dune;1'234.50;1'000"), 20, holds={"price": "1234.50", "stock": 1000}
+        lambda: NUMBERS + many("A{n};Dune;1'234.50;1'000"), 20, values={"price": "1234.50", "stock": 1000}
     ),
     "French numbers with narrow spaces": RealFile(
-        lambda: NUMBERS + many("A{n};Dune;1\u202f234,50 €;1\u00a0000"), 20, holds={"price": "1234.50", "stock": 1000}
+        lambda: NUMBERS + many("A{n};Dune;1\u202f234,50 €;1\u00a0000"), 20, values={"price": "1234.50", "stock": 1000}
     ),
     "American numbers": RealFile(
-        lambda: written([["external_id", "title", "price"], ["A1", "Dune", "$1,234.50"]]), 1, holds={"price": "1234.50"}
+        lambda: written([["external_id", "title", "price"], ["A1", "Dune", "$1,234.50"]]),
+        1,
+        values={"price": "1234.50"},
     ),
     "Spanish numbers": RealFile(
-        lambda: NUMBERS + many("A{n};Dune;1.234,50 EUR;1.000"), 20, holds={"price": "1234.50", "stock": 1000}
+        lambda: NUMBERS + many("A{n};Dune;1.234,50 EUR;1.000"), 20, values={"price": "1234.50", "stock": 1000}
     ),
     "numbers that may be thousands": RealFile(
         lambda: NUMBERS + "A1;Dune;1.250;\nA2;Ubik;2.750;\n",
         2,
-        asks="decimal",
+        question="decimal",
         choices={"decimal": ","},
-        holds={"price": "1250.00"},
+        values={"price": "1250.00"},
     ),
     "decimal commas and a row with a point": RealFile(
-        lambda: NUMBERS + "A1;Dune;9,90;1\nA2;Ubik;8,50;1\nA3;Emma;7.5;1\n", 2, 1, holds={"price": "9.90"}
+        lambda: NUMBERS + "A1;Dune;9,90;1\nA2;Ubik;8,50;1\nA3;Emma;7.5;1\n", 2, 1, values={"price": "9.90"}
     ),
     "German dates": RealFile(
-        lambda: DATES + "A1;Dune;1.8.1965\nA2;Ubik;31.12.2024\n", 2, holds={"released_on": "1965-08-01"}
+        lambda: DATES + "A1;Dune;1.8.1965\nA2;Ubik;31.12.2024\n", 2, values={"released_on": "1965-08-01"}
     ),
     "British dates": RealFile(
-        lambda: DATES + "A1;Dune;03/04/2024\nA2;Ubik;31/12/2024\n", 2, holds={"released_on": "2024-04-03"}
+        lambda: DATES + "A1;Dune;03/04/2024\nA2;Ubik;31/12/2024\n", 2, values={"released_on": "2024-04-03"}
     ),
     "American dates": RealFile(
-        lambda: DATES + "A1;Dune;03/04/2024\nA2;Ubik;12/31/2024\n", 2, holds={"released_on": "2024-03-04"}
+        lambda: DATES + "A1;Dune;03/04/2024\nA2;Ubik;12/31/2024\n", 2, values={"released_on": "2024-03-04"}
     ),
     "dates that may be either": RealFile(
         lambda: DATES + "A1;Dune;03/04/2024\n",
         1,
-        asks="dates",
+        question="dates",
         choices={"dates": "dmy"},
-        holds={"released_on": "2024-04-03"},
+        values={"released_on": "2024-04-03"},
     ),
     "dates with midnight, from a database": RealFile(
-        lambda: DATES + "A1;Dune;2024-04-03 00:00:00\n", 1, holds={"released_on": "2024-04-03"}
+        lambda: DATES + "A1;Dune;2024-04-03 00:00:00\n", 1, values={"released_on": "2024-04-03"}
     ),
     "two-digit years": RealFile(lambda: DATES + "A1;Dune;\nA2;Ubik;03.04.24\n", 1, 1),
     "ragged rows": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA2,Ubik\nA3,Emma,,,,,,,,\n", 1, 2),
-    "quoted newlines": RealFile(lambda: written(ROWS, lineterminator="\r\n"), 2, holds={"title": 'The "Great", War'}),
+    "quoted newlines": RealFile(lambda: written(ROWS, lineterminator="\r\n"), 2, values={"title": 'The "Great", War'}),
     "single quotes": RealFile(
-        lambda: "'external_id';'title'\n'A1';'Dune; or Arrakis'\n", 1, holds={"title": "Dune; or Arrakis"}
+        lambda: "'external_id';'title'\n'A1';'Dune; or Arrakis'\n", 1, values={"title": "Dune; or Arrakis"}
     ),
     "backslashes before quotes, from MySQL": RealFile(
         lambda: '"external_id","title"\n"A1","The \\"Great\\", War"\n"A2","Ubik"\n',
         2,
-        holds={"title": 'The "Great", War'},
+        values={"title": 'The "Great", War'},
     ),
     "an unclosed quote": RealFile(lambda: HEADER + 'A1,Dune,,,,,\nA2,"Ubik,,,,,\nA3,Emma,,,,,\n', 2, 1),
     "NUL bytes": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA2,Ub\0ik,,,,,\n", 1, 1),
@@ -206,19 +208,19 @@ FILES = {
         5,
     ),
     "two columns of one name": RealFile(
-        lambda: "external_id,title,Title\nA1,Dune,Ubik\n", 1, asks="columns", holds={"title": "Dune"}
+        lambda: "external_id,title,Title\nA1,Dune,Ubik\n", 1, question="columns", values={"title": "Dune"}
     ),
     "old Mac line ends": RealFile(lambda: (HEADER + "A1,Dune,,,,,\nA2,Ubik,,,,,\n").replace("\n", "\r"), 2),
-    "one key twice": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA1,Ubik,,,,,\n", 1, holds={"title": "Ubik"}),
+    "one key twice": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA1,Ubik,,,,,\n", 1, values={"title": "Ubik"}),
     "semicolons, and commas in the texts": RealFile(lambda: "external_id;title\n" + many("A{n};Bread, Salt, Wine"), 20),
     "vertical bars": RealFile(lambda: (HEADER + "A1,Dune,,,,,\n").replace(",", "|"), 1),
     "a date column without a name": RealFile(
-        lambda: "external_id,title,\nA1,Dune,2024-12-31\n", 1, asks="columns", holds={"released_on": "2024-12-31"}
+        lambda: "external_id,title,\nA1,Dune,2024-12-31\n", 1, question="columns", values={"released_on": "2024-12-31"}
     ),
     "misspelt names": RealFile(
-        lambda: "Externl ID,Titel,Catagory\nA1,Dune,Novel\n", 1, asks="columns", holds={"category": "Novel"}
+        lambda: "Externl ID,Titel,Catagory\nA1,Dune,Novel\n", 1, question="columns", values={"category": "Novel"}
     ),
     "blank lines and spaces": RealFile(
-        lambda: "\n\nexternal_id , title\n\n A1 , Dune \n\n\n", 1, holds={"title": "Dune"}
+        lambda: "\n\nexternal_id , title\n\n A1 , Dune \n\n\n", 1, values={"title": "Dune"}
     ),
 }

@@ -1,4 +1,4 @@
-"""Whatever the header of a CSV file says, its columns are told apart, and words about them stay short."""
+"""Whatever the header of a CSV file says, its columns are arguments apart, and words about them stay short."""
 
 import io
 
@@ -28,13 +28,13 @@ def test_a_name_that_stands_there_once_is_its_own_label_and_others_are_numbered(
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_header_wider_than_any_spreadsheet_is_refused_and_the_widest_is_read(more):
     source = io.BytesIO(b"external_id,title" + b",x" * (MAX_COLUMNS - 2 + more) + b"\n")
-    shape = inspect_file(source)
+    file_format = inspect_file(source)
     if not more:
-        assert len(read_header(source, shape)[0]) == MAX_COLUMNS
+        assert len(read_header(source, file_format)[0]) == MAX_COLUMNS
         assert len(make_preview(source, catalogue_table(1), synonyms={}, choices={}).names) == MAX_COLUMNS
         return
     with pytest.raises(CsvUnreadable, match="16,385 columns"):
-        read_header(source, shape)
+        read_header(source, file_format)
     with pytest.raises(CsvUnreadable, match="16,385 columns"):
         make_preview(source, catalogue_table(1), synonyms={}, choices={})
 
@@ -42,8 +42,8 @@ def test_a_header_wider_than_any_spreadsheet_is_refused_and_the_widest_is_read(m
 def test_the_name_of_a_column_is_short_in_a_reason():
     name = "price" + "_" * 100_000
     source = io.BytesIO(f"external_id,title,{name}\nA1,Dune,x\n".encode())
-    [reject] = make_preview(source, catalogue_table(1), synonyms={}, choices={}).rejections
-    assert reject.reason == f'{name[:40]}: "x" is not a number'
+    [rejection] = make_preview(source, catalogue_table(1), synonyms={}, choices={}).rejections
+    assert rejection.reason == f'{name[:40]}: "x" is not a number'
 
 
 def test_two_columns_for_one_field_are_named_shortly():
@@ -54,8 +54,8 @@ def test_two_columns_for_one_field_are_named_shortly():
 
 def test_a_number_of_thousands_of_digits_is_short_in_a_reason():
     source = io.BytesIO(f"external_id,title,stock\nA1,Dune,{'1' * 4_200}\n".encode())
-    [reject] = make_preview(source, catalogue_table(1), synonyms={}, choices={}).rejections
-    assert reject.reason == f"stock: {'1' * 40} is more than 2147483647"
+    [rejection] = make_preview(source, catalogue_table(1), synonyms={}, choices={}).rejections
+    assert rejection.reason == f"stock: {'1' * 40} is more than 2147483647"
 
 
 @pytest.mark.django_db
@@ -69,9 +69,9 @@ def test_a_number_of_thousands_of_digits_is_short_in_a_reason():
     ],
 )
 def test_a_field_s_own_name_goes_before_other_words_for_it_and_such_a_file_starts_at_once(header, columns):
-    told = guess_import_arguments(1, io.BytesIO(f"{header}\n{',7' * header.count(',')}\n".encode()))
-    assert told["dialect"] is not None
-    assert told["columns"] == columns
+    arguments = guess_import_arguments(1, io.BytesIO(f"{header}\n{',7' * header.count(',')}\n".encode()))
+    assert arguments["dialect"] is not None
+    assert arguments["columns"] == columns
 
 
 @pytest.mark.django_db

@@ -10,10 +10,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from tests.kinds import Kind, Part
-from tests.test_import_csv import counts
+from tests.csv_imports import ImportRun, counts
+from tests.field_models import EveryField, UnimportablePart
 from workers.csvimport.reading.dialect import Dialect
-from workers.csvimport.run import CsvImport
 from workers.csvimport.target_table import TargetTable
 
 
@@ -21,24 +20,16 @@ from workers.csvimport.target_table import TargetTable
 def kinds(db) -> None:
     """Their table, which goes with the test's transaction."""
     with connection.schema_editor(atomic=False) as editor:
-        editor.create_model(Kind)
+        editor.create_model(EveryField)
 
 
 def run(name: str, *cells: str, decimal: str = ".") -> tuple[tuple[int, ...], list[str], dict]:
     """Imports a row for each cell of that column: the counts, the reasons, the result."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["code", name], *([f"A{number}", cell] for number, cell in enumerate(cells))])
-    rejects: list = []
-    result = CsvImport(
-        source=io.BytesIO(text.getvalue().encode()),
-        table=TargetTable(Kind, fixed={}),
-        checkpoint={},
-        save=lambda checkpoint, result: None,
-        reject=rejects.extend,
-        report=lambda *told, **figures: None,
-        dialect=Dialect(decimal=decimal),
-    ).run()
-    return counts(result), [reject.reason for reject in rejects], result
+    whole = ImportRun(TargetTable(EveryField, fixed={}), text.getvalue(), dialect=Dialect(decimal=decimal))
+    result = whole.run()
+    return counts(result), [rejection.reason for rejection in whole.rejections], result
 
 
 @pytest.mark.parametrize(
@@ -67,7 +58,7 @@ def run(name: str, *cells: str, decimal: str = ".") -> tuple[tuple[int, ...], li
 )
 def test_a_cell_becomes_a_value_of_its_kind_and_the_same_cell_changes_nothing(name, cell, value):
     assert run(name, cell)[:2] == ((1, 0, 0, 0), [])
-    assert getattr(Kind.objects.get(), name) == value
+    assert getattr(EveryField.objects.get(), name) == value
     assert run(name, cell)[0] == (0, 0, 1, 0)
 
 
@@ -101,53 +92,53 @@ def test_a_cell_becomes_a_value_of_its_kind_and_the_same_cell_changes_nothing(na
     ],
 )
 def test_a_cell_that_is_none_costs_its_own_row_and_leaves_the_others_alone(name, cell, reason):
-    counted, [told], _ = run(name, cell)
+    counted, [message], _ = run(name, cell)
     assert counted == (0, 0, 0, 1)
-    assert told.startswith(f"{name}: {reason}")
+    assert message.startswith(f"{name}: {reason}")
     empty = "5" if name == "served" else ""
     assert run(name, empty, cell, empty)[0] == (2, 0, 0, 1)
 
 
 def test_numbers_are_read_in_the_file_s_own_form_whatever_the_field():
     assert run("ratio", "1.250", "1,5", decimal=",")[0] == (2, 0, 0, 0)
-    assert list(Kind.objects.order_by("code").values_list("ratio", flat=True)) == [1250, 1.5]
+    assert list(EveryField.objects.order_by("code").values_list("ratio", flat=True)) == [1250, 1.5]
     assert run("level", "1.250", decimal=",")[0] == (0, 1, 0, 0)
-    assert Kind.objects.get(code="A0").level == 1250
+    assert EveryField.objects.get(code="A0").level == 1250
 
 
 def test_a_moment_without_an_offset_is_one_of_the_site_s_time_zone(settings):
     settings.TIME_ZONE = "Europe/Berlin"
     with timezone.override("Europe/Berlin"):
         assert run("moment", "2026-07-02 03:04", "2026-01-02")[0] == (2, 0, 0, 0)
-    summer, winter = Kind.objects.order_by("code").values_list("moment", flat=True)
+    summer, winter = EveryField.objects.order_by("code").values_list("moment", flat=True)
     assert summer == datetime(2026, 7, 2, 1, 4, tzinfo=UTC)
     assert winter == datetime(2026, 1, 1, 23, tzinfo=UTC)
 
 
 def test_empty_cells_of_a_called_default_get_one_each():
     assert run("label", "", "", "")[0] == (3, 0, 0, 0)
-    assert len(set(Kind.objects.values_list("label", flat=True))) == 3
-    assert len(set(Kind.objects.values_list("id", flat=True))) == 3
+    assert len(set(EveryField.objects.values_list("label", flat=True))) == 3
+    assert len(set(EveryField.objects.values_list("id", flat=True))) == 3
 
 
 def test_what_the_database_makes_itself_no_file_has_to_have():
     assert run("twice", "99")[2]["ignored_columns"] == ["twice"]
-    assert Kind.objects.values_list("served", "twice").get() == (7, 14)
+    assert EveryField.objects.values_list("served", "twice").get() == (7, 14)
 
 
 @pytest.mark.parametrize(("name", "cell"), [("blob", "YWJj"), ("document", "../../secrets"), ("id", "1")])
 def test_files_and_bytes_are_left_out_and_named(name, cell):
     _, rejects, result = run(name, cell)
     assert (rejects, result["ignored_columns"]) == ([], [name])
-    kind = Kind.objects.get()
+    kind = EveryField.objects.get()
     assert (kind.blob, kind.document.name) == (None, "")
 
 
 def test_a_model_whose_rows_need_what_no_file_can_set_says_which_at_once():
     with pytest.raises(
-        LookupError, match=r"tests.Part .* need kind \(ForeignKey\), blob \(BinaryField\), which no file"
+        LookupError, match=r"tests.UnimportablePart .* need kind \(ForeignKey\), blob \(BinaryField\), which no file"
     ):
-        TargetTable(Part, fixed={})
+        TargetTable(UnimportablePart, fixed={})
     with pytest.raises(LookupError, match=r"need blob \(BinaryField\), which"):
-        TargetTable(Part, fixed={"kind_id": 1})
-    assert TargetTable(Part, fixed={"kind_id": 1, "blob": b""}).key
+        TargetTable(UnimportablePart, fixed={"kind_id": 1})
+    assert TargetTable(UnimportablePart, fixed={"kind_id": 1, "blob": b""}).key

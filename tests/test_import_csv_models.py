@@ -1,6 +1,5 @@
 """The import reads fields, limits and constraints from the model that it is given, and knows none of them by name."""
 
-import io
 from datetime import UTC, datetime
 
 import pytest
@@ -8,10 +7,9 @@ from django.contrib.auth.models import Group
 from django.db import connection
 
 from mediaapp.models import CatalogueItem
+from tests.csv_imports import ImportRun, counts, import_for
 from tests.holdings import Holding
-from tests.test_import_csv import Import, counts
 from workers.csvimport.reading.errors import CsvUnreadable
-from workers.csvimport.run import CsvImport
 from workers.csvimport.target_table import TargetTable
 
 
@@ -24,17 +22,8 @@ def holdings(db) -> None:
 
 def run(text: str, chunk_lines: int = 4) -> tuple[tuple[int, ...], list[tuple[int, str]]]:
     """The counts, and line and reason of each rejected row."""
-    rejects: list = []
-    result = CsvImport(
-        source=io.BytesIO(text.encode()),
-        table=TargetTable(Holding, fixed={}),
-        checkpoint={},
-        save=lambda checkpoint, result: None,
-        reject=rejects.extend,
-        report=lambda *told, **figures: None,
-        chunk_lines=chunk_lines,
-    ).run()
-    return counts(result), [(row.line, row.reason) for row in rejects]
+    whole = ImportRun(TargetTable(Holding, fixed={}), text, chunk_lines=chunk_lines)
+    return counts(whole.run()), [(row.line, row.reason) for row in whole.rejections]
 
 
 def test_every_kind_of_field_arrives_and_a_column_that_is_left_out_gets_its_default():
@@ -108,7 +97,7 @@ def test_a_refused_record_does_not_replace_the_one_before_it():
 
 
 def test_an_owner_who_is_gone_costs_every_row_and_no_traceback(alice):
-    orphan = Import(alice, "external_id,title\nA1,Dune\nA2,Ubik\nA3,Solaris\n")
-    alice.pk = alice.pk + 1000
+    alice.pk += 1000
+    orphan = import_for(alice, "external_id,title\nA1,Dune\nA2,Ubik\nA3,Solaris\n")
     assert counts(orphan.run()) == (0, 0, 0, 3)
-    assert {reject.reason for reject in orphan.rejects} == {"owner: is of something that does not exist"}
+    assert {rejection.reason for rejection in orphan.rejections} == {"owner: is of something that does not exist"}

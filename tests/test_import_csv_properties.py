@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.test_import_csv import HEADER, Import, counts
+from tests.csv_imports import HEADER, counts, import_for
 from tests.test_import_csv_reading import encode
 
 # The same examples every time: a test is to fail for whoever broke it.
@@ -63,7 +63,7 @@ def test_any_table_in_any_dialect_and_encoding_comes_in_as_it_was(alice, written
     encoding, rows = written_as
     alice.catalogue.all().delete()
     data = encode(written(rows, delimiter=delimiter, lineterminator=end), encoding)
-    once, again = (Import(alice, data).run(chunk_lines=chunk_lines) for _ in range(2))
+    once, again = (import_for(alice, data).run(chunk_lines=chunk_lines) for _ in range(2))
     assert kept(alice) == {f"A{number}": row for number, row in enumerate(rows)}
     assert counts(once) == (len(rows), 0, 0, 0)
     assert counts(again) == (0, 0, len(rows), 0)
@@ -84,21 +84,21 @@ def test_good_and_rejected_rows_are_all_and_nothing_else_changes(alice, bob, cou
     for owner in (alice, bob):
         owner.catalogue.all().delete()
         before = [("Before", "", "", None, None, number) if number in there else None for number in range(25)]
-        Import(owner, written([row or ("", "", "", None, None, None) for row in before])).run()
+        import_for(owner, written([row or ("", "", "", None, None, None) for row in before])).run()
     untouched = kept(bob)
     rows = [
         dict(zip(names[1:], ("T", "C", "B", "2026-01-02", "1.50", str(number)), strict=True)) for number in range(count)
     ]
     for number in set(bad) & set(range(count)):
         rows[number] |= {name: BAD[name] for name in bad[number]}
-    whole = Import(alice, written([tuple(row.values()) for row in rows]))
+    whole = import_for(alice, written([tuple(row.values()) for row in rows]))
     result = whole.run(chunk_lines=chunk_lines)
     wrong = sorted(set(bad) & set(range(count)))
     good = {number for number in range(count) if number not in bad}
     assert counts(result) == (len(good - there), len(good & there), 0, len(wrong))
-    assert [(reject.line, reject.cells[0]) for reject in whole.rejects] == [(n + 2, f"A{n}") for n in wrong]
-    for reject, number in zip(whole.rejects, wrong, strict=True):
-        assert {reason.partition(":")[0] for reason in reject.reason.split("; ")} == bad[number]
+    assert [(rejection.line, rejection.cells[0]) for rejection in whole.rejections] == [(n + 2, f"A{n}") for n in wrong]
+    for rejection, number in zip(whole.rejections, wrong, strict=True):
+        assert {reason.partition(":")[0] for reason in rejection.reason.split("; ")} == bad[number]
     new = ("T", "C", "B", date(2026, 1, 2), Decimal("1.50"))
     expected = untouched | {f"A{number}": (*new, number) for number in good}
     assert kept(alice) == expected

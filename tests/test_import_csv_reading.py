@@ -47,8 +47,8 @@ def test_every_encoding_and_delimiter_is_recognised(encoding, delimiter):
 
 
 def test_one_letter_beyond_ascii_makes_a_file_windows_1252():
-    shape = inspect_file(io.BytesIO(b"a,b\n" + b"x,y\n" * 600_000 + b"\xe9,z\n"))
-    assert (shape.encoding, shape.records) == ("windows-1252", 600_001)
+    file_format = inspect_file(io.BytesIO(b"a,b\n" + b"x,y\n" * 600_000 + b"\xe9,z\n"))
+    assert (file_format.encoding, file_format.records) == ("windows-1252", 600_001)
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1000])

@@ -6,7 +6,7 @@ import io
 import pytest
 from django.utils import timezone
 
-from tests.test_import_csv import HEADER, Import, catalogue, counts
+from tests.csv_imports import HEADER, catalogue, counts, import_for
 from workers.csvimport.rejected_rows import Rejection, store_rejections, stream_rejections
 from workers.models import Job, RejectedRow
 
@@ -18,7 +18,7 @@ def job(alice) -> Job:
 
 def report_of(job: Job, owner, data: str | bytes) -> tuple[dict, str]:
     """Imports the data; the result, and the rejected rows as the file to mend."""
-    result = Import(owner, data).run(reject=lambda rows: store_rejections(job.id, rows))
+    result = import_for(owner, data).run(reject=lambda rows: store_rejections(job.id, rows))
     return result, "".join(stream_rejections(job.id, result["header"], result["delimiter"]))
 
 
@@ -46,7 +46,7 @@ def test_mended_rows_go_in_at_the_second_upload(alice, job, delimiter):
     result, text = report_of(job, alice, data)
     assert counts(result) == (0, 0, 0, 2)
     assert "'=A1" in text and "'-Dune" in text and "'@x" in text and "'+y" in text  # noqa: PT018
-    again = Import(alice, text.replace(f"{delimiter}abc{delimiter}", f"{delimiter}5{delimiter}"))
+    again = import_for(alice, text.replace(f"{delimiter}abc{delimiter}", f"{delimiter}5{delimiter}"))
     result = again.run()
     assert counts(result) == (2, 0, 0, 0)
     assert result["ignored_columns"] == []
@@ -56,23 +56,23 @@ def test_mended_rows_go_in_at_the_second_upload(alice, job, delimiter):
 @pytest.mark.parametrize("title", ["=x", "'=x", "''=x", "' -x", "'x", "@x", "x'=y"])
 def test_an_apostrophe_of_ours_is_taken_off_and_one_of_the_owner_s_stays(alice, job, title):
     _, text = report_of(job, alice, HEADER + f"A1,{title},,,,abc,\n")
-    Import(alice, text.replace("abc", "5")).run()
+    import_for(alice, text.replace("abc", "5")).run()
     assert catalogue(alice)[0][1] == title
 
 
 def test_a_row_with_a_stray_byte_comes_back_until_it_is_mended(alice, job):
     _, text = report_of(job, alice, (HEADER + "A1,Größe,,,,,\n").encode() + b"B1,Caf\xe9,,,,,\n")
-    assert counts(Import(alice, text).run()) == (0, 0, 0, 1)
-    assert counts(Import(alice, text.replace("\ufffd", "é")).run()) == (1, 0, 0, 0)
+    assert counts(import_for(alice, text).run()) == (0, 0, 0, 1)
+    assert counts(import_for(alice, text.replace("\ufffd", "é")).run()) == (1, 0, 0, 0)
     assert [row[1] for row in catalogue(alice)] == ["Größe", "Café"]
 
 
 def test_a_negative_number_is_the_same_number_after_the_round_trip(alice, job):
     _, text = report_of(job, alice, HEADER + "A1,Dune,,,,-5,\n")
     assert "'-5" in text
-    again = Import(alice, text)
+    again = import_for(alice, text)
     again.run()
-    assert again.rejects[0].reason == "price: -5 is less than 0"
+    assert again.rejections[0].reason == "price: -5 is less than 0"
 
 
 def test_unmended_rows_come_back_the_same_every_time(alice, job):

@@ -1,4 +1,4 @@
-"""Any real CSV: every file of tests/csv_files.py is guessed right or asked about, and its rows are counted."""
+"""Files as real programs write them (csv_files.py): guessed right or asked about, and every row counted."""
 
 import io
 
@@ -6,38 +6,31 @@ import pytest
 
 from mediaapp.uploads.mapping import catalogue_table, guess_import_arguments, preview_mapping
 from tests.csv_files import FILES
-from workers.csvimport.run import CsvImport
+from tests.csv_imports import ImportRun
 
 
-@pytest.mark.parametrize("trouble", FILES)
-def test_it_is_taken_as_it_was_meant(alice, trouble):
-    file = FILES[trouble]
+@pytest.mark.parametrize("name", FILES)
+def test_a_real_file_is_read_as_it_was_meant(alice, name):
+    file = FILES[name]
     source = io.BytesIO(file.data)
-    told = guess_import_arguments(alice.pk, source)
-    assert (told["dialect"] is None) == bool(file.asks)
-    seen, _ = preview_mapping(alice.pk, source, file.choices)
-    if file.asks in ("encoding", "decimal", "dates"):
-        assert file.asks in preview_mapping(alice.pk, source)[0].doubts
-    assert not seen.doubts
-    rejects: list = []
-    result = CsvImport(
-        source=source,
-        table=catalogue_table(alice.pk),
-        checkpoint={},
-        save=lambda checkpoint, result: None,
-        reject=rejects.extend,
-        report=lambda *told, **counts: None,
-        dialect=seen.dialect,
-        columns=seen.columns,
-    ).run()
-    assert (result["created"], result["rejected"], len(rejects)) == (file.created, file.rejected, file.rejected)
-    assert len(seen.rejections) == file.rejected  # the preview has promised the same
+    arguments = guess_import_arguments(alice.pk, source)
+    assert (arguments["dialect"] is None) == bool(file.question)
+    preview, _ = preview_mapping(alice.pk, source, file.choices)
+    if file.question in ("encoding", "decimal", "dates"):
+        assert file.question in preview_mapping(alice.pk, source)[0].doubts
+    assert not preview.doubts
+    whole = ImportRun(
+        catalogue_table(alice.pk), file.data, chunk_lines=10_000, dialect=preview.dialect, columns=preview.columns
+    )
+    result = whole.run()
+    assert (result["created"], result["rejected"]) == (file.created, file.rejected)
+    assert len(whole.rejections) == len(preview.rejections) == file.rejected
     item = alice.catalogue.filter(external_id="A1").first()
     assert item
-    assert {name: str(getattr(item, name)) for name in file.holds} == {
-        name: str(value) for name, value in file.holds.items()
+    assert {name: str(getattr(item, name)) for name in file.values} == {
+        name: str(value) for name, value in file.values.items()
     }
 
 
-def test_there_are_as_many_as_the_issue_wants():
+def test_at_least_thirty_real_files_are_read():
     assert len(FILES) >= 30

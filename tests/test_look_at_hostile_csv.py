@@ -67,7 +67,7 @@ def test_one_line_of_100_mb_is_no_csv_and_its_import_says_so(as_alice):
 def test_a_price_that_would_round_to_more_digits_than_it_may_have_is_a_row_to_mend(price, mark):
     source = io.BytesIO(f"external_id;title;price\nA1;Dune;{price}\nA2;Ubik;5\n".encode())
     seen = make_preview(source, catalogue_table(1), synonyms={}, choices={"decimal": mark})
-    assert [reject.line for reject in seen.rejections] == [2]
+    assert [rejection.line for rejection in seen.rejections] == [2]
 
 
 @pytest.mark.parametrize("header", [HEADER, b'external_id,"title\n'])
@@ -76,9 +76,9 @@ def test_a_quote_that_opens_on_every_line_ends_look_and_import_with_words(header
     began = time.process_time()
     with pytest.raises(CsvUnreadable, match="quotes"):
         make_preview(source, catalogue_table(1), synonyms={}, choices={})
-    shape = inspect_file(source)
+    file_format = inspect_file(source)
     with pytest.raises(CsvUnreadable, match="quotes"):
-        _, line = read_header(source, shape)
-        with closing(read_pages(source, shape, first_line=line)) as pages:
+        _, line = read_header(source, file_format)
+        with closing(read_pages(source, file_format, first_line=line)) as pages:
             list(pages)
     assert time.process_time() - began < 20  # of the processor; it took minutes

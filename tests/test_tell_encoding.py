@@ -5,7 +5,7 @@ import io
 import pytest
 
 from mediaapp.uploads.mapping import guess_import_arguments
-from tests.test_import_csv import HEADER, Import, catalogue
+from tests.csv_imports import HEADER, catalogue, import_for
 from workers.csvimport.reading.dialect import Dialect
 from workers.csvimport.reading.encoding import guess_encoding
 from workers.csvimport.reading.errors import CsvUnreadable
@@ -52,7 +52,7 @@ def test_a_plainly_western_file_starts_at_once(alice, language):
     data = file_of(WESTERN[language], "windows-1252")
     assert guess_import_arguments(alice.pk, io.BytesIO(data))["dialect"]
     assert guess_encoding(data, is_whole=True) == ("windows-1252", True)
-    Import(alice, data).run()
+    import_for(alice, data).run()
     assert [row[1] for row in catalogue(alice)] == WESTERN[language]
 
 

@@ -1,4 +1,4 @@
-"""Models with every kind of field that Django has, for what the import makes of each. Their tests make the tables."""
+"""Models with every class of field that Django has, for the import. The tests that use them create their tables."""
 
 import uuid
 
@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import F
 
 
-class Kind(models.Model):
-    """One column of each kind."""
+class EveryField(models.Model):
+    """One column of each class."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     code = models.CharField(max_length=10, unique=True)
@@ -37,11 +37,11 @@ class Kind(models.Model):
         return self.code
 
 
-class Part(models.Model):
+class UnimportablePart(models.Model):
     """Needs what no file can set."""
 
     code = models.CharField(max_length=10, unique=True)
-    kind = models.ForeignKey(Kind, models.CASCADE)
+    kind = models.ForeignKey(EveryField, models.CASCADE)
     blob = models.BinaryField()
 
     class Meta:
