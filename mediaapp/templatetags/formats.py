@@ -7,22 +7,13 @@ from django import template
 from django.template.defaultfilters import date as format_date
 from django.utils import timezone
 
+from workers.byte_format import format_bytes
+
 register = template.Library()
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
-SIZE_UNITS = ("kB", "MB", "GB", "TB")
 
-
-@register.filter
-def human_size(count: float) -> str:
-    """Bytes in powers of 1000, as the upload limits are: 48 MB, 7.4 MB."""
-    if count < 1000:
-        return f"{count:.0f} bytes"
-    for unit in SIZE_UNITS:
-        count /= 1000
-        if count < 999.5 or unit == SIZE_UNITS[-1]:
-            break
-    return f"{count:.1f}".removesuffix(".0") + f" {unit}" if count < 9.95 else f"{count:,.0f} {unit}"
+register.filter("human_size", format_bytes)
 
 
 @register.filter

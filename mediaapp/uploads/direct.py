@@ -17,9 +17,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from mediaapp.models import OpenUpload, Upload, User
-from mediaapp.templatetags import formats
 from mediaapp.uploads import receive
 from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UploadRejected
+from workers.byte_format import format_bytes
 
 if TYPE_CHECKING:
     from workers.storage.object_storage import ObjectStorage  # large: docs/facts/servers.md#boto3
@@ -49,9 +49,7 @@ class TooManyOpenUploadsError(Exception):
 def check_size(size: int) -> None:
     """Raises UploadRejected for an empty file, and for one that is larger than any kind may be."""
     if size > receive.MAX_BYTES:
-        raise UploadRejected(
-            f"The file has {formats.human_size(size)}; we take {formats.human_size(receive.MAX_BYTES)} at most."
-        )
+        raise UploadRejected(f"The file has {format_bytes(size)}; we take {format_bytes(receive.MAX_BYTES)} at most.")
     if size < 1:
         raise UploadRejected(EMPTY_MESSAGE)
 

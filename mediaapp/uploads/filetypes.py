@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import BinaryIO
 
-from mediaapp.templatetags import formats
+from workers.byte_format import format_bytes
 from workers.csvimport.reading.encoding import ERROR_HANDLERS, guess_encoding
 
 HEAD_BYTES = 64 * 1024
@@ -90,7 +90,7 @@ def _is_video(head: bytes, file: BinaryIO, size: int) -> bool:
 
 def _reject_truncated(size: int, end: int) -> None:
     if size < end:
-        raise UploadRejected(TRUNCATED_MESSAGE.format(formats.human_size(size), formats.human_size(end)))
+        raise UploadRejected(TRUNCATED_MESSAGE.format(format_bytes(size), format_bytes(end)))
 
 
 def _reject_truncated_mp4(file: BinaryIO, size: int) -> None:

@@ -12,10 +12,10 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.templatetags import formats
 from mediaapp.uploads.filetypes import FileKind, UploadRejected, detect_kind
 from mediaapp.uploads.mapping import guess_import_arguments
 from workers import jobs
+from workers.byte_format import format_bytes
 
 MAX_BYTES_BY_KIND = {FileKind.VIDEO: settings.MAX_VIDEO_BYTES, FileKind.CSV: settings.MAX_CSV_BYTES}
 MAX_BYTES: int = max(MAX_BYTES_BY_KIND.values())
@@ -51,7 +51,7 @@ def inspect_file(owner: User, file: BinaryIO, size: int) -> tuple[FileKind, dict
     """
     kind = detect_kind(file, size)
     if size > MAX_BYTES_BY_KIND[kind]:
-        actual, limit = formats.human_size(size), formats.human_size(MAX_BYTES_BY_KIND[kind])
+        actual, limit = format_bytes(size), format_bytes(MAX_BYTES_BY_KIND[kind])
         raise UploadRejected(f"The file has {actual}; for a {kind} we take {limit} at most.")
     return kind, guess_import_arguments(owner.pk, file) if kind == FileKind.CSV else {}
 
@@ -92,7 +92,7 @@ class LimitedUploadHandler(FileUploadHandler):
         max_bytes = max_bytes_through_site()
         if start + len(raw_data) <= max_bytes:
             return raw_data
-        message = f"{self.file_name}: The file is larger than {formats.human_size(max_bytes)}, the most that we take."
+        message = f"{self.file_name}: The file is larger than {format_bytes(max_bytes)}, the most that we take."
         cast(HttpRequest, self.request).META.setdefault(REJECTIONS_KEY, []).append(message)
         # Not StopUpload: Django then reads the rest line by line, and a file without line ends would fill the memory.
         raise SkipFile

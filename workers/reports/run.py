@@ -24,6 +24,7 @@ from typing import Any
 
 from django.conf import settings
 
+from workers.byte_format import format_bytes
 from workers.reports.rows import Rows, kind_of
 from workers.telemetry.meter import high_water
 
@@ -66,7 +67,7 @@ def make_report(rows: Rows, *, same: list[str], folder: Path, limit: int, report
     expected = own + BASE + FACTOR * rows.size
     with closing(rows.frames):
         if expected > limit:
-            raise OutOfMemory(TOO_BIG.format(_amount(expected), _amount(limit)))
+            raise OutOfMemory(TOO_BIG.format(format_bytes(expected), format_bytes(limit)))
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"{SCRATCH}*"):  # by an attempt that was killed
             rmtree(left, ignore_errors=True)
@@ -76,7 +77,7 @@ def make_report(rows: Rows, *, same: list[str], folder: Path, limit: int, report
             def tick(done: float, stage: str) -> None:
                 report(done, 100, stage)
                 if own + high_water(process.pid) > limit:
-                    raise OutOfMemory(GREW.format(_amount(limit)))
+                    raise OutOfMemory(GREW.format(format_bytes(limit)))
 
             try:
                 _hand_over(process, rows, task_of(rows, same, scratch), tick)
@@ -168,7 +169,3 @@ def _reason(process: Popen[bytes]) -> Exception:
     if code in (-signal.SIGKILL, -signal.SIGABRT) or "MemoryError" in said:
         return OutOfMemory("This report took more memory than its worker could get. Make it on fewer rows.", said)
     return RuntimeError(f"the report's process ended with {code}\n{said}")
-
-
-def _amount(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
