@@ -11,7 +11,9 @@ from django.core.files.storage import default_storage
 
 from tests.relay import Relay, relaying
 from workers.jobs import RetryLater
-from workers.storage import workspace
+from workers.storage import scratch
+from workers.storage import workspace as workspaces
+from workers.storage.workspace import WorkspaceError, open_workspace
 
 BIG = os.urandom(1 << 20) * 12  # more than one part, and more than a connection holds back
 NAME = "uploads/some/source"
@@ -66,19 +68,19 @@ def unfinished() -> list:
 def test_a_file_is_copied_and_told_as_it_comes_and_is_gone_afterwards(scratch_folder: Path):
     told = []
     name = stored(BIG)
-    with workspace.open_workspace(lambda *step: told.append(step)) as here:
-        assert here.fetch(name).read_bytes() == BIG
+    with open_workspace(lambda *step: told.append(step)) as workspace:
+        assert workspace.fetch(name).read_bytes() == BIG
     assert left(scratch_folder) == []
     assert [step[0] for step in told] == sorted(step[0] for step in told)
-    assert {step[1:] for step in told} == {(len(BIG), workspace.FETCHING)}
+    assert {step[1:] for step in told} == {(len(BIG), workspaces.FETCHING)}
     assert len(told) > 40
 
 
 def test_what_was_made_is_stored_whole_over_an_earlier_attempt(scratch_folder: Path):
     told = []
     stored(b"old", "reports/some/rows.csv")
-    with workspace.open_workspace(lambda *step: told.append(step)) as here:
-        folder = here.results("reports/some")
+    with open_workspace(lambda *step: told.append(step)) as workspace:
+        folder = workspace.results_folder("reports/some")
         (folder / "rows.csv").write_bytes(BIG)
         (folder / "report.json").write_bytes(b"{}")
         assert read("reports/some/rows.csv") == b"old"
@@ -86,12 +88,12 @@ def test_what_was_made_is_stored_whole_over_an_earlier_attempt(scratch_folder: P
     assert read("reports/some/report.json") == b"{}"
     assert left(scratch_folder) == unfinished() == []
     assert [step[0] for step in told] == sorted(step[0] for step in told)
-    assert {step[1:] for step in told} == {(len(BIG) + 2, workspace.STORING)}
+    assert {step[1:] for step in told} == {(len(BIG) + 2, workspaces.STORING)}
 
 
 def test_a_job_that_fails_stores_nothing(scratch_folder: Path):
-    with pytest.raises(Stop), workspace.open_workspace(lambda *_: None) as here:
-        (here.results("reports/some") / "rows.csv").write_bytes(b"half")
+    with pytest.raises(Stop), open_workspace(lambda *_: None) as workspace:
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(b"half")
         raise Stop
     assert not default_storage.exists("reports/some/rows.csv")
     assert left(scratch_folder) == []
@@ -99,14 +101,14 @@ def test_a_job_that_fails_stores_nothing(scratch_folder: Path):
 
 def test_what_a_report_raises_ends_a_copy_and_leaves_nothing(scratch_folder: Path):
     name = stored(BIG)
-    with pytest.raises(Stop), workspace.open_workspace(stopping_at(workspace.FETCHING, len(BIG) / 2)) as here:
-        here.fetch(name)
+    with pytest.raises(Stop), open_workspace(stopping_at(workspaces.FETCHING, len(BIG) / 2)) as workspace:
+        workspace.fetch(name)
     assert left(scratch_folder) == []
 
 
 def test_what_a_report_raises_ends_the_storing_and_readers_see_nothing_of_it(scratch_folder: Path):
-    with pytest.raises(Stop), workspace.open_workspace(stopping_at(workspace.STORING, len(BIG) / 2)) as here:
-        (here.results("reports/some") / "rows.csv").write_bytes(BIG)
+    with pytest.raises(Stop), open_workspace(stopping_at(workspaces.STORING, len(BIG) / 2)) as workspace:
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG)
     assert not default_storage.exists("reports/some/rows.csv")
     assert left(scratch_folder) == unfinished() == []
 
@@ -116,10 +118,10 @@ def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(rela
     settings.SCRATCH_BYTES = len(BIG) - 1
     before = relay.passed
     with (
-        pytest.raises(workspace.WorkspaceError, match="has 13 MB, and our workers have room for 13 MB") as refused,
-        workspace.open_workspace(lambda *_: None) as here,
+        pytest.raises(WorkspaceError, match="has 13 MB, and our workers have room for 13 MB") as refused,
+        open_workspace(lambda *_: None) as workspace,
     ):
-        here.fetch(name)
+        workspace.fetch(name)
     assert refused.value.sentence == str(refused.value)
     assert relay.passed - before < 10_000
 
@@ -127,50 +129,50 @@ def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(rela
 def test_a_file_that_does_not_fit_beside_those_of_others_waits(settings):
     one, two = stored(BIG), stored(b"small", "uploads/other/source")
     settings.SCRATCH_BYTES = len(BIG) + 4
-    with workspace.open_workspace(lambda *_: None) as here:
-        here.fetch(one)
-        with pytest.raises(RetryLater, match="Waiting for room"), workspace.open_workspace(lambda *_: None) as beside:
+    with open_workspace(lambda *_: None) as workspace:
+        workspace.fetch(one)
+        with pytest.raises(RetryLater, match="Waiting for room"), open_workspace(lambda *_: None) as beside:
             beside.fetch(two)
-    with workspace.open_workspace(lambda *_: None) as here:
-        assert here.fetch(two).read_bytes() == b"small"
+    with open_workspace(lambda *_: None) as workspace:
+        assert workspace.fetch(two).read_bytes() == b"small"
 
 
 def test_results_that_grow_beyond_the_room_are_stopped_with_words(settings):
     settings.SCRATCH_BYTES = 1000
     with (
-        pytest.raises(workspace.WorkspaceError, match="took more than"),
-        workspace.open_workspace(lambda *_: None) as here,
+        pytest.raises(WorkspaceError, match="took more than"),
+        open_workspace(lambda *_: None) as workspace,
     ):
-        made = here.results("reports/some") / "rows.csv"
+        made = workspace.results_folder("reports/some") / "rows.csv"
         made.write_bytes(b"x" * 1000)
-        here.report(1, 2, "writing")
+        workspace.report(1, 2, "writing")
         made.write_bytes(b"x" * 1001)
-        here.report(2, 2, "writing")
+        workspace.report(2, 2, "writing")
     assert not default_storage.exists("reports/some/rows.csv")
 
 
 def test_who_grows_beyond_the_room_because_of_others_comes_again(settings):
     settings.SCRATCH_BYTES = 1000
-    with workspace.open_workspace(lambda *_: None) as other, workspace.open_workspace(lambda *_: None) as here:
-        made = [each.results("reports/some") / "rows.csv" for each in (other, here)]
+    with open_workspace(lambda *_: None) as other, open_workspace(lambda *_: None) as workspace:
+        made = [each.results_folder("reports/some") / "rows.csv" for each in (other, workspace)]
         for file in made:
             file.write_bytes(b"x" * 501)
         with pytest.raises(RetryLater, match="Waiting for room"):
-            here.report(1, 2, "writing")
+            workspace.report(1, 2, "writing")
         made[0].unlink()
-        here.report(1, 2, "writing")
+        workspace.report(1, 2, "writing")
 
 
 def test_what_a_killed_process_left_is_removed_and_those_of_living_ones_and_of_others_stay(scratch_folder: Path):
-    dead, foreign = scratch_folder / f"{workspace.PREFIX}dead", scratch_folder / "not ours"
+    dead, foreign = scratch_folder / f"{scratch.PREFIX}dead", scratch_folder / "not ours"
     for folder in (dead, foreign):
         folder.mkdir(parents=True)
         (folder / "source").touch()
     name = stored(b"in use")
-    with workspace.open_workspace(lambda *_: None) as here:
+    with open_workspace(lambda *_: None) as workspace:
         assert not dead.exists()
-        copy = here.fetch(name)
-        with workspace.open_workspace(lambda *_: None):
+        copy = workspace.fetch(name)
+        with open_workspace(lambda *_: None):
             assert copy.read_bytes() == b"in use"
     assert (foreign / "source").exists()
 
@@ -180,18 +182,18 @@ def test_a_file_that_is_not_there_is_refused_with_words(settings, storage: str):
     if storage == "disk":
         settings.STORAGES = settings.STORAGES | ON_DISK
     with (
-        pytest.raises(workspace.WorkspaceError, match="no longer there"),
-        workspace.open_workspace(lambda *_: None) as here,
+        pytest.raises(WorkspaceError, match="no longer there"),
+        open_workspace(lambda *_: None) as workspace,
     ):
-        here.fetch(NAME)
+        workspace.fetch(NAME)
 
 
 def test_a_connection_that_drops_in_the_middle_goes_on_from_there(relay: Relay):
     name = stored(BIG)
     relay.cut_at, relay.heals = relay.passed + len(BIG) / 2, True
     before = relay.passed
-    with workspace.open_workspace(lambda *_: None) as here:
-        assert here.fetch(name).read_bytes() == BIG
+    with open_workspace(lambda *_: None) as workspace:
+        assert workspace.fetch(name).read_bytes() == BIG
     assert relay.passed - before < 1.5 * len(BIG)
 
 
@@ -199,12 +201,43 @@ def test_a_connection_that_drops_in_the_middle_goes_on_from_there(relay: Relay):
 def test_a_storage_that_goes_away_is_waited_for(relay: Relay, scratch_folder: Path, when: str):
     name = stored(BIG)
     relay.cut_at = relay.passed + (len(BIG) / 2 if when == "in the middle" else 0)
-    with pytest.raises(RetryLater, match="does not answer"), workspace.open_workspace(lambda *_: None) as here:
-        here.fetch(name)
+    with pytest.raises(RetryLater, match="does not answer"), open_workspace(lambda *_: None) as workspace:
+        workspace.fetch(name)
     assert left(scratch_folder) == []
     relay.is_cut = False
-    with workspace.open_workspace(lambda *_: None) as here:
-        assert here.fetch(name).read_bytes() == BIG
+    with open_workspace(lambda *_: None) as workspace:
+        assert workspace.fetch(name).read_bytes() == BIG
+
+
+def requests_to_storage() -> list[str]:
+    """Grows by the operation of each request that default_storage sends."""
+    sent: list[str] = []
+    events = default_storage.client.meta.events
+    events.register("before-send.s3", lambda event_name, **_: sent.append(event_name.rpartition(".")[2]))
+    return sent
+
+
+def test_a_small_result_takes_one_request_and_a_large_one_a_request_for_each_part():
+    sent = requests_to_storage()
+    with open_workspace(lambda *_: None) as workspace:
+        folder = workspace.results_folder("reports/some")
+        (folder / "a").write_bytes(b"small")
+        (folder / "b").write_bytes(BIG)
+    parts = ["CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"]
+    assert sent == ["PutObject", *parts]
+
+
+def test_after_a_failed_part_no_further_part_is_reported(relay: Relay, monkeypatch):
+    monkeypatch.setattr(workspaces, "UPLOAD_RETRY_SECONDS", ())
+    reported = []
+
+    def cut(done, *_):
+        reported.append(done)
+        relay.is_cut = True
+
+    with pytest.raises(RetryLater), open_workspace(cut) as workspace:
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG * 3)
+    assert reported == [0]
 
 
 def test_a_storage_that_comes_back_takes_the_results_of_hours_of_work_without_them_being_made_again(relay: Relay):
@@ -214,19 +247,19 @@ def test_a_storage_that_comes_back_takes_the_results_of_hours_of_work_without_th
         relay.is_cut = done > 0 and not cuts
         cuts.extend([done] * relay.is_cut)
 
-    with workspace.open_workspace(cut_once) as here:
-        (here.results("reports/some") / "rows.csv").write_bytes(BIG)
+    with open_workspace(cut_once) as workspace:
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG)
     assert (len(cuts), read("reports/some/rows.csv") == BIG) == (1, True)
 
 
 def test_a_storage_that_stays_away_while_it_takes_the_results_is_waited_for(relay: Relay, monkeypatch):
-    monkeypatch.setattr(workspace, "PAUSES", (1,))
+    monkeypatch.setattr(workspaces, "UPLOAD_RETRY_SECONDS", (1,))
 
     def cut(done, *_):
         relay.is_cut = done > 0
 
-    with pytest.raises(RetryLater, match="does not answer"), workspace.open_workspace(cut) as here:
-        (here.results("reports/some") / "rows.csv").write_bytes(BIG)
+    with pytest.raises(RetryLater, match="does not answer"), open_workspace(cut) as workspace:
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG)
     relay.is_cut = False
     assert not default_storage.exists("reports/some/rows.csv")
 
@@ -234,9 +267,9 @@ def test_a_storage_that_stays_away_while_it_takes_the_results_is_waited_for(rela
 def test_on_a_shared_disk_nothing_is_copied(settings, scratch_folder: Path):
     settings.STORAGES = settings.STORAGES | ON_DISK
     name, told = stored(b"here"), []
-    with workspace.open_workspace(lambda *step: told.append(step)) as here:
-        assert str(here.fetch(name)) == default_storage.path(name)
-        assert str(here.results("reports/some")) == default_storage.path("reports/some")
-        here.report(1, 2, "at work")
+    with open_workspace(lambda *step: told.append(step)) as workspace:
+        assert str(workspace.fetch(name)) == default_storage.path(name)
+        assert str(workspace.results_folder("reports/some")) == default_storage.path("reports/some")
+        workspace.report(1, 2, "at work")
     assert told == [(1, 2, "at work")]
     assert not scratch_folder.exists()

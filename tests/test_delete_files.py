@@ -76,10 +76,10 @@ def test_a_bucket_that_is_away_is_asked_again_and_ever_more_rarely(bucket, setti
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
     settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
     run_deletions()
-    assert [(job.state, job.message) for job in deletions()] == [(State.QUEUED, workspace.AWAY)]
+    assert [(job.state, job.message) for job in deletions()] == [(State.QUEUED, workspace.STORAGE_AWAY)]
     Job.objects.update(not_before=None)
     run_deletions()
-    assert deletions()[0].not_before - timezone.now() > timedelta(seconds=workspace.PAUSE)
+    assert deletions()[0].not_before - timezone.now() > timedelta(seconds=workspace.RETRY_SECONDS)
     settings.S3_ENDPOINT_URL = there
     settings.STORAGES = dict(settings.STORAGES)
     Job.objects.update(not_before=None)

@@ -138,7 +138,7 @@ def test_a_storage_that_is_away_for_a_while_loses_nothing(start: Start, host: Ho
     host.start(start, "highmem", S3_ENDPOINT_URL=f"http://{relay.address}")
     wait_until(lambda: job_of(books).message, "the job to be handed back")
     job = job_of(books)
-    assert (job.state, job.message, job.crash_count) == (Job.State.QUEUED, workspace.AWAY, 0)
+    assert (job.state, job.message, job.crash_count) == (Job.State.QUEUED, workspace.STORAGE_AWAY, 0)
     assert host.left() == []
     relay.is_cut = False
     Job.objects.filter(pk=job.pk).update(not_before=job.queued_at)  # as if its pause were over

@@ -10,7 +10,8 @@ from workers.default import housekeeping, password_reset
 from workers.jobs import RetryLater
 from workers.practices import backlog, locks
 from workers.runtime import pending_guard
-from workers.storage import cleanup, workspace
+from workers.storage import cleanup
+from workers.storage.workspace import retry_if_storage_is_away
 from workers.telemetry import dead_letters, rollups
 
 SWEEP_LEASE = 30  # seconds
@@ -33,7 +34,7 @@ def send_password_reset(job_id: str) -> None:
 def delete_files(job_id: str) -> None:
     """Deletes the job's folder of the storage, which nobody owns any more; as soon as the storage answers."""
     # A silent storage costs 16 s of a slot that urgent mails share: many such jobs come ever more rarely.
-    with jobs.working_on(job_id) as job, workspace.waiting_for_storage(tries=job.number):
+    with jobs.working_on(job_id) as job, retry_if_storage_is_away(job.number):
         cleanup.delete_folder(job.arguments["folder"])
 
 

@@ -8,7 +8,7 @@ from workers.csvimport.target_table import TargetTable
 from workers.practices import memory
 from workers.reports.rows import rows_of
 from workers.reports.run import FOLDER, make_report
-from workers.storage import workspace
+from workers.storage.workspace import open_workspace
 
 
 @shared_task(soft_time_limit=3300, time_limit=3600)
@@ -17,7 +17,7 @@ def import_catalogue(job_id: str) -> None:
     with (
         jobs.working_on(job_id) as job,
         job.writing_to(job.arguments["table"]),
-        workspace.open_workspace(job.report) as files,
+        open_workspace(job.report) as files,
         files.fetch(job.arguments["source"]).open("rb") as source,
     ):
         job.result = run_import_job(job, source)
@@ -26,9 +26,9 @@ def import_catalogue(job_id: str) -> None:
 @shared_task(soft_time_limit=3300, time_limit=3600)
 def report_on_rows(job_id: str) -> None:
     """Makes a report on the owner's rows of the job's table, or on those of the job's CSV."""
-    with jobs.working_on(job_id) as job, workspace.open_workspace(job.report) as files:
+    with jobs.working_on(job_id) as job, open_workspace(job.report) as files:
         table = TargetTable.of_owner(job.arguments["table"], job.owner_id)
         source = files.fetch(job.arguments["source"]) if "source" in job.arguments else None
-        folder, limit = files.results(FOLDER.format(job.id)), memory.limit_of_runs("highmem")
+        folder, limit = files.results_folder(FOLDER.format(job.id)), memory.limit_of_runs("highmem")
         with rows_of(table, source, job.arguments, files.report) as rows:
             job.result = make_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=files.report)

@@ -6,9 +6,10 @@ servers other than AWS's need. Errors are those of a disk: FileNotFoundError, OS
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from botocore.config import Config
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 
+from workers.storage import object_upload
 from workers.storage.object_reader import FIRST_RANGE, ObjectReader, answering
 
 LINK_SECONDS = 600
@@ -93,6 +95,10 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
         with answering(source):
             self.client.copy_object(**self._at(name), CopySource=self._at(source))
 
+    def upload(self, path: Path, name: str, report: Callable[[int], None]) -> None:
+        """Stores a local file, a part at a time: see object_upload."""
+        object_upload.upload(self.client, self.bucket_name, name, path, report)
+
     def form_for(self, name: str, size: int) -> dict[str, Any]:
         """ "url" and "fields" of a form by which a browser sends this one file, of `size` bytes, and nothing else."""
         fields = {"Content-Type": SENT_TYPE, "success_action_status": "201"}
@@ -111,13 +117,6 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
         """Where a browser PUTs one part, of exactly `size` bytes."""
         part = {"UploadId": parts_id, "PartNumber": number, "ContentLength": size}
         return self._link("upload_part", self._at(name) | part, LINK_SECONDS)
-
-    def send_part(self, name: str, parts_id: str, number: int, content: bytes) -> dict[str, Any]:
-        """The same from here. Returns the part as parts() tells it."""
-        part = {"UploadId": parts_id, "PartNumber": number}
-        with answering(name):
-            sent = self.client.upload_part(**self._at(name), **part, Body=content)
-        return {"PartNumber": number, "Size": len(content), "ETag": sent["ETag"]}
 
     def parts(self, name: str, parts_id: str) -> list[dict[str, Any]]:
         """Those that arrived: PartNumber, Size, ETag. Raises FileNotFoundError once they are joined or dropped."""

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from celery import shared_task
 
 from workers import jobs
-from workers.storage import workspace
+from workers.storage.workspace import open_workspace
 from workers.video import ffmpeg
 
 TIME_LIMIT = 2 * 3600  # seconds for ffmpeg; Celery's own limits leave half an hour for copies
@@ -15,9 +15,9 @@ TIME_LIMIT = 2 * 3600  # seconds for ffmpeg; Celery's own limits leave half an h
 @shared_task(soft_time_limit=TIME_LIMIT + 1800, time_limit=TIME_LIMIT + 1860)
 def transcode_video(job_id: str) -> None:
     """Makes `video.mp4` and `poster.jpg` beside the job's source."""
-    with jobs.working_on(job_id) as job, workspace.open_workspace(job.report) as here:
+    with jobs.working_on(job_id) as job, open_workspace(job.report) as files:
         stored = job.arguments["source"]
-        source, results = here.fetch(stored), here.results(str(PurePath(stored).parent))
+        source, results = files.fetch(stored), files.results_folder(str(PurePath(stored).parent))
         target, poster = results / "video.mp4", results / "poster.jpg"
-        made = ffmpeg.transcode(source, target, poster, report=here.report, time_limit=TIME_LIMIT)
+        made = ffmpeg.transcode(source, target, poster, report=files.report, time_limit=TIME_LIMIT)
         job.result = asdict(made)

@@ -1,0 +1,54 @@
+"""Upload a local file to a bucket. Readers see the whole file or nothing.
+
+boto3 splits a large file into parts and sends them in the calling thread, so that `report` may use the database.
+It calls `read` between two requests, and an exception raised there ends the upload and removes its parts. boto3's own
+`Callback` runs inside a request: what it raises is taken for a lost connection (docs/facts/servers.md#boto3-uploads).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from boto3.s3.transfer import TransferConfig
+from django.core.files import File
+
+from workers.storage.object_reader import answering
+
+PART_BYTES = 8 * 1024**2  # S3 takes 10,000 parts of at least 5 MiB
+CONTENT_TYPE = "application/octet-stream"
+TRANSFER = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
+
+
+class ReportingFile(File):
+    """A file that calls `report(position)` before boto3 reads the next part."""
+
+    def __init__(self, file: IO[bytes], report: Callable[[int], None]) -> None:
+        super().__init__(file)
+        self._content = file
+        self._report = report
+        self._sent_bytes = 0
+
+    def count(self, sent_bytes: int) -> None:
+        """boto3's `Callback`; a negative number: the part is sent again."""
+        self._sent_bytes += sent_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        if size == PART_BYTES:
+            position = self.tell()
+            if self._sent_bytes < position:  # a part has failed, and boto3 reads on to the end of the file
+                raise OSError(f"{self.name}: a part was not sent")
+            self._report(position)
+        return self._content.read(size)
+
+
+def upload(client: Any, bucket: str, name: str, path: Path, report: Callable[[int], None]) -> None:
+    """Stores the file under `name`, and replaces an earlier one. A file smaller than a part takes one request.
+
+    report(bytes so far): called before the file and before each part. What it raises ends the upload. Raises OSError.
+    """
+    with path.open("rb") as content, answering(name):
+        file = ReportingFile(content, report)
+        if file.size < PART_BYTES:
+            report(0)
+        options = {"ExtraArgs": {"ContentType": CONTENT_TYPE}, "Callback": file.count, "Config": TRANSFER}
+        client.upload_fileobj(file, bucket, name, **options)
