@@ -78,7 +78,7 @@ def doctor() -> None:
 
 def page() -> None:
     """What anybody sees who is the first for a while."""
-    registry.recent.clear()
+    registry.finding_cache.clear()
     Client().get("/practices/")
 
 

@@ -23,6 +23,7 @@ from django_redis import get_redis_connection
 
 from devtools.processes import wait_until
 from workers.practices import locks
+from workers.telemetry.held_locks import PREFIX
 
 NAME = "labs.2_locks"
 PROCESSES = 4
@@ -81,7 +82,7 @@ def wait_for_holder(log: Path) -> None:
 
 def freed_at(process: BaseProcess) -> float:
     """When the server let go of a dead process's lock; 0.0 if it had none. Asked until it is so, for the last word."""
-    redis, key, freed = get_redis_connection("locks"), locks.PREFIX + NAME, 0.0
+    redis, key, freed = get_redis_connection("locks"), PREFIX + NAME, 0.0
 
     def is_free() -> bool:
         nonlocal freed

@@ -28,7 +28,7 @@ def clean_caches(tmp_path: Path, settings) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
     for alias in ("default", "locks"):
         caches[alias].client.get_client().flushdb()
-    registry.recent.clear()
+    registry.finding_cache.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,11 @@ from django_redis import get_redis_connection
 from devtools.processes import ROOT, wait_until
 from tests.conftest import environment
 from workers.practices import locks
+from workers.telemetry.held_locks import PREFIX, held_locks
 
 
 def key(name: str) -> str:
-    return locks.PREFIX + name
+    return PREFIX + name
 
 
 def test_a_second_run_is_refused_while_the_first_one_works():
@@ -27,7 +28,7 @@ def test_a_second_run_is_refused_while_the_first_one_works():
 
 def test_another_object_is_left_alone():
     with locks.exclusive("import:7", lease=30), locks.exclusive("import:8", lease=30):
-        assert {lock.name for lock in locks.held()} == {"import:7", "import:8"}
+        assert {lock.name for lock in held_locks()} == {"import:7", "import:8"}
 
 
 def test_the_lock_is_free_after_the_run_and_after_its_failure():
@@ -73,7 +74,7 @@ def test_work_whose_lock_went_to_another_is_told_so():
 
 def test_every_lock_says_who_holds_it_since_when_and_how_long_still():
     with locks.exclusive("import:7", lease=30):
-        (held,) = locks.held()
+        (held,) = held_locks()
     assert str(os.getpid()) in held.holder
     assert 0 <= held.age < 30
     assert 0 < held.seconds_left <= 30

@@ -74,6 +74,7 @@ def test_every_practice_has_all_its_parts(practice):
     assert callable(practice.module.check)
     assert callable(practice.module.verify)
     assert (ROOT / practice.chapter).exists()
+    assert (ROOT / practice.lab).exists()
     assert practice.module.__doc__.startswith(f"Practice {practice.number}: ")
 
 

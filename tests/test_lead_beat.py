@@ -19,6 +19,7 @@ from devtools.processes import DEADLINE_SECONDS, wait_until
 from tests.faulty_tasks import lines
 from workers.practices import locks
 from workers.runtime.leader import HEARTBEAT
+from workers.telemetry.held_locks import held_locks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECONDLY, HOURLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.delete_old"
@@ -95,7 +96,7 @@ def test_a_beat_that_takes_over_sends_what_is_due_by_the_database(start_beat, se
 def test_a_leader_that_is_stopped_leaves_the_lead_free(start_beat):
     beat = start_beat()
     wait_until(lambda: cache.get(HEARTBEAT), "the leader")
-    assert [lock.holder.endswith(f" {beat.pid}") for lock in locks.held()] == [True]
+    assert [lock.holder.endswith(f" {beat.pid}") for lock in held_locks()] == [True]
     beat.terminate()
     assert beat.wait(DEADLINE_SECONDS) == 0
     assert not locks.is_held("beat")

@@ -57,7 +57,7 @@ def test_a_report_per_row_costs_a_write_a_few_times_a_second(work, clock):
     for row in range(1000):
         clock.now += 0.001
         work.report(row, 10_000, "writing")
-    assert 1 < writes() - before <= 1 / progress.EVERY + 1
+    assert 1 < writes() - before <= 1 / progress.WRITE_SECONDS + 1
 
 
 def test_what_hardly_moves_gives_a_sign_of_life_and_no_more(work, clock):
@@ -65,7 +65,7 @@ def test_what_hardly_moves_gives_a_sign_of_life_and_no_more(work, clock):
     for second in range(100):
         clock.now += 1
         work.report(second, 1_000_000, "writing")
-    assert 100 / progress.LIFE - 1 <= writes() - before <= 100 / progress.LIFE + 1
+    assert 100 / progress.HEARTBEAT_SECONDS - 1 <= writes() - before <= 100 / progress.HEARTBEAT_SECONDS + 1
 
 
 @pytest.mark.parametrize("place", [(0, 0), (10, 10)])

@@ -19,6 +19,7 @@ from workers.jobs import recovery
 from workers.jobs.attempt import Attempt, RetryLater
 from workers.models import Job
 from workers.practices import concurrency, locks
+from workers.telemetry.held_locks import PREFIX, held_locks
 
 TASK = "workers.highmem.tasks.import_catalogue"
 TABLE = "mediaapp.CatalogueItem"
@@ -31,7 +32,7 @@ def test_a_second_import_into_the_table_is_kept_out():
 
 def test_an_import_into_another_table_is_left_alone():
     with concurrency.one_writer(TABLE), concurrency.one_writer("mediaapp.Other"):
-        assert len(locks.held()) == 2
+        assert len(held_locks()) == 2
 
 
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (500, 60)])
@@ -66,7 +67,7 @@ def test_an_import_that_finds_the_table_busy_frees_its_worker_and_says_so(alice,
 
 def test_two_imports_at_work_on_one_table_are_found_until_one_has_stopped(alice, start: Callable, monkeypatch):
     """The lock of the first is given away, so that a second comes in: what the practice prevents, on real processes."""
-    monkeypatch.setattr(concurrency, "CLAIMED", timezone.timedelta(0))
+    monkeypatch.setattr(concurrency, "CLAIM_GRACE", timezone.timedelta(0))
     files = [ContentFile(f"external_id,title\n{name},{name}\n".encode(), name=f"{name}.csv") for name in ("A", "B")]
     with table_locked():  # so that an import stands still where it writes
         first = store_upload(alice, files[0])
@@ -74,7 +75,7 @@ def test_two_imports_at_work_on_one_table_are_found_until_one_has_stopped(alice,
         wait_until(lambda: locks.is_held(f"import:{TABLE}"), "the first import")
         assert f"1 on {TABLE}" in concurrency.verify().summary
         assert concurrency.verify().ok is True
-        get_redis_connection("locks").set(f"{locks.PREFIX}import:{TABLE}", "somebody else", px=3000)
+        get_redis_connection("locks").set(f"{PREFIX}import:{TABLE}", "somebody else", px=3000)
         wait_until(lambda: not locks.is_held(f"import:{TABLE}"), "the lock to be lost")
         second = store_upload(alice, files[1])
         start("highmem", JOB_LEASE="7")

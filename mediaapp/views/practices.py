@@ -12,14 +12,15 @@ from django.views.decorators.http import require_safe
 
 from workers.capacity import connections
 from workers.deadline import run_with_deadline
-from workers.practices import backlog, locks, memory, registry
+from workers.practices import backlog, memory, registry
+from workers.telemetry.held_locks import held_locks
 from workers.telemetry.recurring_entries import recurring_entries
 
 # The tables for staff, by their names in the template.
 STAFF_TABLES: Mapping[str, Callable[[], Any]] = {
     "queues": backlog.overview,
     "entries": recurring_entries,
-    "held_locks": locks.held,
+    "held_locks": held_locks,
     "proposals": memory.proposals,
     "connections": connections.connections_table,
 }
@@ -30,7 +31,7 @@ STAFF_TABLES: Mapping[str, Callable[[], Any]] = {
 def show_practices(request: HttpRequest) -> HttpResponse:
     """The findings are at most registry.TTL seconds old. A table whose server is away is None."""
     staff = is_staff(request)
-    findings = registry.recent.read()
+    findings = registry.finding_cache.read()
     outcomes = [finding.ok for _, finding in findings]
     count = {"holding": outcomes.count(True), "failing": outcomes.count(False), "unknown": outcomes.count(None)}
     answers = run_with_deadline(STAFF_TABLES) if staff else {}

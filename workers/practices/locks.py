@@ -1,24 +1,20 @@
 """Practice 2: work that must not overlap holds a lock, and the lock has a timeout.
 
 The trap: a lock without a timeout outlives its dead worker for ever; one with a timeout shorter than the work lets a
-second run in. So the lease is short and renewed by a thread while the work runs: it dies with its process, within the
-lease, and work that lost its lease is told so at its next report. Locks live under a cache alias of their own.
+second run in. So the lease is short, and a thread renews it while the work runs. A dead process frees its lock within
+the lease, and work that lost its lease stops at its next report. Locks have a cache alias of their own.
 """
 
 import inspect
 import logging
-import os
 import re
-import secrets
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from celery import current_app, current_task
@@ -31,9 +27,10 @@ from redis.exceptions import LockError, LockNotOwnedError, RedisError
 from redis.lock import Lock
 
 from workers.practices import Finding
+from workers.queues import load_tasks
+from workers.telemetry.held_locks import PREFIX, held_locks, make_token
 
 log = logging.getLogger(__name__)
-PREFIX = "lock:"
 CHAPTER = "See docs/2-locks.md."
 TAKES_LOCK = re.compile(r"\b(exclusive|working_on)\(")
 
@@ -48,7 +45,7 @@ class LeaseLost(Exception):
 
 @dataclass
 class Lease:
-    """A lock while it is held. `lost` is set by the renewing thread."""
+    """A lock while it is held. The renewing thread sets `lost`."""
 
     name: str
     lost: threading.Event = field(default_factory=threading.Event)
@@ -59,19 +56,9 @@ class Lease:
             raise LeaseLost(self.name)
 
 
-@dataclass(frozen=True)
-class HeldLock:
-    """A live lock key. age and seconds_left in seconds; seconds_left is None for a key without an end."""
-
-    name: str
-    holder: str
-    age: float
-    seconds_left: float | None
-
-
 @contextmanager
 def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
-    """Holds the lock `name` (with its object's id in it, where it has one) while the block runs.
+    """Holds the lock `name`, which ends in its object's id where it has one, while the block runs.
 
     lease: seconds after which a dead holder's lock frees itself. Raises Busy if it is held, RedisError if the server
     of the locks is away.
@@ -81,13 +68,10 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
     lock: Lock = caches["locks"].lock(  # type: ignore[attr-defined]
         PREFIX + name, timeout=lease, blocking=False, thread_local=False
     )
-    task = current_task.name if current_task else "no task"
-    token = f"{task} on {socket.gethostname()}, pid {os.getpid()} {int(time.time())} {secrets.token_hex(8)}"
-    if not lock.acquire(token=token):
+    if not lock.acquire(token=make_token(current_task.name if current_task else "no task")):
         log.info("lock_busy lock=%s", name)
         raise Busy(name)
-    held = Lease(name)
-    stop = threading.Event()
+    held, stop = Lease(name), threading.Event()
     work = (_renew, lock, held, stop, lease)
     renewal = threading.Thread(target=copy_context().run, args=work, name=f"renew {name}", daemon=True)
     renewal.start()
@@ -140,71 +124,33 @@ def is_held(name: str) -> bool:
     return bool(get_redis_connection("locks").exists(PREFIX + name))
 
 
-def held() -> list[HeldLock]:
-    """Every lock that is held now. Raises RedisError if the server is away."""
-    redis = get_redis_connection("locks")
-    now = time.time()
-    locks = []
-    for key in redis.scan_iter(PREFIX + "*", count=500):
-        value, milliseconds = redis.get(key), redis.pttl(key)
-        if value is None:
-            continue  # released between the two calls
-        holder, _, since = value.decode().rpartition(" ")[0].rpartition(" ")
-        left = milliseconds / 1000 if milliseconds >= 0 else None
-        age = now - float(since) if since.isdigit() else 0.0
-        locks.append(HeldLock(key.decode().removeprefix(PREFIX), holder, age, left))
-    return locks
-
-
 def check() -> list[CheckMessage]:
     """E201: locks and cache share a database. E202: a scheduled task without one. E203: a lease too short to renew."""
     messages: list[CheckMessage] = []
     if settings.CACHES["locks"]["LOCATION"] == settings.CACHES["default"]["LOCATION"]:
-        messages.append(
-            Error(
-                "The locks live in the same database as the cache.",
-                hint=f"Set LOCKS_URL to another database or server: cache.clear() would drop them. {CHAPTER}",
-                id="practices.E201",
-            )
-        )
-    messages += [
-        Error(
-            f"{task} is scheduled and takes no lock: a slow run would meet the next one.",
-            hint=f'Write `with locks.exclusive("{task.rpartition(".")[2]}", lease=30):` around its body. {CHAPTER}',
-            id="practices.E202",
-        )
-        for task in sorted({entry["task"] for entry in current_app.conf.beat_schedule.values()})
-        if not TAKES_LOCK.search(_source_of(task))
-    ]
-    limit = settings.CACHES["locks"]["OPTIONS"]["SOCKET_TIMEOUT"]
-    if 3 * limit >= settings.JOB_LEASE:
-        messages.append(
-            Error(
-                f"A lease of {settings.JOB_LEASE} s ends while one renewal waits its {limit} s for the server.",
-                hint=f"Set JOB_LEASE above {3 * limit} s: it is renewed three times in each lease. {CHAPTER}",
-                id="practices.E203",
-            )
-        )
+        hint = f"Set LOCKS_URL to another database or server: cache.clear() would drop them. {CHAPTER}"
+        messages.append(Error("The locks live in the same database as the cache.", hint=hint, id="practices.E201"))
+    load_tasks()
+    for task in sorted({entry["task"] for entry in current_app.conf.beat_schedule.values()} & current_app.tasks.keys()):
+        if not TAKES_LOCK.search(inspect.getsource(current_app.tasks[task].run)):
+            fault = f"{task} is scheduled and takes no lock: a slow run would meet the next one."
+            lock = f'with locks.exclusive("{task.rpartition(".")[2]}", lease=30):'
+            messages.append(Error(fault, hint=f"Write `{lock}` around its body. {CHAPTER}", id="practices.E202"))
+    timeout, lease = settings.CACHES["locks"]["OPTIONS"]["SOCKET_TIMEOUT"], settings.JOB_LEASE
+    if 3 * timeout >= lease:
+        fault = f"A lease of {lease} s ends while one renewal waits its {timeout} s for the server."
+        hint = f"Set JOB_LEASE above {3 * timeout} s: it is renewed three times in each lease. {CHAPTER}"
+        messages.append(Error(fault, hint=hint, id="practices.E203"))
     return messages
 
 
-def _source_of(task: str) -> str:
-    module, _, name = task.rpartition(".")
-    return inspect.getsource(getattr(import_module(module), name).run)
-
-
 def verify() -> Finding:
-    """Holds while every live lock has an end."""
+    """Holds while every held lock has a timeout."""
     try:
-        live = held()
+        locks = held_locks()
     except RedisError as error:
         return Finding(None, "unknown", f"The server of the locks did not answer: {error}")
-    endless = [lock.name for lock in live if lock.seconds_left is None]
-    figure = f"{len(live)} held, {len(endless)} without end"
-    if endless:
-        return Finding(
-            False,
-            figure,
-            f"No timeout on {', '.join(endless)}: a dead worker would hold it for ever.",
-        )
-    return Finding(True, figure)
+    endless = [lock.name for lock in locks if lock.seconds_left is None]
+    summary = f"{len(locks)} held, {len(endless)} without end"
+    reason = f"No timeout on {', '.join(endless)}: a dead worker would hold it for ever."
+    return Finding(not endless, summary, reason if endless else "")

@@ -1,7 +1,7 @@
 """Practice 6: progress goes through the cache as JSON under the object's id, with a TTL; the final state is a row.
 
-The trap: progress dug out of task metadata is tied to one attempt, grows the result backend and answers anybody. Here
-a page reads one key of the cache, a flushed cache loses a number and never a result, and the key ends by itself.
+The trap: progress in a task's metadata belongs to one attempt, fills the result backend and answers anybody. So a page
+reads one key of the cache. A flushed cache loses a number and never a result, and the key ends by itself.
 """
 
 import time
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
@@ -18,13 +17,14 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
+from workers.models import Job
 from workers.practices import Finding
 
 KEY = "file_process_task_{}"
 TTL = 3000  # seconds
-EVERY = 0.4  # seconds between two writes,
-SHARE = 0.001  # if so much of the whole was done meanwhile; else
-LIFE = 2.0  # seconds: a sign of life
+WRITE_SECONDS = 0.4  # between two writes of progress that moved,
+MIN_SHARE = 0.001  # by so much of the whole
+HEARTBEAT_SECONDS = 2.0  # between two writes of any other one
 STALE_AFTER = 10  # seconds without a write: a reader asks the row instead
 CHAPTER = "See docs/6-progress.md."
 
@@ -35,9 +35,9 @@ def plain_key(key: str, prefix: str, version: int) -> str:
 
 
 class Progress:
-    """Writes the progress of one object, a few times a second at most and where it moves, however often it is told.
+    """Writes the progress of one object, a few times a second at most, however often it is reported.
 
-    object_id: the id in the key. owner: the user's id, by which a poll is answered without the database.
+    owner: a user's id, so that a poll is answered without the database.
     """
 
     def __init__(self, object_id: object, owner: int | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,14 +49,15 @@ class Progress:
         self.began = (0.0, 0.0)
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """done and total in any one unit; total 0 where it is unknown. stage: words for people."""
+        """done and total in any one unit; total 0 where it is unknown. stage: what the page shows."""
         now = self.clock()
-        changed = stage != self.stage
-        if changed:
+        is_new_stage = stage != self.stage
+        if is_new_stage:
             self.stage, self.began = stage, (now, done)
         since, moved = now - self.written, abs(done - self.done)
-        ended = moved > 0 and done == total
-        if not (changed or ended or since >= LIFE or (since >= EVERY and moved > SHARE * total)):
+        is_end = moved > 0 and done == total
+        is_due = since >= HEARTBEAT_SECONDS or (since >= WRITE_SECONDS and moved > MIN_SHARE * total)
+        if not (is_new_stage or is_end or is_due):
             return
         self.written, self.done = now, done
         rate = (done - self.began[1]) / (now - self.began[0]) if now - self.began[0] > 1 else 0.0
@@ -74,24 +75,24 @@ class Progress:
 
 
 def read(object_id: object) -> dict[str, Any] | None:
-    """The last report, or None: there is none, or its writer has been silent for STALE_AFTER."""
+    """The last report. None if there is none, or its writer has been silent for STALE_AFTER."""
     state = last(object_id)
     return state if state and silence(state) <= STALE_AFTER else None
 
 
 def silence(state: dict[str, Any]) -> float:
-    """Seconds since that report."""
+    """Seconds since a report."""
     return time.time() - float(state["updated_at"])
 
 
 def last(object_id: object) -> dict[str, Any] | None:
-    """The last report, however old it is, or None: none yet, ended, flushed, or the cache away."""
+    """The last report, however old it is. None before the first one, after the end, and without the cache."""
     state = cache.get(KEY.format(object_id))
     return state if isinstance(state, dict) and "updated_at" in state else None
 
 
 def clear(object_id: object) -> None:
-    """The state is final and in its row: the cache need not be asked any more."""
+    """Deletes the progress of an object whose final state is in its row."""
     cache.delete(KEY.format(object_id))
 
 
@@ -113,7 +114,7 @@ def check() -> list[CheckMessage]:
 def verify() -> Finding:
     """Holds while every progress key ends by itself, and every running job gives a sign of life."""
     grace = timezone.now() - timedelta(seconds=STALE_AFTER)
-    running = apps.get_model("workers.Job").objects.filter(state="running", started_at__lt=grace)
+    running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=grace)
     try:
         redis = get_redis_connection("default")
         keys = list(redis.scan_iter(KEY.format("*"), count=500))
@@ -121,9 +122,9 @@ def verify() -> Finding:
         silent = [str(pk) for pk in running.values_list("pk", flat=True)[:1000] if read(pk) is None]
     except (RedisError, DatabaseError) as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
-    figure = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
+    summary = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
     if endless:
-        return Finding(False, figure, f"No TTL on {', '.join(endless)}: the cache would fill with them.")
+        return Finding(False, summary, f"No TTL on {', '.join(endless)}: the cache would fill with them.")
     if silent:
-        return Finding(False, figure, f"No sign of life for {STALE_AFTER} s from {', '.join(silent)}.")
-    return Finding(True, figure)
+        return Finding(False, summary, f"No sign of life for {STALE_AFTER} s from {', '.join(silent)}.")
+    return Finding(True, summary)

@@ -1,4 +1,4 @@
-"""The table of the nine practices. It alone feeds `manage.py check`, the doctor, the pages and the docs index."""
+"""The nine practices. This list alone feeds `manage.py check`, the doctor, the pages and the index of the docs."""
 
 import time
 from dataclasses import dataclass
@@ -19,83 +19,83 @@ from workers.practices import (
     timing,
 )
 
+TTL = 5  # seconds for which pages show the same findings
+
 
 @dataclass(frozen=True)
 class Practice:
-    """number: its place among the nine. module: mechanism, check() and verify(). chapter: its page in docs/."""
+    """number: its place among the nine. module: mechanism, check() and verify(). chapter, lab: from the root."""
 
     number: int
     title: str
     module: ModuleType
     chapter: str
+    lab: str
 
     @property
     def file(self) -> str:
-        """The file to read, from the repository's root."""
+        """The module's file, from the root."""
         return f"{self.module.__name__.replace('.', '/')}.py"
 
     @property
     def filename(self) -> str:
-        """The file's name alone, for where there is little room."""
         return self.file.rpartition("/")[2]
 
 
 PRACTICES = (
-    Practice(1, "Broker memory", broker, "docs/1-broker-memory.md"),
-    Practice(2, "Locks", locks, "docs/2-locks.md"),
-    Practice(3, "Separate queues", queues, "docs/3-separate-queues.md"),
-    Practice(4, "Concurrency", concurrency, "docs/4-concurrency.md"),
-    Practice(5, "Expires", recurring, "docs/5-expires.md"),
-    Practice(6, "Progress", progress, "docs/6-progress.md"),
-    Practice(7, "Timing", timing, "docs/7-timing.md"),
-    Practice(8, "Backlog", backlog, "docs/8-backlog.md"),
-    Practice(9, "Memory", memory, "docs/9-memory.md"),
+    Practice(1, "Broker memory", broker, "docs/1-broker-memory.md", "labs/1_broker.py"),
+    Practice(2, "Locks", locks, "docs/2-locks.md", "labs/2_locks.py"),
+    Practice(3, "Separate queues", queues, "docs/3-separate-queues.md", "labs/3_queues.py"),
+    Practice(4, "Concurrency", concurrency, "docs/4-concurrency.md", "labs/4_concurrency.py"),
+    Practice(5, "Expires", recurring, "docs/5-expires.md", "labs/5_expires.py"),
+    Practice(6, "Progress", progress, "docs/6-progress.md", "labs/6_progress.py"),
+    Practice(7, "Timing", timing, "docs/7-timing.md", "labs/7_timing.py"),
+    Practice(8, "Backlog", backlog, "docs/8-backlog.md", "labs/8_backlog.py"),
+    Practice(9, "Memory", memory, "docs/9-memory.md", "labs/9_memory.py"),
 )
 
-
-Found = list[tuple[Practice, Finding]]
-TTL = 5  # seconds
+Findings = list[tuple[Practice, Finding]]
 
 
-def verify_all() -> Found:
-    """What each practice finds now, in the order of the table. Never raises, and never hangs on a server."""
-    found = run_with_deadline({practice.title: practice.module.verify for practice in PRACTICES})
-    return [(practice, _finding(found[practice.title])) for practice in PRACTICES]
+def verify_all() -> Findings:
+    """What each practice finds now, in the order of PRACTICES. Never raises, and never hangs on a server."""
+    answers = run_with_deadline({practice.title: practice.module.verify for practice in PRACTICES})
+    return [(practice, _to_finding(answers[practice.title])) for practice in PRACTICES]
 
 
 class FindingCache:
-    """The findings for pages, which anybody may read as often as they like: measuring opens up to nine connections."""
+    """The findings for pages. A measurement opens up to nine connections, and anybody may read a page often."""
 
     def __init__(self) -> None:
         self._measuring = Lock()
-        self._found: Found = []
-        self._until = 0.0
+        self._findings: Findings = []
+        self._expires_at = 0.0
 
-    def read(self) -> Found:
+    def read(self) -> Findings:
         """What verify_all() found in this process in the last TTL seconds, or finds now. One measures, others wait.
 
         Nobody waits longer than SECONDS: then all is unknown.
         """
         if not self._measuring.acquire(timeout=SECONDS):
             late = TimeoutError(f"Still measuring after {SECONDS} s.")
-            return [(practice, _finding(late)) for practice in PRACTICES]
+            return [(practice, _to_finding(late)) for practice in PRACTICES]
         try:
-            if time.monotonic() > self._until:
-                self._found = verify_all()
-                self._until = time.monotonic() + TTL
-            return self._found
+            if time.monotonic() > self._expires_at:
+                self._findings = verify_all()
+                self._expires_at = time.monotonic() + TTL
+            return self._findings
         finally:
             self._measuring.release()
 
     def clear(self) -> None:
-        """The next one to read measures."""
-        self._until = 0.0
+        """Lets the next read() measure."""
+        self._expires_at = 0.0
 
 
-recent = FindingCache()
+finding_cache = FindingCache()
 
 
-def _finding(answer: Finding | Exception) -> Finding:
+def _to_finding(answer: Finding | Exception) -> Finding:
     if isinstance(answer, TimeoutError):
         return Finding(None, "unknown", f"{answer} /readyz names the server that is silent.")
     if isinstance(answer, Exception):

@@ -26,9 +26,9 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from redis.exceptions import LockError, LockNotOwnedError, RedisError
 from redis.lock import Lock
 
-from workers.practices.locks import PREFIX
 from workers.practices.recurring import HEARTBEAT
 from workers.runtime import heartbeat_file, pending_guard
+from workers.telemetry.held_locks import PREFIX
 
 log = logging.getLogger(__name__)
 
