@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from devtools.ports import free_port, is_answering
-from devtools.servers import die_with_parent
 from devtools.stack import read_procfile
+from workers.child_process import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_SECONDS = 120  # for anything that a process does

@@ -4,9 +4,7 @@ It runs in a session of its own (a Ctrl-C in the terminal is not for it), dies w
 (Linux only), and its pid stands beside its data, so that the next start can end what is left of it.
 """
 
-import ctypes
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,11 +15,10 @@ from typing import Any, ClassVar
 import psutil
 
 from devtools.ports import free_port, is_free
+from workers.child_process import die_with_parent
 
 START_SECONDS = STOP_SECONDS = 60
 CLOCK_STEP_SECONDS = 2
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
 
 
 class ServerError(Exception):
@@ -119,9 +116,3 @@ def on_a_free_port(server: Server, start: Callable[[int], str], tries: int = 3) 
         if is_free(port) or tries == 1:
             raise
         return on_a_free_port(server, start, tries - 1)
-
-
-def die_with_parent(signum: int) -> None:
-    """Call it in a child: the kernel sends `signum` when the parent dies (Linux; else no effect)."""
-    if sys.platform == "linux":
-        LIBC.prctl(PR_SET_PDEATHSIG, signum)

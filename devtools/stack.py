@@ -19,7 +19,8 @@ from honcho import manager, process
 from honcho.environ import parse_procfile
 
 from devtools.ports import is_answering
-from devtools.servers import Server, die_with_parent
+from devtools.servers import Server
+from workers.child_process import die_with_parent
 
 # A worker takes up to 20 s to hand its job back; honcho would kill it after 5.
 manager.KILL_WAIT = 25

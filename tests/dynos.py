@@ -18,9 +18,9 @@ import psutil
 
 from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
-from devtools.servers import die_with_parent
 from devtools.stack import read_procfile
 from tests.site import runs
+from workers.child_process import die_with_parent
 
 # What begins with a dot is of this machine; the rest no dyno reads.
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "staticfiles", "tests", "docs", "labs", "bench")

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from functools import partial
 
-from devtools.servers import die_with_parent
+from workers.child_process import die_with_parent
 
 PROGRAMS = ("ip", "unshare", "nsenter")
 RANGE = "198.18.0.0/15"  # which RFC 2544 keeps for tests of networks

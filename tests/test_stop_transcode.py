@@ -9,6 +9,7 @@ import pytest
 
 from devtools.processes import DEADLINE_SECONDS
 from tests.footage import film
+from workers.child_process import PARENT_SIGNALS
 from workers.video import sandbox
 from workers.video.ffmpeg import transcode
 from workers.video.probe import probe
@@ -74,7 +75,7 @@ def test_the_time_limit_ends_ffmpeg_with_words(source, target):
     assert list(target.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", sorted(sandbox.WORKERS_SIGNALS))
+@pytest.mark.parametrize("number", sorted(PARENT_SIGNALS))
 def test_a_signal_meant_for_the_worker_does_not_end_ffmpeg(source, target, number):
     sent = []
 

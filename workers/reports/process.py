@@ -9,9 +9,7 @@ stdin: frames, each with its length before it (8 bytes, big-endian). The first i
 CSV, an empty one ends them. stdout: a line of JSON for each step, {"done", "total", "stage"}, at last {"rows", "peak"}.
 """
 
-import ctypes
 import json
-import signal
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -21,13 +19,13 @@ from typing import IO, Any, TypedDict
 
 import polars as pl
 
+from workers.child_process import die_with_parent
 from workers.reports.columns import describe
 from workers.reports.files import write_csv, write_parquet
 from workers.reports.pairs import correlate, find_duplicates
 from workers.telemetry.meter import high_water
 
 LENGTH = struct.Struct(">Q")
-PR_SET_PDEATHSIG = 1
 TYPES: dict[str, Any] = {
     "text": pl.String,
     "whole": pl.Int64,
@@ -104,18 +102,9 @@ def say(**line: Any) -> None:
     sys.stdout.flush()
 
 
-def die_with_worker() -> None:
-    """The kernel ends this process with the thread that started it.
-
-    Where the worker had died before, there is nobody to hand over the rows: frames_of() finds that out.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main() -> None:
     """The whole life of the process."""
-    die_with_worker()
+    die_with_parent()  # a worker that died before leaves a pipe that ends: frames_of() raises EOFError
     frames = frames_of(sys.stdin.buffer)
     task: Task = json.loads(next(frames))
     rows = make(task, frames, lambda done, total, stage: say(done=done, total=total, stage=stage))

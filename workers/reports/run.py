@@ -25,6 +25,7 @@ from typing import Any
 from django.conf import settings
 
 from workers.byte_format import format_bytes
+from workers.child_process import PARENT_SIGNALS
 from workers.reports.rows import Rows, kind_of
 from workers.telemetry.meter import high_water
 
@@ -39,7 +40,6 @@ FACTOR = 3  # bytes for each byte of rows: 1.8 measured on 1,000,000 mixed ones,
 TICK = 0.4  # seconds
 READING = "reading rows"
 LENGTH = struct.Struct(">Q")
-WORKERS_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP}
 TOO_BIG = (
     "This report needs about {} of memory and its worker has {}, so it was not begun. "
     "Make it on fewer rows: on one of your CSV files, or on a part of one."
@@ -100,7 +100,7 @@ def _started() -> Iterator[Popen[bytes]]:
     """
     command = [sys.executable, "-m", "workers.reports.process"]
     environment = {"POLARS_MAX_THREADS": str(min(4, os.cpu_count() or 1))}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, WORKERS_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENT_SIGNALS)
     try:
         # Nothing of ours between us and the pipe: what is left in a buffer would be written when all is over.
         process = Popen(  # noqa: S603

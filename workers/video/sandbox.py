@@ -6,7 +6,6 @@ of the worker's environment (the database's password is in there), no ear for th
 and it dies with the worker.
 """
 
-import ctypes
 import os
 import re
 import resource
@@ -20,6 +19,8 @@ from selectors import EVENT_READ, DefaultSelector
 from subprocess import PIPE, Popen
 
 import imageio_ffmpeg
+
+from workers.child_process import PARENT_SIGNALS, die_with_parent
 
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg"
 MAX_PIXELS = 8192 * 8192
@@ -42,13 +43,6 @@ CAGE = (
     *("-protocol_whitelist", "fd", "-format_whitelist", CONTAINERS),
     *("-max_pixels", str(MAX_PIXELS), "-threads", THREADS),
 )
-# A platform that restarts signals every process, Ctrl-C the whole terminal; whether the work is
-# finished first is for the worker to say. Blocked, because ffmpeg would replace SIG_IGN.
-WORKERS_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP}
-PR_SET_PDEATHSIG = 1
-# PyDLL keeps the GIL: between fork and exec nothing must wait for another thread.
-libc = ctypes.PyDLL(None)
-
 
 TOO_LONG = (
     "Converting this video took longer than the site allows, so it was stopped. Upload a shorter or a smaller one."
@@ -106,7 +100,7 @@ def run(
             stdout=PIPE,
             stderr=PIPE,
             env={},
-            preexec_fn=lambda: _confine(worker, cpu_seconds),
+            preexec_fn=lambda: _apply_limits(worker, cpu_seconds),
         ) as ffmpeg,
     ):
         try:
@@ -115,13 +109,13 @@ def run(
             ffmpeg.kill()
 
 
-def _confine(worker: int, cpu_seconds: int) -> None:
-    """Run in the child, before ffmpeg starts. PDEATHSIG: it dies with the thread that forked it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, WORKERS_SIGNALS)
+def _apply_limits(worker: int, cpu_seconds: int) -> None:
+    """Runs in the child, between fork and exec."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, PARENT_SIGNALS)
+    die_with_parent()
+    if os.getppid() != worker:  # the worker died before that call
+        os._exit(1)
     if sys.platform == "linux":
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != worker:  # it died before prctl
-            os._exit(1)
         _limit(resource.RLIMIT_AS, MAX_MEMORY_BYTES)
     os.nice(POLITE)
     _limit(resource.RLIMIT_CPU, cpu_seconds)
