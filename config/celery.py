@@ -24,14 +24,21 @@ from config.schedule import SCHEDULE
 from workers import log_context
 from workers.brokers.declarations import declarations, queue_type
 from workers.practices import broker
-from workers.runtime import acknowledgement, delivery, heartbeat_file, pending_guard, shared_prefetch, stopping
+from workers.runtime import (
+    acknowledgement,
+    heartbeat_file,
+    pending_guard,
+    shared_prefetch,
+    stopping,
+    visibility_timeout,
+)
 
 AMQP = settings.BROKER_URL.startswith("amqp")
 REDIS_TRANSPORT = {
     # A dead worker's message is delivered again after this and at most 30 s more; kombu's default is 100 s more
     # (docs/facts/celery.md#visibility-timeout). A living worker renews it, however long its task takes
     # (docs/facts/celery.md#lease-renewal).
-    "visibility_timeout": delivery.VISIBILITY_TIMEOUT,
+    "visibility_timeout": visibility_timeout.VISIBILITY_TIMEOUT_SECONDS,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 3,
     # Without them a publish to a host that drops packets hangs (docs/facts/celery.md#publish-timeouts).
@@ -82,7 +89,7 @@ app.conf.update(
     # it comes back under its name (docs/facts/celery.md#remote-control-restart).
     worker_enable_remote_control=False,
     # Nobody listens to what workers tell each other.
-    worker_consumer="workers.runtime.quiet_consumer:Consumer",
+    worker_consumer="workers.runtime.quiet_consumer:QuietConsumer",
     # Every task ends. A task asks for more in its own decorator.
     task_soft_time_limit=25,
     task_time_limit=30,
@@ -102,20 +109,20 @@ app.conf.update(
     # Two beats would send everything twice (docs/facts/celery.md#two-beats).
     beat_scheduler="workers.runtime.leader:LeaderScheduler",
     # What must not wait in a queue, and the seconds between two calls (workers/runtime/leader.py).
-    leader_duties={"workers.practices.backlog.sample": 30},
+    leader_callbacks={"workers.practices.backlog.sample": 30},
     beat_schedule=SCHEDULE,
     beat_max_loop_interval=5,
     beat_sync_every=1,
 )
 if not AMQP:
-    app.steps["consumer"].update({delivery.Renewal, acknowledgement.Watch})
+    app.steps["consumer"].update({visibility_timeout.VisibilityTimeoutRenewal, acknowledgement.AcknowledgementCheck})
 elif queue_type() == "classic":
     app.steps["consumer"].add(shared_prefetch.SharedPrefetch)
 # Before readiness: a worker that is ready can be told to stop.
-worker_ready.connect(stopping.take_over_signals)
+worker_ready.connect(stopping.install_signal_handlers)
 # What beat sent is seen, so that beat may send the next one.
-task_received.connect(pending_guard.take)
-task_revoked.connect(pending_guard.drop)
+task_received.connect(pending_guard.on_task_received)
+task_revoked.connect(pending_guard.on_task_revoked)
 
 # A click can be followed from the site's log into the worker's.
 before_task_publish.connect(log_context.add_request_id)

@@ -94,10 +94,10 @@ TEMPLATES = [
 # PostgreSQL only: one code path, the one of production. Celery closes the connection around every task whatever
 # CONN_MAX_AGE says (docs/facts/celery.md#django-fixup-connections), so the age serves the web processes.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/mediaapp")}
-addresses.encrypt_database(DATABASES["default"])
+addresses.require_database_tls(DATABASES["default"])
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
-addresses.bound_silence(DATABASES["default"])
+addresses.set_database_keepalives(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The cache may vanish at any moment: its users see a miss, and the page goes on without the number.
@@ -107,17 +107,19 @@ BROKER_URL = BROKER_URL or "redis://127.0.0.1:6379/0"
 BROKER_MANAGEMENT_URL = env.str("BROKER_MANAGEMENT_URL", default="")
 QUEUE_TYPE = env.str("QUEUE_TYPE", default="")  # of RabbitMQ's queues, see workers/brokers/declarations.py
 QUEUE_TABLE = TABLE
-BROKER_CA = addresses.read_authority("BROKER_CA", env.str("BROKER_CA", default=""))
+BROKER_CA = addresses.read_ca_certificate("BROKER_CA", env.str("BROKER_CA", default=""))
 REDIS_URL = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6380/0"
 LOCKS_URL = env.str("LOCKS_URL", default="") or urlsplit(REDIS_URL)._replace(path="/2").geturl()
-REDIS_CA = addresses.read_authority("REDIS_CA", env.str("REDIS_CA", default=""))
+REDIS_CA = addresses.read_ca_certificate("REDIS_CA", env.str("REDIS_CA", default=""))
 REDIS_TLS = env.str("REDIS_TLS", default="") or "verified"
 if REDIS_TLS not in ("verified", "unverified"):
     raise ImproperlyConfigured(f"REDIS_TLS is {REDIS_TLS!r}: write verified or unverified. See .env.example.")
 VERIFIED = REDIS_TLS == "verified"
-BROKER_TLS = addresses.amqp_tls(BROKER_URL, BROKER_CA) or addresses.redis_tls(BROKER_URL, REDIS_CA, VERIFIED)
-CACHE_TLS = addresses.redis_tls(REDIS_URL, REDIS_CA, VERIFIED)
-LOCKS_TLS = addresses.redis_tls(LOCKS_URL, REDIS_CA, VERIFIED)
+BROKER_TLS = addresses.amqp_tls_options(BROKER_URL, BROKER_CA) or addresses.redis_tls_options(
+    BROKER_URL, REDIS_CA, VERIFIED
+)
+CACHE_TLS = addresses.redis_tls_options(REDIS_URL, REDIS_CA, VERIFIED)
+LOCKS_TLS = addresses.redis_tls_options(LOCKS_URL, REDIS_CA, VERIFIED)
 # Threads of a process share a few connections, because plans allow few (workers/capacity/connections.py).
 # A thread waits a second for one.
 REDIS_POOL = 2

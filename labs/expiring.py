@@ -27,8 +27,8 @@ entry = every(timedelta(seconds=GAP), TASK)
 if WAY == "never":
     del entry["options"]["expires"], entry["options"]["expire_seconds"]
 if WAY in ("never", "expires"):
-    pending_guard.may_send = lambda _: True
-app.conf.update(imports=("labs.expiring",), beat_schedule={NAME: entry}, leader_duties={})
+    pending_guard.try_mark_pending = lambda _: True
+app.conf.update(imports=("labs.expiring",), beat_schedule={NAME: entry}, leader_callbacks={})
 
 
 def write(what: str, run: str) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - its name in Django
 
-from workers.addresses import is_elsewhere
+from workers.addresses import is_external_host
 from workers.capacity import connections
 from workers.capacity.formation import InvalidFormation
 
@@ -43,10 +43,12 @@ def _check_verified() -> Iterator[CheckMessage]:
 
 def _check_encrypted() -> Iterator[CheckMessage]:
     database, urls = settings.DATABASES["default"], {name: urlsplit(getattr(settings, name)) for name in URL_SETTINGS}
-    unencrypted = [name for name, url in urls.items() if url.scheme not in TLS_SCHEMES and is_elsewhere(url.hostname)]
-    if is_elsewhere(database["HOST"]) and database["OPTIONS"].get("sslmode") in OPTIONAL_TLS_MODES:
+    unencrypted = [
+        name for name, url in urls.items() if url.scheme not in TLS_SCHEMES and is_external_host(url.hostname)
+    ]
+    if is_external_host(database["HOST"]) and database["OPTIONS"].get("sslmode") in OPTIONAL_TLS_MODES:
         unencrypted.append("DATABASE_URL")
-    if is_elsewhere(settings.EMAIL_HOST) and not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL):
+    if is_external_host(settings.EMAIL_HOST) and not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL):
         unencrypted.append("EMAIL_URL")
     for name in unencrypted:
         yield Warning(

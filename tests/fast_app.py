@@ -7,8 +7,8 @@ from config.celery import REDIS_TRANSPORT, app
 from workers.runtime import heartbeat_file, stopping
 from workers.schedule import every
 
-heartbeat_file.EVERY = 1
-stopping.GRACE = int(os.environ.get("GRACE", stopping.GRACE))
+heartbeat_file.INTERVAL_SECONDS = 1
+stopping.GRACE_SECONDS = int(os.environ.get("GRACE_SECONDS", stopping.GRACE_SECONDS))
 app.conf.imports = (*app.conf.imports, "tests.faulty_tasks")
 REDIS_TRANSPORT.update(
     visibility_timeout=int(os.environ.get("VISIBILITY_TIMEOUT", "300")),
@@ -19,5 +19,5 @@ app.conf.beat_schedule = {
     "every second": every(timedelta(seconds=1), "workers.default.tasks.sweep_jobs"),
     "every hour": every(timedelta(hours=1), "workers.default.tasks.delete_old"),
 }
-app.conf.beat_scheduler = "tests.fast_beat:HastyScheduler"
-app.conf.leader_duties = {"tests.fast_beat.fail": 1, "tests.fast_beat.take_a_sample": 1}
+app.conf.beat_scheduler = "tests.fast_beat:FastScheduler"
+app.conf.leader_callbacks = {"tests.fast_beat.fail": 1, "tests.fast_beat.take_a_sample": 1}

@@ -1,4 +1,4 @@
-"""What a test's beat runs with: a lease that a test can wait for, and two duties, one of which fails."""
+"""A beat with a lease that a test can wait for, and two callbacks of the leader, one of which fails."""
 
 import os
 
@@ -6,8 +6,8 @@ from tests.faulty_tasks import write
 from workers.runtime.leader import LeaderScheduler
 
 
-class HastyScheduler(LeaderScheduler):
-    lease = 3
+class FastScheduler(LeaderScheduler):
+    lease_seconds = 3
 
 
 def fail() -> None:

@@ -92,7 +92,7 @@ def end_soon_after_a_stop(job_id: str) -> None:
         write("begin")
         try:
             while not is_let_go():
-                stopping.check()
-        except stopping.Stopping:
+                stopping.check_stop_requested()
+        except stopping.WorkerStopping:
             time.sleep(0.5)
             write("end")

@@ -46,7 +46,7 @@ def test_alive_needs_nothing_but_the_process(client, settings, django_assert_num
 
 
 def test_the_probe_does_not_wait_for_a_page_whose_questions_hang(client, monkeypatch):
-    monkeypatch.setattr(deadline, "SECONDS", 0.2)
+    monkeypatch.setattr(deadline, "DEADLINE_SECONDS", 0.2)
     release, names = Event(), [str(number) for number in range(20)]
     try:
         deadline.run_with_deadline(dict.fromkeys(names, release.wait))

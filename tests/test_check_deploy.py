@@ -10,7 +10,7 @@ import pytest
 
 from devtools.processes import ROOT
 from mediaapp import checks
-from workers.addresses import encrypt_database, is_elsewhere
+from workers.addresses import is_external_host, require_database_tls
 
 MANIFEST = json.loads((ROOT / "app.json").read_text())
 # Nobody listens at any of these: a check must not need a server.
@@ -148,8 +148,8 @@ def test_check_fires_where_all_visitors_would_count_as_one(production):
 @pytest.mark.parametrize("host", ["db.example.com", "ec2-1-2-3-4.compute-1.amazonaws.com", "8.8.8.8", "2606:4700::1"])
 def test_a_database_elsewhere_is_asked_for_tls(host):
     database = {"HOST": host}
-    encrypt_database(database)
-    assert is_elsewhere(host)
+    require_database_tls(database)
+    assert is_external_host(host)
     assert database["OPTIONS"] == {"sslmode": "require"}
 
 
@@ -158,14 +158,14 @@ def test_a_database_elsewhere_is_asked_for_tls(host):
 )
 def test_one_of_the_own_network_is_not(host):
     database = {"HOST": host}
-    encrypt_database(database)
-    assert not is_elsewhere(host)
+    require_database_tls(database)
+    assert not is_external_host(host)
     assert "OPTIONS" not in database
 
 
 def test_what_the_address_itself_says_of_tls_stays():
     database = {"HOST": "db.example.com", "OPTIONS": {"sslmode": "verify-full"}}
-    encrypt_database(database)
+    require_database_tls(database)
     assert database["OPTIONS"] == {"sslmode": "verify-full"}
 
 

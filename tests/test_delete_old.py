@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from workers import jobs
-from workers.default import housekeeping
+from workers.default import retention
 from workers.models import Job
 from workers.storage import cleanup
 
@@ -40,5 +40,5 @@ def test_ended_jobs_that_no_page_shows_are_deleted_after_a_day_and_files_jobs_an
         Job.objects.filter(pk=job.pk).update(state=state, finished_at=ended)
         if (task, ended) != (mail, old):
             kept.add(job.pk)
-    assert housekeeping.delete_unseen_jobs() == 1
+    assert retention.delete_hidden_jobs() == 1
     assert set(Job.objects.values_list("pk", flat=True)) == kept

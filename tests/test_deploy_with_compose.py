@@ -24,7 +24,7 @@ from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
 from tests.conftest import environment
 from workers.practices.memory import SIZES
-from workers.runtime.stopping import GRACE
+from workers.runtime.stopping import GRACE_SECONDS
 
 BIN = Path(sys.executable).parent
 PASSWORDS = ("SECRET_KEY", "POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -111,7 +111,7 @@ def test_our_own_can_do_no_more_than_they_need_and_have_time_to_stop():
     for name in ours():
         service = services()[name]
         assert (service["read_only"], service["cap_drop"], service["init"]) == (True, ["ALL"], True), name
-        assert int(service["stop_grace_period"].removesuffix("s")) >= GRACE + 5, name
+        assert int(service["stop_grace_period"].removesuffix("s")) >= GRACE_SECONDS + 5, name
 
 
 def test_nothing_is_open_to_the_world_but_the_proxy():

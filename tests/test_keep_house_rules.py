@@ -60,7 +60,7 @@ def test_it_is_silent_with_rabbitmq_too():
 
 def test_every_celery_option_is_one_that_celery_reads():
     known = {name for name, _ in flatten(NAMESPACES)} | {"deprecated_settings"}
-    known.add("leader_duties")  # ours: workers/runtime/leader.py
+    known.add("leader_callbacks")  # ours: workers/runtime/leader.py
     assert set(current_app.conf.changes) - known == set()
 
 

@@ -77,7 +77,7 @@ def test_the_other_one_takes_over_from_a_frozen_leader_and_from_a_killed_one(bea
     assert senders(HOURLY) == [first.pid]
 
 
-def test_the_leader_alone_does_its_duties_and_has_a_heartbeat(beats):
+def test_the_leader_alone_runs_its_callbacks_and_has_a_heartbeat(beats):
     leader, other = beats
     wait_until(lambda: lines().count(f"sample of {leader.pid}") >= 2, "two samples")
     assert lines().count(f"failure of {leader.pid}") >= 2

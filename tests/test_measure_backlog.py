@@ -17,7 +17,7 @@ from workers import jobs
 from workers.brokers import EMPTY, UNKNOWN, QueueState, state
 from workers.brokers.connection import count_ready
 from workers.brokers.state import read_queue_states
-from workers.default import housekeeping
+from workers.default import retention
 from workers.models import Job, QueueSample, TaskRun
 from workers.practices import backlog
 from workers.queues import Queue, table
@@ -233,10 +233,10 @@ def test_with_the_broker_away_it_is_unknown_unless_the_rows_tell_enough(settings
 
 
 def test_samples_are_kept_for_thirty_days(monkeypatch):
-    monkeypatch.setattr(housekeeping, "CHUNK", 2)
+    monkeypatch.setattr(retention, "CHUNK_ROWS", 2)
     sampled(29 * 86400)
     sampled(31 * 86400)
-    assert housekeeping.delete_old_samples() == len(table().queues)
+    assert retention.delete_old_samples() == len(table().queues)
     assert QueueSample.objects.count() == len(table().queues)
 
 
@@ -251,6 +251,6 @@ def test_check_fires_for_a_queue_without_a_target(monkeypatch):
 
 
 def test_check_fires_where_nobody_samples(monkeypatch):
-    monkeypatch.setitem(current_app.conf, "leader_duties", {})
+    monkeypatch.setitem(current_app.conf, "leader_callbacks", {})
     (message,) = backlog.check()
     assert message.id == "practices.E802"

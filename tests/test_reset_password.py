@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from mediaapp.models import User
 from tests.outages import broker_away
-from workers.default.tasks import MAIL_TRIES, send_password_reset
+from workers.default.tasks import MAX_MAIL_ATTEMPTS, send_password_reset
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -164,7 +164,7 @@ def test_after_an_hour_without_a_mail_server_the_job_fails(alice, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     job = ask(alice.email)
-    Job.objects.update(attempt=MAIL_TRIES - 1)
+    Job.objects.update(attempt=MAX_MAIL_ATTEMPTS - 1)
     send_password_reset.run(str(job.pk))
     job.refresh_from_db()
     assert job.state == Job.State.FAILED

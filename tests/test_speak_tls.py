@@ -38,7 +38,7 @@ def ask(question):
 questions = {
     "cache": lambda: get_redis_connection("default").ping(),
     "locks": lambda: get_redis_connection("locks").ping(),
-    "publish": publishing.ask_broker,
+    "publish": publishing.ping_broker,
     "read": lambda: connect().__enter__(),
     "state": management_api().read_state if is_amqp() else (lambda: None),
 }

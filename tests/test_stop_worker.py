@@ -84,7 +84,7 @@ def assert_it_is_handed_back(job: Job) -> None:
 
 
 def test_a_job_that_reports_goes_back_at_once_and_goes_on_in_another_worker(send, start: Start, url: str):
-    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, GRACE=FOR_EVER)
+    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, GRACE_SECONDS=FOR_EVER)
     job = send("report_for_ever", url)
     wait_until(lambda: progress.read(job.pk), "its first report")
     tell_all(worker)
@@ -96,7 +96,7 @@ def test_a_job_that_reports_goes_back_at_once_and_goes_on_in_another_worker(send
 
 @pytest.mark.parametrize("tell", [tell_the_main_process, press_ctrl_c])
 def test_it_goes_back_as_well_if_only_some_processes_are_told(send, start: Start, broker: Redis, tell):
-    worker = start("highmem", app="tests.fast_app", GRACE=FOR_EVER)
+    worker = start("highmem", app="tests.fast_app", GRACE_SECONDS=FOR_EVER)
     job = send("report_for_ever", settings.BROKER_URL)
     wait_until(lambda: progress.read(job.pk), "its first report")
     tell(worker)
@@ -105,7 +105,7 @@ def test_it_goes_back_as_well_if_only_some_processes_are_told(send, start: Start
 
 
 def test_a_task_that_ends_by_itself_is_waited_for(send, start: Start, broker: Redis):
-    worker = start("highmem", app="tests.fast_app", GRACE=FOR_EVER)
+    worker = start("highmem", app="tests.fast_app", GRACE_SECONDS=FOR_EVER)
     job, behind = send("end_soon_after_a_stop", settings.BROKER_URL), send("never_report", settings.BROKER_URL)
     wait_until(lines, "its begin")
     tell_all(worker)
@@ -116,7 +116,7 @@ def test_a_task_that_ends_by_itself_is_waited_for(send, start: Start, broker: Re
 
 
 def test_a_task_that_never_reports_is_cancelled_when_the_grace_is_over(send, start: Start, url: str):
-    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, GRACE="1")
+    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, GRACE_SECONDS="1")
     job = send("never_report", url)
     wait_until(lines, "its begin")
     tell_all(worker)

@@ -18,7 +18,7 @@ from workers.runtime import pending_guard
 from workers.telemetry.recorder import STREAM
 
 SWEEP, NIGHTLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.delete_old"
-MARKS = pending_guard.MARKS.format("default")
+MARKS = pending_guard.PENDING_KEY.format("default")
 PREPARE = "from workers.practices import broker; broker.prepare_queues(); from celery import current_app; "
 SEND = PREPARE + "current_app.send_task({!r}, queue='default', expires={}, headers={{'periodic_task_name': 'a'}})"
 WAITING = "from workers.brokers.connection import count_ready; print(count_ready('default'))"
@@ -72,35 +72,35 @@ def test_a_worker_that_takes_a_message_clears_its_mark_whether_it_runs_it_or_dro
 
 
 def test_an_entry_whose_message_got_lost_is_sent_again(broker):
-    assert [pending_guard.may_send(entry("a")), pending_guard.may_send(entry("a"))] == [True, True]
+    assert [pending_guard.try_mark_pending(entry("a")), pending_guard.try_mark_pending(entry("a"))] == [True, True]
 
 
 def test_an_entry_of_the_same_task_or_of_another_queue_is_left_alone(broker):
     for name, queue in (("a", None), ("b", None), ("c", "video")):
-        assert pending_guard.may_send(entry(name, queue))
+        assert pending_guard.try_mark_pending(entry(name, queue))
         broker.lpush(queue or "default", "{}")
-    assert [pending_guard.may_send(entry(name)) for name in ("a", "b")] == [False, False]
-    assert not pending_guard.may_send(entry("c", "video"))
+    assert [pending_guard.try_mark_pending(entry(name)) for name in ("a", "b")] == [False, False]
+    assert not pending_guard.try_mark_pending(entry("c", "video"))
 
 
 def test_what_was_sent_before_a_message_that_is_seen_waits_no_more(broker, redis):
     broker.lpush("default", "{}")
     before = time.time()
-    assert pending_guard.may_send(entry("a"))
-    pending_guard.clear("default", {"published_at": before})
-    pending_guard.clear("video", {"published_at": time.time()})
-    pending_guard.clear("default", {})
-    assert not pending_guard.may_send(entry("a"))
-    pending_guard.clear("default", {"published_at": time.time()})
-    assert pending_guard.may_send(entry("a"))
+    assert pending_guard.try_mark_pending(entry("a"))
+    pending_guard.clear_marks("default", {"published_at": before})
+    pending_guard.clear_marks("video", {"published_at": time.time()})
+    pending_guard.clear_marks("default", {})
+    assert not pending_guard.try_mark_pending(entry("a"))
+    pending_guard.clear_marks("default", {"published_at": time.time()})
+    assert pending_guard.try_mark_pending(entry("a"))
 
 
 def test_an_entry_whose_message_got_lost_is_sent_again_once_a_job_behind_it_is_taken(broker, start, alice, redis):
     """As in a queue that jobs never leave empty."""
-    video = pending_guard.MARKS.format("video")
-    assert pending_guard.may_send(entry("a", "video"))
+    video = pending_guard.PENDING_KEY.format("video")
+    assert pending_guard.try_mark_pending(entry("a", "video"))
     job = jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={"source": "gone"})
-    assert not pending_guard.may_send(entry("a", "video"))
+    assert not pending_guard.try_mark_pending(entry("a", "video"))
     assert redis.exists(video)
     start("video")
     wait_until(lambda: Job.objects.filter(pk=job.pk, state__in=Job.FINAL).exists(), "the end of the job")
@@ -108,14 +108,14 @@ def test_an_entry_whose_message_got_lost_is_sent_again_once_a_job_behind_it_is_t
 
 
 def test_an_entry_is_sent_while_the_broker_cannot_be_asked(broker, settings):
-    assert pending_guard.may_send(entry("a"))
+    assert pending_guard.try_mark_pending(entry("a"))
     settings.BROKER_URL = NOBODY
-    assert pending_guard.may_send(entry("a"))
+    assert pending_guard.try_mark_pending(entry("a"))
 
 
 def test_an_entry_is_sent_while_the_server_of_the_locks_is_away(broker, settings):
     broker.lpush("default", "{}")
-    assert pending_guard.may_send(entry("a"))
+    assert pending_guard.try_mark_pending(entry("a"))
     take_away(settings, "locks")
-    assert pending_guard.may_send(entry("a"))
-    pending_guard.clear("default", {"periodic_task_name": "a", "published_at": time.time()})
+    assert pending_guard.try_mark_pending(entry("a"))
+    pending_guard.clear_marks("default", {"periodic_task_name": "a", "published_at": time.time()})

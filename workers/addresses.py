@@ -1,8 +1,8 @@
-"""The addresses that platforms give, made into what Django, redis-py and kombu take: with TLS, and verified.
+"""Connection options for the addresses that platforms give: with TLS, verified, and with an end for dead connections.
 
-Left to themselves these three differ: libpq takes a server without TLS as well, kombu does not verify a Redis, redis-py
-does (docs/facts/celery.md#tls-defaults). Here a server elsewhere is spoken to by TLS, and a certificate is verified by
-the system's authorities or by one that is given. That one is not verified is written out: REDIS_TLS=unverified.
+The defaults differ: libpq accepts a server without TLS, kombu does not verify a Redis, redis-py does
+(docs/facts/celery.md#tls-defaults). Here a server outside the own network must speak TLS, and its certificate is
+verified by the system's authorities or by a given one. Only REDIS_TLS=unverified switches that off.
 """
 
 from ipaddress import ip_address
@@ -13,42 +13,43 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 Options = dict[str, Any]
-SILENCE = 25  # seconds
-OWN_NETWORK = (".internal", ".local", ".localhost")
+KEEPALIVE_SECONDS = 25
+PRIVATE_SUFFIXES = (".internal", ".local", ".localhost")
 
 
-def is_elsewhere(host: str | None) -> bool:
-    """Whether a host is beyond the own machine and network: a public name or address."""
+def is_external_host(host: str | None) -> bool:
+    """Whether a host is a public name or address, outside the own machine and network."""
     if not host or host.startswith("/"):
         return False  # a socket's folder
     try:
         return ip_address(host).is_global
     except ValueError:
-        return "." in host and not host.endswith(OWN_NETWORK)
+        return "." in host and not host.endswith(PRIVATE_SUFFIXES)
 
 
-def encrypt_database(database: Options) -> None:
-    """Asks for TLS where a database is elsewhere, unless its URL says otherwise: `?sslmode=disable`."""
-    if is_elsewhere(database.get("HOST")):
+def require_database_tls(database: Options) -> None:
+    """Requires TLS for an external database, unless its URL says otherwise: `?sslmode=disable`."""
+    if is_external_host(database.get("HOST")):
         database.setdefault("OPTIONS", {}).setdefault("sslmode", "require")
 
 
-def bound_silence(database: Options) -> None:
-    """Has both sides of a connection give up one that is cut off, within SILENCE.
+def set_database_keepalives(database: Options) -> None:
+    """Lets both sides of a connection give up within KEEPALIVE_SECONDS when the other host is gone.
 
-    By itself Linux takes two hours. For so long PostgreSQL keeps what a lost host's transaction has locked, and whoever
-    goes on with its job waits for that (docs/facts/servers.md#lost-host, tests/test_lose_host.py). A PgBouncer between
-    them has to let `options` be: ignore_startup_parameters = options.
+    Linux takes two hours. For so long PostgreSQL keeps the rows locked that a lost host's transaction has locked, and
+    another worker that takes its job waits (docs/facts/servers.md#lost-host, tests/test_lose_host.py). A PgBouncer in
+    between needs ignore_startup_parameters = options.
     """
-    probes = {"keepalives_idle": SILENCE - 15, "keepalives_interval": 5, "keepalives_count": 3}
-    theirs = {f"tcp_{name}": seconds for name, seconds in probes.items()} | {"tcp_user_timeout": SILENCE * 1000}
-    options = " ".join(f"-c {name}={value}" for name, value in theirs.items())
-    ours = {**probes, "tcp_user_timeout": SILENCE * 1000, "options": options}
-    database["OPTIONS"] = ours | database.get("OPTIONS", {})
+    probes = {"keepalives_idle": KEEPALIVE_SECONDS - 15, "keepalives_interval": 5, "keepalives_count": 3}
+    milliseconds = KEEPALIVE_SECONDS * 1000
+    of_server = {f"tcp_{name}": seconds for name, seconds in probes.items()} | {"tcp_user_timeout": milliseconds}
+    options = " ".join(f"-c {name}={value}" for name, value in of_server.items())
+    of_client = {**probes, "tcp_user_timeout": milliseconds, "options": options}
+    database["OPTIONS"] = of_client | database.get("OPTIONS", {})
 
 
-def read_authority(name: str, value: str) -> str:
-    """The certificate of an authority, in PEM: `value` itself, or the file that it names. Empty for none.
+def read_ca_certificate(name: str, value: str) -> str:
+    """The PEM of an authority: `value` itself, or the file that it names. Empty for none.
 
     Raises ImproperlyConfigured, with the variable's name, if it is neither.
     """
@@ -60,18 +61,19 @@ def read_authority(name: str, value: str) -> str:
         raise ImproperlyConfigured(f"{name} is neither a certificate in PEM nor a file that can be read.") from error
 
 
-def redis_tls(url: str, authority: str, verified: bool) -> Options:
-    """What a connection of redis-py to `url` is made with; nothing for redis://."""
+def redis_tls_options(url: str, ca_certificate: str, verified: bool) -> Options:
+    """Options of a redis-py connection to `url`; none for redis://."""
     if urlsplit(url).scheme != "rediss":
         return {}
     if not verified:
         return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
-    return {"ssl_cert_reqs": "required", "ssl_check_hostname": True} | ({"ssl_ca_data": authority} if authority else {})
+    verify = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    return verify | ({"ssl_ca_data": ca_certificate} if ca_certificate else {})
 
 
-def amqp_tls(url: str, authority: str) -> Options:
-    """The same for py-amqp and amqps://."""
+def amqp_tls_options(url: str, ca_certificate: str) -> Options:
+    """Options of a py-amqp connection to `url`; none for amqp://."""
     if urlsplit(url).scheme != "amqps":
         return {}
-    # None: kombu writes the host of the URL there. Without it, no name is checked.
-    return {"server_hostname": None, "context": {"check_hostname": True, "cadata": authority or None}}
+    # None: kombu writes the host of the URL there. Without the key no name is checked.
+    return {"server_hostname": None, "context": {"check_hostname": True, "cadata": ca_certificate or None}}

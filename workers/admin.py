@@ -1,4 +1,4 @@
-"""Recurring entries that are made by hand in the admin are held to practice 5 too."""
+"""Holds recurring entries that somebody makes in the admin to practice 5."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from workers.schedule import find_problems
 
 
 class ExpiringTaskForm(PeriodicTaskForm):  # type: ignore[misc]
-    """Refuses an entry that does not expire before its next run, or that nobody would run, and says what would do."""
+    """Rejects an entry that does not expire before its next run, or whose queue nobody consumes, with a hint."""
 
     def _post_clean(self) -> None:
         super()._post_clean()

@@ -1,7 +1,7 @@
-"""Questions to servers, asked side by side: all answers within one deadline, whichever server is away.
+"""Asks several servers side by side: all answers within one deadline, whichever server is away.
 
-Every client here has limits of its own, but they add up: a server that accepts and then says nothing costs 2 s for each
-connection to the database, and 2 s for each look into the cache (docs/facts/servers.md#frozen-server).
+The trap: every client has a timeout of its own, but they add up. A server that accepts and then is silent costs 2 s for
+each connection to the database and 2 s for each read of the cache (docs/facts/servers.md#frozen-server).
 """
 
 import time
@@ -14,7 +14,7 @@ from django.db import connections
 
 Answer = TypeVar("Answer")
 
-SECONDS = 1.5  # for all questions together
+DEADLINE_SECONDS = 1.5  # for all questions together
 MAX_PARALLEL = 10  # questions in this process: each may hold a connection to the database
 SLOTS = BoundedSemaphore(MAX_PARALLEL)
 
@@ -22,29 +22,29 @@ SLOTS = BoundedSemaphore(MAX_PARALLEL)
 def run_with_deadline(
     questions: Mapping[str, Callable[[], Answer]], slots: BoundedSemaphore = SLOTS
 ) -> dict[str, Answer | Exception]:
-    """Asks each in a thread. Returns, by name, its value, what it raised, or a TimeoutError after SECONDS.
+    """Asks each in a thread. Returns, by name, its value, what it raised, or a TimeoutError after DEADLINE_SECONDS.
 
-    slots: how many questions at a time, for those who must not wait for all others.
+    slots: limits the threads; a caller that must not wait for all others brings its own.
     """
     answers: dict[str, Answer | Exception] = {}
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + DEADLINE_SECONDS
 
     def ask(name: str, question: Callable[[], Answer]) -> None:
-        if not slots.acquire(timeout=SECONDS):
+        if not slots.acquire(timeout=DEADLINE_SECONDS):
             return
         try:
             answers[name] = question()
-        except Exception as error:  # whatever it is, it is the answer
+        except Exception as error:  # any error is an answer
             answers[name] = error
         finally:
-            connections.close_all()  # the thread's own
+            connections.close_all()  # this thread's
             slots.release()
 
-    # Daemons: one that is stuck must not hold up the end of the process. It ends with its client's limit.
+    # Daemons: a stuck thread does not hold up the end of the process. Its client's timeout ends it.
     threads = [Thread(target=copy_context().run, args=(ask, *item), daemon=True) for item in questions.items()]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    late = TimeoutError(f"No answer within {SECONDS} s.")
-    return {name: answers.get(name, late) for name in questions}
+    timeout = TimeoutError(f"No answer within {DEADLINE_SECONDS} s.")
+    return {name: answers.get(name, timeout) for name in questions}

@@ -1,7 +1,8 @@
-"""Which click a line of the log belongs to: every line has the id of its request and of its job.
+"""Which request and which job a log line belongs to.
 
-A request's id comes from the platform's router, or is made by the site (mediaapp/middleware.py). It goes along with
-each message that the request sends, so that a click can be followed into the worker. A job's id is its task's id.
+A request's id comes from the platform's router, or the site makes it (mediaapp/middleware.py). Each message that a
+request sends carries it, so that a click can be followed into the worker. A job's id is its task's id.
+docs/logging.md lists the lines, and says why this is not a library.
 """
 
 import logging
@@ -14,18 +15,18 @@ from typing import Any
 UNKNOWN = "-"
 HEADER = "request_id"  # of a message
 FORMAT = "%(levelname)s %(name)s request=%(request_id)s job=%(job_id)s %(message)s"
-PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
-TOKEN = re.compile(r"(/reset/[^/\s]+/)[^/\s]+")
+PASSWORD_IN_URL = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
+RESET_TOKEN = re.compile(r"(/reset/[^/\s]+/)[^/\s]+")
 
 request_id: ContextVar[str] = ContextVar("request_id", default=UNKNOWN)
 job_id: ContextVar[str] = ContextVar("job_id", default=UNKNOWN)
 
 
 class RedactingFormatter(logging.Formatter):
-    """A record without what nobody may read: passwords in addresses, and the tokens of reset links."""
+    """Removes passwords in addresses, and the tokens of reset links."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return TOKEN.sub(r"\1...", PASSWORD.sub(r"\1...@", super().format(record)))
+        return RESET_TOKEN.sub(r"\1...", PASSWORD_IN_URL.sub(r"\1...@", super().format(record)))
 
 
 class ContextFilter(logging.Filter):
@@ -37,18 +38,18 @@ class ContextFilter(logging.Filter):
 
 
 def logging_to_stdout(level: str, loggers: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A configuration for logging: one line a record, to stdout, where a platform collects them."""
+    """Django's LOGGING: one line per record to stdout, where a platform collects them."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"ids": {"()": ContextFilter}},
+        "filters": {"context": {"()": ContextFilter}},
         "formatters": {"line": {"()": RedactingFormatter, "format": FORMAT}},
         "handlers": {
             "stdout": {
                 "class": "logging.StreamHandler",
                 "stream": "ext://sys.stdout",
                 "formatter": "line",
-                "filters": ["ids"],
+                "filters": ["context"],
             }
         },
         "root": {"handlers": ["stdout"], "level": level},
@@ -58,7 +59,7 @@ def logging_to_stdout(level: str, loggers: dict[str, dict[str, Any]]) -> dict[st
 
 @contextmanager
 def bind_job(job: object) -> Iterator[None]:
-    """Lines of this block are about a job."""
+    """Lines of this block belong to a job."""
     token = job_id.set(str(job))
     try:
         yield
@@ -67,13 +68,13 @@ def bind_job(job: object) -> Iterator[None]:
 
 
 def add_request_id(headers: dict[str, Any], **_: object) -> None:
-    """A receiver of `before_task_publish`: the message says which request sent it."""
+    """A receiver of `before_task_publish`: the message carries the id of the request that sends it."""
     if request_id.get() != UNKNOWN:
         headers[HEADER] = request_id.get()
 
 
 def bind_task(task_id: str, task: Any, **_: object) -> None:
-    """A receiver of `task_prerun`: what this process does now is about that task."""
+    """A receiver of `task_prerun`: lines of this process belong to that task."""
     request_id.set(getattr(task.request, HEADER, None) or UNKNOWN)
     job_id.set(task_id)
 

@@ -28,7 +28,7 @@ def check_locks() -> None:
 
 
 def check_broker() -> None:
-    publishing.ask_broker()
+    publishing.ping_broker()
 
 
 CHECKS: dict[str, Callable[[], None]] = {

@@ -72,7 +72,7 @@ def _of(name: str, concurrency: int | None) -> Counter[str]:
     if name == "web":
         return _times(settings.WEB_CONCURRENCY, _web_process())
     if name == "beat":
-        # Its main thread and that of its duties; both look into queues.
+        # Its main thread and that of its callbacks; both look into queues.
         return Counter(database=2, cache=2, locks=2) + _broker(publishers=2, questions=2)
     return _worker(concurrency or 1, _broker_tasks(name))
 

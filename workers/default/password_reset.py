@@ -1,4 +1,4 @@
-"""The password-reset mail. The token is made here, in the worker, so that none passes through the broker."""
+"""The password-reset mail. The worker makes the token, so that no token passes through the broker."""
 
 from smtplib import SMTPException, SMTPRecipientsRefused
 
@@ -12,21 +12,21 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 
-class MailServerAway(Exception):
-    """The mail could not be handed over now; it may work later."""
+class MailServerUnavailable(Exception):
+    """The mail server did not take the mail; it may take it later."""
 
 
-class MailRefused(Exception):
-    """The mail server will not take this mail, now or later."""
+class MailRejected(Exception):
+    """The mail server will never take this mail."""
 
     sentence = "The mail server refused the mail."
 
 
 def send(user_id: int | None) -> bool:
-    """Makes the mail with a fresh token and hands it to the mail server. False for nobody, or somebody inactive.
+    """Sends the mail with a new token. False, and no mail, for None or an inactive user.
 
-    None stands for an address that has no account: the form queues it all the same, so that its answer takes the same
-    time. Raises MailServerAway, MailRefused.
+    None stands for an address without an account: the form queues it too, so that its answer takes the same time.
+    Raises MailServerUnavailable, MailRejected.
     """
     user = get_user_model().objects.filter(pk=user_id, is_active=True).first() if user_id else None
     if user is None:
@@ -34,17 +34,17 @@ def send(user_id: int | None) -> bool:
     token = default_token_generator.make_token(user)
     uid = urlsafe_base64_encode(force_bytes(user.pk))
     link = settings.SITE_URL + reverse("password_reset_confirm", args=[uid, token])
-    words = {"user": user, "link": link, "hours": settings.PASSWORD_RESET_TIMEOUT // 3600}
+    context = {"user": user, "link": link, "hours": settings.PASSWORD_RESET_TIMEOUT // 3600}
     mail = EmailMultiAlternatives(
         subject="Reset your mediaapp password",
-        body=render_to_string("registration/password_reset_email.txt", words),
+        body=render_to_string("registration/password_reset_email.txt", context),
         to=[user.email],
     )
-    mail.attach_alternative(render_to_string("registration/password_reset_email.html", words), "text/html")
+    mail.attach_alternative(render_to_string("registration/password_reset_email.html", context), "text/html")
     try:
         mail.send()
     except SMTPRecipientsRefused as error:
-        raise MailRefused(str(error)) from error
+        raise MailRejected(str(error)) from error
     except (SMTPException, OSError) as error:
-        raise MailServerAway(str(error)) from error
+        raise MailServerUnavailable(str(error)) from error
     return True

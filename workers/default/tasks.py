@@ -1,12 +1,12 @@
-"""What runs on the default worker: doorways of a few lines. `urgent`: mails that people wait for. `default`: the rest.
+"""The tasks of the default worker. Queue `urgent`: mails that people wait for. Queue `default`: the rest.
 
-The hard limit of every task here is the app's 30 s (config/celery.py), so that nothing short waits behind it.
+Every task here has the app's hard limit of 30 s (config/celery.py), so that no short task waits behind a long one.
 """
 
 from celery import shared_task
 
 from workers import jobs
-from workers.default import housekeeping, password_reset
+from workers.default import password_reset, retention
 from workers.jobs import RetryLater
 from workers.practices import backlog, locks
 from workers.runtime import pending_guard
@@ -14,65 +14,66 @@ from workers.storage import cleanup
 from workers.storage.workspace import retry_if_storage_is_away
 from workers.telemetry import dead_letters, rollups
 
-SWEEP_LEASE = 30  # seconds
-MAIL_TRIES = 60
+LEASE_SECONDS = 30
+MAX_MAIL_ATTEMPTS = 60
+MAIL_RETRY_SECONDS = 60
 
 
 @shared_task
 def send_password_reset(job_id: str) -> None:
-    """Mails a reset link to the user whose id is in the job; tries once a minute for an hour if no server takes it."""
+    """Mails a reset link to the user in the job. Tries once a minute, for an hour."""
     with jobs.working_on(job_id) as job:
         try:
             job.result = {"sent": password_reset.send(job.arguments["user_id"])}
-        except password_reset.MailServerAway as error:
-            if job.number >= MAIL_TRIES:
+        except password_reset.MailServerUnavailable as error:
+            if job.number >= MAX_MAIL_ATTEMPTS:
                 raise
-            raise RetryLater(60, f"The mail server did not answer: {error}") from error
+            raise RetryLater(MAIL_RETRY_SECONDS, f"The mail server did not answer: {error}") from error
 
 
 @shared_task
 def delete_files(job_id: str) -> None:
-    """Deletes the job's folder of the storage, which nobody owns any more; as soon as the storage answers."""
-    # A silent storage costs 16 s of a slot that urgent mails share: many such jobs come ever more rarely.
+    """Deletes a folder of the storage that belongs to nobody any more."""
+    # A silent storage holds a slot for 16 s, and urgent mails share the slots: so the pause between tries doubles.
     with jobs.working_on(job_id) as job, retry_if_storage_is_away(job.number):
         cleanup.delete_folder(job.arguments["folder"])
 
 
 @shared_task
 def sweep_jobs() -> None:
-    """Every 10 seconds: sends the jobs that should be with the broker and are not."""
-    with locks.exclusive("sweep_jobs", lease=SWEEP_LEASE):
+    """Every 10 seconds: requeues the jobs of dead workers, and publishes jobs that have no message."""
+    with locks.exclusive("sweep_jobs", lease=LEASE_SECONDS):
         jobs.sweep()
 
 
 @shared_task
 def collect_runs() -> None:
-    """Every 10 seconds: moves the runs of all tasks, and those that never ran, from their stream into rows."""
-    with locks.exclusive("collect_runs", lease=SWEEP_LEASE):
-        dead_letters.collect(on_letter=pending_guard.clear)
+    """Every 10 seconds: moves recorded runs and dead letters from their stream into rows."""
+    with locks.exclusive("collect_runs", lease=LEASE_SECONDS):
+        dead_letters.collect(on_letter=pending_guard.clear_marks)
         rollups.collect()
 
 
 @shared_task
 def roll_up_runs() -> None:
-    """Every hour: sums up the runs by the hour."""
-    with locks.exclusive("roll_up_runs", lease=SWEEP_LEASE):
+    """Every hour: rolls up the runs of each hour."""
+    with locks.exclusive("roll_up_runs", lease=LEASE_SECONDS):
         rollups.roll_up()
 
 
 @shared_task
 def answer_canary(queue: str) -> None:
-    """Twice a minute: shows that its queue moves (practice 8)."""
+    """Twice a minute: shows that a queue is consumed (practice 8)."""
     backlog.answer_canary(queue)
 
 
 @shared_task
 def delete_old() -> None:
-    """Every night: deletes what nobody looks at any more."""
-    with locks.exclusive("delete_old", lease=SWEEP_LEASE):
-        housekeeping.delete_unseen_jobs()
-        housekeeping.delete_old_samples()
+    """Every night: deletes what is too old to keep."""
+    with locks.exclusive("delete_old", lease=LEASE_SECONDS):
+        retention.delete_hidden_jobs()
+        retention.delete_old_samples()
         cleanup.delete_broken_uploads()
         rollups.delete_old()
-        housekeeping.clean_up_the_site()
+        retention.run_site_cleanups()
         cleanup.drop_old_parts()

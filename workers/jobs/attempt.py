@@ -59,8 +59,8 @@ class Attempt:
         self._checked_cancel_at = -CANCEL_CHECK_SECONDS
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """Publishes the progress. Raises Cancelled, LeaseLost or Stopping: stop, and write nothing more."""
-        stopping.check()
+        """Publishes the progress. Raises Cancelled, LeaseLost or WorkerStopping: stop, and write nothing more."""
+        stopping.check_stop_requested()
         self._check_leases()
         now = time.monotonic()
         if now - self._checked_cancel_at >= CANCEL_CHECK_SECONDS:

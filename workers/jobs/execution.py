@@ -23,7 +23,7 @@ from workers.jobs.recovery import requeue_or_fail_orphans
 from workers.models import Job
 from workers.practices import locks, timing
 from workers.runtime import stopping
-from workers.runtime.task import is_of_the_task
+from workers.runtime.task import is_raised_by_task
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
                 _end_with_error(attempt, error)
             else:
                 attempt.finish(Job.State.DONE)
-    except stopping.Stopping:
+    except stopping.WorkerStopping:
         publish(Job.objects.get(pk=job_id))  # now that its lock is free
     except (locks.Busy, RedisError):
         # Nobody delivers this message again, so the sweep has to, if the row is still queued. `not_before` stays
@@ -76,7 +76,7 @@ def _claim(job_id: str) -> Job:
 
 def _end_with_error(attempt: Attempt, error: BaseException) -> None:
     """Shows `error.sentence` to the owner if there is one; any other error is internal."""
-    if isinstance(error, stopping.Stopping) or not is_of_the_task(error):
+    if isinstance(error, stopping.WorkerStopping) or not is_raised_by_task(error):
         attempt.requeue(user_messages.WORKER_STOPPED)
         raise error
     if isinstance(error, RetryLater):

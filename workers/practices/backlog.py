@@ -161,11 +161,11 @@ def overview() -> list[QueueNow]:
 def check() -> list[CheckMessage]:
     """E801: a queue without a target. E802: nobody samples the queues."""
     unsampled: list[CheckMessage] = []
-    if SAMPLE not in current_app.conf.leader_duties:
+    if SAMPLE not in current_app.conf.leader_callbacks:
         unsampled.append(
             Error(
                 "Nobody samples the queues.",
-                hint=f"Name {SAMPLE} among the leader_duties of config/celery.py. A recurring task would"
+                hint=f"Name {SAMPLE} among the leader_callbacks of config/celery.py. A recurring task would"
                 f" wait in a clogged queue itself. {CHAPTER}",
                 id="practices.E802",
             )

@@ -87,13 +87,14 @@ def _check_workers() -> Iterator[CheckMessage]:
 
 def _check_delivery() -> Iterator[CheckMessage]:
     conf = current_app.conf
-    is_renewed = any(step.__name__ == "Renewal" for step in current_app.steps["consumer"])
+    is_renewed = any(step.__name__ == "VisibilityTimeoutRenewal" for step in current_app.steps["consumer"])
     longest = max(queue.max_run_seconds for queue in table().queues.values())
     timeout = conf.broker_transport_options.get("visibility_timeout")
     if timeout and timeout <= longest and not is_renewed:
         yield Error(
             f"Redis delivers a message again after {timeout} s, and tasks run for up to {longest} s.",
-            hint=f"Add workers.runtime.delivery.Renewal to the app's steps, or raise visibility_timeout. {CHAPTER}",
+            hint="Add workers.runtime.visibility_timeout.VisibilityTimeoutRenewal to the app's steps, "
+            f"or raise visibility_timeout. {CHAPTER}",
             id="practices.E304",
         )
     if conf.worker_prefetch_multiplier != 1:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from threading import Lock
 from types import ModuleType
 
-from workers.deadline import SECONDS, run_with_deadline
+from workers.deadline import DEADLINE_SECONDS, run_with_deadline
 from workers.practices import (
     Finding,
     backlog,
@@ -74,10 +74,10 @@ class FindingCache:
     def read(self) -> Findings:
         """What verify_all() found in this process in the last TTL seconds, or finds now. One measures, others wait.
 
-        Nobody waits longer than SECONDS: then all is unknown.
+        Nobody waits longer than DEADLINE_SECONDS: then all is unknown.
         """
-        if not self._measuring.acquire(timeout=SECONDS):
-            late = TimeoutError(f"Still measuring after {SECONDS} s.")
+        if not self._measuring.acquire(timeout=DEADLINE_SECONDS):
+            late = TimeoutError(f"Still measuring after {DEADLINE_SECONDS} s.")
             return [(practice, _to_finding(late)) for practice in PRACTICES]
         try:
             if time.monotonic() > self._expires_at:

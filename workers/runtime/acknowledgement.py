@@ -1,44 +1,44 @@
-"""A message whose acknowledgement got lost does not fill its worker for ever.
+"""A worker connects anew when a message's acknowledgement got lost.
 
-The fault: the broker restarts while a task runs, and the task ends meanwhile. Celery logs "Couldn't ack" and forgets
-the message, kombu still counts it: at prefetch 1 the worker asks for no other one, and where nothing is asked, nobody
-notices that the connection is gone (docs/facts/celery.md#lost-acknowledgement). Here a worker looks every few seconds
-for messages that are counted and that no task of its own holds, and gives the connection up: Celery makes a new one,
-which counts anew.
-Not public in kombu 5.7: `QoS._delivered` and `QoS._dirty`, the delivery tags that are counted, and those let go.
+The fault: the broker restarts while a task runs, and the task ends meanwhile. Celery forgets the message, but kombu
+still counts it: at prefetch 1 the worker takes no other message (docs/facts/celery.md#lost-acknowledgement).
+Here a worker compares kombu's count with its own requests every few seconds. If they differ it drops its connection,
+and the new one counts from zero.
+Not public in kombu 5.7: `QoS._delivered` and `QoS._dirty`, the tags of delivered and of acknowledged messages.
 """
 
 from typing import Any
 
 from celery.bootsteps import StartStopStep
-from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from workers.runtime.delivery import held
+from workers.runtime.visibility_timeout import unacknowledged_requests
 
-EVERY = 5  # seconds
+INTERVAL_SECONDS = 5
 
 
-class LostAcknowledgement(ConnectionLost):
+class LostAcknowledgementError(RedisConnectionError):
     """Passes to the worker, which connects again."""
 
 
-class Watch(StartStopStep):
-    """A step of the worker's consumer, on the Redis transport only. It starts anew with each connection."""
+class AcknowledgementCheck(StartStopStep):
+    """A step of the worker's consumer, for the Redis transport only. It restarts with each connection."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
     timer = None
 
     def start(self, consumer: Any) -> None:
-        self.timer = consumer.timer.call_repeatedly(EVERY, look, (consumer,))
+        self.timer = consumer.timer.call_repeatedly(INTERVAL_SECONDS, check_acknowledgements, (consumer,))
 
     def stop(self, consumer: Any) -> None:
         if self.timer:
             self.timer.cancel()
 
 
-def look(consumer: Any) -> None:
-    """Raises LostAcknowledgement if a message is counted as being worked on, and is not."""
+def check_acknowledgements(consumer: Any) -> None:
+    """Raises LostAcknowledgementError if kombu counts a message that no request of this worker holds."""
     qos = consumer.task_consumer.channel.qos
-    lost = set(qos._delivered) - set(qos._dirty) - {request.message.delivery_tag for request in held()}
+    held = {request.message.delivery_tag for request in unacknowledged_requests()}
+    lost = set(qos._delivered) - set(qos._dirty) - held
     if lost:
-        raise LostAcknowledgement(f"{len(lost)} messages were not acknowledged: the connection is made anew")
+        raise LostAcknowledgementError(f"{len(lost)} messages were not acknowledged: the connection is made anew")

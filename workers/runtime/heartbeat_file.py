@@ -1,25 +1,25 @@
-"""A worker or a beat whose loop turns says so by the age of a file, which a health check reads without starting Python.
+"""A worker and a beat touch a file while their loop runs, so that a health check reads its age without Python.
 
-The fault: `celery inspect ping` starts a whole site for each look, and needs remote control, which kills workers when
-Redis restarts (docs/facts/celery.md#remote-control-restart). That the process is there says nothing: one that hangs, or
-that cannot reach its broker, takes no message. Here the file READY_DIR/PROCESS is touched from the loop that takes the
-messages, and from each tick of beat. Without READY_DIR nobody asks, and nothing is written.
+The fault: a process that exists may hang, or may have lost its broker. `celery inspect ping` starts a whole site for
+each check and needs remote control, which ends workers when Redis restarts
+(docs/facts/celery.md#remote-control-restart). Here the loop that takes messages, and each tick of beat, touch
+READY_DIR/PROCESS. Without READY_DIR nothing is written.
 """
 
 import os
 from pathlib import Path
 from typing import Any
 
-EVERY = 10  # seconds; docker-compose.yml calls a process healthy whose file is younger than a minute
+INTERVAL_SECONDS = 10  # docker-compose.yml calls a process healthy if its file is younger than a minute
 
 
 def touch() -> None:
-    """This process turns, and has since it was ready."""
+    """Says that this process is ready and its loop runs."""
     if folder := os.environ.get("READY_DIR"):
         Path(folder, os.environ.get("PROCESS", "process")).touch()
 
 
 def start(sender: Any, **_: object) -> None:
-    """A receiver of `worker_ready`, whose sender is the worker's consumer: its timer waits while it has no broker."""
+    """A receiver of `worker_ready`. The sender is the worker's consumer, whose timer rests while it has no broker."""
     touch()
-    sender.timer.call_repeatedly(EVERY, touch)
+    sender.timer.call_repeatedly(INTERVAL_SECONDS, touch)

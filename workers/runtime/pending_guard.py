@@ -1,12 +1,11 @@
-"""An entry of the schedule is not sent again while its last message waits for a worker.
+"""Beat does not send an entry of the schedule while the entry's last message waits for a worker.
 
-The fault: expiry alone does not keep a queue short. On Redis an expired message stays until a worker takes it; RabbitMQ
-drops one only at the head of its queue, so copies pile up behind the first that lives for a day
-(docs/facts/servers.md#expired-at-the-head). Here beat marks an entry when it sends it, and a worker that takes a
-message, to run or to drop it, clears the marks made before it was published, whoever published it: a queue is read in
-order. Where a mark stands and the queue is not empty, the run counts as expired and is not sent. A mark never stops an
-entry for good: an empty queue has no last message in it, and neither has one that moves. A worker that dies and gives a
-message back makes one more wait, no more than that.
+The fault: expiry alone does not keep a queue short. On Redis an expired message stays until a worker takes it. RabbitMQ
+drops one only at the head of its queue (docs/facts/servers.md#expired-at-the-head).
+Here beat marks an entry as pending when it sends it. A worker that takes a message, to run or to drop it, clears the
+marks that are older than the message, since a queue is read in order. While a mark stands and the queue is not empty,
+beat skips the entry and counts its run as expired. An empty queue, or any message that a worker takes later, ends that.
+A message that a dying worker gives back is the one exception: then two messages of one entry wait.
 """
 
 import logging
@@ -24,37 +23,41 @@ from workers.telemetry.recorder import note_missed
 
 log = logging.getLogger(__name__)
 
-MARKS = "unseen:{}"  # a sorted set for each queue, with the locks: names of entries by when they were last sent
+PENDING_KEY = "pending:{}"  # on the server of the locks: a sorted set for each queue, entries by when they were sent
 
 
-def may_send(entry: Any) -> bool:
-    """Marks an entry of django-celery-beat's as sent. False if its last message still waits: this run is skipped."""
+def try_mark_pending(entry: Any) -> bool:
+    """Marks an entry of django-celery-beat's before it is sent. False if it must not be sent: its last message waits.
+
+    True, too, if a server does not answer: an unnecessary message does less harm than a missing one.
+    """
     queue = entry.options.get("queue") or table().routes.get(entry.task, {}).get("queue", "default")
-    marks, redis = MARKS.format(queue), get_redis_connection("locks")
+    key, redis = PENDING_KEY.format(queue), get_redis_connection("locks")
     try:
-        if redis.zscore(marks, entry.name) is not None and count_ready(queue):
+        if redis.zscore(key, entry.name) is not None and count_ready(queue):
             note_missed(entry.task, queue, "expired")
             return False
-        redis.zadd(marks, {entry.name: time.time()})
+        redis.zadd(key, {entry.name: time.time()})
     except (BrokerUnavailableError, RedisError) as error:
         log.warning("beat_entry_sent_unchecked entry=%r error=%r", entry.name, error)
     return True
 
 
-def clear(queue: str, headers: Mapping[str, Any]) -> None:
-    """A message of a queue is seen, by its headers. Nothing happens for one that does not say when it was published."""
+def clear_marks(queue: str, headers: Mapping[str, Any]) -> None:
+    """Clears the queue's marks that are older than a message with these headers. Without `published_at` it does
+    nothing."""
     if "published_at" in headers:
         try:
-            get_redis_connection("locks").zremrangebyscore(MARKS.format(queue), "-inf", headers["published_at"])
+            get_redis_connection("locks").zremrangebyscore(PENDING_KEY.format(queue), "-inf", headers["published_at"])
         except RedisError as error:
             log.warning("pending_marks_not_cleared queue=%s error=%r", queue, error)
 
 
-def take(request: Any, **_: object) -> None:
-    """A receiver of `task_received`: a worker takes a message, to run it."""
-    clear(request.delivery_info["routing_key"], request.request_dict)
+def on_task_received(request: Any, **_: object) -> None:
+    """A receiver of `task_received`: a worker takes a message to run it."""
+    clear_marks(request.delivery_info["routing_key"], request.request_dict)
 
 
-def drop(request: Any, **_: object) -> None:
-    """A receiver of `task_revoked`: a worker drops a message, which has expired."""
-    clear(request.delivery_info["routing_key"], vars(request))
+def on_task_revoked(request: Any, **_: object) -> None:
+    """A receiver of `task_revoked`: a worker drops a message that has expired."""
+    clear_marks(request.delivery_info["routing_key"], vars(request))

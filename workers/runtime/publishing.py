@@ -1,9 +1,9 @@
 """A publish that fails fast, so that a web request never hangs on a broker.
 
 The fault: with Celery's defaults a broker that drops packets holds `.delay()` for more than 75 s, and RabbitMQ in a
-memory alarm holds a confirmed one for ever (docs/facts/celery.md#publish-timeouts,
-docs/facts/celery.md#memory-alarm-publish). Here a publish has a connection of its own with short limits. Its failure
-may be a false alarm: the row is the outbox and a second delivery does nothing.
+memory alarm holds a confirmed publish for ever (docs/facts/celery.md#publish-timeouts,
+docs/facts/celery.md#memory-alarm-publish). Here a publish has a connection of its own with short timeouts. A publish
+that failed may still be delivered: the row is the outbox, and a second delivery does nothing.
 """
 
 from functools import cache
@@ -18,63 +18,63 @@ from kombu.transport import pyamqp
 from workers.brokers.connection import SHORT_TIMEOUTS
 from workers.queues import table
 
-POOL_WAIT = 1  # seconds that a thread waits for another one's publish
+POOL_WAIT_SECONDS = 1  # for another thread's publish
 
 
-class ImpatientConnection(pyamqp.Connection):
-    """Ends itself when RabbitMQ says that it takes no messages now, instead of after three read timeouts.
+class FailFastConnection(pyamqp.Connection):
+    """Ends itself when RabbitMQ raises an alarm, instead of after three read timeouts.
 
     See docs/facts/celery.md#memory-alarm-publish.
     """
 
     def _on_blocked(self) -> NoReturn:
-        self.collect()  # a polite close would wait for an answer that does not come
+        self.collect()  # a regular close would wait for an answer that does not come
         raise RecoverableConnectionError("RabbitMQ has raised an alarm and takes no messages")
 
 
-class ImpatientTransport(pyamqp.Transport):
+class FailFastTransport(pyamqp.Transport):
     """RabbitMQ, over such connections."""
 
-    Connection = ImpatientConnection
+    Connection = FailFastConnection
 
 
 @cache
 def connection() -> Connection:
-    """The one that this process publishes through, made when first needed. Safe for threads: kombu pools its copies.
+    """The one that this process publishes through. Safe for threads: kombu pools its copies.
 
-    Its pools hold 10, until somebody gives them the app's limit (docs/facts/celery.md#connection-pool).
+    Its pools hold 10 connections until somebody sets the app's limit (docs/facts/celery.md#connection-pool).
     """
     pools.set_limit(current_app.conf.broker_pool_limit)
     scheme = current_app.conf.broker_write_url.partition(":")[0]
-    transport: Any = ImpatientTransport if scheme in ("amqp", "amqps") else None
+    transport: Any = FailFastTransport if scheme in ("amqp", "amqps") else None
     return current_app.connection_for_write(connect_timeout=0.5, transport=transport, transport_options=SHORT_TIMEOUTS)
 
 
 def publish(task: str, job_id: str, queue: str) -> None:
     """Sends one message that carries the job's id and nothing else; the id is the task's id too.
 
-    Raises kombu's OperationalError or OSError if the broker did not take it for sure: it is away, the queue is full,
-    or stands there with other arguments than ours.
+    Raises kombu's OperationalError or OSError unless the broker surely took it: the broker is away, the queue is full,
+    or exists with other arguments than ours.
     """
-    through = connection()
+    broker = connection()
     try:
-        with pools.producers[through].acquire(block=True, timeout=POOL_WAIT) as producer:
-            if through.transport.driver_type == "redis":
+        with pools.producers[broker].acquire(block=True, timeout=POOL_WAIT_SECONDS) as producer:
+            if broker.transport.driver_type == "redis":
                 _refuse_if_full(producer.channel, queue)
             current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
-    except (*through.connection_errors, *through.channel_errors) as error:
+    except (*broker.connection_errors, *broker.channel_errors) as error:
         raise OperationalError(str(error)) from error
 
 
 def _refuse_if_full(channel: Any, queue: str) -> None:
-    """As RabbitMQ does by its policy. A list of Redis has no limit, and a server without memory cannot be emptied by
-    its own workers (docs/facts/servers.md#full-server)."""
+    """As RabbitMQ does by its policy. A list of Redis has no limit, and its own workers cannot empty a server without
+    memory (docs/facts/servers.md#full-server)."""
     limit = table().queues[queue].max_messages
     if isinstance(limit, int) and channel.client.llen(queue) >= limit:
         raise OperationalError(f"the queue {queue} holds its {limit} messages")
 
 
-def ask_broker() -> None:
+def ping_broker() -> None:
     """Raises as publish() does if the broker does not answer in about a second."""
     with connection().clone() as probe:
         probe.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)

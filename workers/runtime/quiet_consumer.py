@@ -1,21 +1,20 @@
-"""A worker keeps no connection to the broker for talk with other workers.
+"""A worker keeps no connection to the broker for messages to other workers.
 
 The fault: gossip, mingle and event heartbeats cost a worker 6 of its 10 connections to Redis
-(docs/facts/celery.md#connections-per-worker), and nothing here listens to them. Celery 5.7 has no setting for them,
-only three options that every line of the Procfile would have to repeat. Here they are off for every worker of the app,
-by its setting `worker_consumer`.
+(docs/facts/celery.md#connections-per-worker), and nothing here reads them. Celery 5.7 has only three command-line
+options for them. Here the setting `worker_consumer` switches them off for every worker of the app.
 """
 
 from typing import Any
 
-from celery.worker import consumer
+from celery.worker.consumer import Consumer
 
-WITHOUT = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+OPTIONS = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
 
 
-class Consumer(consumer.Consumer):
+class QuietConsumer(Consumer):
     """Celery's consumer, as with --without-gossip --without-mingle --without-heartbeat."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["worker_options"] = kwargs["worker_options"] | WITHOUT
+        kwargs["worker_options"] = kwargs["worker_options"] | OPTIONS
         super().__init__(*args, **kwargs)

@@ -1,14 +1,14 @@
-"""A worker that is told to stop gives its jobs back at once, and is gone before its platform kills it.
+"""A worker that gets SIGTERM returns its jobs at once, and exits before its platform sends SIGKILL.
 
-The fault: a platform sends SIGTERM to every process of a worker, and SIGKILL 30 s later. By itself Celery then breaks
-each task off at any bytecode, or waits for a long one until it is killed, or sleeps for a fixed time of which the tasks
-know nothing (docs/facts/celery.md#redelivery, docs/facts/celery.md#sigterm-to-every-process). Here SIGTERM, or the
-first Ctrl-C, in a worker's main process:
-1. takes no new message, and sets a flag that every report of a running job asks for: the job goes back to its queue;
-2. lets what does not report come to its own end, for GRACE seconds;
-3. then cancels what is left by Celery's cold shutdown (SystemExit in the task, its message back to the broker).
-The pool's processes hear no SIGTERM: REMAP_SIGTERM=SIGQUIT is in their environment (Procfile). Where they are not
-forked (macOS) they do not see the flag either, and their tasks have until the end of step 2.
+The fault: a platform sends SIGTERM to every process of a worker, and SIGKILL 30 s later. Celery then ends each task at
+any bytecode, or waits for a long task until the SIGKILL, or sleeps for a fixed time that the tasks know nothing of
+(docs/facts/celery.md#redelivery, docs/facts/celery.md#sigterm-to-every-process). Here SIGTERM, or the first Ctrl-C, in
+a worker's main process (docs/facts/celery.md#graceful-stop):
+1. stops the delivery of messages, and sets a flag that every report of a running job reads: the job is requeued;
+2. waits GRACE_SECONDS for tasks that do not report;
+3. then cancels the rest by Celery's cold shutdown: SystemExit in the task, its message back to the broker.
+The pool's processes ignore SIGTERM because of REMAP_SIGTERM=SIGQUIT in their environment (Procfile). Where they are not
+forked (macOS) they do not see the flag: their tasks have until the end of step 2.
 Not public in Celery 5.7: `celery.worker.state.should_stop`, and that its handler of SIGQUIT is the cold shutdown.
 """
 
@@ -19,34 +19,34 @@ from typing import Any
 
 from celery.worker import state
 
-GRACE = 20  # seconds; a platform gives 30, and the cold shutdown takes 2
+GRACE_SECONDS = 20  # a platform gives 30, and the cold shutdown takes 2
 
-_asked = mmap.mmap(-1, 1)  # shared with every process that is forked later
-
-
-class Stopping(Exception):
-    """The worker is stopping: the work is to end here, and goes on from its checkpoint in another one."""
+_stop_requested = mmap.mmap(-1, 1)  # shared with every process that is forked later
 
 
-def check() -> None:
-    """Raises Stopping once this process's worker was told to stop."""
-    if _asked[0]:
-        raise Stopping
+class WorkerStopping(Exception):
+    """The worker is stopping: the work ends here, and another worker continues it at its checkpoint."""
 
 
-def take_over_signals(sender: Any, **_: object) -> None:
-    """A receiver of `worker_ready`, whose sender is the worker's consumer: Celery has set its own handlers by then."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+def check_stop_requested() -> None:
+    """Raises WorkerStopping once this process's worker got the signal."""
+    if _stop_requested[0]:
+        raise WorkerStopping
+
+
+def install_signal_handlers(sender: Any, **_: object) -> None:
+    """A receiver of `worker_ready`, by when Celery has set its own handlers. The sender is the worker's consumer."""
+    signal.signal(signal.SIGTERM, _handle_stop_signal)
+    signal.signal(signal.SIGINT, _handle_stop_signal)
     # A signal does not wake the loop of an idle worker on RabbitMQ (docs/facts/celery.md#idle-loop-on-rabbitmq).
     sender.timer.call_repeatedly(1.0, lambda: None)
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
-    if not _asked[0]:
-        _asked[0] = 1
+def _handle_stop_signal(signum: int, frame: FrameType | None) -> None:
+    if not _stop_requested[0]:
+        _stop_requested[0] = 1
         state.should_stop = 0  # type: ignore[assignment]  # the exit code of a warm shutdown
         signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGQUIT))
-        signal.alarm(GRACE)
+        signal.alarm(GRACE_SECONDS)
     elif signum == signal.SIGINT:
-        signal.raise_signal(signal.SIGALRM)  # a second Ctrl-C: somebody is in a hurry
+        signal.raise_signal(signal.SIGALRM)  # a second Ctrl-C ends the grace

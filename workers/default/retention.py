@@ -1,4 +1,4 @@
-"""Deletes what is too old to keep."""
+"""Deletes what is too old to keep: jobs that no page shows, samples of queues, and what the site names in CLEAN_UPS."""
 
 import logging
 from datetime import timedelta
@@ -13,28 +13,28 @@ from workers.practices import backlog
 
 log = logging.getLogger(__name__)
 
-UNSEEN = ("workers.default.tasks.send_password_reset", "workers.default.tasks.delete_files")
-KEEP_UNSEEN = timedelta(days=1)
-CHUNK = 10_000  # rows of one DELETE
+HIDDEN_TASKS = ("workers.default.tasks.send_password_reset", "workers.default.tasks.delete_files")
+KEEP_HIDDEN_JOBS = timedelta(days=1)
+CHUNK_ROWS = 10_000  # of one DELETE
 
 
-def delete_unseen_jobs() -> int:
-    """Deletes the ended jobs that no page shows: password mails, those asked for unknown addresses too, deletions."""
-    unseen = Job.objects.filter(task__in=UNSEEN, state__in=Job.FINAL)
-    return unseen.filter(finished_at__lt=timezone.now() - KEEP_UNSEEN).delete()[0]
+def delete_hidden_jobs() -> int:
+    """Deletes the ended jobs that no page shows: deletions, and password mails, for unknown addresses too."""
+    hidden = Job.objects.filter(task__in=HIDDEN_TASKS, state__in=Job.FINAL)
+    return hidden.filter(finished_at__lt=timezone.now() - KEEP_HIDDEN_JOBS).delete()[0]
 
 
 def delete_old_samples() -> int:
-    """Deletes the samples of the queues that are too old to keep, in chunks. Returns how many."""
+    """Deletes old samples of the queues in chunks. Returns how many."""
     old = QueueSample.objects.filter(taken_at__lt=timezone.now() - backlog.KEEP).values_list("pk", flat=True)
     deleted = 0
-    while chunk := list(old[:CHUNK]):
+    while chunk := list(old[:CHUNK_ROWS]):
         deleted += QueueSample.objects.filter(pk__in=chunk).delete()[0]
     return deleted
 
 
-def clean_up_the_site() -> None:
-    """Calls what the site has to delete (CLEAN_UPS in the settings). One that fails keeps no other one back."""
+def run_site_cleanups() -> None:
+    """Calls each function in settings.CLEAN_UPS. An error of one does not stop the others."""
     for name in settings.CLEAN_UPS:
         try:
             count = import_string(name)()
