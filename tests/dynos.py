@@ -8,24 +8,23 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import psutil
+import psycopg
+from psycopg import sql
 
 from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
 from devtools.stack import read_procfile
+from tests import image
 from tests.site import runs
 from workers.child_process import die_with_parent
 
-# What begins with a dot is of this machine; the rest no dyno reads.
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "staticfiles", "tests", "docs", "labs", "bench")
-PATIENCE = 30  # seconds from SIGTERM to SIGKILL, as Heroku says
-SYSTEM = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "LANG": "C.UTF-8"}
+STOP_SECONDS = 30  # from SIGTERM to SIGKILL, as Heroku says
 SHELL = ("sh", "-c")
 BUILD = "python manage.py collectstatic --noinput"
 
@@ -66,7 +65,7 @@ class Dyno:
     def ends(self) -> int:
         """Waits for the end of a dyno that was told of it; the exit code, -9 for one that had to be killed."""
         try:
-            code = self.process.wait(PATIENCE)
+            code = self.process.wait(STOP_SECONDS)
         except psutil.TimeoutExpired:
             self.tell(signal.SIGKILL)
             code = self.process.wait()
@@ -79,12 +78,13 @@ class Platform:
 
     def __init__(self, folder: Path, config: Mapping[str, str]) -> None:
         self.folder, self.dynos, self.started = folder, dict[str, Dyno](), list[Dyno]()
-        self.environment = {**config, **SYSTEM}
+        system = {"PATH": f"{image.make_virtualenv(folder / 'venv')}:/usr/bin:/bin", "LANG": "C.UTF-8"}
+        self.environment = {**config, **system}
         self.commands = read_procfile(ROOT / "Procfile")
         self.slug = folder / "slug"
-        shutil.copytree(ROOT, self.slug, ignore=LEFT_OUT)
+        image.copy_code(self.slug)
         self._copies = 0
-        self._once(BUILD, self.slug, SYSTEM)  # it has no secrets there
+        self._once(BUILD, self.slug, system)  # a build has no secrets
 
     def release(self) -> None:
         """What a platform does before the dynos of a new release start."""
@@ -143,3 +143,13 @@ def platform(folder: Path, config: Mapping[str, str]) -> Iterator[Platform]:
             if dyno.process.poll() is None:
                 dyno.tell(signal.SIGKILL)
                 dyno.ends()
+
+
+@contextmanager
+def empty_database() -> Iterator[str]:
+    """The URL of a new database on the server of the tests."""
+    server, name = os.environ["DATABASE_URL"].rpartition("/")[0], f"dynos{os.getpid()}"
+    with closing(psycopg.connect(f"{server}/postgres", autocommit=True)) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield f"{server}/{name}"
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -4,11 +4,9 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatch
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -23,6 +21,7 @@ from devtools.embedded import POSTGRES
 from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
 from tests.conftest import environment
+from tests.image import copy_code, is_let_through
 from workers.practices.memory import SIZES
 from workers.runtime.stopping import GRACE_SECONDS
 
@@ -188,21 +187,6 @@ def test_the_dockerfile_has_nothing_that_hadolint_minds():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def is_let_through(path: str) -> bool:
-    """Whether .dockerignore leaves a path to the image: its last line that fits says so, as in Docker."""
-    parts = path.split("/")
-    parents = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
-    through = True
-    for line in (ROOT / ".dockerignore").read_text().splitlines():
-        pattern = line.removeprefix("!")
-        if line.startswith("#") or not pattern:
-            continue
-        candidates = parts if pattern.startswith("**/") else parents
-        if any(fnmatch(each, pattern.removeprefix("**/")) for each in candidates):
-            through = line.startswith("!")
-    return through
-
-
 def test_the_image_gets_what_runs_and_nothing_else(tmp_path: Path):
     inside = {path.name for path in ROOT.iterdir() if is_let_through(path.name)}
     assert inside == {
@@ -211,11 +195,7 @@ def test_the_image_gets_what_runs_and_nothing_else(tmp_path: Path):
     }
     for path in (".env", ".git/config", ".local/password", "tests/site.py", "workers/__pycache__/jobs.cpython-313.pyc"):
         assert not is_let_through(path)
-
-    def kept_out(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if not is_let_through(str(Path(folder, name).relative_to(ROOT)))]
-
-    shutil.copytree(ROOT, tmp_path / "app", ignore=kept_out)
+    copy_code(tmp_path / "app")
     command = [sys.executable, "manage.py", "check", "--fail-level", "WARNING"]
     # Under their names in the network of Compose: a check asks no server.
     env = services()["web"]["environment"] | {"PATH": os.defpath, "LOCAL_DIR": str(tmp_path)}

@@ -13,14 +13,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from devtools.mail_server import MailServer, fresh_mail_server
 from devtools.processes import wait_until
 from devtools.rabbitmq import Node
 from tests import dynos
 from tests.browsing import NEW_PASSWORD
-from tests.dynos import Platform
+from tests.dynos import Platform, empty_database
 from tests.footage import film, repeat
 from tests.visiting import HOST, Visitor
 
@@ -30,12 +29,8 @@ RESET = "/accounts/password_reset/"
 
 @pytest.fixture
 def database() -> Iterator[str]:
-    """The address of an empty database of its own, on the server of the tests."""
-    server, name = os.environ["DATABASE_URL"].rpartition("/")[0], f"dynos{os.getpid()}"
-    with closing(psycopg.connect(f"{server}/postgres", autocommit=True)) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield f"{server}/{name}"
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with empty_database() as url:
+        yield url
 
 
 @pytest.fixture
