@@ -176,12 +176,12 @@ def of_runs(count: int) -> Iterator[Row]:
     }
     told |= {"release": "v123", "outcome": "succeeded", "wait_seconds": 0.5, "run_seconds": 1.5, "peak_bytes": 10**8}
     size, before = bytes_of(TaskRun), meters.spent()
-    for first in range(0, count, rollups.BATCH):
-        numbers = range(first, min(count, first + rollups.BATCH))
-        rollups.store({number: told | {"ended_at": time() - count + number} for number in numbers})
+    for first in range(0, count, rollups.BATCH_ENTRIES):
+        numbers = range(first, min(count, first + rollups.BATCH_ENTRIES))
+        rollups.store_runs({number: told | {"ended_at": time() - count + number} for number in numbers})
     yield from rows_of("run of a task, collected", meters.spent_since(before, count))
     yield Row("run of a task: bytes of its row and indexes", (bytes_of(TaskRun) - size) / count, "bytes")
-    for what, action in {"roll up": rollups.roll_up, "delete": rollups.delete_old}.items():
+    for what, action in {"roll up": rollups.roll_up_hours, "delete": rollups.delete_old_runs}.items():
         began = monotonic()
         action()
         yield Row(f"{what} the runs, for each 100,000", (monotonic() - began) * 100_000 / count, "s")

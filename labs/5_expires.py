@@ -115,8 +115,8 @@ def look(way: str, waited: int, ledger: Path) -> Found:
     ended = Counter(run for what, run in lines if what in ("ran", "refused"))
     due = PeriodicTask.objects.get(name=NAME).total_run_count
     what = Counter(what for what, _ in lines)
-    dead_letters.collect()
-    rollups.collect()
+    dead_letters.collect_dead_letters()
+    rollups.collect_runs()
     runs = TaskRun.objects.filter(task=TASK)
     counted = Counter(runs.values_list("outcome", flat=True))
     (state,) = recurring_entries()

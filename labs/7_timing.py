@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from workers.practices.timing import LEAST, SLOWER, is_slower
+from workers.telemetry.slowdown import MIN_DIFFERENCE_SECONDS, MIN_RATIO, is_slower
 
 HOURS = 20_000  # judged per task and rate
 WEEK, DAY = 168, 24
@@ -48,7 +48,7 @@ def judge(
         for _ in range(DAY):
             runs = [slowed * task(chance) for _ in range(rate)]
             p95, above = p95_of(runs), sum(run > usual for run in runs)
-            naive += p95 >= max(SLOWER * usual, usual + LEAST)
+            naive += p95 >= max(MIN_RATIO * usual, usual + MIN_DIFFERENCE_SECONDS)
             ours += is_slower(p95, usual, runs=rate, above=above, share=share)
             judged += 1
     return naive / judged, ours / judged

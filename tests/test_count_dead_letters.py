@@ -21,7 +21,7 @@ for expires in (0.2, 0.2, 600):
 """
 COLLECT = """
 from workers.telemetry import dead_letters, rollups
-print(dead_letters.collect(on_letter=lambda *_: None), rollups.collect())
+print(dead_letters.collect_dead_letters(on_letter=lambda *_: None), rollups.collect_runs())
 """
 
 
@@ -41,9 +41,9 @@ def test_expired_runs_are_counted_once_and_a_waiting_one_stays(vhost: Node, queu
 
 def test_a_message_that_came_back_too_often_is_lost_and_not_expired():
     death = {"reason": "delivery_limit", "queue": "video", "count": 1, "time": timezone.now()}
-    died = dead_letters.what_died({"task": "workers.video.tasks.transcode_video", "x-death": [death]})
+    died = dead_letters.parse_headers({"task": "workers.video.tasks.transcode_video", "x-death": [death]})
     assert died == ("workers.video.tasks.transcode_video", "video", "lost")
 
 
 def test_on_redis_there_are_none():
-    assert dead_letters.collect(lambda *_: None) == 0
+    assert dead_letters.collect_dead_letters(lambda *_: None) == 0

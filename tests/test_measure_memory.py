@@ -30,7 +30,7 @@ OURS = {"CELERY_WORKER_INCLUDE": "tests.tasks"}
 
 def next_run(known: int) -> TaskRun:
     def is_there() -> bool:
-        rollups.collect()
+        rollups.collect_runs()
         return TaskRun.objects.count() > known
 
     wait_until(is_there, "the run")
@@ -66,7 +66,7 @@ def test_a_transcode_counts_its_ffmpeg(start: Start, broker: Redis, alice, tmp_p
 def test_where_the_kernel_forbids_it_nothing_is_made_up(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(meter, "CLEAR_REFS", tmp_path)  # opening a folder for writing is an OSError as well
     meter._clear_refs.cache_clear()
-    assert meter.Meter().peak() is None
+    assert meter.MemoryMeter().peak_bytes() is None
 
 
 def test_a_memory_hog_is_found_and_holds_again_on_the_high_memory_worker(start: Start, broker: Redis, settings):

@@ -75,7 +75,7 @@ def test_what_grows_beyond_what_was_expected_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "BASE", 0)
     monkeypatch.setattr(run, "FACTOR", 0)
     with pytest.raises(OutOfMemory, match="so it was stopped"):
-        make(some_rows(100_000), tmp_path, run.high_water("self") + 30_000_000)
+        make(some_rows(100_000), tmp_path, run.high_water_bytes("self") + 30_000_000)
     assert left(tmp_path) == []
 
 

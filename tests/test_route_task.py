@@ -141,7 +141,7 @@ def test_a_mail_that_waits_for_its_worker_is_found_while_videos_wait_too(bob, st
     wait_until(lambda: Job.objects.get(pk=mail.pk).is_final, "the mail")
     finding = queues.verify()
     assert (finding.ok, "3 others queued" in finding.summary) == (True, True)
-    wait_until(rollups.collect, "the run")
+    wait_until(rollups.collect_runs, "the run")
     assert "one in twenty" in queues.verify().reason
     TaskRun.objects.update(wait_seconds=0.1)
     assert queues.verify().ok is True

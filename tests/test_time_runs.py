@@ -24,7 +24,7 @@ from tests.outages import NOBODY
 from workers.models import Job, TaskHour, TaskRun
 from workers.practices import timing
 from workers.telemetry import rollups
-from workers.telemetry.recorder import ALIVE, STREAM
+from workers.telemetry.recorder import HEARTBEATS, STREAM
 
 Start = Callable[..., subprocess.Popen]
 OURS = {"CELERY_WORKER_INCLUDE": "tests.tasks", "RELEASE": "v7"}
@@ -36,7 +36,7 @@ def send(task: str, *args: Any, **options: Any) -> None:
 
 def runs_of(task: str) -> list[TaskRun]:
     """In the order in which they ended: processes send their notes in batches, so the stream's may be another one."""
-    rollups.collect()
+    rollups.collect_runs()
     return list(TaskRun.objects.filter(task__endswith=f".{task}").order_by("ended_at"))
 
 
@@ -47,7 +47,7 @@ def wait_for_runs(task: str, *outcomes: str) -> list[TaskRun]:
 
 
 def test_every_end_of_a_run_has_its_name(start: Start, broker: Redis, monkeypatch):
-    monkeypatch.setattr(rollups, "SILENT", 3)
+    monkeypatch.setattr(rollups, "LOST_AFTER_SECONDS", 3)
     start("default", **OURS)
     send("be_killed_once", 1.2)
     send("exceed_hard_limit")
@@ -81,7 +81,7 @@ def test_a_message_that_expired_is_counted(start: Start, broker: Redis):
 
 
 def test_the_same_ends_on_rabbitmq(start: Start, rabbitmq: str, monkeypatch):
-    monkeypatch.setattr(rollups, "SILENT", 3)
+    monkeypatch.setattr(rollups, "LOST_AFTER_SECONDS", 3)
     start("default", BROKER_URL=rabbitmq, **OURS)
     code = (
         "from config import celery_app as app\n"
@@ -139,20 +139,20 @@ def entry(**more: Any) -> dict[str, Any]:
 def test_a_crash_between_insert_and_delete_doubles_nothing(db, monkeypatch):
     redis = get_redis_connection("locks")
     entries = [redis.xadd(STREAM, {"run": json.dumps(entry(run_seconds=n))}) for n in range(3)]
-    stored = {rollups.to_number(number): entry() for number in entries[:2]}
-    rollups.store(stored)  # and then the collector is killed
-    assert rollups.collect() == 3
+    stored = {rollups.row_id(number): entry() for number in entries[:2]}
+    rollups.store_runs(stored)  # and then the collector is killed
+    assert rollups.collect_runs() == 3
     assert TaskRun.objects.count() == 3
     assert redis.xlen(STREAM) == 0
 
 
 def test_a_run_that_shows_signs_of_life_is_not_lost(db):
     redis = get_redis_connection("locks")
-    redis.hset(ALIVE, "silent", json.dumps(entry(outcome="lost", ended_at=timezone.now().timestamp() - 60)))
-    redis.hset(ALIVE, "working", json.dumps(entry(outcome="lost")))
-    rollups.collect()
+    redis.hset(HEARTBEATS, "silent", json.dumps(entry(outcome="lost", ended_at=timezone.now().timestamp() - 60)))
+    redis.hset(HEARTBEATS, "working", json.dumps(entry(outcome="lost")))
+    rollups.collect_runs()
     assert TaskRun.objects.count() == 1
-    assert redis.hkeys(ALIVE) == [b"working"]
+    assert redis.hkeys(HEARTBEATS) == [b"working"]
 
 
 def past(task: str, hours: float, seconds: list[float], outcome: str = "succeeded") -> None:
@@ -168,7 +168,7 @@ def past(task: str, hours: float, seconds: list[float], outcome: str = "succeede
 def test_an_hour_says_how_long_its_runs_took_and_how_they_ended(db):
     past("t", 5, [float(n) for n in range(1, 101)])
     past("t", 5, [0.0] * 50, outcome="refused")
-    rollups.roll_up()
+    rollups.roll_up_hours()
     hour = TaskHour.objects.get()
     assert hour.outcomes == {"succeeded": 100, "refused": 50}
     assert (hour.runs, hour.run_p50, hour.run_p95, hour.run_max) == (100, 50.5, pytest.approx(95.05), 100)
@@ -176,22 +176,22 @@ def test_an_hour_says_how_long_its_runs_took_and_how_they_ended(db):
 
 def test_a_late_run_is_in_its_hour_after_the_next_roll_up(db):
     past("t", 5, [1.0])
-    rollups.roll_up()
+    rollups.roll_up_hours()
     past("t", 5, [3.0])
-    rollups.roll_up()
-    rollups.roll_up()
+    rollups.roll_up_hours()
+    rollups.roll_up_hours()
     hour = TaskHour.objects.get()
     assert (hour.runs, hour.run_max) == (2, 3)
 
 
 def test_old_runs_and_hours_go_and_the_others_stay(db, monkeypatch):
-    monkeypatch.setattr(rollups, "CHUNK", 2)
+    monkeypatch.setattr(rollups, "DELETE_ROWS", 2)
     for days in (29, 31, 32, 33):
         moment = timezone.now() - timedelta(days=days)
         TaskRun.objects.create(id=int(moment.timestamp() * 1000) << 20, task="t", outcome="failed", ended_at=moment)
     for days in (364, 367):
         TaskHour.objects.create(task="t", queue="q", hour=timezone.now() - timedelta(days=days), outcomes={}, runs=0)
-    assert rollups.delete_old() == 3
+    assert rollups.delete_old_runs() == 3
     assert (TaskRun.objects.count(), TaskHour.objects.count()) == (1, 1)
 
 

@@ -50,15 +50,15 @@ def sweep_jobs() -> None:
 def collect_runs() -> None:
     """Every 10 seconds: moves recorded runs and dead letters from their stream into rows."""
     with locks.exclusive("collect_runs", lease=LEASE_SECONDS):
-        dead_letters.collect(on_letter=pending_guard.clear_marks)
-        rollups.collect()
+        dead_letters.collect_dead_letters(on_letter=pending_guard.clear_marks)
+        rollups.collect_runs()
 
 
 @shared_task
 def roll_up_runs() -> None:
     """Every hour: rolls up the runs of each hour."""
     with locks.exclusive("roll_up_runs", lease=LEASE_SECONDS):
-        rollups.roll_up()
+        rollups.roll_up_hours()
 
 
 @shared_task
@@ -74,6 +74,6 @@ def delete_old() -> None:
         retention.delete_hidden_jobs()
         retention.delete_old_samples()
         cleanup.delete_broken_uploads()
-        rollups.delete_old()
+        rollups.delete_old_runs()
         retention.run_site_cleanups()
         cleanup.drop_old_parts()

@@ -89,7 +89,7 @@ class Attempt:
                 time.sleep(pause)
         progress.clear(self.id)
         if state != Job.State.DONE:
-            timing.ended_as(state)  # Celery sees a success: the error ends here
+            timing.set_outcome(state)  # Celery sees a success: the error ends here
         log.info("job_finished job=%s state=%s message=%r", self.id, state, message)
 
     def requeue(self, message: str = "", delay_seconds: float = 0) -> None:
@@ -97,7 +97,7 @@ class Attempt:
         not_before = timezone.now() + timedelta(seconds=delay_seconds) if delay_seconds else None
         self._write(state=Job.State.QUEUED, message=message, **(NOT_DISPATCHED | {"not_before": not_before}))
         progress.clear(self.id)
-        timing.ended_as("retried")
+        timing.set_outcome("retried")
 
     @contextmanager
     def writing_to(self, table: str) -> Iterator[None]:

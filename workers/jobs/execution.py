@@ -54,7 +54,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
         raise Ignore from None
     except locks.LeaseLost as lost:
         log.warning("job_attempt_lost job=%s reason=%r", job_id, str(lost))
-        timing.ended_as("lost")
+        timing.set_outcome("lost")
         raise Ignore from None
 
 

@@ -23,7 +23,7 @@ from workers.child_process import die_with_parent
 from workers.reports.columns import describe
 from workers.reports.files import write_csv, write_parquet
 from workers.reports.pairs import correlate, find_duplicates
-from workers.telemetry.meter import high_water
+from workers.telemetry.meter import high_water_bytes
 
 LENGTH = struct.Struct(">Q")
 TYPES: dict[str, Any] = {
@@ -108,7 +108,7 @@ def main() -> None:
     frames = frames_of(sys.stdin.buffer)
     task: Task = json.loads(next(frames))
     rows = make(task, frames, lambda done, total, stage: say(done=done, total=total, stage=stage))
-    say(rows=rows, peak=high_water("self"))
+    say(rows=rows, peak=high_water_bytes("self"))
 
 
 if __name__ == "__main__":

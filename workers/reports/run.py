@@ -27,7 +27,7 @@ from django.conf import settings
 from workers.byte_format import format_bytes
 from workers.child_process import PARENT_SIGNALS
 from workers.reports.rows import Rows, kind_of
-from workers.telemetry.meter import high_water
+from workers.telemetry.meter import high_water_bytes
 
 Report = Callable[[float, float, str], None]
 Tick = Callable[[float, str], None]
@@ -63,7 +63,7 @@ def make_report(rows: Rows, *, same: list[str], folder: Path, limit: int, report
     report(done, total, stage): called at least twice a second, in hundredths; what it raises ends the report.
     Raises OutOfMemory, before any row is read where that can be said.
     """
-    began, own = time.monotonic(), high_water("self")
+    began, own = time.monotonic(), high_water_bytes("self")
     expected = own + BASE + FACTOR * rows.size
     with closing(rows.frames):
         if expected > limit:
@@ -76,7 +76,7 @@ def make_report(rows: Rows, *, same: list[str], folder: Path, limit: int, report
 
             def tick(done: float, stage: str) -> None:
                 report(done, 100, stage)
-                if own + high_water(process.pid) > limit:
+                if own + high_water_bytes(process.pid) > limit:
                     raise OutOfMemory(GREW.format(format_bytes(limit)))
 
             try:

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from workers.brokers import BrokerUnavailableError
 from workers.brokers.connection import count_ready
 from workers.queues import table
-from workers.telemetry.recorder import note_missed
+from workers.telemetry.recorder import record_missed_run
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def try_mark_pending(entry: Any) -> bool:
     key, redis = PENDING_KEY.format(queue), get_redis_connection("locks")
     try:
         if redis.zscore(key, entry.name) is not None and count_ready(queue):
-            note_missed(entry.task, queue, "expired")
+            record_missed_run(entry.task, queue, "expired")
             return False
         redis.zadd(key, {entry.name: time.time()})
     except (BrokerUnavailableError, RedisError) as error:

@@ -1,6 +1,7 @@
-"""How much memory one run of a task takes, its children included (practice 9).
+"""The peak memory of one run of a task, its children included (practice 9).
 
-Not the process's own high-water mark: that one never falls, and would blame each task for the hungriest before it.
+The process's own high-water mark alone does not do: it never falls, so that a small run would have the peak of the
+largest run before it. The meter sets the mark back when a run begins (docs/facts/tools.md#peak-memory).
 """
 
 import os
@@ -11,44 +12,44 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
 CLEAR_REFS = "/proc/self/clear_refs"
-HIGH_WATER = re.compile(r"VmHWM:\s+(\d+) kB")
+HIGH_WATER_MARK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
-class Meter:
-    """Measures the memory of one run: made when it begins, `look()` from time to time, `peak()` when it ended."""
+class MemoryMeter:
+    """Made when a run begins; `measure_children()` from time to time; `peak_bytes()` when it has ended."""
 
     def __init__(self) -> None:
-        self._children = 0
-        self._seen: set[int] = set()
+        self._children_bytes = 0
+        self._known_children: set[int] = set()
         try:
-            # 5 sets the process's high-water mark back to what it holds now: man 5 proc_pid_clear_refs.
+            # 5 sets the process's high-water mark to what it holds now: man 5 proc_pid_clear_refs.
             os.write(_clear_refs(os.getpid()), b"5")
-            self._measurable = True
+            self._is_measurable = True
         except OSError:
-            self._measurable = False
+            self._is_measurable = False
 
-    def look(self) -> None:
+    def measure_children(self) -> None:
         """Adds up the high-water marks of the children that live now.
 
-        Each counts from the second look on: at the first it may be a fork of ours that has not become its own program
-        yet, and its pages are ours. RUSAGE_CHILDREN counts just that one, and is the maximum of all runs
-        (docs/facts/tools.md#peak-memory).
+        A child counts from the second call on: at the first it may be a fork that still has our pages. RUSAGE_CHILDREN
+        counts that one, and is the maximum of all runs.
         """
-        alive = set(_descendants(os.getpid()))
-        self._children = max(self._children, sum(high_water(pid) for pid in alive & self._seen))
-        self._seen = alive
+        children = set(_descendants(os.getpid()))
+        peak = sum(high_water_bytes(pid) for pid in children & self._known_children)
+        self._children_bytes = max(self._children_bytes, peak)
+        self._known_children = children
 
-    def peak(self) -> int | None:
-        """Bytes that the process and its children held at most; None where the kernel does not let us measure it.
+    def peak_bytes(self) -> int | None:
+        """Of the process and its children; None where the kernel does not let us measure it.
 
         Pages that the pool's processes share count for each of them.
         """
-        return getrusage(RUSAGE_SELF).ru_maxrss * 1024 + self._children if self._measurable else None
+        return getrusage(RUSAGE_SELF).ru_maxrss * 1024 + self._children_bytes if self._is_measurable else None
 
 
 @cache
 def _clear_refs(pid: int) -> int:
-    """The file that belongs to this process, open: a fork needs its own."""
+    """The file of this process, open. Cached by pid, because a fork needs its own."""
     return os.open(CLEAR_REFS, os.O_WRONLY)
 
 
@@ -60,9 +61,9 @@ def _descendants(pid: int) -> list[int]:
     return found + [deeper for child in found for deeper in _descendants(child)]
 
 
-def high_water(pid: int | str) -> int:
-    """Bytes that a process held at most, "self" for this one; 0 for one that is gone, or without /proc."""
+def high_water_bytes(pid: int | str) -> int:
+    """The peak RSS of a process, "self" for this one; 0 for one that has ended, or without /proc."""
     with suppress(OSError):
-        if found := HIGH_WATER.search(Path(f"/proc/{pid}/status").read_text()):
+        if found := HIGH_WATER_MARK.search(Path(f"/proc/{pid}/status").read_text()):
             return int(found[1]) * 1024
     return 0

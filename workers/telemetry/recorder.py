@@ -1,8 +1,8 @@
-"""How the notes on task runs (practice 7) leave a worker's process: by a thread, in batches, to a Redis stream.
+"""How the record of a task run leaves its process: a thread sends records in batches to a Redis stream.
 
-So a task pays for no round trip, and a server that is away slows none. The thread also shows which run is alive:
-one whose process is killed ends without a signal, and without this would never be counted. The stream lives with the
-locks, whose server evicts nothing and which cache.clear() does not touch; at its bound the oldest entries go.
+So a task pays for no round trip, and a server that is away slows none. The thread also sends the heartbeat of a long
+run: a process that is killed gives no signal, and its run is lost (rollups.py counts it). The stream is on the server
+of the locks, which evicts nothing; at MAX_ENTRIES the oldest go.
 """
 
 import json
@@ -18,105 +18,120 @@ from django.conf import settings
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from workers.telemetry.meter import Meter
+from workers.telemetry.meter import MemoryMeter
 
 STREAM = "runs:ended"
-ALIVE = "runs:alive"
-BOUND = 50_000  # entries
-EVERY = 0.2  # seconds between two batches, and between two looks at the children of a run
-SIGN_EVERY = 1  # seconds between two signs of life; none in the first, so that short runs cost nothing
-PAUSE = 10  # seconds without a try after the server was away
+HEARTBEATS = "runs:alive"
+MAX_ENTRIES = 50_000
+BATCH_SECONDS = 0.2  # between two batches, and between two looks at the children of a run
+HEARTBEAT_SECONDS = 1  # a shorter run sends none, and costs nothing
+RETRY_SECONDS = 10  # after the server was away
 
 
-def note_missed(task: str, queue: str, outcome: str) -> None:
-    """Adds a run that did not happen, for who sees it elsewhere than in a worker. Raises RedisError."""
-    note = {"task": task, "queue": queue, "outcome": outcome, "ended_at": time.time(), "release": settings.RELEASE}
-    get_redis_connection("locks").xadd(STREAM, {"run": json.dumps(note | {"worker": ""})}, maxlen=BOUND)
+def record_missed_run(task: str, queue: str, outcome: str) -> None:
+    """Records a run that did not happen, outside of a worker. Raises RedisError."""
+    record = {"task": task, "queue": queue, "outcome": outcome, "ended_at": time.time(), "release": settings.RELEASE}
+    get_redis_connection("locks").xadd(STREAM, {"run": json.dumps(record | {"worker": ""})}, maxlen=MAX_ENTRIES)
 
 
 @dataclass
 class Run:
-    """A run that goes on. told: what is known from its start. limit: its hard time limit in seconds."""
+    """A run in progress. metadata: what its record has from the start. limit_seconds: its hard time limit."""
 
     key: str
-    told: dict[str, Any]
-    limit: float = math.inf
+    metadata: dict[str, Any]
+    limit_seconds: float = math.inf
     outcome: str = ""
-    meter: Meter = field(default_factory=Meter)
-    began: float = field(default_factory=time.monotonic)
-    signs: int = 0
+    meter: MemoryMeter = field(default_factory=MemoryMeter)
+    started: float = field(default_factory=time.monotonic)
+    heartbeats: int = 0
 
-    def note(self, outcome: str = "") -> dict[str, Any]:
-        """What is told of it if it ends now; without an outcome, if it is cut off by its time limit or a kill."""
-        seconds = time.monotonic() - self.began
-        return self.told | {
-            "outcome": self.outcome or outcome or ("failed" if seconds >= self.limit else "lost"),
+    def record(self, outcome: str = "") -> dict[str, Any]:
+        """Its record if it ends now. Without an outcome its time limit ended it, or a kill."""
+        seconds = time.monotonic() - self.started
+        return self.metadata | {
+            "outcome": self.outcome or outcome or ("failed" if seconds >= self.limit_seconds else "lost"),
             "ended_at": time.time(),
             "run_seconds": seconds,
-            "peak_bytes": self.meter.peak(),
+            "peak_bytes": self.meter.peak_bytes(),
         }
 
 
-class Courier(threading.Thread):
-    """Carries the notes of one process, which runs one task at a time; `run_now` is the one that goes on."""
+class RunRecorder:
+    """Sends the records of one process, which runs one task at a time: `current`.
+
+    Without open() there is no thread: the main process of a worker forks, and must have none.
+    """
 
     def __init__(self) -> None:
-        super().__init__(name="courier", daemon=True)
-        self.run_now: Run | None = None
-        self._notes: deque[tuple[Run | None, dict[str, Any]]] = deque(maxlen=BOUND)
-        self._stir = threading.Event()
-        self._leaving = threading.Event()
+        self.current: Run | None = None
+        self._records: deque[tuple[Run | None, dict[str, Any]]] = deque(maxlen=MAX_ENTRIES)
+        self._thread = threading.Thread(target=self._send_batches, name="run recorder", daemon=True)
+        self._wake = threading.Event()
+        self._closing = threading.Event()
         self._away_until = 0.0
 
-    def take_up(self, run: Run) -> None:
-        self.run_now = run
-        self._stir.set()
+    @property
+    def is_open(self) -> bool:
+        return self._thread.is_alive()
 
-    def hand_in(self, note: dict[str, Any]) -> None:
-        """A run has ended: the one that went on, or a message that never ran."""
-        run, self.run_now = self.run_now, None
-        self._notes.append((run, note))
-        self._stir.set()
+    def open(self) -> None:
+        self._thread.start()
 
-    def leave(self) -> None:
-        """Sends what there is, within a second: the process ends."""
-        self._leaving.set()
-        self._stir.set()
-        self.join(timeout=1)
+    def close(self) -> None:
+        """Sends what is left, within a second: the process ends."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout=1)
 
-    def run(self) -> None:
-        """The thread: sleeps while nothing runs and everything is sent."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the thread of the tasks
-        while not self._leaving.is_set():
-            self._stir.wait()
-            self._leaving.wait(EVERY)
-            self._stir.clear()
-            if run := self.run_now:
-                run.meter.look()
-            if not self.send() or run:
-                self._stir.set()
+    def start(self, run: Run) -> None:
+        self.current = run
+        self._wake.set()
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """The current run has ended, or a message was dropped instead of run."""
+        run, self.current = self.current, None
+        self._records.append((run, record))
+        self._wake.set()
 
     def send(self) -> bool:
-        """False while the server is away: the notes are kept for later."""
+        """Sends the records and a due heartbeat. False while the server is away: the records stay for later."""
         if time.monotonic() < self._away_until:
             return False
-        notes, run = [self._notes.popleft() for _ in range(len(self._notes))], self.run_now
-        signs = int((time.monotonic() - run.began) / SIGN_EVERY) if run else 0
-        sign = run if run and signs > run.signs else None
+        records, run = [self._records.popleft() for _ in range(len(self._records))], self.current
+        heartbeats = int((time.monotonic() - run.started) / HEARTBEAT_SECONDS) if run else 0
+        living = run if run and heartbeats > run.heartbeats else None
         try:
-            if notes or sign:
-                with get_redis_connection("locks").pipeline() as pipe:
-                    for ended, note in notes:
-                        pipe.xadd(STREAM, {"run": json.dumps(note)}, maxlen=BOUND)
-                        if ended and ended.signs:
-                            pipe.hdel(ALIVE, ended.key)
-                    if sign:
-                        pipe.hset(ALIVE, sign.key, json.dumps(sign.note()))
-                    pipe.execute()
+            if records or living:
+                _write(records, living)
         except RedisError:
-            self._away_until = time.monotonic() + PAUSE
-            self._notes.extendleft(reversed(notes))
+            self._away_until = time.monotonic() + RETRY_SECONDS
+            self._records.extendleft(reversed(records))
             return False
-        if sign:
-            sign.signs = signs
+        if living:
+            living.heartbeats = heartbeats
         return True
+
+    def _send_batches(self) -> None:
+        """The thread. It sleeps while nothing runs and everything is sent."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the thread of the tasks
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._closing.wait(BATCH_SECONDS)
+            self._wake.clear()
+            if run := self.current:
+                run.meter.measure_children()
+            if not self.send() or run:
+                self._wake.set()
+
+
+def _write(records: list[tuple[Run | None, dict[str, Any]]], living: Run | None) -> None:
+    """One round trip: adds the records, takes away the heartbeats of their runs, sets that of the living run."""
+    with get_redis_connection("locks").pipeline() as pipe:
+        for ended, record in records:
+            pipe.xadd(STREAM, {"run": json.dumps(record)}, maxlen=MAX_ENTRIES)
+            if ended and ended.heartbeats:
+                pipe.hdel(HEARTBEATS, ended.key)
+        if living:
+            pipe.hset(HEARTBEATS, living.key, json.dumps(living.record()))
+        pipe.execute()

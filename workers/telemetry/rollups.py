@@ -1,4 +1,7 @@
-"""The history of task runs: from the stream that practice 7 writes into rows, from rows into hours, and out again."""
+"""The history of task runs: stream to rows (TaskRun), rows to hours (TaskHour), and the retention of both.
+
+A run is written once, even after a crash between its row and its deletion from the stream: its entry's id is the row's.
+"""
 
 import json
 import time
@@ -12,20 +15,20 @@ from redis import Redis
 
 from workers.models import TaskHour, TaskRun
 from workers.postgres_copy import copy_rows
-from workers.telemetry.recorder import ALIVE, STREAM
+from workers.telemetry.recorder import HEARTBEATS, STREAM
 
-BATCH = 5_000
-SILENT = 30  # seconds without a sign of life, after which a run counts as lost
-KEEP_RUNS = timedelta(days=30)
-KEEP_HOURS = timedelta(days=365)
-CHUNK = 10_000  # rows of one DELETE: 0.1 s
+BATCH_ENTRIES = 5_000
+LOST_AFTER_SECONDS = 30  # without a heartbeat
+RUN_RETENTION = timedelta(days=30)
+HOUR_RETENTION = timedelta(days=365)
+DELETE_ROWS = 10_000  # of one statement: 0.1 s
 
 COLUMNS = (
     *("id", "task", "queue", "worker", "release", "outcome"),
     *("ended_at", "wait_seconds", "run_seconds", "peak_bytes"),
 )
 COPY = f"COPY workers_taskrun ({', '.join(COLUMNS)}) FROM STDIN"
-# Run times are those of runs that went to their end: a refused one takes no time at all.
+# Only runs that went to their end have a run time: a refused one takes none.
 FINISHED = "FILTER (WHERE outcome IN ('succeeded', 'failed'))"
 COUNTED = ", ".join(f"'{name}', nullif(count(*) FILTER (WHERE outcome = '{name}'), 0)" for name in TaskRun.Outcome)
 ROLL_UP = f"""
@@ -46,33 +49,33 @@ ROLL_UP = f"""
             excluded.wait_p95, excluded.peak_p95)"""  # noqa: S608 (of our own constants)
 
 
-def collect() -> int:
-    """Moves every entry of the stream into a row, once. Returns how many. Raises RedisError, DatabaseError."""
+def collect_runs() -> int:
+    """Moves each entry of the stream into a row. Returns how many. Raises RedisError, DatabaseError."""
     redis = get_redis_connection("locks")
-    count_lost(redis)
+    _end_lost_runs(redis)
     collected = 0
-    while entries := redis.xrange(STREAM, count=BATCH):
-        store({to_number(entry): json.loads(fields[b"run"]) for entry, fields in entries})
+    while entries := redis.xrange(STREAM, count=BATCH_ENTRIES):
+        store_runs({row_id(entry): json.loads(fields[b"run"]) for entry, fields in entries})
         collected += len(entries)
-        # A crash before this reads them once more, and finds their rows.
+        # After a crash before this line they are read again, and their rows are there.
         milliseconds, sequence = entries[-1][0].decode().split("-")
         redis.xtrim(STREAM, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
     return collected
 
 
-def count_lost(redis: Redis) -> None:
-    """Ends the runs that have given no sign of life: their process was killed, and no signal tells of it."""
-    for key, value in redis.hgetall(ALIVE).items():
+def _end_lost_runs(redis: Redis) -> None:
+    """Ends each run without a heartbeat: its process was killed."""
+    for key, value in redis.hgetall(HEARTBEATS).items():
         run = json.loads(value)
-        if time.time() - run["ended_at"] > SILENT:
+        if time.time() - run["ended_at"] > LOST_AFTER_SECONDS:
             with redis.pipeline() as pipe:
                 pipe.xadd(STREAM, {"run": value})
-                pipe.hdel(ALIVE, key)
+                pipe.hdel(HEARTBEATS, key)
                 pipe.execute()
 
 
-def store(runs: dict[int, dict[str, Any]]) -> None:
-    """Writes the runs whose rows are not there yet."""
+def store_runs(runs: dict[int, dict[str, Any]]) -> None:
+    """Writes the rows that do not exist yet. runs: records by the id of their row."""
     with transaction.atomic():
         known = set(TaskRun.objects.filter(pk__in=runs).values_list("pk", flat=True))
         copy_rows(COPY, (_row(number, run) for number, run in runs.items() if number not in known))
@@ -83,19 +86,19 @@ def _row(number: int, run: dict[str, Any]) -> list[Any]:
     return [run.get(column) for column in COLUMNS]
 
 
-def to_number(entry: bytes) -> int:
-    """The id of a stream's entry, `milliseconds-sequence`, as one number that keeps the order."""
+def row_id(entry: bytes) -> int:
+    """The id of a stream's entry, `milliseconds-sequence`, as one number of the same order."""
     milliseconds, sequence = entry.decode().split("-")
     return int(milliseconds) << 20 | int(sequence)
 
 
-def roll_up() -> None:
-    """Computes the hours of the last two days again, so that late runs are in; more, if it was not done for longer.
+def roll_up_hours() -> None:
+    """Computes the hours of the last two days anew, so that late runs count; more, if the last roll-up is older.
 
-    Day by day: what it did not finish before its time limit, the next one goes on with.
+    Day by day: after a time limit the next call goes on.
     """
     now = timezone.now()
-    newest = TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first() or now - KEEP_RUNS
+    newest = TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first() or now - RUN_RETENTION
     day = min(newest, now - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
         while day <= now:
@@ -103,12 +106,12 @@ def roll_up() -> None:
             day += timedelta(days=1)
 
 
-def delete_old() -> int:
-    """Deletes what is too old to keep, in chunks, so that no lock is held for long. Returns how many runs."""
-    TaskHour.objects.filter(hour__lt=timezone.now() - KEEP_HOURS).delete()
-    first_kept = int((timezone.now() - KEEP_RUNS).timestamp() * 1000) << 20
+def delete_old_runs() -> int:
+    """Deletes runs and hours beyond their retention, in chunks: no lock is held for long. Returns how many runs."""
+    TaskHour.objects.filter(hour__lt=timezone.now() - HOUR_RETENTION).delete()
+    first_kept = int((timezone.now() - RUN_RETENTION).timestamp() * 1000) << 20
     oldest = TaskRun.objects.filter(pk__lt=first_kept).order_by("pk").values_list("pk", flat=True)
     deleted = 0
-    while chunk := list(oldest[:CHUNK]):
+    while chunk := list(oldest[:DELETE_ROWS]):
         deleted += TaskRun.objects.filter(pk__in=chunk).delete()[0]
     return deleted

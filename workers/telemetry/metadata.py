@@ -1,0 +1,23 @@
+"""What a run's record takes from Celery's request: names, and how long its message waited."""
+
+from datetime import datetime
+from typing import Any
+
+from celery import Task
+from django.conf import settings
+
+
+def run_metadata(task: Task, request: Any) -> dict[str, Any]:
+    # On RabbitMQ a message that waited for its ETA comes back as "0.0.[...].1.default"
+    # (docs/facts/servers.md#eta-on-quorum).
+    queue = (request.delivery_info or {}).get("routing_key", "").rpartition(".")[2]
+    return {"task": task.name, "queue": queue, "worker": request.hostname or "", "release": settings.RELEASE}
+
+
+def wait_seconds(request: Any, now: float) -> float | None:
+    """Since its publish, or its ETA where it has one; None for a message without `published_at`."""
+    published: float | None = getattr(request, "published_at", None)
+    if published is None:
+        return None
+    due = datetime.fromisoformat(request.eta).timestamp() if request.eta else 0.0
+    return max(0.0, now - max(published, due))
