@@ -27,7 +27,7 @@ def bucket(s3: dict[str, str], settings, monkeypatch: pytest.MonkeyPatch) -> dic
     for name, value in environment.items():
         setattr(settings, name, value)
     patient = Config(connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS)
-    monkeypatch.setattr("workers.storage.object_storage.CLIENT", object_storage.CLIENT.merge(patient))
+    monkeypatch.setattr("workers.storage.object_storage.CLIENT_CONFIG", object_storage.CLIENT_CONFIG.merge(patient))
     in_bucket = {"default": {"BACKEND": "workers.storage.object_storage.ObjectStorage"}}
     settings.STORAGES = settings.STORAGES | in_bucket
     call_command("prepare_storage")

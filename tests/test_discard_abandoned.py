@@ -52,9 +52,9 @@ def test_what_a_broken_off_close_has_joined_or_the_storage_forgot_is_gone_too(as
     for upload in OpenUpload.objects.all():
         where = direct.source_name(upload), upload.parts_id
         if upload.name == "joined":
-            direct.bucket.join_parts(*where, direct.list_parts(upload))
+            direct.bucket.complete_multipart(*where, direct.list_parts(upload))
         else:
-            direct.bucket.drop_parts(*where)
+            direct.bucket.abort_multipart(*where)
     aged()
     assert direct.discard_abandoned_uploads() == 2
     assert (in_bucket(), OpenUpload.objects.count()) == ({}, 0)
@@ -92,9 +92,9 @@ def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_ali
 
 def test_the_parts_that_a_killed_worker_left_are_dropped_and_those_of_today_and_whole_files_are_not(monkeypatch):
     whole = default_storage.save("results/whole", ContentFile(ROWS))
-    direct.bucket.begin_parts("results/video.mp4")
-    assert cleanup.drop_old_parts() == 0
+    direct.bucket.begin_multipart("results/video.mp4")
+    assert cleanup.abort_old_multipart() == 0
     assert in_bucket() == {whole: len(ROWS), "results/video.mp4": -1}
     monkeypatch.setattr(cleanup, "KEEP_UPLOADS", timedelta(seconds=-60))
-    assert cleanup.drop_old_parts() == 1
+    assert cleanup.abort_old_multipart() == 1
     assert in_bucket() == {whole: len(ROWS)}

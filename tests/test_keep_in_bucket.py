@@ -38,7 +38,7 @@ def test_the_head_of_a_file_and_its_end_are_read_without_what_is_between(asked):
         assert (file.read(), file.read()) == (CONTENT[-100:], b"")
         file.seek(0)
         assert file.read(10) == CONTENT[:10]
-    first = object_reader.FIRST_RANGE
+    first = object_reader.FIRST_RANGE_BYTES
     assert asked == [f"bytes=0-{first - 1}", f"bytes={len(CONTENT) - 100}-{len(CONTENT) - 1}", f"bytes=0-{first - 1}"]
 
 

@@ -61,7 +61,7 @@ def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
     def answer_as_amazon(**_: object) -> tuple:
         """404 to the second question. SeaweedFS says 200 to it."""
         events.unregister("before-call.s3.CompleteMultipartUpload", answer_as_amazon)
-        direct.bucket.join_parts(*where, parts)
+        direct.bucket.complete_multipart(*where, parts)
         return SimpleNamespace(status_code=404), {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 404}}
 
     events.register("before-call.s3.CompleteMultipartUpload", answer_as_amazon)
@@ -106,7 +106,7 @@ def test_a_close_that_was_broken_off_after_the_parts_were_joined_goes_on(as_alic
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
     known = OpenUpload.objects.get()
-    direct.bucket.join_parts(direct.source_name(known), known.parts_id, direct.list_parts(known))
+    direct.bucket.complete_multipart(direct.source_name(known), known.parts_id, direct.list_parts(known))
     assert set(opened(as_alice, LARGE)["parts"]["arrived"]) >= {1, 2}
     assert as_alice.post(how["close"]).status_code == 201
     assert Upload.objects.get().size == len(LARGE)

@@ -64,7 +64,7 @@ def open_upload(owner: User, name: str, size: int, last_modified: int | None) ->
         return known
     if size > PART_BYTES:
         opened.part_size = max(PART_BYTES, -(-size // MAX_PARTS))
-        opened.parts_id = bucket.begin_parts(source_name(opened))
+        opened.parts_id = bucket.begin_multipart(source_name(opened))
     # The lock makes the limit exact. It is taken after the storage has answered: with a slow storage it would block
     # the owner's other requests.
     with transaction.atomic():
@@ -92,7 +92,7 @@ def source_name(opened: OpenUpload) -> str:
 
 def build_form(opened: OpenUpload) -> dict[str, Any]:
     """The "url" and "fields" of a presigned form for a small file."""
-    return bucket.form_for(INCOMING_NAME.format(opened.pk), opened.size)
+    return bucket.presign_form(INCOMING_NAME.format(opened.pk), opened.size)
 
 
 def part_length(opened: OpenUpload, number: int) -> int:
@@ -103,12 +103,12 @@ def part_length(opened: OpenUpload, number: int) -> int:
 
 def sign_part(opened: OpenUpload, number: int) -> str:
     """A presigned URL to which the browser PUTs the part."""
-    return bucket.link_for_part(source_name(opened), opened.parts_id, number, part_length(opened, number))
+    return bucket.presign_part(source_name(opened), opened.parts_id, number, part_length(opened, number))
 
 
 def list_parts(opened: OpenUpload) -> list[dict[str, Any]]:
     """The parts that have arrived. Raises FileNotFoundError if the storage has joined or dropped them."""
-    return bucket.parts(source_name(opened), opened.parts_id)
+    return bucket.list_parts(source_name(opened), opened.parts_id)
 
 
 def list_part_numbers(opened: OpenUpload) -> list[int]:
@@ -159,7 +159,7 @@ def _move_into_place(opened: OpenUpload) -> None:
         parts = list_parts(opened)
         if sum(part["Size"] for part in parts) != opened.size:
             raise FileNotArrivedError(NOT_ARRIVED_MESSAGE)
-        bucket.join_parts(source_name(opened), opened.parts_id, parts)
+        bucket.complete_multipart(source_name(opened), opened.parts_id, parts)
 
 
 def discard_upload(owner: User, upload_id: UUID) -> None:
@@ -171,7 +171,7 @@ def discard_upload(owner: User, upload_id: UUID) -> None:
 def _discard(opened: OpenUpload) -> None:
     if opened.parts_id:
         with suppress(FileNotFoundError):
-            bucket.drop_parts(source_name(opened), opened.parts_id)
+            bucket.abort_multipart(source_name(opened), opened.parts_id)
     else:
         default_storage.delete(INCOMING_NAME.format(opened.pk))
     default_storage.delete(source_name(opened))
@@ -194,7 +194,7 @@ def discard_abandoned_uploads() -> int:
             _discard(opened)
         count += 1
     # A file that was sent again after the close, or whose owner was deleted, has no row.
-    for name in bucket.names_before(INCOMING_NAME.format(""), oldest):
+    for name in bucket.list_names_before(INCOMING_NAME.format(""), oldest):
         if time.monotonic() > deadline:
             break
         default_storage.delete(name)

@@ -76,4 +76,4 @@ def delete_old() -> None:
         cleanup.delete_broken_uploads()
         rollups.delete_old_runs()
         retention.run_site_cleanups()
-        cleanup.drop_old_parts()
+        cleanup.abort_old_multipart()

@@ -38,7 +38,7 @@ def delete_broken_uploads() -> int:
     return len(files)
 
 
-def drop_old_parts() -> int:
+def abort_old_multipart() -> int:
     """Deletes from the bucket the parts of files that began a day ago and were never joined. Returns how many files.
 
     The site ends most of those; these belong to workers that were killed. It stops after PARTS_SECONDS.
@@ -48,9 +48,9 @@ def drop_old_parts() -> int:
     bucket: Any = default_storage
     stop, count = time.monotonic() + PARTS_SECONDS, 0
     try:
-        for name, parts_id in bucket.parts_before(timezone.now() - KEEP_UPLOADS):
+        for name, parts_id in bucket.list_multipart_before(timezone.now() - KEEP_UPLOADS):
             with suppress(FileNotFoundError):
-                bucket.drop_parts(name, parts_id)
+                bucket.abort_multipart(name, parts_id)
             count += 1
             if time.monotonic() > stop:
                 break

@@ -1,4 +1,4 @@
-"""Reading an object of the storage by ranges, as if it were a file on a disk; its errors are those of a disk."""
+"""Read an object of the bucket by ranges, as if it were a file on a disk. Its errors are those of a disk."""
 
 import io
 from collections.abc import Iterator
@@ -9,37 +9,37 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 from urllib3.exceptions import HTTPError
 
-FIRST_RANGE, LAST_RANGE = 2**16, 2**23  # bytes of one request: the first one, and at most
+FIRST_RANGE_BYTES, MAX_RANGE_BYTES = 2**16, 2**23
 NOT_FOUND = 404
 
 
 @contextmanager
-def answering(name: str) -> Iterator[None]:
-    """Around a question to the storage. Raises FileNotFoundError for what is not there, OSError for no good answer."""
+def as_os_errors(name: str) -> Iterator[None]:
+    """Raises FileNotFoundError for a 404 of the block's requests, OSError for any other error of boto3."""
     try:
         yield
     except (BotoCoreError, ClientError, HTTPError) as error:
-        answer = error.response["ResponseMetadata"] if isinstance(error, ClientError) else {}
-        if answer.get("HTTPStatusCode") == NOT_FOUND:
+        metadata = error.response["ResponseMetadata"] if isinstance(error, ClientError) else {}
+        if metadata.get("HTTPStatusCode") == NOT_FOUND:
             raise FileNotFoundError(name) from error
         raise OSError(f"The storage did not answer: {error}") from error
 
 
 class ObjectReader(io.RawIOBase):
-    """The bytes of an object: a small range after each seek, larger ones as reading goes on.
+    """The bytes of an object: a small range after each seek, then larger ones.
 
-    client: boto3's. `size`: bytes. It is one version that is read: OSError if another one takes its place meanwhile.
+    client: boto3's. `size`: bytes. Raises OSError if the object is replaced meanwhile: two versions are never mixed.
     """
 
     def __init__(self, client: Any, bucket: str, name: str) -> None:
         self._client, self._name = client, name
         self._key = {"Bucket": bucket, "Key": name}
         self._body: StreamingBody | None = None
-        with answering(name):
+        with as_os_errors(name):
             head = client.head_object(**self._key)
         self.size, self._version = int(head["ContentLength"]), head["ETag"]
-        self._at = self._end = 0  # the next byte, and where the range that is open ends
-        self._range = FIRST_RANGE
+        self._position = self._range_end = 0
+        self._range_bytes = FIRST_RANGE_BYTES
 
     def readable(self) -> bool:
         return True
@@ -48,42 +48,42 @@ class ObjectReader(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
-        if start + offset != self._at:
-            self._at, self._range = max(0, start + offset), FIRST_RANGE
-            self._drop()
-        return self._at
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if start + offset != self._position:
+            self._position, self._range_bytes = max(0, start + offset), FIRST_RANGE_BYTES
+            self._close_body()
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        if self._at >= self.size:
+        if self._position >= self.size:
             return 0
         try:
-            with answering(self._name):
-                data = (self._body or self._ask()).read(min(len(buffer), self._end - self._at))
+            with as_os_errors(self._name):
+                data = (self._body or self._request_range()).read(min(len(buffer), self._range_end - self._position))
         except OSError:
-            self._drop()  # who reads on gets another connection
+            self._close_body()  # the next read gets another connection
             raise
         buffer[: len(data)] = data
-        self._at += len(data)
-        if self._at == self._end:
-            self._drop()
-            self._range = min(self._range * 2, LAST_RANGE)
+        self._position += len(data)
+        if self._position == self._range_end:
+            self._close_body()
+            self._range_bytes = min(self._range_bytes * 2, MAX_RANGE_BYTES)
         return len(data)
 
     def close(self) -> None:
-        self._drop()
+        self._close_body()
         super().close()
 
-    def _ask(self) -> StreamingBody:
-        self._end = min(self._at + self._range, self.size)
-        asked = f"bytes={self._at}-{self._end - 1}"
-        self._body = self._client.get_object(**self._key, Range=asked, IfMatch=self._version)["Body"]
+    def _request_range(self) -> StreamingBody:
+        self._range_end = min(self._position + self._range_bytes, self.size)
+        wanted = f"bytes={self._position}-{self._range_end - 1}"
+        self._body = self._client.get_object(**self._key, Range=wanted, IfMatch=self._version)["Body"]
         return self._body
 
-    def _drop(self) -> None:
+    def _close_body(self) -> None:
         body, self._body = self._body, None
         if body:
             body.close()

@@ -12,7 +12,7 @@ from typing import IO, Any
 from boto3.s3.transfer import TransferConfig
 from django.core.files import File
 
-from workers.storage.object_reader import answering
+from workers.storage.object_reader import as_os_errors
 
 PART_BYTES = 8 * 1024**2  # S3 takes 10,000 parts of at least 5 MiB
 CONTENT_TYPE = "application/octet-stream"
@@ -46,7 +46,7 @@ def upload(client: Any, bucket: str, name: str, path: Path, report: Callable[[in
 
     report(bytes so far): called before the file and before each part. What it raises ends the upload. Raises OSError.
     """
-    with path.open("rb") as content, answering(name):
+    with path.open("rb") as content, as_os_errors(name):
         file = ReportingFile(content, report)
         if file.size < PART_BYTES:
             report(0)

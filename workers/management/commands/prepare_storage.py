@@ -1,4 +1,4 @@
-"""Makes the bucket, if it is not there, and sets who may send to it from a browser and what it forgets by itself."""
+"""Create the bucket if it is missing, and set its CORS and lifecycle rules."""
 
 from typing import cast
 
@@ -6,10 +6,10 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.storage.object_reader import answering
+from workers.storage.object_reader import as_os_errors
 from workers.storage.object_storage import ObjectStorage
 
-FORGET_AFTER = 3  # days; the nightly clean-up deletes what was begun a day before
+ABORT_AFTER_DAYS = 3  # delete_old aborts multipart uploads after a day; this is for a site that is away
 
 
 class Command(BaseCommand):
@@ -29,20 +29,20 @@ def prepare() -> None:
     """Raises OSError."""
     client, bucket = cast(ObjectStorage, default_storage).client, settings.S3_BUCKET
     try:
-        with answering(bucket):
+        with as_os_errors(bucket):
             client.head_bucket(Bucket=bucket)
     except FileNotFoundError:
-        # At AWS the first of its regions has no name here.
-        place = {} if settings.AWS_REGION == "us-east-1" else {"LocationConstraint": settings.AWS_REGION}
-        with answering(bucket):
-            client.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {}))
-    senders = {"AllowedOrigins": [settings.SITE_URL], "AllowedMethods": ["POST", "PUT"], "AllowedHeaders": ["*"]}
-    forgotten = {
+        # AWS refuses the name of its first region here.
+        region = {} if settings.AWS_REGION == "us-east-1" else {"LocationConstraint": settings.AWS_REGION}
+        with as_os_errors(bucket):
+            client.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": region} if region else {}))
+    cors = {"AllowedOrigins": [settings.SITE_URL], "AllowedMethods": ["POST", "PUT"], "AllowedHeaders": ["*"]}
+    lifecycle = {
         "ID": "broken-off",
         "Status": "Enabled",
         "Filter": {"Prefix": ""},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": FORGET_AFTER},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS},
     }
-    with answering(bucket):
-        client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [senders | {"MaxAgeSeconds": 3600}]})
-        client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [forgotten]})
+    with as_os_errors(bucket):
+        client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [cors | {"MaxAgeSeconds": 3600}]})
+        client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [lifecycle]})
