@@ -1,4 +1,4 @@
-"""Somebody asks how the nine practices stand: on the command line, for a machine, on the page."""
+"""Somebody asks whether the nine practices hold: on the command line, as JSON, on the page."""
 
 import json
 import logging
@@ -44,13 +44,13 @@ def all_hold(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(practice.module, "verify", lambda: Finding(True, "1 of 1"))
 
 
-def test_it_says_a_line_for_each_of_the_nine():
+def test_the_doctor_prints_a_line_for_each_practice():
     said, _ = ask()
     starts = [int(line[0]) for line in said.splitlines() if line[0].isdigit()]
     assert starts == list(ROWS)
 
 
-def test_a_machine_gets_the_same_as_json():
+def test_the_doctor_prints_json_for_machines():
     said, _ = ask("--json")
     rows = json.loads(said)
     assert [row["number"] for row in rows] == list(ROWS)
@@ -68,7 +68,7 @@ def test_the_exit_code_is_the_worst_of_the_nine(monkeypatch):
     assert "No sign of life. (workers/practices/progress.py)" in said
 
 
-def test_a_measurement_that_fails_itself_is_unknown_and_no_traceback(monkeypatch):
+def test_a_measurement_that_raises_is_unknown(monkeypatch):
     all_hold(monkeypatch)
     monkeypatch.setattr(timing, "verify", lambda: 1 / 0)
     said, code = ask()
@@ -77,7 +77,7 @@ def test_a_measurement_that_fails_itself_is_unknown_and_no_traceback(monkeypatch
     assert "Traceback" not in said
 
 
-def test_a_measurement_that_hangs_is_unknown_and_the_others_are_not(monkeypatch):
+def test_only_a_measurement_that_hangs_is_unknown(monkeypatch):
     all_hold(monkeypatch)
     answer = Event()
     monkeypatch.setattr(timing, "verify", answer.wait)
@@ -93,7 +93,7 @@ def test_a_measurement_that_hangs_is_unknown_and_the_others_are_not(monkeypatch)
 @pytest.mark.parametrize(
     ("outage", "scheme"), [(refusing, "amqp"), (mute, "amqp"), (mute, "redis"), (dropping, "redis")]
 )
-def test_with_every_server_away_it_says_nine_times_unknown_and_nothing_else(outage, scheme):
+def test_all_nine_are_unknown_with_every_server_away(outage, scheme):
     with outage() as address:
         away = {
             "DATABASE_URL": f"postgres://app:sesame@{address}/mediaapp",
@@ -114,7 +114,7 @@ def test_with_every_server_away_it_says_nine_times_unknown_and_nothing_else(outa
 
 
 @pytest.mark.parametrize("alias", ["default", "locks"])
-def test_with_a_server_away_it_says_unknown(settings, alias):
+def test_a_practice_is_unknown_with_a_server_away(settings, alias):
     take_away(settings, alias)
     said, code = ask("--json")
     assert code != 0
@@ -128,7 +128,7 @@ def test_everybody_sees_whether_they_hold(client):
         assert practice.file in page
 
 
-def test_many_readers_cost_one_measuring_and_the_doctor_always_measures(client, monkeypatch):
+def test_readers_of_the_page_share_one_measurement_and_the_doctor_does_not(client, monkeypatch):
     measured = []
     for practice in registry.PRACTICES:
         monkeypatch.setattr(practice.module, "verify", lambda: measured.append(1) or Finding(True, "1 of 1"))
@@ -151,7 +151,7 @@ def test_the_page_measures_again_after_a_while(client, monkeypatch):
         assert ("9 do not" in " ".join(client.get("/practices/").content.decode().split())) is not hold
 
 
-def test_a_reader_does_not_wait_for_ever_for_another_ones_measuring(client, monkeypatch):
+def test_a_reader_waits_a_limited_time_for_another_measurement(client, monkeypatch):
     monkeypatch.setattr(registry, "SECONDS", 0.2)
     began, release = Event(), Event()
     monkeypatch.setattr(registry, "verify_all", lambda: began.set() or [release.wait(DEADLINE_SECONDS)][:0])
@@ -182,7 +182,7 @@ def test_the_page_and_the_probe_answer_with_every_server_away(as_stella, setting
 
 
 @pytest.mark.parametrize("name", ["database", "cache", "locks", "broker"])
-def test_the_page_shows_staff_what_the_other_servers_tell(as_stella, settings, name):
+def test_the_page_shows_staff_the_tables_of_the_other_servers(as_stella, settings, name):
     settings.BROKER_URL = NOBODY if name == "broker" else settings.BROKER_URL
     if name in ("cache", "locks"):
         take_away(settings, {"cache": "default"}.get(name, name))
@@ -194,7 +194,7 @@ def test_the_page_shows_staff_what_the_other_servers_tell(as_stella, settings, n
     assert ("Recurring tasks" in text) is (name != "database")  # without it nobody is known
 
 
-def test_staff_see_how_the_queues_stand_and_move(as_stella):
+def test_staff_see_how_the_queues_stand_and_move(as_stella, broker):
     now = timezone.now()
     QueueSample.objects.create(queue="video", taken_at=now - timedelta(minutes=10), waiting=50, unacked=0)
     for _ in range(30):

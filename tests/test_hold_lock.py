@@ -1,4 +1,4 @@
-"""A run holds a lock: alone, renewed while it works, free again within the lease when it dies."""
+"""A run holds a lock: alone, with a lease that is renewed while it works and ends soon after it dies."""
 
 import os
 import signal
@@ -21,12 +21,12 @@ def key(name: str) -> str:
     return PREFIX + name
 
 
-def test_a_second_run_is_refused_while_the_first_one_works():
+def test_a_second_run_finds_the_lock_busy_while_the_first_one_works():
     with locks.exclusive("import:7", lease=30), pytest.raises(locks.Busy), locks.exclusive("import:7", lease=30):
         pytest.fail("two at once")
 
 
-def test_another_object_is_left_alone():
+def test_locks_of_two_objects_are_held_at_once():
     with locks.exclusive("import:7", lease=30), locks.exclusive("import:8", lease=30):
         assert {lock.name for lock in held_locks()} == {"import:7", "import:8"}
 
@@ -56,14 +56,14 @@ def test_clearing_the_cache_drops_no_lock():
         assert locks.is_held("import:7")
 
 
-def test_a_flushed_server_of_locks_gets_the_lock_back_from_its_holder():
+def test_the_holder_takes_its_lock_again_after_a_flush():
     with locks.exclusive("import:7", lease=1) as lease:
         get_redis_connection("locks").flushdb()
         wait_until(lambda: locks.is_held("import:7"), "the lock to be taken again")
         lease.check()
 
 
-def test_work_whose_lock_went_to_another_is_told_so():
+def test_work_that_lost_its_lock_stops_at_its_next_check():
     with locks.exclusive("import:7", lease=1) as lease:
         get_redis_connection("locks").set(key("import:7"), "somebody else", ex=60)
         wait_until(lease.lost.is_set, "the loss to be noticed")
@@ -72,7 +72,7 @@ def test_work_whose_lock_went_to_another_is_told_so():
     assert get_redis_connection("locks").get(key("import:7")) == b"somebody else"
 
 
-def test_every_lock_says_who_holds_it_since_when_and_how_long_still():
+def test_a_held_lock_has_its_holder_age_and_seconds_left():
     with locks.exclusive("import:7", lease=30):
         (held,) = held_locks()
     assert str(os.getpid()) in held.holder
@@ -97,7 +97,7 @@ def test_the_lock_of_a_killed_process_frees_itself():
     assert locks.verify().summary == "0 held, 0 without end"
 
 
-def test_many_threads_get_in_one_after_the_other():
+def test_no_two_of_many_threads_hold_the_lock_at_once():
     inside, overlaps, runs = [], [], []
 
     def run() -> None:
@@ -120,7 +120,7 @@ def test_many_threads_get_in_one_after_the_other():
     assert max(overlaps) == 1
 
 
-def test_verify_holds_until_a_lock_has_no_end():
+def test_verify_fails_for_a_lock_without_a_timeout():
     with locks.exclusive("import:7", lease=30):
         assert locks.verify().ok is True
         get_redis_connection("locks").persist(key("import:7"))
@@ -129,7 +129,7 @@ def test_verify_holds_until_a_lock_has_no_end():
     assert "import:7" in finding.reason
 
 
-def test_verify_says_unknown_while_the_server_is_away(settings):
+def test_verify_is_unknown_while_the_server_is_away(settings):
     away = settings.CACHES["locks"] | {"LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = settings.CACHES | {"locks": away}
     finding = locks.verify()
@@ -144,7 +144,7 @@ def test_check_fires_for_a_scheduled_task_without_a_lock(monkeypatch):
     assert (message.id, "answer_canary" in message.msg) == ("practices.E202", True)
 
 
-def test_check_fires_for_a_lease_that_ends_while_it_is_renewed(settings):
+def test_check_fires_for_a_lease_shorter_than_three_timeouts(settings):
     settings.JOB_LEASE = 5
     assert [message.id for message in locks.check()] == ["practices.E203"]
 

@@ -1,4 +1,4 @@
-"""Work reports its progress: JSON under the object's id, seldom, with an end, and never backwards."""
+"""Work reports its progress: JSON under the object's id, with a TTL, a few times a second at most."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from workers.practices import progress
 
 
 class Clock:
-    """A clock that the test turns itself."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -42,7 +42,7 @@ def stored() -> dict:
     return json.loads(get_redis_connection("default").get("file_process_task_7"))
 
 
-def test_it_is_json_under_the_objects_id_and_ends_by_itself(work):
+def test_a_report_is_json_under_the_objects_id_with_a_ttl(work):
     work.report(5, 15, "writing", created=4)
     assert (stored()["done"], stored()["total"], stored()["figures"]) == (5, 15, {"created": 4})
     assert 0 < get_redis_connection("default").ttl("file_process_task_7") <= progress.TTL
@@ -52,7 +52,7 @@ def writes() -> int:
     return get_redis_connection("default").info("commandstats").get("cmdstat_set", {"calls": 0})["calls"]
 
 
-def test_a_report_per_row_costs_a_write_a_few_times_a_second(work, clock):
+def test_a_report_per_row_is_written_a_few_times_a_second(work, clock):
     before = writes()
     for row in range(1000):
         clock.now += 0.001
@@ -60,7 +60,7 @@ def test_a_report_per_row_costs_a_write_a_few_times_a_second(work, clock):
     assert 1 < writes() - before <= 1 / progress.WRITE_SECONDS + 1
 
 
-def test_what_hardly_moves_gives_a_sign_of_life_and_no_more(work, clock):
+def test_slow_progress_is_written_at_the_heartbeat_alone(work, clock):
     before = writes()
     for second in range(100):
         clock.now += 1
@@ -69,14 +69,14 @@ def test_what_hardly_moves_gives_a_sign_of_life_and_no_more(work, clock):
 
 
 @pytest.mark.parametrize("place", [(0, 0), (10, 10)])
-def test_what_stands_still_is_not_written_again_and_again(work, place):
+def test_progress_that_stands_still_is_written_once(work, place):
     before = writes()
     for _ in range(100):
         work.report(*place, "reading")
     assert writes() - before == 1
 
 
-def test_a_new_stage_and_the_end_are_never_held_back(work):
+def test_a_new_stage_and_the_end_are_written_at_once(work):
     work.report(1, 10, "reading")
     work.report(2, 10, "writing")
     assert stored()["stage"] == "writing"
@@ -84,7 +84,7 @@ def test_a_new_stage_and_the_end_are_never_held_back(work):
     assert stored()["done"] == 10
 
 
-def test_rate_and_seconds_left_come_from_the_stage_itself(work, clock):
+def test_rate_and_seconds_left_are_those_of_the_stage(work, clock):
     work.report(0, 1000, "reading")
     clock.now += 100
     work.report(0, 1000, "writing")
@@ -93,7 +93,7 @@ def test_rate_and_seconds_left_come_from_the_stage_itself(work, clock):
     assert (stored()["rate"], stored()["eta_seconds"]) == (20.0, 40)
 
 
-def test_it_never_says_more_than_all(work):
+def test_done_is_at_most_the_total(work):
     work.report(16, 15, "writing")
     assert stored()["done"] == 15
 
@@ -105,7 +105,7 @@ def test_an_unknown_total_gives_no_seconds_left(work, clock):
     assert stored()["eta_seconds"] is None
 
 
-def test_a_flushed_cache_has_no_progress_and_the_next_report_brings_it_back(work, clock):
+def test_the_next_report_after_a_flush_is_written(work, clock):
     work.report(5, 15, "writing")
     get_redis_connection("default").flushall()
     assert progress.read("7") is None
@@ -114,7 +114,7 @@ def test_a_flushed_cache_has_no_progress_and_the_next_report_brings_it_back(work
     assert progress.read("7")["done"] == 6
 
 
-def test_a_silent_writer_is_not_believed(work):
+def test_an_old_report_is_not_read(work):
     work.report(5, 15, "writing")
     old = stored() | {"updated_at": 0}
     get_redis_connection("default").set("file_process_task_7", json.dumps(old))
@@ -129,7 +129,7 @@ def test_work_goes_on_while_the_cache_is_away(settings):
     assert progress.verify().ok is None
 
 
-def test_clearing_one_leaves_the_others_alone(work):
+def test_clear_deletes_the_progress_of_one_object(work):
     work.report(5, 15, "writing")
     progress.Progress("8", owner=1).report(5, 15, "writing")
     progress.clear("8")
@@ -138,7 +138,7 @@ def test_clearing_one_leaves_the_others_alone(work):
 
 
 @pytest.mark.django_db
-def test_verify_fails_for_a_running_job_without_a_sign_of_life_and_holds_again(alice):
+def test_verify_fails_while_a_running_job_reports_nothing(alice):
     job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now())
     long_ago = timezone.now() - timezone.timedelta(minutes=1)
     Job.objects.update(state=Job.State.RUNNING, started_at=long_ago)
@@ -148,7 +148,7 @@ def test_verify_fails_for_a_running_job_without_a_sign_of_life_and_holds_again(a
     assert progress.verify().ok is True
 
 
-def test_a_worker_that_is_frozen_is_found_until_it_goes_on(start, monkeypatch, alice):
+def test_verify_fails_while_a_worker_is_frozen(start, monkeypatch, alice):
     monkeypatch.setattr(progress, "STALE_AFTER", 2)
     job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now())
     worker = start("video", app="tests.fast_app")
@@ -163,7 +163,7 @@ def test_a_worker_that_is_frozen_is_found_until_it_goes_on(start, monkeypatch, a
 
 
 @pytest.mark.django_db
-def test_the_page_of_a_silent_job_says_since_when_and_how_far_it_was(alice, as_alice):
+def test_the_page_of_a_silent_job_shows_its_age_and_its_last_progress(alice, as_alice):
     job = Job.objects.create(task="x", queue="video", owner=alice, queued_at=timezone.now(), state=Job.State.RUNNING)
     progress.Progress(job.pk, owner=alice.pk).report(1, 2, "writing")
     assert jobs.state_of(job)["message"] == ""
@@ -182,7 +182,7 @@ def test_the_page_of_a_silent_job_says_since_when_and_how_far_it_was(alice, as_a
 
 
 @pytest.mark.django_db
-def test_verify_holds_until_a_key_has_no_end(work):
+def test_verify_fails_for_a_key_without_a_ttl(work):
     work.report(5, 15, "writing")
     assert progress.verify().ok is True
     get_redis_connection("default").persist("file_process_task_7")

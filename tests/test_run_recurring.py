@@ -47,14 +47,14 @@ def test_a_run_expires_a_little_before_the_next_one(gap, expires):
         (crontab(minute="0,50"), 600),  # 10:50 and 11:00, not 10:00 and 10:50
         (crontab(minute="15", hour="3"), 86400),
         (crontab(minute="15", hour="3,5"), 7200),
-        (crontab(minute="15", hour="3", day_of_week="1"), 86400),  # careful: never longer than it may be
+        (crontab(minute="15", hour="3", day_of_week="1"), 86400),  # never longer than the real gap
     ],
 )
 def test_the_gap_is_the_shortest_between_two_runs(when, gap):
     assert schedule.gap_seconds(when) == gap
 
 
-def test_an_entry_goes_to_the_queue_of_its_task():
+def test_an_entry_has_the_queue_of_its_task_and_its_expiry():
     entry = schedule.every(timedelta(seconds=10), SWEEP)
     assert entry["options"] == {"queue": "default", "expires": 9, "expire_seconds": 9}
 
@@ -77,7 +77,7 @@ def test_an_entry_that_the_code_no_longer_has_is_disabled(beat, monkeypatch):
     assert not PeriodicTask.objects.get(name="sweep jobs every 10 seconds").enabled
 
 
-def test_entries_in_the_code_and_those_made_by_hand_are_left_alone(beat):
+def test_entries_in_the_code_and_those_made_by_hand_stay_enabled(beat):
     ten = IntervalSchedule.objects.create(every=10, period="seconds")
     PeriodicTask.objects.create(name="by hand", task=SWEEP, interval=ten, expire_seconds=9)
     enabled = PeriodicTask.objects.filter(enabled=True).count()
@@ -85,7 +85,7 @@ def test_entries_in_the_code_and_those_made_by_hand_are_left_alone(beat):
     assert PeriodicTask.objects.filter(enabled=True).count() == enabled
 
 
-def test_verify_fails_for_an_entry_without_expiry_and_holds_again(beat):
+def test_verify_fails_while_an_entry_has_no_expiry(beat):
     assert recurring.verify().ok is True
     sweep = PeriodicTask.objects.filter(task=SWEEP)
     sweep.update(expire_seconds=None)
@@ -103,14 +103,14 @@ def test_verify_fails_while_no_beat_ticks(beat):
     assert "No beat" in finding.reason
 
 
-def test_verify_says_unknown_while_the_cache_is_away(beat, settings):
+def test_verify_is_unknown_while_the_cache_is_away(beat, settings):
     take_away(settings, "default")
     finding = recurring.verify()
     assert finding.ok is None
     assert "cache" in finding.reason
 
 
-def test_verify_fails_for_what_it_knows_while_the_cache_is_away(beat, settings):
+def test_verify_fails_for_a_known_fault_while_the_cache_is_away(beat, settings):
     PeriodicTask.objects.filter(task=SWEEP).update(expire_seconds=None)
     take_away(settings, "default")
     finding = recurring.verify()
@@ -118,7 +118,7 @@ def test_verify_fails_for_what_it_knows_while_the_cache_is_away(beat, settings):
     assert "never expires" in finding.reason
 
 
-def test_verify_fails_for_an_entry_in_a_queue_that_nobody_reads(beat):
+def test_verify_fails_for_an_entry_in_an_unknown_queue(beat):
     sweep = PeriodicTask.objects.filter(task=SWEEP)
     sweep.update(queue="defualt")
     finding = recurring.verify()
@@ -135,7 +135,7 @@ def test_verify_fails_while_an_entry_is_late(beat):
     assert "late" in finding.reason
 
 
-def test_runs_that_did_not_happen_are_counted_by_why(beat):
+def test_skipped_runs_are_counted_by_their_outcome(beat):
     for number, outcome in enumerate(["expired", "expired", "refused", "succeeded"]):
         TaskRun.objects.create(id=number, task=SWEEP, outcome=outcome, ended_at=timezone.now())
     (sweep,) = [entry for entry in recurring_entries() if entry.name.startswith("sweep")]
@@ -143,7 +143,7 @@ def test_runs_that_did_not_happen_are_counted_by_why(beat):
     assert "3 runs skipped" in recurring.verify().summary
 
 
-def test_the_skipped_runs_of_a_task_with_two_entries_are_summed_up_once(beat):
+def test_skipped_runs_of_a_task_with_two_entries_count_once(beat):
     ten = IntervalSchedule.objects.create(every=10, period="seconds")
     PeriodicTask.objects.create(name="by hand", task=SWEEP, interval=ten, expire_seconds=9)
     TaskRun.objects.create(id=1, task=SWEEP, outcome="expired", ended_at=timezone.now())
@@ -182,7 +182,7 @@ def test_the_admin_refuses_an_entry_that_would_pile_up(submit, expires, words):
 
 
 @pytest.mark.parametrize(("queue", "words"), [("defualt", "No worker reads defualt"), ("video", ""), ("", "")])
-def test_the_admin_refuses_an_entry_for_a_queue_that_nobody_reads(submit, queue, words):
+def test_the_admin_refuses_an_entry_for_an_unknown_queue(submit, queue, words):
     form = submit(queue=queue)
     assert words in str(form.errors.get("queue", ""))
     assert form.is_valid() is (words == "")

@@ -25,18 +25,18 @@ TASK = "workers.highmem.tasks.import_catalogue"
 TABLE = "mediaapp.CatalogueItem"
 
 
-def test_a_second_import_into_the_table_is_kept_out():
+def test_a_second_import_into_the_table_finds_it_busy():
     with concurrency.one_writer(TABLE), pytest.raises(locks.Busy), concurrency.one_writer(TABLE):
         pytest.fail("two writers")
 
 
-def test_an_import_into_another_table_is_left_alone():
+def test_imports_into_two_tables_run_at_once():
     with concurrency.one_writer(TABLE), concurrency.one_writer("mediaapp.Other"):
         assert len(held_locks()) == 2
 
 
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (500, 60)])
-def test_its_job_comes_later_and_the_pause_grows_to_a_limit(alice, tries, seconds):
+def test_its_job_comes_again_after_a_pause_that_doubles_up_to_a_limit(alice, tries, seconds):
     row = Job.objects.create(task=TASK, queue="imports", owner=alice, attempt=tries, queued_at=timezone.now())
     attempt = Attempt(row, locks.Lease("job"))
     with concurrency.one_writer(TABLE), pytest.raises(RetryLater) as later, attempt.writing_to(TABLE):
@@ -44,14 +44,14 @@ def test_its_job_comes_later_and_the_pause_grows_to_a_limit(alice, tries, second
     assert later.value.seconds == seconds
 
 
-def test_its_job_comes_later_while_the_locks_are_away(alice, settings):
+def test_its_job_comes_again_after_a_pause_while_the_locks_are_away(alice, settings):
     row = Job.objects.create(task=TASK, queue="imports", owner=alice, attempt=1, queued_at=timezone.now())
     take_away(settings, "locks")
     with pytest.raises(RetryLater), Attempt(row, locks.Lease("job")).writing_to(TABLE):
         pytest.fail("it may not be alone")
 
 
-def test_an_import_that_finds_the_table_busy_frees_its_worker_and_says_so(alice, start: Callable):
+def test_an_import_that_finds_the_table_busy_goes_back_to_its_queue(alice, start: Callable):
     waiting = store_upload(alice, ContentFile(b"external_id,title\n1,One\n", name="one.csv"))
     with locks.exclusive(f"import:{TABLE}", lease=30):
         start("highmem")
@@ -65,7 +65,7 @@ def test_an_import_that_finds_the_table_busy_frees_its_worker_and_says_so(alice,
     assert CatalogueItem.objects.get().title == "One"
 
 
-def test_two_imports_at_work_on_one_table_are_found_until_one_has_stopped(alice, start: Callable, monkeypatch):
+def test_verify_fails_while_two_imports_work_on_one_table(alice, start: Callable, monkeypatch):
     """The lock of the first is given away, so that a second comes in: what the practice prevents, on real processes."""
     monkeypatch.setattr(concurrency, "CLAIM_GRACE", timezone.timedelta(0))
     files = [ContentFile(f"external_id,title\n{name},{name}\n".encode(), name=f"{name}.csv") for name in ("A", "B")]
@@ -113,7 +113,7 @@ def job(state: str, *span: float, **fields: Any) -> Job:
 
 
 @pytest.mark.django_db
-def test_the_figure_says_how_fast_the_last_imports_were_and_in_what_company():
+def test_the_summary_has_the_throughput_of_the_last_imports_and_the_jobs_beside_them():
     assert concurrency.verify().summary == "imports at work: none; none has ended yet"
     job("done", 102, 100)
     assert "the last 1 wrote 25,000 rows/s, 0.0 jobs beside them" in concurrency.verify().summary
@@ -124,13 +124,13 @@ def test_the_figure_says_how_fast_the_last_imports_were_and_in_what_company():
 
 
 @pytest.mark.django_db
-def test_an_import_that_was_taken_up_again_counts_with_the_rows_of_its_last_attempt():
+def test_a_resumed_import_counts_with_the_rows_of_its_last_attempt():
     job("done", 102, 100, attempt=3, result={"rows": 50_000, "rows_before": 40_000})
     assert "the last 1 wrote 5,000 rows/s" in concurrency.verify().summary
 
 
 @pytest.mark.django_db
-def test_what_ran_elsewhere_or_waited_was_not_beside_an_import():
+def test_jobs_of_other_workers_and_waiting_jobs_are_not_beside_an_import():
     job("done", 102, 100)
     job("running", 103, queue="video")
     job("done", 90, 80, queue="highmem")
@@ -140,7 +140,7 @@ def test_what_ran_elsewhere_or_waited_was_not_beside_an_import():
 
 
 @pytest.mark.django_db
-def test_an_import_that_was_claimed_just_now_may_find_its_table_taken():
+def test_verify_ignores_an_import_that_was_claimed_a_moment_ago():
     job("running", 60)
     claimed = job("running", 60)
     Job.objects.filter(pk=claimed.pk).update(started_at=timezone.now())

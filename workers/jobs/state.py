@@ -9,7 +9,7 @@ from workers.practices import progress
 
 def state_of(job: Job) -> dict[str, Any]:
     """The JSON of `/jobs/<uuid>/progress.json`."""
-    if job.state == Job.State.RUNNING and (report := progress.last(job.id)):
+    if job.state == Job.State.RUNNING and (report := progress.read_last(job.id)):
         return running_state(report)
     is_queued, done = job.state == Job.State.QUEUED, int(job.state == Job.State.DONE)
     return {
@@ -29,7 +29,7 @@ def running_state(report: dict[str, Any]) -> dict[str, Any]:
     unset: dict[str, Any] = {"state": Job.State.RUNNING.value, "message": "", "queue_position": None, "result": {}}
     copied = ("done", "total", "stage", "eta_seconds", "rate", "updated_at", "figures")
     state = unset | {key: report.get(key) for key in copied}
-    silence = progress.silence(report)
+    silence = progress.silent_seconds(report)
     if silence > progress.STALE_AFTER:
         state |= {"message": user_messages.NO_SIGN_OF_LIFE.format(silence), "eta_seconds": None, "rate": None}
     return state

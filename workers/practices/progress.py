@@ -41,12 +41,9 @@ class Progress:
     """
 
     def __init__(self, object_id: object, owner: int | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.key = KEY.format(object_id)
-        self.owner = owner
-        self.clock = clock
+        self.key, self.owner, self.clock = KEY.format(object_id), owner, clock
         self.written, self.done = 0.0, 0.0
-        self.stage = ""
-        self.began = (0.0, 0.0)
+        self.stage, self.began = "", (0.0, 0.0)
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
         """done and total in any one unit; total 0 where it is unknown. stage: what the page shows."""
@@ -61,7 +58,7 @@ class Progress:
             return
         self.written, self.done = now, done
         rate = (done - self.began[1]) / (now - self.began[0]) if now - self.began[0] > 1 else 0.0
-        state: dict[str, Any] = {
+        state = {
             "owner": self.owner,
             "done": min(done, total) if total else done,
             "total": total,
@@ -76,16 +73,15 @@ class Progress:
 
 def read(object_id: object) -> dict[str, Any] | None:
     """The last report. None if there is none, or its writer has been silent for STALE_AFTER."""
-    state = last(object_id)
-    return state if state and silence(state) <= STALE_AFTER else None
+    state = read_last(object_id)
+    return state if state and silent_seconds(state) <= STALE_AFTER else None
 
 
-def silence(state: dict[str, Any]) -> float:
-    """Seconds since a report."""
+def silent_seconds(state: dict[str, Any]) -> float:
     return time.time() - float(state["updated_at"])
 
 
-def last(object_id: object) -> dict[str, Any] | None:
+def read_last(object_id: object) -> dict[str, Any] | None:
     """The last report, however old it is. None before the first one, after the end, and without the cache."""
     state = cache.get(KEY.format(object_id))
     return state if isinstance(state, dict) and "updated_at" in state else None
@@ -101,14 +97,9 @@ def check() -> list[CheckMessage]:
     options = settings.CACHES["default"].get("OPTIONS", {})
     if cache.make_key("x") == "x" and "JSON" in options.get("SERIALIZER", ""):
         return []
-    return [
-        Error(
-            "Progress would not be plain JSON under its own key.",
-            hint="In CACHES, set KEY_FUNCTION to workers.practices.progress.plain_key and SERIALIZER to the JSON one."
-            f" {CHAPTER}",
-            id="practices.E601",
-        )
-    ]
+    key_function = f"{plain_key.__module__}.{plain_key.__name__}"
+    hint = f"In CACHES, set KEY_FUNCTION to {key_function} and SERIALIZER to the JSON one. {CHAPTER}"
+    return [Error("Progress would not be plain JSON under its own key.", hint=hint, id="practices.E601")]
 
 
 def verify() -> Finding:
@@ -123,8 +114,7 @@ def verify() -> Finding:
     except (RedisError, DatabaseError) as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
     summary = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
-    if endless:
-        return Finding(False, summary, f"No TTL on {', '.join(endless)}: the cache would fill with them.")
+    faults = [f"No TTL on {', '.join(endless)}: the cache would fill with them."] if endless else []
     if silent:
-        return Finding(False, summary, f"No sign of life for {STALE_AFTER} s from {', '.join(silent)}.")
-    return Finding(True, summary)
+        faults.append(f"No sign of life for {STALE_AFTER} s from {', '.join(silent)}.")
+    return Finding(not faults, summary, " ".join(faults))

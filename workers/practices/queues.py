@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from celery import current_app
 from django.core.checks import CheckMessage, Error
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.db.models import Min
 from django.utils import timezone
 
@@ -17,12 +17,10 @@ from workers.capacity.process_files import read_app_formation, read_queues
 from workers.models import Job
 from workers.practices import Finding
 from workers.queues import Kind, load_tasks, table
+from workers.telemetry.waits import p95_waits
 
-MAX_SECONDS_BESIDE_TIME_SENSITIVE = 30  # that a task may run on a worker for which people wait
+SHORT_SECONDS = 30  # that a task may run on a worker for which people wait
 CHAPTER = "See docs/3-separate-queues.md."
-WAIT_P95 = """
-    SELECT queue, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) FROM workers_taskrun
-    WHERE ended_at > now() - interval '1 hour' AND queue = ANY(%s) AND wait_seconds IS NOT NULL GROUP BY queue"""
 
 
 def check() -> list[CheckMessage]:
@@ -37,9 +35,10 @@ def check() -> list[CheckMessage]:
 def _check_files() -> Iterator[CheckMessage]:
     expected = {worker.name: ",".join(queue.name for queue in worker.queues) for worker in table().workers}
     for file in ("Procfile", "docker-compose.yml"):
-        commands = read_queues(file)
-        for worker in sorted(expected.keys() | dict(commands)) if commands is not None else ():
-            found, queues = [each for name, each in commands or () if name == worker], expected.get(worker, "")
+        if (commands := read_queues(file)) is None:
+            continue
+        for worker in sorted(expected.keys() | dict(commands)):
+            found, queues = [each for name, each in commands if name == worker], expected.get(worker, "")
             hint = f"Write --hostname {worker}@%h --queues {queues}. Else a queue fills for ever. {CHAPTER}"
             if len(found) > 1:
                 fault = f"{len(found)} lines start the worker {worker}."
@@ -76,11 +75,10 @@ def _check_tasks() -> Iterator[CheckMessage]:
 def _check_workers() -> Iterator[CheckMessage]:
     for worker in (each for each in table().workers if each.is_time_sensitive):
         for queue in worker.queues:
-            if queue.max_run_seconds > MAX_SECONDS_BESIDE_TIME_SENSITIVE:
+            if queue.max_run_seconds > SHORT_SECONDS:
                 yield Error(
                     f"The queue {queue.name} of the {worker.name} worker has tasks of up to {queue.max_run_seconds} s.",
-                    hint=f"At most {MAX_SECONDS_BESIDE_TIME_SENSITIVE} s there: what people wait for would wait behind"
-                    f" them. {CHAPTER}",
+                    hint=f"At most {SHORT_SECONDS} s there: what people wait for would wait behind them. {CHAPTER}",
                     id="practices.E306",
                 )
 
@@ -112,9 +110,7 @@ def verify() -> Finding:
     try:
         since = dict(queued.filter(queue__in=targets).values_list("queue").annotate(Min("queued_at")))
         others = queued.exclude(queue__in=targets).count()
-        with connection.cursor() as cursor:
-            cursor.execute(WAIT_P95, [list(targets)])
-            p95 = dict.fromkeys(targets, 0.0) | dict(cursor.fetchall())
+        p95 = p95_waits(targets)
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     summary = ", ".join(f"{name} waited {p95[name]:.1f} s (p95 of an hour)" for name in targets)
