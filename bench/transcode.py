@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from bench.rows import Row
 from workers.models import Job
-from workers.video.ffmpeg import FILM
+from workers.video.ffmpeg import VIDEO_OPTIONS
 from workers.video.tasks import transcode_video
 
 ROUNDS = 5
@@ -50,7 +50,7 @@ def ffmpeg(*arguments: str) -> None:
 
 def seconds_of_bare(source: Path, target: Path) -> float:
     began = time.monotonic()
-    ffmpeg("-i", str(source), *FILM, str(target))
+    ffmpeg("-i", str(source), *VIDEO_OPTIONS, str(target))
     return time.monotonic() - began
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.footage import bare_ffmpeg, colours, describe, film
-from workers.video.ffmpeg import Result, transcode
+from workers.video.ffmpeg import TranscodeResult, transcode
 from workers.video.probe import VideoUnreadable, probe
 
 STAGES = ["looking at the file", "making the poster", "transcoding", "finishing"]
@@ -23,7 +23,7 @@ def target(tmp_path):
 def make(target):
     """Transcode a file to `target`, the poster beside it; `reports` holds what was reported."""
 
-    def transcode_it(source: Path) -> Result:
+    def transcode_it(source: Path) -> TranscodeResult:
         return transcode(
             source,
             target,

@@ -1,7 +1,7 @@
-"""Turn any video into an MP4 that every browser plays, with a JPEG poster.
+"""Transcode any video into an MP4 that every browser plays, with a JPEG poster.
 
-Knows neither Celery nor the cache: it tells `report` how far it is, and stops when that raises.
-However it ends, nothing is left behind but the two finished files; what a killed attempt left, the next one removes.
+Knows neither Celery nor the cache: it calls `report`, and stops when that raises. The two files appear complete or not
+at all. The next attempt removes the temporary folder of a killed one.
 """
 
 import errno
@@ -14,107 +14,104 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from workers.video import sandbox
-from workers.video.probe import BROKEN, Facts, VideoUnreadable, probe
+from workers.video.probe import BROKEN, VideoInfo, VideoUnreadable, probe
 
 Report = Callable[[float, float, str], None]
 
-# ffmpeg turns the picture upright before this. The size comes out even, with square pixels.
-FIT = (
+# ffmpeg has already rotated the picture. The result has an even size and square pixels.
+SCALE = (
     "scale=w='min(iw*sar,{wide})':h='min(ih,{high})'"
     ":force_original_aspect_ratio=decrease:force_divisible_by=2:reset_sar=1"
 )
-FIT_1080P = FIT.format(wide="if(gt(iw*sar,ih),1920,1080)", high="if(gt(iw*sar,ih),1080,1920)")
-FIT_POSTER = FIT.format(wide=1280, high=1280)
+SCALE_TO_1080P = SCALE.format(wide="if(gt(iw*sar,ih),1920,1080)", high="if(gt(iw*sar,ih),1080,1920)")
+SCALE_POSTER = SCALE.format(wide=1280, high=1280)
 
-# 0:V leaves out cover pictures, which 0:v would take for the video.
-POSTER = ("-map", "0:V:0", "-frames:v", "1", "-vf", FIT_POSTER, "-q:v", "3", "-f", "mjpeg")
+# 0:V excludes cover pictures, 0:v does not.
+POSTER_OPTIONS = ("-map", "0:V:0", "-frames:v", "1", "-vf", SCALE_POSTER, "-q:v", "3", "-f", "mjpeg")
 # veryfast: four times as fast as medium, and the file is smaller (docs/facts/tools.md#encoder-preset).
-FILM = (
+VIDEO_OPTIONS = (
     *("-map", "0:V:0", "-map", "0:a:0?", "-map_metadata", "-1", "-map_chapters", "-1"),
-    *("-vf", FIT_1080P, "-c:v", "libx264", "-preset", "veryfast", "-crf", "23"),
+    *("-vf", SCALE_TO_1080P, "-c:v", "libx264", "-preset", "veryfast", "-crf", "23"),
     *("-pix_fmt", "yuv420p", "-threads", sandbox.THREADS),
     *("-c:a", "aac", "-b:a", "128k", "-ac", "2", "-movflags", "+faststart", "-f", "mp4"),
 )
 
-TOO_BIG = "The converted video would be larger than 8 GB. Cut it into parts, then upload these."
-SCRATCH = ".transcode-"
-CUT_OFF = (
+RESULT_TOO_LARGE = "The converted video would be larger than 8 GB. Cut it into parts, then upload these."
+TEMPORARY_PREFIX = ".transcode-"
+TRUNCATED = (
     "The file ends in the middle ({:.0f} of {:.0f} seconds could be read). "
     "Copy it again from where you have it whole, then upload it again."
 )
 
 
 @dataclass(frozen=True)
-class Result:
-    """What the upload was, and what became of it."""
+class TranscodeResult:
+    """The uploaded video and the transcoded one."""
 
-    before: Facts
-    after: Facts
+    before: VideoInfo
+    after: VideoInfo
 
 
-def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_limit: float) -> Result:
-    """Write `target` (MP4, at most 1080p) and `poster` (JPEG), both in one existing folder.
+def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_limit: float) -> TranscodeResult:
+    """Writes `target` (MP4, at most 1080p) and `poster` (JPEG), both in one existing folder.
 
-    `report(done, total, stage)` is in seconds of the video, total 0 where its length is unknown; it
-    is called at least twice a second. `time_limit` is in seconds of the clock. Raises a VideoError,
-    which has a `sentence` and a `detail`: VideoUnreadable, TookTooLong.
+    report(done, total, stage): in seconds of the video; total is 0 if its length is unknown. Called at least twice a
+    second. time_limit: seconds. Raises VideoError: VideoUnreadable, VideoTimeoutError.
     """
     deadline = time.monotonic() + time_limit
     before = probe(source, lambda _: report(0, 0, "looking at the file"))
     length, reached = before.duration, 0.0
 
-    def tell_progress(seconds: float) -> None:
+    def report_transcoding(seconds: float) -> None:
         nonlocal reached
         reached = min(seconds, length or seconds)
         report(reached, length, "transcoding")
 
-    for left in target.parent.glob(f"{SCRATCH}*"):  # by an attempt that was killed
-        rmtree(left, ignore_errors=True)
-    with TemporaryDirectory(prefix=SCRATCH, dir=target.parent) as scratch:
-        still, film = Path(scratch, "still.jpg"), Path(scratch, "film.mp4")
+    for folder in target.parent.glob(f"{TEMPORARY_PREFIX}*"):  # of a killed attempt
+        rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent) as temporary:
+        new_poster, new_target = Path(temporary, "poster.jpg"), Path(temporary, "video.mp4")
         _make_poster(
             source,
-            still,
+            new_poster,
             start=length / 10,
             deadline=deadline,
-            on_tick=lambda _: report(0, length, "making the poster"),
+            on_progress=lambda _: report(0, length, "making the poster"),
         )
-        _make_film(
-            source,
-            film,
-            deadline=deadline,
-            on_tick=tell_progress,
-        )
-        after = probe(film, lambda _: report(length or reached, length, "finishing"))
-        # A tenth and a second: the declared length also counts streams that we leave out.
+        _make_video(source, new_target, deadline=deadline, on_progress=report_transcoding)
+        after = probe(new_target, lambda _: report(length or reached, length, "finishing"))
+        # A tenth and a second less: the declared length includes streams that are not transcoded.
         if after.duration < length * 0.9 - 1:
-            raise VideoUnreadable(CUT_OFF.format(after.duration, length))
-        still.replace(poster)
-        film.replace(target)
-    return Result(before, after)
+            raise VideoUnreadable(TRUNCATED.format(after.duration, length))
+        new_poster.replace(poster)
+        new_target.replace(target)
+    return TranscodeResult(before, after)
 
 
-def _make_poster(source: Path, still: Path, *, start: float, deadline: float, on_tick: Callable[[float], None]) -> None:
-    """The frame at `start`, or the first: of a video with one frame nothing is left at a tenth."""
+def _make_poster(
+    source: Path, poster: Path, *, start: float, deadline: float, on_progress: Callable[[float], None]
+) -> None:
+    """The frame at `start`, or the first one: a video of a single frame has none at a tenth."""
+    options = [*POSTER_OPTIONS, f"file:{poster}"]
     for second in (start, 0.0):
-        ended = sandbox.run(source, [*POSTER, f"file:{still}"], start=second, deadline=deadline, on_tick=on_tick)
-        if still.exists() and still.stat().st_size:
+        run = sandbox.run(source, options, start=second, deadline=deadline, on_progress=on_progress)
+        if poster.exists() and poster.stat().st_size:
             return
-    raise _reason(ended)
+    raise _error_of(run)
 
 
-def _make_film(source: Path, film: Path, *, deadline: float, on_tick: Callable[[float], None]) -> None:
-    ended = sandbox.run(source, [*FILM, f"file:{film}"], deadline=deadline, on_tick=on_tick)
-    if ended.code:
-        raise _reason(ended)
+def _make_video(source: Path, target: Path, *, deadline: float, on_progress: Callable[[float], None]) -> None:
+    run = sandbox.run(source, [*VIDEO_OPTIONS, f"file:{target}"], deadline=deadline, on_progress=on_progress)
+    if run.returncode:
+        raise _error_of(run)
 
 
-def _reason(ended: sandbox.Ended) -> Exception:
-    """Whose fault a failed run is: the file's, or ours (the machine's memory, its disk)."""
-    if ended.code == -signal.SIGKILL:
-        return RuntimeError(f"ffmpeg was killed, most likely for want of memory\n{ended.detail}")
-    if ended.code == 256 - errno.ENOSPC:
-        return OSError(errno.ENOSPC, f"no space left to transcode\n{ended.detail}")
-    if ended.code == -signal.SIGXFSZ:
-        return sandbox.VideoError(TOO_BIG, ended.detail)
-    return VideoUnreadable(BROKEN, ended.detail)
+def _error_of(run: sandbox.CompletedRun) -> Exception:
+    """A VideoError if the file is at fault; another one if the machine's memory or disk is."""
+    if run.returncode == -signal.SIGKILL:
+        return RuntimeError(f"ffmpeg was killed, most likely for want of memory\n{run.detail}")
+    if run.returncode == 256 - errno.ENOSPC:
+        return OSError(errno.ENOSPC, f"no space left to transcode\n{run.detail}")
+    if run.returncode == -signal.SIGXFSZ:
+        return sandbox.VideoError(RESULT_TOO_LARGE, run.detail)
+    return VideoUnreadable(BROKEN, run.detail)

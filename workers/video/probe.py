@@ -1,8 +1,7 @@
-"""What a video file holds, read from what ffmpeg itself says of it.
+"""Read a video's length, size and streams from the output of the ffmpeg that transcodes it.
 
-Not from PyAV: that is another libav, which can see a file otherwise than the ffmpeg that transcodes it, and is slow to
-import (docs/facts/tools.md#video-probe). A hostile file can forge these lines; the limits of the sandbox hold without
-them.
+PyAV has another libav, which may read a file differently, and is slow to import (docs/facts/tools.md#video-probe).
+A hostile file can forge these lines. The limits of the sandbox do not depend on them.
 """
 
 import re
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from workers.video import sandbox
 
-TIME_LIMIT = 60.0
+TIME_LIMIT_SECONDS = 60.0
 DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+),", re.MULTILINE)
 STREAM = re.compile(r"^  Stream #0:", re.MULTILINE)
 SIZE = re.compile(r": Video: .*?, (\d+)x(\d+)\b")
@@ -23,17 +22,17 @@ BROKEN = (
     "This file could not be read as a video. It may be damaged or cut off; "
     "play it on your own computer, then upload it again."
 )
-NO_PICTURE = "This file has no moving pictures in it, only sound or a cover. Upload a video."
+NO_VIDEO_STREAM = "This file has no moving pictures in it, only sound or a cover. Upload a video."
 TOO_LARGE = "The picture is {} x {} pixels. Make it smaller than 8192 x 8192, then upload it again."
 
 
 class VideoUnreadable(sandbox.VideoError):
-    """The file is no video that ffmpeg can read."""
+    """ffmpeg cannot read the file as a video."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """A video's length in seconds (0: unknown), its size in pixels as shown, and in bytes."""
+class VideoInfo:
+    """duration: seconds, 0 if unknown. width, height: pixels as shown."""
 
     duration: float
     width: int
@@ -42,23 +41,23 @@ class Facts:
     bytes: int
 
 
-def probe(source: Path, on_tick: Callable[[float], None] = lambda _: None) -> Facts:
-    """Facts of the first video stream that is no cover picture. Raises VideoUnreadable, TookTooLong."""
-    deadline = time.monotonic() + TIME_LIMIT
-    # Without an output ffmpeg always ends with an error, after it has said what it found.
-    ended = sandbox.run(source, deadline=deadline, on_tick=on_tick)
-    head, *streams = STREAM.split(ended.said)
+def probe(source: Path, on_progress: Callable[[float], None] = lambda _: None) -> VideoInfo:
+    """Looks at the first video stream that is not a cover picture. Raises VideoUnreadable, VideoTimeoutError."""
+    deadline = time.monotonic() + TIME_LIMIT_SECONDS
+    # Without an output ffmpeg always ends with an error, after it has printed the streams.
+    run = sandbox.run(source, deadline=deadline, on_progress=on_progress)
+    head, *streams = STREAM.split(run.stderr)
     if not streams:
-        raise VideoUnreadable(BROKEN, ended.detail)
-    pictures = [s for s in streams if ": Video: " in s and "(attached pic)" not in s]
-    if not pictures:
-        raise VideoUnreadable(NO_PICTURE, ended.detail)
-    width, height = _size(pictures[0])
+        raise VideoUnreadable(BROKEN, run.detail)
+    videos = [stream for stream in streams if ": Video: " in stream and "(attached pic)" not in stream]
+    if not videos:
+        raise VideoUnreadable(NO_VIDEO_STREAM, run.detail)
+    width, height = _size(videos[0])
     if not width * height:
-        raise VideoUnreadable(BROKEN, ended.detail)
+        raise VideoUnreadable(BROKEN, run.detail)
     if width * height > sandbox.MAX_PIXELS:
-        raise VideoUnreadable(TOO_LARGE.format(width, height), ended.detail)
-    return Facts(
+        raise VideoUnreadable(TOO_LARGE.format(width, height), run.detail)
+    return VideoInfo(
         duration=_duration(head),
         width=width,
         height=height,
@@ -68,15 +67,15 @@ def probe(source: Path, on_tick: Callable[[float], None] = lambda _: None) -> Fa
 
 
 def _duration(head: str) -> float:
-    found = DURATION.search(head)
-    if not found:
+    match = DURATION.search(head)
+    if not match:
         return 0.0
-    hours, minutes, seconds = found.groups()
+    hours, minutes, seconds = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 def _size(stream: str) -> tuple[int, int]:
-    """Width and height as shown: a telephone held upright records a wide picture and a rotation."""
+    """Width and height as shown. A phone held upright records a wide picture and a rotation."""
     size, rotation = SIZE.search(stream), ROTATION.search(stream)
     if not size:
         return 0, 0

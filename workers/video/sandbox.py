@@ -1,9 +1,8 @@
-"""One run of ffmpeg over one uploaded file, in a cage: an upload is hostile until proven harmless.
+"""Run ffmpeg over one uploaded file, which may be hostile.
 
-ffmpeg gets the file as its stdin and can open no other: playlists, concat scripts and references to
-elsewhere find neither a reader nor a protocol. It has limits of memory, CPU, disk and time, nothing
-of the worker's environment (the database's password is in there), no ear for the worker's signals,
-and it dies with the worker.
+ffmpeg gets the file as its stdin and can open no other: it has no protocol for files or the network, and no reader for
+playlists and scripts. Memory, CPU, disk and time are limited. It has nothing of the worker's environment, which holds
+the database's password, and it dies with the worker.
 """
 
 import os
@@ -26,19 +25,15 @@ CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg"
 MAX_PIXELS = 8192 * 8192
 MAX_OUTPUT_BYTES = 8 * 1024**3
 MAX_MEMORY_BYTES = 4 * 1024**3
-# What x264 chooses by itself on 2 cores, but capped: every thread holds frames, and a small dyno
-# shows all the cores of its host.
+MAX_STDERR_BYTES = 256 * 1024
+# x264's own choice on 2 cores, with a maximum: each thread holds frames, and a small dyno shows all cores of its host.
 THREADS = str(min(8, (os.cpu_count() or 1) + 1))
-
-# Where the site shares the machine, who waits for a page comes first; alone it costs ffmpeg nothing (bench/resets.py).
-POLITE = 10
-
-TICK_SECONDS = 0.4
-KEPT_BYTES = 256 * 1024
+NICENESS = 10  # web processes on the same machine go first; alone it costs ffmpeg nothing (bench/resets.py)
+POLL_SECONDS = 0.4
 OUT_TIME = re.compile(rb"^out_time_us=(\d+)\n", re.MULTILINE)
 
-# The options before the input; the decoder enforces max_pixels whatever the file's header says.
-CAGE = (
+# The decoder enforces max_pixels, whatever the file's header says.
+INPUT_OPTIONS = (
     *("-hide_banner", "-nostdin", "-nostats", "-y", "-progress", "pipe:1", "-stats_period", "0.4"),
     *("-protocol_whitelist", "fd", "-format_whitelist", CONTAINERS),
     *("-max_pixels", str(MAX_PIXELS), "-threads", THREADS),
@@ -50,7 +45,7 @@ TOO_LONG = (
 
 
 class VideoError(Exception):
-    """No video can be made of it: `sentence` is for people, `detail` (ffmpeg's words) for staff."""
+    """The file cannot be transcoded. sentence: for the user; detail: ffmpeg's output, for staff."""
 
     def __init__(self, sentence: str, detail: str = "") -> None:
         super().__init__(sentence)
@@ -58,39 +53,39 @@ class VideoError(Exception):
         self.detail = detail
 
 
-class TookTooLong(VideoError):
-    """ffmpeg was ended at the time limit."""
+class VideoTimeoutError(VideoError):
+    """ffmpeg was killed at the time limit."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a run ended: its return code (negative: the signal that ended it), and what it said."""
+class CompletedRun:
+    """A run that has ended. returncode: negative if a signal ended it. stderr: its last MAX_STDERR_BYTES."""
 
-    code: int
-    said: str
+    returncode: int
+    stderr: str
 
     @property
     def detail(self) -> str:
         """The last 20 lines."""
-        return "\n".join(self.said.splitlines()[-20:])
+        return "\n".join(self.stderr.splitlines()[-20:])
 
 
 def run(
     source: Path,
-    arguments: Sequence[str] = (),
+    output_options: Sequence[str] = (),
     *,
     start: float = 0.0,
     deadline: float,
-    on_tick: Callable[[float], None],
-) -> Ended:
-    """Run ffmpeg on `source` from second `start` on; `arguments` describe the output.
+    on_progress: Callable[[float], None],
+) -> CompletedRun:
+    """Runs ffmpeg on `source`, from second `start` on.
 
-    `on_tick(seconds of output made)` is called at least twice a second, however silent ffmpeg is;
-    what it raises ends ffmpeg at once. Raises TookTooLong at `deadline`, a time.monotonic().
+    on_progress(seconds of output): called at least twice a second, however silent ffmpeg is. What it raises kills
+    ffmpeg. Raises VideoTimeoutError at `deadline`, a time.monotonic().
     """
     seek = ("-ss", f"{start:.3f}") if start else ()
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), *CAGE, *seek, "-i", "fd:", *arguments]
-    worker = os.getpid()
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), *INPUT_OPTIONS, *seek, "-i", "fd:", *output_options]
+    worker_pid = os.getpid()
     cpu_seconds = round((deadline - time.monotonic() + 60) * (os.cpu_count() or 1))
     with (
         source.open("rb") as stdin,
@@ -100,53 +95,54 @@ def run(
             stdout=PIPE,
             stderr=PIPE,
             env={},
-            preexec_fn=lambda: _apply_limits(worker, cpu_seconds),
+            preexec_fn=lambda: _apply_limits(worker_pid, cpu_seconds),
         ) as ffmpeg,
     ):
         try:
-            return Ended(said=_follow(ffmpeg, deadline, on_tick), code=ffmpeg.wait())
+            stderr = _read_to_end(ffmpeg, deadline, on_progress)
+            return CompletedRun(ffmpeg.wait(), stderr)
         finally:
             ffmpeg.kill()
 
 
-def _apply_limits(worker: int, cpu_seconds: int) -> None:
+def _apply_limits(worker_pid: int, cpu_seconds: int) -> None:
     """Runs in the child, between fork and exec."""
     signal.pthread_sigmask(signal.SIG_BLOCK, PARENT_SIGNALS)
     die_with_parent()
-    if os.getppid() != worker:  # the worker died before that call
+    if os.getppid() != worker_pid:  # the worker died before that call
         os._exit(1)
     if sys.platform == "linux":
-        _limit(resource.RLIMIT_AS, MAX_MEMORY_BYTES)
-    os.nice(POLITE)
-    _limit(resource.RLIMIT_CPU, cpu_seconds)
-    _limit(resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES)
-    _limit(resource.RLIMIT_CORE, 0)
+        _set_limit(resource.RLIMIT_AS, MAX_MEMORY_BYTES)
+    os.nice(NICENESS)
+    _set_limit(resource.RLIMIT_CPU, cpu_seconds)
+    _set_limit(resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES)
+    _set_limit(resource.RLIMIT_CORE, 0)
 
 
-def _limit(which: int, most: int) -> None:
-    hard = resource.getrlimit(which)[1]
-    least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(which, (least, least))
+def _set_limit(limit: int, value: int) -> None:
+    hard = resource.getrlimit(limit)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (value, value))
 
 
-def _follow(ffmpeg: Popen[bytes], deadline: float, on_tick: Callable[[float], None]) -> str:
-    """Read what ffmpeg says until it ends; returns the end of its stderr, memory bounded."""
-    progress = said = b""
+def _read_to_end(ffmpeg: Popen[bytes], deadline: float, on_progress: Callable[[float], None]) -> str:
+    """Returns the end of stderr."""
+    progress = stderr = b""
     seconds = 0.0
     with DefaultSelector() as selector:
         for pipe in filter(None, (ffmpeg.stdout, ffmpeg.stderr)):
             selector.register(pipe, EVENT_READ)
         while selector.get_map():
-            for key, _ in selector.select(TICK_SECONDS):
+            for key, _ in selector.select(POLL_SECONDS):
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
                     selector.unregister(key.fileobj)
                 elif key.fileobj is ffmpeg.stderr:
-                    said = (said + chunk)[-KEPT_BYTES:]
+                    stderr = (stderr + chunk)[-MAX_STDERR_BYTES:]
                 else:
                     progress = (progress + chunk)[-4096:]
                     seconds = max([seconds, *(int(us) / 1e6 for us in OUT_TIME.findall(progress))])
-            on_tick(seconds)
+            on_progress(seconds)
             if time.monotonic() > deadline:
-                raise TookTooLong(TOO_LONG, said.decode(errors="replace"))
-    return said.decode(errors="replace")
+                raise VideoTimeoutError(TOO_LONG, stderr.decode(errors="replace"))
+    return stderr.decode(errors="replace")

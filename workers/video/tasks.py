@@ -1,4 +1,4 @@
-"""What runs on the video worker: one transcode at a time, since ffmpeg uses the cores itself."""
+"""The tasks of the video worker. It runs one transcode at a time: ffmpeg uses all cores itself."""
 
 from dataclasses import asdict
 from pathlib import PurePath
@@ -9,15 +9,15 @@ from workers import jobs
 from workers.storage.workspace import open_workspace
 from workers.video import ffmpeg
 
-TIME_LIMIT = 2 * 3600  # seconds for ffmpeg; Celery's own limits leave half an hour for copies
+TIME_LIMIT_SECONDS = 2 * 3600  # of ffmpeg; the limits of the task leave half an hour for copies
 
 
-@shared_task(soft_time_limit=TIME_LIMIT + 1800, time_limit=TIME_LIMIT + 1860)
+@shared_task(soft_time_limit=TIME_LIMIT_SECONDS + 1800, time_limit=TIME_LIMIT_SECONDS + 1860)
 def transcode_video(job_id: str) -> None:
     """Makes `video.mp4` and `poster.jpg` beside the job's source."""
     with jobs.working_on(job_id) as job, open_workspace(job.report) as files:
         stored = job.arguments["source"]
         source, results = files.fetch(stored), files.results_folder(str(PurePath(stored).parent))
         target, poster = results / "video.mp4", results / "poster.jpg"
-        made = ffmpeg.transcode(source, target, poster, report=files.report, time_limit=TIME_LIMIT)
+        made = ffmpeg.transcode(source, target, poster, report=files.report, time_limit=TIME_LIMIT_SECONDS)
         job.result = asdict(made)
