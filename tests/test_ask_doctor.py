@@ -201,7 +201,7 @@ def test_staff_see_how_the_queues_stand_and_move(as_stella, broker):
         Job.objects.create(task="x", queue="video", queued_at=now, state="done", finished_at=now)
     Job.objects.create(task="x", queue="video", queued_at=now - timedelta(seconds=700))
     page = " ".join(strip_tags(as_stella.get("/practices/").content.decode()).split())
-    row = r"video No reader. 0.0 in, ([\d.]+) out 0 0 \N{EN DASH} 0 0.0 ([\d.]+) \N{EN DASH} 12 min 10 min"
+    row = r"video No consumer. 0.0 in, ([\d.]+) out 0 0 \N{EN DASH} 0 0.0 ([\d.]+) \N{EN DASH} 12 min 10 min"
     (outs,) = re.findall(row, page)
     assert [float(out) for out in outs] == pytest.approx([3, 3], abs=0.3)  # a minute: the page comes some seconds later
 

@@ -189,7 +189,7 @@ def test_a_renamed_program_is_refused_on_the_spot(page: Page, photograph: Photog
     sign_up(page, "careless")
     (tmp_path / "film.mp4").write_bytes(b"MZ\x90\x00" + bytes(5000))
     page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
-    expect(page.locator("#sending li.bad")).to_contain_text("neither a video nor a CSV file")
+    expect(page.locator("#transfers li.bad")).to_contain_text("neither a video nor a CSV file")
     photograph(page, "upload-refused")
 
 
@@ -202,9 +202,9 @@ def test_a_file_chosen_before_the_script_has_loaded_is_uploaded(page: Page, tmp_
     with page.expect_request(re.compile(r"/upload\.js")):
         page.goto("/", wait_until="commit")
     page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
-    assert (len(held), page.locator("#sending li").count()) == (1, 0)
+    assert (len(held), page.locator("#transfers li").count()) == (1, 0)
     held[0].continue_()
-    expect(page.locator("#sending li.bad")).to_have_count(1)
+    expect(page.locator("#transfers li.bad")).to_have_count(1)
 
 
 def test_a_video_waits_in_line_and_is_cancelled(page: Page, photograph: Photograph, tmp_path: Path):

@@ -79,7 +79,7 @@ def test_a_broken_upload_goes_on_where_it_ended(page: Page, bucket: dict[str, st
     expect(page.get_by_text(LOST)).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="Begun and not finished")).to_be_visible()
-    expect(page.locator(".unfinished")).to_contain_text("large.csv")
+    expect(page.locator(".open-uploads")).to_contain_text("large.csv")
 
     page.unroute(re.compile("partNumber=2"))
     page.route(re.compile("partNumber=2"), lambda route: held.append(route))

@@ -44,7 +44,7 @@ def show_library(request: AuthenticatedRequest) -> HttpResponse:
         "max_video_bytes": settings.MAX_VIDEO_BYTES,
         "max_csv_bytes": settings.MAX_CSV_BYTES,
         "max_form_bytes": max_bytes_through_site(),
-        "unfinished": request.user.open_uploads.order_by("-opened_at"),
+        "open_uploads": request.user.open_uploads.order_by("-opened_at"),
     }
     return render(request, "library/library.html", context)
 

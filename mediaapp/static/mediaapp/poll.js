@@ -1,13 +1,14 @@
-// Keeps the moving part of a page up to date. Such a part has hx-get, hx-trigger="poll" and, while it
-// moves, data-poll-after: seconds until it is to be asked for again. Without that it is final.
+// Polls the live part of a page: an element with hx-get, hx-trigger="poll" and data-poll-after, the seconds until its
+// next poll. The server leaves data-poll-after out once the state is final.
 "use strict";
 
 {
-  const LONGEST_PAUSE = 30; // seconds, while there is no connection
-  const began = Date.now();
-  let timer, failures = 0, before = {}, said = document.title;
+  const MAX_PAUSE_SECONDS = 30; // while the server does not answer
+  const openedAt = Date.now();
+  let timer, failures = 0, beforeSwap = {}, announcedTitle = document.title;
 
-  const movingPart = () => document.querySelector("[data-poll-after]");
+  const livePart = () => document.querySelector("[data-poll-after]");
+  const progressBar = () => document.querySelector("#progress progress[value]");
 
   function pollAfter(seconds) {
     clearTimeout(timer);
@@ -16,57 +17,60 @@
 
   function poll() {
     clearTimeout(timer);
-    // A hidden tab asks for nothing; its next question comes when it is looked at again.
-    if (movingPart() && !document.hidden) htmx.trigger(movingPart(), "poll");
+    // A hidden tab does not poll. The visibilitychange event starts it again.
+    if (livePart() && !document.hidden) htmx.trigger(livePart(), "poll");
   }
 
   function showNote(name) {
     for (const note of document.querySelectorAll("[data-note]")) note.hidden = note.dataset.note !== name;
   }
 
-  // The bar slides from where it stood, and within one stage it never goes back.
-  function carryOn(bar) {
-    if (!bar || bar.dataset.stage !== before.stage) return;
-    const value = Math.max(bar.value, before.value);
-    bar.value = before.value;
-    void bar.offsetWidth; // lets the browser see both values, so that it slides
+  // Starts the new bar at the old value, so that it slides. Within one stage it never goes back.
+  function slideBar(bar) {
+    if (!bar || bar.dataset.stage !== beforeSwap.stage) return;
+    const value = Math.max(bar.value, beforeSwap.value);
+    bar.value = beforeSwap.value;
+    void bar.offsetWidth; // makes the browser render the old value first
     bar.value = value;
   }
 
+  // A page redirects to the login. A job's progress answers 404, or 403.
+  function isLoggedOut({ xhr, pathInfo }) {
+    const isRedirected = xhr.responseURL && new URL(xhr.responseURL).pathname !== pathInfo.requestPath.split("?")[0];
+    return isRedirected || xhr.status === 403 || xhr.status === 404;
+  }
+
   document.addEventListener("htmx:configRequest", ({ detail }) => {
-    detail.parameters.age = Math.round((Date.now() - began) / 1000);
+    detail.parameters.age = Math.round((Date.now() - openedAt) / 1000);
   });
 
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    const bar = document.querySelector("#moving progress[value]");
-    before = { stage: bar?.dataset.stage, value: bar?.value, focused: detail.target.contains(document.activeElement) };
-    // A swap under a pressed button would swallow the click.
-    const pressed = detail.target.matches(":active");
-    // The cache was emptied, so only the row has answered: what we show already says more.
-    const poorer = bar && detail.serverResponse.includes("data-starting");
-    if (pressed || poorer || isLoggedOut(detail)) detail.shouldSwap = false;
+    const bar = progressBar();
+    const isFocused = detail.target.contains(document.activeElement);
+    beforeSwap = { stage: bar?.dataset.stage, value: bar?.value, isFocused };
+    // A swap while a button is pressed would lose the click.
+    const isPressed = detail.target.matches(":active");
+    // After a flush of the cache the answer has no progress. The page keeps the bar that it shows.
+    const hasLessProgress = bar && detail.serverResponse.includes("data-starting");
+    if (isPressed || hasLessProgress || isLoggedOut(detail)) detail.shouldSwap = false;
   });
-
-  // A page that wants a login sends us to it; a job's progress says that it does not exist.
-  function isLoggedOut({ xhr, pathInfo }) {
-    const moved = xhr.responseURL && new URL(xhr.responseURL).pathname !== pathInfo.requestPath.split("?")[0];
-    return moved || xhr.status === 403 || xhr.status === 404;
-  }
 
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (isLoggedOut(detail)) return showNote("login");
     failures = detail.successful ? 0 : failures + 1;
     showNote(failures ? "away" : "none");
-    carryOn(document.querySelector("#moving progress[value]"));
-    if (before.focused && document.activeElement === document.body) {
+    slideBar(progressBar());
+    if (beforeSwap.isFocused && document.activeElement === document.body) {
       document.getElementById(detail.target.id)?.focus({ preventScroll: true });
     }
-    // Only a new state is read out, not each percent: it stands in the title.
-    if (document.title !== said) said = document.getElementById("said").textContent = document.title;
-    if (movingPart()) pollAfter(Math.min(movingPart().dataset.pollAfter * 2 ** failures, LONGEST_PAUSE));
+    // Screen readers announce a new state, which changes the title, but not each percent.
+    if (document.title !== announcedTitle) {
+      announcedTitle = document.getElementById("announcement").textContent = document.title;
+    }
+    if (livePart()) pollAfter(Math.min(livePart().dataset.pollAfter * 2 ** failures, MAX_PAUSE_SECONDS));
   });
 
   document.addEventListener("visibilitychange", poll);
   addEventListener("online", poll);
-  if (movingPart()) pollAfter(movingPart().dataset.pollAfter);
+  if (livePart()) pollAfter(livePart().dataset.pollAfter);
 }
