@@ -9,6 +9,7 @@ import re
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -193,18 +194,40 @@ def test_a_renamed_program_is_refused_on_the_spot(page: Page, photograph: Photog
     photograph(page, "upload-refused")
 
 
+@contextmanager
+def slow_script(page: Page, name: str) -> Iterator[None]:
+    """The page is open, and its script loads only when the block ends."""
+    held: list[Route] = []
+    page.route(re.compile(name), lambda route: held.append(route))
+    with page.expect_request(re.compile(name)):
+        page.goto(page.url, wait_until="commit")
+    yield
+    assert len(held) == 1
+    held[0].continue_()
+    page.unroute(re.compile(name))
+
+
 @pytest.mark.parametrize("site", ["valkey"], indirect=True)
 def test_a_file_chosen_before_the_script_has_loaded_is_uploaded(page: Page, tmp_path: Path):
     sign_up(page, "hasty")
     (tmp_path / "film.mp4").write_bytes(b"MZ\x90\x00" + bytes(5000))
-    held: list[Route] = []
-    page.route(re.compile(r"/upload\.js"), lambda route: held.append(route))
-    with page.expect_request(re.compile(r"/upload\.js")):
-        page.goto("/", wait_until="commit")
-    page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
-    assert (len(held), page.locator("#transfers li").count()) == (1, 0)
-    held[0].continue_()
+    with slow_script(page, r"/upload\.js"):
+        page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
+        assert page.locator("#transfers li").count() == 0
     expect(page.locator("#transfers li.bad")).to_have_count(1)
+
+
+@pytest.mark.parametrize("site", ["valkey"], indirect=True)
+def test_a_mapping_chosen_before_the_script_has_loaded_is_previewed(page: Page, tmp_path: Path):
+    sign_up(page, "quick")
+    (tmp_path / "days.csv").write_text("external_id,name,released_on\n1,One,03/04/2024\n")
+    page.locator("input[type=file]").set_input_files(tmp_path / "days.csv")
+    page.wait_for_url(re.compile("/mapping/"))
+    start = page.get_by_role("button", name="Start the import")
+    with slow_script(page, r"/htmx-2\.min\.js"):
+        page.get_by_label("Dates such as").select_option("31.12.2026")
+        assert start.is_disabled()
+    expect(start).to_be_enabled()
 
 
 def test_a_video_waits_in_line_and_is_cancelled(page: Page, photograph: Photograph, tmp_path: Path):
