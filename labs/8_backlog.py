@@ -23,6 +23,7 @@ from workers.brokers.connection import count_ready, is_amqp
 from workers.brokers.state import read_queue_states
 from workers.models import Job
 from workers.practices import backlog
+from workers.telemetry.queue_flow import measure_flows
 
 # As Celery does by default, it takes up to four messages for each process.
 WORKER = ("--hostname=video@%h", "--queues=video", "--concurrency=2", "--prefetch-multiplier=4")
@@ -67,7 +68,7 @@ QUESTIONS: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
     "wrong: length of the queue": (lambda: count_ready("video"), unfinished),
     "wrong: inspect()": (ask_inspect, unfinished),
     "right: waiting and taken": (ask_backlog, unfinished),
-    "right: the oldest's age": (lambda: round(backlog.ages().get("video", 0.0), 1), lambda: round(oldest(), 1)),
+    "right: the oldest's age": (lambda: round(backlog.oldest_waits().get("video", 0.0), 1), lambda: round(oldest(), 1)),
 }
 
 
@@ -88,7 +89,7 @@ def show(when: str, question: str, says: object, truth: object, seconds: float) 
 
 def time_to_empty() -> dict[str, float]:
     began = time.monotonic()
-    flow = backlog.flows(read_queue_states())["video"]
+    flow = measure_flows(read_queue_states())["video"]
     asked = time.monotonic()
     while unfinished():
         time.sleep(0.05)

@@ -17,10 +17,11 @@ from workers import jobs
 from workers.brokers import EMPTY, UNKNOWN, QueueState, state
 from workers.brokers.connection import count_ready
 from workers.brokers.state import read_queue_states
-from workers.default import retention
 from workers.models import Job, QueueSample, TaskRun
 from workers.practices import backlog
 from workers.queues import Queue, table
+from workers.telemetry import queue_samples
+from workers.telemetry.queue_flow import measure_flows, queue_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VIDEO = "workers.video.tasks.transcode_video"
@@ -95,10 +96,10 @@ def test_the_canary_shows_that_a_queue_without_rows_stands_still(either, start):
     in_subprocess.run(SAMPLE, **either)
     in_subprocess.run(SAMPLE, **either)
     assert count_ready("default") == 1  # not a second one before the first has answered
-    assert 0 < backlog.ages()["default"] < backlog.ages()["default"]
-    assert "video" not in backlog.ages()
+    assert 0 < backlog.oldest_waits()["default"] < backlog.oldest_waits()["default"]
+    assert "video" not in backlog.oldest_waits()
     start("default", **either)
-    wait_until(lambda: "default" not in backlog.ages(), "the canary")
+    wait_until(lambda: "default" not in backlog.oldest_waits(), "the canary")
 
 
 def test_a_sample_is_a_row_a_queue(broker):
@@ -124,23 +125,23 @@ def test_the_age_is_that_of_the_oldest_row_whatever_the_broker_has():
     job(queued_at=ago(20))
     job(queued_at=ago(90))
     job("imports", queued_at=ago(500), state="running")
-    assert 90 <= backlog.ages()["video"] < 500
-    assert "imports" not in backlog.ages()
+    assert 90 <= backlog.oldest_waits()["video"] < 500
+    assert "imports" not in backlog.oldest_waits()
 
 
 def test_a_job_that_was_handed_back_waits_since_it_was_sent_again():
     job(queued_at=ago(9000), started_at=ago(8000), dispatched_at=ago(60))
-    assert 60 <= backlog.ages()["video"] < 500
+    assert 60 <= backlog.oldest_waits()["video"] < 500
 
 
 def test_a_job_whose_time_has_not_come_does_not_wait():
     job(queued_at=ago(9000), started_at=ago(8000), not_before=ago(-60))
-    assert "video" not in backlog.ages()
+    assert "video" not in backlog.oldest_waits()
 
 
 def test_a_job_that_the_broker_did_not_take_at_first_waits_since_it_was_asked_for():
     job(queued_at=ago(3600), dispatched_at=ago(1))
-    assert backlog.ages()["video"] >= 3600
+    assert backlog.oldest_waits()["video"] >= 3600
 
 
 def test_the_flow_says_what_comes_what_goes_and_when_the_queue_is_empty():
@@ -148,7 +149,7 @@ def test_the_flow_says_what_comes_what_goes_and_when_the_queue_is_empty():
     for _ in range(30):
         job(state="done", finished_at=ago(100))
     now = dict.fromkeys(table().queues, THIRTY)
-    video = backlog.flows(now)["video"]
+    video = measure_flows(now)["video"]
     assert (round(video.finishing), round(video.arriving)) == (3, 1)
     assert video.seconds_to_empty == pytest.approx(900, rel=0.1)
 
@@ -158,7 +159,7 @@ def test_the_flow_of_a_queue_without_rows_is_its_runs():
     for number in range(20):
         TaskRun.objects.create(id=number, task="t", queue="default", outcome="succeeded", ended_at=ago(100))
         TaskRun.objects.create(id=100 + number, task="t", queue="video", outcome="retried", ended_at=ago(100))
-    moving = backlog.flows(dict.fromkeys(table().queues, EMPTY))
+    moving = measure_flows(dict.fromkeys(table().queues, EMPTY))
     assert (round(moving["default"].finishing), round(moving["default"].arriving)) == (2, 2)
     assert moving["video"].finishing == 0  # whose jobs have rows, and none has ended
 
@@ -166,11 +167,11 @@ def test_the_flow_of_a_queue_without_rows_is_its_runs():
 def test_a_queue_that_grows_is_never_empty():
     sampled(600, waiting=0, unacked=0)
     now = dict.fromkeys(table().queues, THIRTY)
-    assert backlog.flows(now)["video"].seconds_to_empty is None
+    assert measure_flows(now)["video"].seconds_to_empty is None
 
 
 def test_without_samples_there_is_no_flow():
-    assert backlog.flows(read_queue_states()) == {}
+    assert measure_flows(read_queue_states()) == {}
 
 
 def test_verify_sees_a_late_job_a_missing_sample_and_a_missing_reader_come_and_go(broker, start):
@@ -200,8 +201,8 @@ def test_a_job_that_waits_for_its_worker_is_found_until_it_runs(broker, start, m
     monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], target_seconds=1))
     waiting = jobs.create(VIDEO, owner_id=alice.pk, arguments={"source": "none"})
     wait_until(lambda: "The oldest in video has waited" in backlog.verify().reason, "it to be missed")
-    (video,) = (each for each in backlog.overview() if each.queue.name == "video")
-    assert (video.late, video.state["ready"]) == (True, 1)
+    (video,) = (each for each in queue_rows(backlog.oldest_waits()) if each.queue.name == "video")
+    assert (video.is_late, video.state["ready"]) == (True, 1)
     start("video")
     wait_until(lambda: Job.objects.get(pk=waiting.pk).is_final, "the job")
     assert "The oldest" not in backlog.verify().reason
@@ -211,11 +212,11 @@ def test_the_overview_has_a_line_for_each_queue_even_without_the_broker(settings
     settings.BROKER_URL = "redis://127.0.0.1:1/0"
     sampled(600, waiting=1)
     job(queued_at=ago(50))
-    overview = backlog.overview()
-    assert [each.queue.name for each in overview] == list(table().queues)
-    (video,) = (each for each in overview if each.queue.name == "video")
-    assert (video.state, video.flow, video.late) == (UNKNOWN, None, False)
-    assert video.oldest >= 50
+    rows = queue_rows(backlog.oldest_waits())
+    assert [each.queue.name for each in rows] == list(table().queues)
+    (video,) = (each for each in rows if each.queue.name == "video")
+    assert (video.state, video.flow, video.is_late) == (UNKNOWN, None, False)
+    assert video.oldest_seconds >= 50
 
 
 def test_a_canary_that_does_not_come_back_is_a_wait_beyond_the_target():
@@ -233,10 +234,10 @@ def test_with_the_broker_away_it_is_unknown_unless_the_rows_tell_enough(settings
 
 
 def test_samples_are_kept_for_thirty_days(monkeypatch):
-    monkeypatch.setattr(retention, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(queue_samples, "DELETE_ROWS", 2)
     sampled(29 * 86400)
     sampled(31 * 86400)
-    assert retention.delete_old_samples() == len(table().queues)
+    assert queue_samples.delete_old_samples() == len(table().queues)
     assert QueueSample.objects.count() == len(table().queues)
 
 

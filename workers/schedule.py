@@ -7,6 +7,7 @@ app may read the schedule before Django's apps are loaded.
 from datetime import timedelta
 from typing import Any
 
+from celery import current_app
 from celery.schedules import crontab
 
 from workers.queues import table
@@ -30,6 +31,11 @@ def daily(at: str, task: str) -> Entry:
     """
     hour, minute = map(int, at.split(":"))
     return _entry(task, crontab(hour=f"{hour},{hour}", minute=str(minute)))
+
+
+def scheduled_queues() -> list[str]:
+    """The queues that beat sends to, sorted. Nothing in them has a job's row."""
+    return sorted({table().queue_of(entry["task"]) for entry in current_app.conf.beat_schedule.values()})
 
 
 def _entry(task: str, schedule: timedelta | crontab) -> Entry:

@@ -14,11 +14,12 @@ from workers.capacity import connections
 from workers.deadline import run_with_deadline
 from workers.practices import backlog, memory, registry
 from workers.telemetry.held_locks import held_locks
+from workers.telemetry.queue_flow import queue_rows
 from workers.telemetry.recurring_entries import recurring_entries
 
 # The tables for staff, by their names in the template.
 STAFF_TABLES: Mapping[str, Callable[[], Any]] = {
-    "queues": backlog.overview,
+    "queues": lambda: queue_rows(backlog.oldest_waits()),
     "entries": recurring_entries,
     "held_locks": held_locks,
     "proposals": memory.proposals,

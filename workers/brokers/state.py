@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.cache import cache
 
-from workers.brokers import EMPTY, BrokerState, BrokerUnavailableError, QueueState, valkey
+from workers.brokers import EMPTY, UNKNOWN, BrokerState, BrokerUnavailableError, QueueState, valkey
 from workers.brokers.connection import connect, declare_passively, is_amqp
 from workers.brokers.rabbitmq import management_api
 from workers.queues import table
@@ -38,6 +38,14 @@ def read_queue_states() -> dict[str, QueueState]:
         with connect() as connection:
             known = {queue: declare_passively(connection, queue) for queue in table().queues}
     return {queue: known.get(queue, EMPTY) for queue in table().queues}
+
+
+def read_queue_states_or_unknown() -> dict[str, QueueState]:
+    """Each queue of the table; UNKNOWN where the broker does not answer."""
+    try:
+        return read_queue_states()
+    except BrokerUnavailableError:
+        return dict.fromkeys(table().queues, UNKNOWN)
 
 
 def _ask_broker() -> BrokerState:

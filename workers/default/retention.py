@@ -1,4 +1,4 @@
-"""Deletes what is too old to keep: jobs that no page shows, samples of queues, and what the site names in CLEAN_UPS."""
+"""Deletes what is too old to keep: jobs that no page shows, and what the site names in CLEAN_UPS."""
 
 import logging
 from datetime import timedelta
@@ -8,29 +8,18 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from workers.models import Job, QueueSample
-from workers.practices import backlog
+from workers.models import Job
 
 log = logging.getLogger(__name__)
 
 HIDDEN_TASKS = ("workers.default.tasks.send_password_reset", "workers.default.tasks.delete_files")
 KEEP_HIDDEN_JOBS = timedelta(days=1)
-CHUNK_ROWS = 10_000  # of one DELETE
 
 
 def delete_hidden_jobs() -> int:
     """Deletes the ended jobs that no page shows: deletions, and password mails, for unknown addresses too."""
     hidden = Job.objects.filter(task__in=HIDDEN_TASKS, state__in=Job.FINAL)
     return hidden.filter(finished_at__lt=timezone.now() - KEEP_HIDDEN_JOBS).delete()[0]
-
-
-def delete_old_samples() -> int:
-    """Deletes old samples of the queues in chunks. Returns how many."""
-    old = QueueSample.objects.filter(taken_at__lt=timezone.now() - backlog.KEEP).values_list("pk", flat=True)
-    deleted = 0
-    while chunk := list(old[:CHUNK_ROWS]):
-        deleted += QueueSample.objects.filter(pk__in=chunk).delete()[0]
-    return deleted
 
 
 def run_site_cleanups() -> None:

@@ -12,7 +12,7 @@ from workers.practices import backlog, locks
 from workers.runtime import pending_guard
 from workers.storage import cleanup
 from workers.storage.workspace import retry_if_storage_is_away
-from workers.telemetry import dead_letters, rollups
+from workers.telemetry import dead_letters, queue_samples, rollups
 
 LEASE_SECONDS = 30
 MAX_MAIL_ATTEMPTS = 60
@@ -72,7 +72,7 @@ def delete_old() -> None:
     """Every night: deletes what is too old to keep."""
     with locks.exclusive("delete_old", lease=LEASE_SECONDS):
         retention.delete_hidden_jobs()
-        retention.delete_old_samples()
+        queue_samples.delete_old_samples()
         cleanup.delete_broken_uploads()
         rollups.delete_old_runs()
         retention.run_site_cleanups()

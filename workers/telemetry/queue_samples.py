@@ -1,0 +1,48 @@
+"""How each queue stood, twice a minute (QueueSample), and the retention of these rows."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from workers.brokers.state import read_queue_states_or_unknown
+from workers.models import QueueSample
+from workers.queues import table
+
+SAMPLE_RETENTION = timedelta(days=30)
+DELETE_ROWS = 10_000  # of one statement
+
+
+def store_samples(oldest_waits: Mapping[str, float]) -> None:
+    """Writes one row for each queue; what the broker does not tell is null. Raises DatabaseError.
+
+    oldest_waits: seconds by queue, without the queues in which nothing waits.
+    """
+    now = timezone.now()
+    QueueSample.objects.bulk_create(
+        QueueSample(
+            queue=name,
+            taken_at=now,
+            waiting=state["ready"],
+            unacked=state["unacked"],
+            consumers=state["consumers"],
+            oldest_seconds=oldest_waits.get(name),
+        )
+        for name, state in read_queue_states_or_unknown().items()
+    )
+
+
+def last_sample_at() -> datetime | None:
+    """When the queues were last sampled. Raises DatabaseError."""
+    queue = next(iter(table().queues))  # a sample has a row for each queue, and the index begins with the queue
+    newest = QueueSample.objects.filter(queue=queue).order_by("-taken_at")
+    return newest.values_list("taken_at", flat=True).first()
+
+
+def delete_old_samples() -> int:
+    """Deletes rows beyond their retention, in chunks: no lock is held for long. Returns how many."""
+    old = QueueSample.objects.filter(taken_at__lt=timezone.now() - SAMPLE_RETENTION).values_list("pk", flat=True)
+    deleted = 0
+    while chunk := list(old[:DELETE_ROWS]):
+        deleted += QueueSample.objects.filter(pk__in=chunk).delete()[0]
+    return deleted
