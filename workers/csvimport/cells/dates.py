@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_date
 
 from workers.csvimport.cells.errors import CellError, quote_short
 
-MAX_DATE_CHARACTERS = 40  # characters of a date with its midnight
+MAX_DATE_CHARACTERS = 40  # with its midnight
 EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
 _MIDNIGHT = re.compile(r"(?m)[ T]0?0:00(:00(\.0+)?)?$")  # what databases and spreadsheets add to a day
 _YEAR_FIRST = re.compile(r"(?m)^(\d{4})([./]) ?(\d{1,2})\2 ?(\d{1,2})\.?$")
@@ -69,7 +69,7 @@ def _vote(cell: str) -> str:
 
 
 def _rewrite_as_iso(cells: list[str], order: str) -> list[str]:
-    """The cells with the year first. A cell in no known form stays as it is."""
+    """The cells with the year first. A cell in no known format stays as it is."""
     if max(map(len, cells)) > MAX_DATE_CHARACTERS:
         return cells
     text = "\n".join(cells)

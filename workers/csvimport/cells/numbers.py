@@ -13,7 +13,7 @@ from math import isfinite
 from workers.csvimport.cells.errors import CellError, quote_short
 
 SPACES = " \u00a0\u2009\u202f"
-MAX_NUMBER_CHARACTERS = 80  # characters of a number, its marks and its currency included
+MAX_NUMBER_CHARACTERS = 80  # its marks and its currency included
 MARK_NAMES = {".": "", ",": " with a decimal comma"}
 _CURRENCY = r"(?:[$€£¥₹₽₺]|CHF|EUR|USD|GBP|JPY|SEK|NOK|DKK|PLN|CZK|kr\.?|zł|Kč|Fr\.)"
 _MONEY = re.compile(rf"(?im)^{_CURRENCY}[{SPACES}]?|[{SPACES}]?{_CURRENCY}$")
@@ -101,7 +101,7 @@ def _vote(cell: str) -> str:
 
 
 def _replace_mark(cells: list[str], mark: str) -> list[str]:
-    """The fast way. Raises ValueError where the cells need more than another mark."""
+    """The cells with decimal points, the fast way. Raises ValueError where they need more than another mark."""
     _check_no_underscores(cells)
     if mark == ".":
         return cells
@@ -113,7 +113,7 @@ def _replace_mark(cells: list[str], mark: str) -> list[str]:
 
 
 def _rewrite_as_python(cells: list[str], mark: str) -> list[str]:
-    """Raises ValueError where a cell has another form."""
+    """The cells as Python writes numbers. Raises ValueError where one is in no known format."""
     if max(map(len, cells)) > MAX_NUMBER_CHARACTERS:
         raise ValueError
     plain = _MONEY.sub("", "\n".join(cells)).split("\n")
@@ -123,7 +123,7 @@ def _rewrite_as_python(cells: list[str], mark: str) -> list[str]:
 
 
 def _check_no_underscores(cells: list[str]) -> list[str]:
-    """Raises ValueError: Python reads 1_000 as a number, and people do not."""
+    """The cells. Raises ValueError for 1_000, which Python alone takes for a number."""
     if "_" in "".join(cells):
         raise ValueError
     return cells
