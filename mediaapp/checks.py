@@ -70,7 +70,7 @@ def _check_proxies() -> Iterator[CheckMessage]:
 
 def _check_connections() -> Iterator[CheckMessage]:
     try:
-        over = [budget for budget in connections.budgets() if budget.is_over]
+        over = [budget for budget in connections.connection_budgets() if budget.is_over]
     except InvalidFormation:
         return  # practices.E904 reports it and stops the deploy
     for budget in over:

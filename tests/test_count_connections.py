@@ -37,7 +37,7 @@ def counted(settings) -> Callable[[str], Counter[tuple[str, str]]]:
 
     def of(broker_url: str) -> Counter[tuple[str, str]]:
         settings.WEB_CONCURRENCY, settings.BROKER_URL = 1, broker_url
-        rows = connections.by_process()
+        rows = connections.connections_by_process()
         return Counter({(row.name, server): each for row in rows for server, each in row.counts.items()})
 
     return of
@@ -100,16 +100,16 @@ def visit(visitor: Visitor, email: str, enough: threading.Event, *, probes: bool
 
 
 def test_more_dynos_open_more(settings):
-    before = {budget.server: budget.opened for budget in connections.budgets()}
+    before = {budget.server: budget.opened for budget in connections.connection_budgets()}
     settings.FORMATION = "web=2,default=3,beat=0"
-    after = {budget.server: budget.opened for budget in connections.budgets()}
+    after = {budget.server: budget.opened for budget in connections.connection_budgets()}
     assert after["database"] == before["database"] + settings.WEB_CONCURRENCY * 20 + 2 * 4 - 2
     assert all(after[server] > before[server] for server in before)
 
 
 def test_a_process_type_that_does_not_run_opens_none(settings):
     settings.FORMATION = "video=0"
-    assert "video" not in {row.name for row in connections.by_process()}
+    assert "video" not in {row.name for row in connections.connections_by_process()}
 
 
 def test_the_shipped_formation_fits_into_the_shipped_plans(settings):
@@ -120,11 +120,11 @@ def test_the_shipped_formation_fits_into_the_shipped_plans(settings):
     )
     names = {"database": "DATABASE", "cache": "REDIS", "locks": "LOCKS", "broker": "BROKER"}
     settings.CONNECTIONS = {each: int(variables[f"{name}_CONNECTIONS"]["value"]) for each, name in names.items()}
-    assert [budget for budget in connections.budgets() if budget.is_over] == []
+    assert [budget for budget in connections.connection_budgets() if budget.is_over] == []
 
 
 def test_a_server_whose_plan_is_unknown_is_never_over():
-    assert not connections.Budget("cache", 10_000, None).is_over
+    assert not connections.ConnectionBudget("cache", 10_000, None).is_over
 
 
 def test_gunicorn_starts_the_threads_that_are_counted():
@@ -135,7 +135,7 @@ def test_staff_see_who_opens_how_many(as_stella, settings):
     settings.CONNECTIONS = settings.CONNECTIONS | {"database": 3}
     page = as_stella.get("/practices/").content.decode()
     section = page[page.index('id="connections"') :]
-    opened = {budget.server: budget.opened for budget in connections.budgets()}
+    opened = {budget.server: budget.opened for budget in connections.connection_budgets()}
     assert f'<span class="tag bad">{opened["database"]}</span>' in section
     assert f'<td class="number">{opened["locks"]}</td>' in " ".join(section.split()).replace("> ", ">").replace(
         " <", "<"

@@ -21,7 +21,7 @@ def test_what_was_scaled_counts_and_the_rest_stays(settings):
     found = formation.formation()
     assert (found["default"].quantity, found["default"].size) == (3, "performance-l")
     assert (found["highmem"].quantity, found["highmem"].size) == (0, "performance-m")
-    assert found["video"] == formation.of_a_new_app()["video"]
+    assert found["video"] == formation.initial_formation()["video"]
 
 
 @pytest.mark.parametrize("words", ["video", "video=two", "video=1:", "video=1 highmem=2", "=1"])

@@ -87,9 +87,14 @@ def test_a_queue_is_measured_against_its_target(hour):
     runs("video", hour, every=60, of=30, run=20.0, wait=100.0)
     runs("video", hour + timedelta(hours=3), every=60, of=30, run=40.0, wait=700.0)  # its target is 600 s
     video = queue_of("video")
-    assert (video["runs"], video["run"], video["deviation"], video["met"]) == (60, 30.0, 10.0, 0.5)
-    assert video["wait_p95"] == 700
-    assert (video["busiest"], video["is_known"]) == (0.5, True)
+    assert (video["runs"], video["mean_run_seconds"], video["run_deviation_seconds"], video["share_in_target"]) == (
+        60,
+        30.0,
+        10.0,
+        0.5,
+    )
+    assert video["wait_p95_seconds"] == 700
+    assert (video["busiest_per_minute"], video["is_known"]) == (0.5, True)
     assert {each["queue"]["name"] for each in found()["queues"]} == {"video"}
 
 
@@ -100,7 +105,7 @@ def test_what_never_ran_counts_for_nothing(hour):
     runs("video", hour - timedelta(days=30), every=60, of=5, run=20.0)
     assert queue_of("video")["runs"] == before
     runs("video", hour, every=60, of=5, run=0.01, outcome="retried")
-    assert (queue_of("video")["runs"], queue_of("video")["came_again"]) == (before, 5)
+    assert (queue_of("video")["runs"], queue_of("video")["requeued"]) == (before, 5)
     assert "5 more gave back their place" in shown()
 
 
@@ -108,7 +113,7 @@ def test_too_few_runs_are_no_figure(hour):
     runs("video", hour, every=60, of=19, run=20.0)
     assert "19  too few to say anything: 20 are needed" in shown()
     assert "video: fewer than 20 runs in a week" in shown()
-    assert worker_of("video")["cases"] == []
+    assert worker_of("video")["scenarios"] == []
 
 
 def test_an_empty_site_is_asked_whether_anything_runs(db):
@@ -117,27 +122,27 @@ def test_an_empty_site_is_asked_whether_anything_runs(db):
 
 def test_one_dyno_fewer_is_one_that_nobody_reads_and_one_more_costs_more(hour):
     runs("video", hour, every=40, of=90, run=20.0)
-    fewer, now, more = worker_of("video")["cases"]
+    fewer, now, more = worker_of("video")["scenarios"]
     assert (fewer["dynos"], fewer["wait"], fewer["cost"]) == (0, None, -250)
-    assert (now["dynos"], now["cost"], now["wait"]["busy"]) == (1, 0, pytest.approx(0.5))
-    assert (more["dynos"], more["cost"], more["wait"]["busy"]) == (2, 250, pytest.approx(0.25))
+    assert (now["dynos"], now["cost"], now["wait"]["utilization"]) == (1, 0, pytest.approx(0.5))
+    assert (more["dynos"], more["cost"], more["wait"]["utilization"]) == (2, 250, pytest.approx(0.25))
     assert "nobody reads video" in shown()
 
 
 def test_more_than_can_be_done_is_said_in_words(hour, settings):
     settings.FORMATION = "video=2"
     runs("video", hour, every=15, of=240, run=20.0)  # 1.33 dynos' worth
-    fewer, now, _ = worker_of("video")["cases"]
-    assert (fewer["wait"]["mean"], fewer["wait"]["busy"]) == (None, pytest.approx(4 / 3))
-    assert now["wait"]["mean"] is not None
+    fewer, now, _ = worker_of("video")["scenarios"]
+    assert (fewer["wait"]["mean_seconds"], fewer["wait"]["utilization"]) == (None, pytest.approx(4 / 3))
+    assert now["wait"]["mean_seconds"] is not None
     assert "more comes than can be done: 60 wait after it" in shown()
 
 
 def test_queues_of_one_worker_are_one_line(hour):
     runs("urgent", hour, every=6, of=600, run=2.0)
     runs("default", hour, every=6, of=600, run=4.0)
-    now = worker_of("default")["cases"][1]
-    assert (now["processes"], now["wait"]["busy"]) == (4, pytest.approx(1 / 4))
+    now = worker_of("default")["scenarios"][1]
+    assert (now["processes"], now["wait"]["utilization"]) == (4, pytest.approx(1 / 4))
 
 
 def test_a_second_dyno_lets_imports_wait_for_their_table_all_the_same(hour, settings):
@@ -145,10 +150,10 @@ def test_a_second_dyno_lets_imports_wait_for_their_table_all_the_same(hour, sett
         runs("imports", hour, every=80, of=45, run=30.0)
     runs("highmem", hour, every=60, of=60, run=6.0)
     settings.FORMATION = "highmem=2"
-    one, two, _ = worker_of("highmem")["cases"]
-    assert one["imports"] is None  # one process does one thing at a time anyway
-    assert two["imports"]["busy"] == pytest.approx(0.75)
-    assert two["imports"]["mean"] > two["wait"]["mean"]
+    one, two, _ = worker_of("highmem")["scenarios"]
+    assert one["serialized_wait"] is None  # one process does one thing at a time anyway
+    assert two["serialized_wait"]["utilization"] == pytest.approx(0.75)
+    assert two["serialized_wait"]["mean_seconds"] > two["wait"]["mean_seconds"]
     assert "they go into their table one at a time" in shown()
 
 
@@ -156,14 +161,14 @@ def test_the_busiest_hour_is_that_of_most_work_not_of_most_runs(hour):
     runs("video", hour, every=60, of=60, run=1.0)
     runs("video", hour + timedelta(hours=2), every=100, of=36, run=50.0)
     view = worker_of("video")["hour"]
-    assert (view["runs"], view["load"]["run"], view["guessed"]) == (36, 50.0, False)
+    assert (view["runs"], view["load"]["mean_run_seconds"], view["is_assumed"]) == (36, 50.0, False)
 
 
 def test_an_hour_with_few_runs_is_taken_as_poissons(hour):
     for day in range(5):
         runs("video", hour - timedelta(days=day), every=60, of=5, run=10.0 + day)
     view = worker_of("video")["hour"]
-    assert (view["runs"], view["guessed"], view["load"]["arrivals_vary"]) == (5, True, 1.0)
+    assert (view["runs"], view["is_assumed"], view["load"]["arrivals_scv"]) == (5, True, 1.0)
     assert "fewer than 20 runs do not tell how they vary" in shown()
 
 

@@ -10,12 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.capacity.queueing import Load, erlang_c, left_behind, wait_for
+from workers.capacity.queueing import Load, backlog_after, erlang_c, expected_wait
 
 SLEEPS = (0.1, 0.2, 0.6)  # seconds, each as likely
 
 vary = st.just(0.0) | st.floats(0.01, 10)
-loads = st.builds(Load, arrivals=st.floats(0.001, 10), run=st.floats(0.001, 100), arrivals_vary=vary, runs_vary=vary)
+loads = st.builds(
+    Load,
+    arrivals_per_second=st.floats(0.001, 10),
+    mean_run_seconds=st.floats(0.001, 100),
+    arrivals_scv=vary,
+    runs_scv=vary,
+)
 processes = st.integers(1, 200)
 bounded = settings(deadline=None, derandomize=True)
 
@@ -37,54 +43,59 @@ def test_the_chance_to_wait_is_that_of_erlangs_table(work, processes, expected):
 
 
 def test_one_process_waits_as_pollaczek_and_khinchine_say():
-    load = Load(arrivals=0.7, run=1.0, runs_vary=0.0)  # M/D/1: rho / (2 (1 - rho))
-    assert wait_for(load, 1).mean == pytest.approx(0.7 / 0.6)
-    assert wait_for(Load(arrivals=0.7, run=1.0), 1).mean == pytest.approx(0.7 / 0.3)  # M/M/1
+    load = Load(arrivals_per_second=0.7, mean_run_seconds=1.0, runs_scv=0.0)  # M/D/1: rho / (2 (1 - rho))
+    assert expected_wait(load, 1).mean_seconds == pytest.approx(0.7 / 0.6)
+    assert expected_wait(Load(arrivals_per_second=0.7, mean_run_seconds=1.0), 1).mean_seconds == pytest.approx(
+        0.7 / 0.3
+    )  # M/M/1
 
 
 def test_half_of_the_waits_of_one_process_are_shorter_than_the_median():
-    found = wait_for(Load(arrivals=0.8, run=1.0), 1)
-    assert found.longest_of(0.5) == pytest.approx(math.log(0.8 / 0.5) / 0.2)  # M/M/1: P(wait > t) = rho e^-(1-rho)t
+    found = expected_wait(Load(arrivals_per_second=0.8, mean_run_seconds=1.0), 1)
+    assert found.quantile(0.5) == pytest.approx(math.log(0.8 / 0.5) / 0.2)  # M/M/1: P(wait > t) = rho e^-(1-rho)t
 
 
 @bounded
 @given(loads, processes)
 def test_more_processes_never_make_a_job_wait_longer(load, processes):
-    few, more = wait_for(load, processes), wait_for(load, processes + 1)
-    assert more.mean <= few.mean
-    assert more.longest_of(0.95) <= few.longest_of(0.95)
+    few, more = expected_wait(load, processes), expected_wait(load, processes + 1)
+    assert more.mean_seconds <= few.mean_seconds
+    assert more.quantile(0.95) <= few.quantile(0.95)
 
 
 @bounded
 @given(loads)
 def test_with_processes_without_end_nobody_waits(load):
-    plenty = wait_for(load, math.ceil(load.work) * 10 + 200)
-    assert plenty.waits == pytest.approx(0, abs=1e-6)
-    assert plenty.longest_of(0.95) == 0
+    plenty = expected_wait(load, math.ceil(load.offered_load) * 10 + 200)
+    assert plenty.probability_of_wait == pytest.approx(0, abs=1e-6)
+    assert plenty.quantile(0.95) == 0
 
 
 @bounded
 @given(loads, processes)
 def test_more_than_can_be_done_waits_without_end_and_all_else_does_not(load, processes):
-    found = wait_for(load, processes)
-    too_much = load.work >= processes
-    assert math.isinf(found.mean) is too_much
-    assert (left_behind(load, processes, 3600) > 0) is (load.work > processes)
+    found = expected_wait(load, processes)
+    too_much = load.offered_load >= processes
+    assert math.isinf(found.mean_seconds) is too_much
+    assert (backlog_after(load, processes, 3600) > 0) is (load.offered_load > processes)
 
 
 def test_a_load_like_clockwork_does_not_wait():
-    found = wait_for(Load(arrivals=0.9, run=1.0, arrivals_vary=0, runs_vary=0), 1)
-    assert (found.mean, found.longest_of(0.95)) == (0, 0)
+    found = expected_wait(Load(arrivals_per_second=0.9, mean_run_seconds=1.0, arrivals_scv=0, runs_scv=0), 1)
+    assert (found.mean_seconds, found.quantile(0.95)) == (0, 0)
 
 
 def test_bursts_wait_longer_than_a_steady_flow():
-    steady, bursts = (wait_for(Load(arrivals=0.8, run=1.0, arrivals_vary=vary), 1).mean for vary in (1, 9))
+    steady, bursts = (
+        expected_wait(Load(arrivals_per_second=0.8, mean_run_seconds=1.0, arrivals_scv=vary), 1).mean_seconds
+        for vary in (1, 9)
+    )
     assert bursts == pytest.approx(5 * steady)
 
 
 def test_without_any_process_there_is_no_answer():
     with pytest.raises(ValueError, match="no process"):
-        wait_for(Load(arrivals=1.0, run=1.0), 0)
+        expected_wait(Load(arrivals_per_second=1.0, mean_run_seconds=1.0), 0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
@@ -96,9 +107,9 @@ def test_a_line_of_jobs_waits_about_as_the_arithmetic_says(count, busy):
     arrived = [now := now + chance.expovariate(arrivals) for _ in range(100_000)]
     waits = replay(arrived, [chance.choice(SLEEPS) for _ in arrived], count)
     vary = sum(sleep**2 for sleep in SLEEPS) / len(SLEEPS) / run**2 - 1
-    said = wait_for(Load(arrivals, run, arrivals_vary=1.0, runs_vary=vary), count)
-    assert said.mean == pytest.approx(mean(waits), rel=0.15)
-    assert said.longest_of(0.95) == pytest.approx(quantiles(waits, n=20)[-1], rel=0.2)
+    said = expected_wait(Load(arrivals, run, arrivals_scv=1.0, runs_scv=vary), count)
+    assert said.mean_seconds == pytest.approx(mean(waits), rel=0.15)
+    assert said.quantile(0.95) == pytest.approx(quantiles(waits, n=20)[-1], rel=0.2)
 
 
 def replay(arrived: Sequence[float], ran: Sequence[float], processes: int) -> list[float]:

@@ -11,7 +11,7 @@ from workers.capacity.prices import price_list
 
 
 @dataclass(frozen=True)
-class Item:
+class BillItem:
     """A line of the bill. size: of a dyno; "" for an add-on. price: of one a month, None where the list has none."""
 
     name: str
@@ -25,14 +25,14 @@ class Item:
         return None if self.price is None else self.price * self.quantity
 
 
-def items() -> list[Item]:
+def bill_items() -> list[BillItem]:
     """The process types that run, then the add-ons of app.json. Raises InvalidFormation, and what price_list() does."""
     prices = price_list()
     dynos = [
-        Item(each.name, each.quantity, each.size, size.price if (size := prices.sizes.get(each.size)) else None)
+        BillItem(each.name, each.quantity, each.size, size.price if (size := prices.sizes.get(each.size)) else None)
         for each in formation().values()
     ]
-    addons = [Item(name, 1, "", plan.price if (plan := prices.plans.get(name)) else None) for name in _addons()]
+    addons = [BillItem(name, 1, "", plan.price if (plan := prices.plans.get(name)) else None) for name in _addons()]
     return dynos + addons
 
 

@@ -1,9 +1,9 @@
-"""How many connections the formation opens to each server, at most, against what the servers' plans allow.
+"""The most connections that the formation opens to each server, against what the servers' plans allow.
 
-A plan refuses one connection too many, and then a page or a task fails. What a process opens is bounded by its threads
-and pools, so it is counted before a deploy: `tests/test_count_connections.py` holds the counts against real processes.
-Plans: https://devcenter.heroku.com/articles/heroku-postgres-plans, https://www.cloudamqp.com/plans.html; the limits of
-yours stand in DATABASE_CONNECTIONS, REDIS_CONNECTIONS, LOCKS_CONNECTIONS and BROKER_CONNECTIONS.
+A server refuses one connection too many, and then a page or a task fails. Threads and pools bound what a process opens,
+so it is counted before a deploy. tests/test_count_connections.py compares the counts with real processes. The limits of
+your plans stand in DATABASE_CONNECTIONS, REDIS_CONNECTIONS, LOCKS_CONNECTIONS and BROKER_CONNECTIONS.
+Plans: https://devcenter.heroku.com/articles/heroku-postgres-plans, https://www.cloudamqp.com/plans.html
 """
 
 from collections import Counter
@@ -18,13 +18,13 @@ from workers.deadline import MAX_PARALLEL
 from workers.queues import table
 
 SERVERS = ("database", "cache", "locks", "broker")
-# In a web process: those of /practices/, of which two ask the broker, and of a probe whose last one may still hang.
-QUESTIONS = Counter(database=MAX_PARALLEL + 2, broker=2 + 1)
+# In a web process: the measurements of /practices/, of which two ask the broker, and a probe's, whose last may hang.
+MEASUREMENTS = Counter(database=MAX_PARALLEL + 2, broker=2 + 1)
 
 
 @dataclass(frozen=True)
-class Opened:
-    """What the dynos of one process type open at most, by server."""
+class ProcessConnections:
+    """The most that all dynos of a process type open, by server."""
 
     name: str
     quantity: int
@@ -32,8 +32,8 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What all of them open at most, and what a server's plan allows; None if nobody said."""
+class ConnectionBudget:
+    """The most that all processes open to a server, and what its plan allows; None if unknown."""
 
     server: str
     opened: int
@@ -41,39 +41,43 @@ class Budget:
 
     @property
     def is_over(self) -> bool:
-        """Whether somebody will be refused."""
         return self.limit is not None and self.opened > self.limit
 
 
-def by_process() -> list[Opened]:
-    """Every process type of the formation that runs. Raises formation.InvalidFormation."""
+def connections_by_process() -> list[ProcessConnections]:
+    """Of each process type that runs. Raises formation.InvalidFormation."""
     running = [each for each in formation().values() if each.quantity]
     rows = [
-        Opened(each.name, each.quantity, _times(each.quantity, _of(each.name, each.concurrency))) for each in running
+        ProcessConnections(
+            each.name, each.quantity, _multiply(each.quantity, _connections_of(each.name, each.concurrency))
+        )
+        for each in running
     ]
-    # While the release step migrates, or somebody has a shell open, the others go on.
-    return [*rows, Opened("release", 1, Counter(database=1))]
+    # The others run on while the release step migrates, or while a shell is open.
+    return [*rows, ProcessConnections("release", 1, Counter(database=1))]
 
 
 def connections_table() -> dict[str, Any]:
     """Both as a page shows them: for each server its counts by process type. Raises formation.InvalidFormation."""
-    rows = by_process()
-    return {"rows": rows, "servers": [(each, [row.counts[each.server] for row in rows]) for each in budgets()]}
+    rows = connections_by_process()
+    return {
+        "rows": rows,
+        "servers": [(each, [row.counts[each.server] for row in rows]) for each in connection_budgets()],
+    }
 
 
-def budgets() -> list[Budget]:
+def connection_budgets() -> list[ConnectionBudget]:
     """One for each server. Raises formation.InvalidFormation."""
-    total = sum((row.counts for row in by_process()), Counter[str]())
-    return [Budget(server, total[server], settings.CONNECTIONS[server]) for server in SERVERS]
+    total = sum((row.counts for row in connections_by_process()), Counter[str]())
+    return [ConnectionBudget(server, total[server], settings.CONNECTIONS[server]) for server in SERVERS]
 
 
-def _of(name: str, concurrency: int | None) -> Counter[str]:
-    """What one dyno opens."""
+def _connections_of(name: str, concurrency: int | None) -> Counter[str]:
     if name == "web":
-        return _times(settings.WEB_CONCURRENCY, _web_process())
+        return _multiply(settings.WEB_CONCURRENCY, _web_process())
     if name == "beat":
-        # Its main thread and that of its callbacks; both look into queues.
-        return Counter(database=2, cache=2, locks=2) + _broker(publishers=2, questions=2)
+        # The main thread and the thread of leader_callbacks; both count messages.
+        return Counter(database=2, cache=2, locks=2) + _broker_connections(publishers=2, readers=2)
     return _worker(concurrency or 1, _broker_tasks(name))
 
 
@@ -85,24 +89,25 @@ def _broker_tasks(worker: str) -> int:
 def _web_process() -> Counter[str]:
     """A connection to the database stays with its thread (CONN_MAX_AGE); those to the others are its pools'."""
     held = Counter(database=settings.WEB_THREADS, cache=settings.REDIS_POOL, locks=settings.REDIS_POOL)
-    questions = Counter(database=QUESTIONS["database"])
-    return held + questions + _broker(publishers=settings.BROKER_POOL, questions=QUESTIONS["broker"])
+    measurements = Counter(database=MEASUREMENTS["database"])
+    return held + measurements + _broker_connections(publishers=settings.BROKER_POOL, readers=MEASUREMENTS["broker"])
 
 
-def _worker(children: int, questions: int) -> Counter[str]:
-    """A child: the task's thread, and those that read ahead, renew a lock and carry notes, as far as the pools go.
+def _worker(children: int, readers: int) -> Counter[str]:
+    """A child has the task's thread and those that read ahead, renew a lock and record runs, within the pools' limits.
 
-    The main process only takes messages and clears marks, which lie with the locks.
+    The main process consumes messages, and clears marks on the server of the locks.
     """
     child = Counter(database=1, cache=settings.REDIS_POOL, locks=settings.REDIS_POOL)
     consumer = Counter(broker=1 if is_amqp() else 3)
-    return _times(children, child) + Counter(locks=1) + consumer + _broker(publishers=children, questions=questions)
+    publishing = _broker_connections(publishers=children, readers=readers)
+    return _multiply(children, child) + Counter(locks=1) + consumer + publishing
 
 
-def _broker(*, publishers: int, questions: int) -> Counter[str]:
-    """To RabbitMQ each has one; kombu takes two for a Redis (docs/facts/celery.md#connections-per-worker)."""
-    return Counter(broker=(publishers + questions) * (1 if is_amqp() else 2))
+def _broker_connections(*, publishers: int, readers: int) -> Counter[str]:
+    """kombu opens one to RabbitMQ and two to Redis (docs/facts/celery.md#connections-per-worker)."""
+    return Counter(broker=(publishers + readers) * (1 if is_amqp() else 2))
 
 
-def _times(count: int, counts: Counter[str]) -> Counter[str]:
+def _multiply(count: int, counts: Counter[str]) -> Counter[str]:
     return Counter({server: count * each for server, each in counts.items()})

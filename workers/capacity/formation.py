@@ -1,8 +1,8 @@
 """The formation: how many processes of each type run, on which size of dyno, by which line of the Procfile.
 
-The Procfile says what a process is, app.json how many of it a new app gets. Once somebody has scaled the app, no file
-knows any more: FORMATION in the environment says it, in the words of `heroku ps:scale`
-(https://devcenter.heroku.com/articles/scaling). Checks, bill and connection budget all count from here.
+The Procfile has each process type, app.json its quantity and size in a new app. After scaling, FORMATION in the
+environment says it, in the syntax of `heroku ps:scale` (https://devcenter.heroku.com/articles/scaling). Checks, bill
+and connection budget read it here.
 """
 
 import re
@@ -13,16 +13,16 @@ from django.conf import settings
 
 from workers.capacity.process_files import read_app_formation, read_procfile
 
-WORD = re.compile(r"(?P<name>\w+)=(?P<quantity>\d+)(:(?P<size>[\w-]+))?")
+ITEM = re.compile(r"(?P<name>\w+)=(?P<quantity>\d+)(:(?P<size>[\w-]+))?")
 
 
 class InvalidFormation(ValueError):
-    """FORMATION says what nobody can run; the text is for people."""
+    """FORMATION cannot be read. The text is a sentence for operators."""
 
 
 @dataclass(frozen=True)
 class ProcessType:
-    """A line of the Procfile, and what runs of it. quantity: dynos. size: of each, in small letters; "" if unknown."""
+    """A line of the Procfile. quantity: dynos that run. size: of each dyno, in small letters; "" if unknown."""
 
     name: str
     quantity: int
@@ -31,12 +31,12 @@ class ProcessType:
 
     @property
     def concurrency(self) -> int | None:
-        """Tasks that each dyno of it runs at once; None if its line does not say, such as web's."""
+        """Processes of the pool; None if the command does not say, such as web's."""
         return self._number("concurrency")
 
     @property
     def recycled_at(self) -> int | None:
-        """Bytes at which a process of its pool is replaced; None for never."""
+        """Bytes at which a pool process is replaced; None for never."""
         kilobytes = self._number("max-memory-per-child")
         return kilobytes * 1024 if kilobytes else None
 
@@ -46,15 +46,15 @@ class ProcessType:
 
 
 def formation() -> dict[str, ProcessType]:
-    """Every process type of the Procfile that stays up, by name, in the file's order. One that nobody runs has 0.
+    """Every process type of the Procfile but release, by name, in the file's order. One that does not run has 0.
 
     Raises InvalidFormation for a FORMATION that is not like "web=2:standard-1x,default=1".
     """
-    return _scaled(of_a_new_app(), settings.FORMATION)
+    return _scale(initial_formation(), settings.FORMATION)
 
 
-def of_a_new_app() -> dict[str, ProcessType]:
-    """The same by app.json alone, whatever FORMATION says."""
+def initial_formation() -> dict[str, ProcessType]:
+    """The same by app.json alone, without FORMATION."""
     given = read_app_formation() or {}
     found = {}
     for name, command in (read_procfile() or {}).items():
@@ -64,13 +64,12 @@ def of_a_new_app() -> dict[str, ProcessType]:
     return found
 
 
-def _scaled(types: Mapping[str, ProcessType], words: str) -> dict[str, ProcessType]:
-    """What `words` does not name stays as it is."""
+def _scale(types: Mapping[str, ProcessType], formation: str) -> dict[str, ProcessType]:
     scaled = dict(types)
-    for word in filter(None, map(str.strip, words.split(","))):
-        found = WORD.fullmatch(word)
+    for item in filter(None, map(str.strip, formation.split(","))):
+        found = ITEM.fullmatch(item)
         if found is None:
-            raise InvalidFormation(f'FORMATION: "{word}" is not of the form web=2 or web=2:standard-1x.')
+            raise InvalidFormation(f'FORMATION: "{item}" is not of the form web=2 or web=2:standard-1x.')
         name, size = found["name"], (found["size"] or "").lower()
         if name not in scaled:
             raise InvalidFormation(f'FORMATION: the Procfile has no process type "{name}", only {", ".join(types)}.')

@@ -1,7 +1,7 @@
-"""What came to each queue and each worker lately, and how long it waited and ran: from the rows of task runs.
+"""The load of each queue and each worker in the last week, from the rows of task runs.
 
-Not from the jobs: those of mails are deleted after a day, and what beat sends has none. A run that handed its job back
-(its table was taken, its worker stopped) counts as one that came again: its next wait begins anew.
+Job rows do not serve: those of mails are deleted after a day, and recurring tasks have none. A run that requeued its
+job (its table was busy, its worker stopped) counts as `requeued`, and the next wait begins with the next message.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from workers.queues import Queue, table
 
 WINDOW = timedelta(days=7)
 HOUR = timedelta(hours=1)
-LEAST = 20  # runs, below which nothing is said: one in twenty is the p95
+MIN_RUNS = 20  # fewer give no p95
 RAN = """
     SELECT queue, run_seconds AS run, wait_seconds AS wait,
         ended_at - make_interval(secs => run_seconds + wait_seconds) AS arrived
@@ -31,7 +31,7 @@ BY_QUEUE = f"""
         extract(epoch FROM now() - min(arrived))::float
     FROM ran JOIN unnest(%(queues)s::text[], %(targets)s::float[]) AS wanted (queue, target) USING (queue)
     GROUP BY queue"""  # noqa: S608 (of our own constants)
-CAME_AGAIN = """
+REQUEUED = """
     SELECT queue, count(*) FROM workers_taskrun WHERE ended_at >= %(since)s AND outcome = 'retried' GROUP BY queue"""
 BUSIEST = f"""
     SELECT date_trunc('hour', arrived) AS hour FROM ({RAN}) AS ran
@@ -47,98 +47,97 @@ BETWEEN = f"""
 
 
 @dataclass(frozen=True)
-class QueueWeek:
-    """A queue in the WINDOW, or since its first run. a_minute, busiest: arrivals a minute on average, in its best hour.
+class QueueHistory:
+    """A queue in the WINDOW, or since its first run.
 
-    run, deviation, wait_p95: seconds. met: the share that waited no longer than the queue's target.
+    busiest_per_minute: arrivals in its busiest hour. share_in_target: the runs that waited no longer than the target.
     """
 
     queue: Queue
     runs: int
-    came_again: int
-    a_minute: float
-    busiest: float
-    run: float
-    deviation: float
-    wait_p95: float
-    met: float
+    requeued: int
+    arrivals_per_minute: float
+    busiest_per_minute: float
+    mean_run_seconds: float
+    run_deviation_seconds: float
+    wait_p95_seconds: float
+    share_in_target: float
 
     @property
     def is_known(self) -> bool:
-        """Whether there were enough runs to say anything."""
-        return self.runs >= LEAST
+        return self.runs >= MIN_RUNS
 
 
 @dataclass(frozen=True)
-class Span:
-    """What came between two moments. mean_wait, wait_p95: seconds, as measured.
-
-    guessed: there were too few to tell how much they vary.
-    """
+class LoadSample:
+    """The measured load between two moments. is_assumed: too few runs to measure how much they vary."""
 
     since: datetime
     runs: int
     load: Load
-    mean_wait: float
-    wait_p95: float
-    guessed: bool = False
+    mean_wait_seconds: float
+    wait_p95_seconds: float
+    is_assumed: bool = False
 
 
-def by_queue() -> list[QueueWeek]:
-    """Every queue of the table that ran anything, in its order. Raises DatabaseError."""
+def queue_histories() -> list[QueueHistory]:
+    """Each queue of the table with a run, in the table's order. Raises DatabaseError."""
     since = timezone.now() - WINDOW
-    again = dict(_rows(CAME_AGAIN, since))
+    requeued = dict(_rows(REQUEUED, since))
     targets = [float(queue.target_seconds) for queue in table().queues.values()]
     found = {row[0]: row[1:] for row in _rows(BY_QUEUE, since, queues=list(table().queues), targets=targets)}
-    return [_week(queue, again.get(name, 0), *found[name]) for name, queue in table().queues.items() if name in found]
+    return [
+        _history(queue, requeued.get(name, 0), *found[name]) for name, queue in table().queues.items() if name in found
+    ]
 
 
-def _week(queue: Queue, again: int, runs: int, most: int, run: float, deviation: float, *rest: float) -> QueueWeek:
-    wait_p95, met, seconds = rest
+def _history(queue: Queue, requeued: int, runs: int, most: int, *figures: float) -> QueueHistory:
+    """figures: the other columns of BY_QUEUE."""
+    *measured, seconds = figures
     minutes = min(seconds, WINDOW.total_seconds()) / 60
-    return QueueWeek(queue, runs, again, runs / minutes, most / min(minutes, 60), run, deviation, wait_p95, met)
+    return QueueHistory(queue, runs, requeued, runs / minutes, most / min(minutes, 60), *measured)
 
 
-def busiest_hour(queues: Sequence[Queue]) -> Span | None:
-    """The hour of the WINDOW in which most seconds of work came to these queues; None if too little ever did.
+def busiest_hour(queues: Sequence[Queue]) -> LoadSample | None:
+    """The hour of the WINDOW in which most work arrived at these queues. None with fewer than MIN_RUNS runs.
 
     Raises DatabaseError.
     """
     now = timezone.now()
     week = between(queues, now - WINDOW, now)
-    if week is None or week.runs < LEAST:
+    if week is None or week.runs < MIN_RUNS:
         return None
     ((hour,),) = _rows(BUSIEST, now - WINDOW, queues=[queue.name for queue in queues])
     return hour_of(queues, hour)
 
 
-def hour_of(queues: Sequence[Queue], since: datetime) -> Span | None:
-    """The hour from `since` on, or what has passed of it; None if nothing came to these queues. Raises DatabaseError.
+def hour_of(queues: Sequence[Queue], since: datetime) -> LoadSample | None:
+    """The hour from `since`, or what has passed of it. None if nothing arrived at these queues. Raises DatabaseError.
 
-    What few runs do not tell of their variation is taken from the WINDOW, and that of the arrivals as Poisson's.
+    With fewer than MIN_RUNS runs, arrivals count as Poisson's, and run times vary as in the whole WINDOW.
     """
     now = timezone.now()
     found = between(queues, since, min(now, since + HOUR))
     week = between(queues, now - WINDOW, now)
-    if found is None or week is None or found.runs >= LEAST:
+    if found is None or week is None or found.runs >= MIN_RUNS:
         return found
-    load = replace(found.load, arrivals_vary=1.0, runs_vary=week.load.runs_vary)
-    return replace(found, load=load, guessed=True)
+    load = replace(found.load, arrivals_scv=1.0, runs_scv=week.load.runs_scv)
+    return replace(found, load=load, is_assumed=True)
 
 
-def between(queues: Sequence[Queue], since: datetime, until: datetime) -> Span | None:
-    """What came to these queues from `since` until before `until`; None if nothing. Raises DatabaseError."""
+def between(queues: Sequence[Queue], since: datetime, until: datetime) -> LoadSample | None:
+    """The load of these queues from `since` until before `until`. None if nothing arrived. Raises DatabaseError."""
     row = _rows(BETWEEN, since, until=until, queues=[queue.name for queue in queues])[0]
     runs, run, run_variance, gap, gap_variance, mean_wait, wait_p95 = row
     if not runs:
         return None
     arrivals = runs / (until - since).total_seconds()
-    load = Load(arrivals, run, _vary(gap_variance, gap), _vary(run_variance, run))
-    return Span(since, runs, load, mean_wait, wait_p95)
+    load = Load(arrivals, run, _scv(gap_variance, gap), _scv(run_variance, run))
+    return LoadSample(since, runs, load, mean_wait, wait_p95)
 
 
-def _vary(variance: float | None, mean: float | None) -> float:
-    """The squared coefficient of variation; 1, as Poisson's, where there is none."""
+def _scv(variance: float | None, mean: float | None) -> float:
+    """The squared coefficient of variation; 1, as Poisson's, where it is unknown."""
     return variance / mean**2 if variance is not None and mean else 1.0
 
 

@@ -1,43 +1,40 @@
-"""What one dyno more or less of a worker would do to the waits of its busiest hour, and to the bill.
+"""What one dyno more or less of a worker would change: the waits of its busiest hour, and the bill.
 
-A worker's queues share its processes, so they are one line here: whoever comes first goes first. That is what RabbitMQ
-and Redis do with several queues of one reader, roughly; none has precedence. An import also waits for its table
-(practice 4), which no dyno changes: its own line is as if there were one process for all imports.
+A worker's queues share its processes, so they count as one queue, first come, first served. A job that is serialized
+(practice 4) also waits for what it writes to, which no dyno changes. Its wait is that of one process for all of them.
 """
 
 from dataclasses import dataclass
 
 from workers.capacity.formation import ProcessType, formation
-from workers.capacity.history import Span, busiest_hour, hour_of
+from workers.capacity.history import LoadSample, busiest_hour, hour_of
 from workers.capacity.prices import price_list
-from workers.capacity.queueing import Wait, wait_for
+from workers.capacity.queueing import Wait, expected_wait
 from workers.queues import Worker, table
-
-SERIAL = table().queues["imports"]  # one at a time into a table, and all of ours go into one
 
 
 @dataclass(frozen=True)
-class Case:
-    """So many dynos. cost: a month more than now, None without a price. wait: None if nobody reads the queues.
+class Scenario:
+    """A number of dynos. cost: a month more than now, None without a price. wait: None if nothing consumes the queues.
 
-    imports: how those wait who also need their table, where that is longer.
+    serialized_wait: that of jobs that run one at a time, where it is longer.
     """
 
     dynos: int
     processes: int
     cost: float | None
     wait: Wait | None
-    imports: Wait | None = None
+    serialized_wait: Wait | None = None
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """A worker: one dyno fewer, as many as now, one more. hour: its busiest, None if too little ever came."""
+    """A worker with one dyno fewer, as many as now, and one more. hour: its busiest, None with too few runs."""
 
     worker: Worker
     dynos: int
-    hour: Span | None
-    cases: tuple[Case, ...]
+    hour: LoadSample | None
+    scenarios: tuple[Scenario, ...]
 
 
 def outlooks() -> list[Outlook]:
@@ -47,24 +44,24 @@ def outlooks() -> list[Outlook]:
 
 
 def outlook(worker: Worker, now: ProcessType) -> Outlook:
-    """One worker's, which runs as `now`. Raises as outlooks() does."""
+    """now: what runs of the worker. Raises as outlooks() does."""
     hour = busiest_hour(worker.queues)
     if hour is None:
         return Outlook(worker, now.quantity, None, ())
     size = price_list().sizes.get(now.size)
-    imports = hour_of([SERIAL], hour.since) if SERIAL in worker.queues else None
-    cases = []
+    serialized = [queue for queue in worker.queues if queue.serialize_by]
+    serialized_hour = hour_of(serialized, hour.since) if serialized else None
+    scenarios = []
     for dynos in range(max(0, now.quantity - 1), now.quantity + 2):
         processes = dynos * worker.concurrency
-        wait = wait_for(hour.load, processes) if processes else None
+        wait = expected_wait(hour.load, processes) if processes else None
         cost = (dynos - now.quantity) * size.price if size else None
-        cases.append(Case(dynos, processes, cost, wait, _behind_their_table(imports, wait, processes)))
-    return Outlook(worker, now.quantity, hour, tuple(cases))
+        scenarios.append(Scenario(dynos, processes, cost, wait, _serialized_wait(serialized_hour, wait, processes)))
+    return Outlook(worker, now.quantity, hour, tuple(scenarios))
 
 
-def _behind_their_table(imports: Span | None, wait: Wait | None, processes: int) -> Wait | None:
-    """How imports wait, where several processes would do more than one at a time."""
-    if imports is None or wait is None or processes == 1:
+def _serialized_wait(hour: LoadSample | None, wait: Wait | None, processes: int) -> Wait | None:
+    if hour is None or wait is None or processes == 1:
         return None
-    alone = wait_for(imports.load, 1)
-    return alone if alone.mean > wait.mean else None
+    alone = expected_wait(hour.load, 1)
+    return alone if alone.mean_seconds > wait.mean_seconds else None

@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
 from django.utils import timezone
 
-from workers.capacity.formation import of_a_new_app
+from workers.capacity.formation import initial_formation
 from workers.capacity.throughput import measure_throughput
 from workers.models import Job
 from workers.practices import Finding, locks
@@ -44,7 +44,7 @@ def pause_before_try(tries: int) -> int:
 
 def check() -> list[CheckMessage]:
     """E401: a worker's pool differs from the table, so that imports run side by side or mails one by one."""
-    types = of_a_new_app()
+    types = initial_formation()
     found = {worker: types[worker.name].concurrency if worker.name in types else None for worker in table().workers}
     return [
         Error(

@@ -9,12 +9,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from workers.capacity.bill import Item, items
+from workers.capacity.bill import BillItem, bill_items
 from workers.capacity.formation import InvalidFormation
-from workers.capacity.history import LEAST, QueueWeek, by_queue
-from workers.capacity.outlook import Case, Outlook, outlooks
+from workers.capacity.history import MIN_RUNS, QueueHistory, queue_histories
+from workers.capacity.outlook import Outlook, Scenario, outlooks
 from workers.capacity.prices import LIST, PriceList, price_list
-from workers.capacity.queueing import left_behind
+from workers.capacity.queueing import backlog_after
 
 BILL = "  {:<30}{:>6}  {:<16}{:>10}"
 WEEK = "  {:<9}{:>8}{:>10}{:>14}{:>11}{:>10}{:>12}{:>9}{:>9}"
@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
-            found = price_list(), items(), by_queue(), outlooks()
+            found = price_list(), bill_items(), queue_histories(), outlooks()
         except InvalidFormation as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(lines) + "\n\n")
 
 
-def of_bill(prices: PriceList, bill: list[Item]) -> Iterator[str]:
+def of_bill(prices: PriceList, bill: list[BillItem]) -> Iterator[str]:
     """The bill, and what is missing in its sum."""
     yield f"The bill, {prices.currency} a month ({LIST}, read on {prices.read}: check before you believe it)"
     for item in bill:
@@ -54,42 +54,46 @@ def of_bill(prices: PriceList, bill: list[Item]) -> Iterator[str]:
     yield BILL.format("in all", "", "", f"{sum(item.cost or 0 for item in bill):,.0f}") + note
 
 
-def of_weeks(weeks: list[QueueWeek]) -> Iterator[str]:
+def of_weeks(weeks: list[QueueHistory]) -> Iterator[str]:
     """Each queue's last week beside its target."""
     yield "The last 7 days, or since the first run (the busiest hour counts by the clock; varies: standard deviation)"
     yield WEEK.format("queue", "runs", "a minute", "busiest hour", "mean run", "varies", "p95 wait", "target", "met")
     for week in weeks:
         if not week.is_known:
-            yield f"  {week.queue.name:<9}{week.runs:>8}  too few to say anything: {LEAST} are needed"
+            yield f"  {week.queue.name:<9}{week.runs:>8}  too few to say anything: {MIN_RUNS} are needed"
             continue
-        rates, times = (f"{week.a_minute:.3g}", f"{week.busiest:.3g}"), (week.run, week.deviation, week.wait_p95)
-        target, met = f"{week.queue.target_seconds} s", f"{100 * week.met:.1f} %"
+        rates = (f"{week.arrivals_per_minute:.3g}", f"{week.busiest_per_minute:.3g}")
+        times = (week.mean_run_seconds, week.run_deviation_seconds, week.wait_p95_seconds)
+        target, met = f"{week.queue.target_seconds} s", f"{100 * week.share_in_target:.1f} %"
         yield WEEK.format(week.queue.name, f"{week.runs:,}", *rates, *map(seconds, times), target, met)
-        if week.came_again:
-            yield f"{'':<19}{week.came_again:,} more gave back their place and waited anew: not in these waits"
+        if week.requeued:
+            yield f"{'':<19}{week.requeued:,} more gave back their place and waited anew: not in these waits"
     if not weeks:
         yield "  nothing ran: are beat and the default worker up?"
 
 
 def of_outlooks(views: list[Outlook]) -> Iterator[str]:
-    """Each worker's busiest hour with one dyno fewer, as it is, and with one more."""
     yield "One dyno more or less, in the busiest hour of each worker (its queues share one line)"
     for view in views:
         if view.hour is None:
-            yield f"{view.worker.name}: fewer than {LEAST} runs in a week, too few to say anything"
+            yield f"{view.worker.name}: fewer than {MIN_RUNS} runs in a week, too few to say anything"
             continue
         hour, load = view.hour, view.hour.load
         yield (
-            f"{view.worker.name}: {hour.since:%d %B %H:%M} UTC, {hour.runs:,} runs of {seconds(load.run)} on average;"
-            f" measured: mean wait {seconds(hour.mean_wait)}, p95 {seconds(hour.wait_p95)}"
+            f"{view.worker.name}: {hour.since:%d %B %H:%M} UTC, {hour.runs:,} runs of"
+            f" {seconds(load.mean_run_seconds)} on average;"
+            f" measured: mean wait {seconds(hour.mean_wait_seconds)}, p95 {seconds(hour.wait_p95_seconds)}"
         )
-        if hour.guessed:
-            yield f"  fewer than {LEAST} runs do not tell how they vary: arrivals as Poisson's, run times as the week's"
+        if hour.is_assumed:
+            yield (
+                f"  fewer than {MIN_RUNS} runs do not tell how they vary:"
+                " arrivals as Poisson's, run times as the week's"
+            )
         yield CASE.format("dynos", "at once", "busy", "mean wait", "p95 wait", "a month")
-        yield from (line for case in view.cases for line in of_case(view, case))
+        yield from (line for case in view.scenarios for line in of_case(view, case))
 
 
-def of_case(view: Outlook, case: Case) -> Iterator[str]:
+def of_case(view: Outlook, case: Scenario) -> Iterator[str]:
     """One line of figures, or of words where there are none; now is marked by a star."""
     dynos = f"{'* ' if case.dynos == view.dynos else ''}{case.dynos}"
     cost = "not listed" if case.cost is None else f"{case.cost:+,.0f}" if case.cost else "now"
@@ -97,15 +101,16 @@ def of_case(view: Outlook, case: Case) -> Iterator[str]:
         names = ", ".join(queue.name for queue in view.worker.queues)
         yield CASE.format(dynos, case.processes, "", "", "", cost) + f"  nobody reads {names}"
         return
-    times = (case.wait.mean, case.wait.longest_of(0.95))
-    line = CASE.format(dynos, case.processes, f"{100 * case.wait.busy:.0f} %", *map(seconds, times), cost)
-    if math.isinf(case.wait.mean):
-        left = math.ceil(left_behind(view.hour.load, case.processes, HOUR))
+    times = (case.wait.mean_seconds, case.wait.quantile(0.95))
+    line = CASE.format(dynos, case.processes, f"{100 * case.wait.utilization:.0f} %", *map(seconds, times), cost)
+    if math.isinf(case.wait.mean_seconds):
+        left = math.ceil(backlog_after(view.hour.load, case.processes, HOUR))
         line += f"  more comes than can be done: {left:,} wait after it"
     yield line
-    if case.imports:
-        times = (case.imports.mean, case.imports.longest_of(0.95))
-        line = CASE.format("imports", 1, f"{100 * case.imports.busy:.0f} %", *map(seconds, times), "")
+    if case.serialized_wait:
+        serialized = " ".join(queue.name for queue in view.worker.queues if queue.serialize_by)
+        times = (case.serialized_wait.mean_seconds, case.serialized_wait.quantile(0.95))
+        line = CASE.format(serialized, 1, f"{100 * case.serialized_wait.utilization:.0f} %", *map(seconds, times), "")
         yield f"{line}  at least: they go into their table one at a time"
 
 
@@ -114,7 +119,7 @@ def seconds(value: float) -> str:
     return "grows" if math.isinf(value) else f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} s"
 
 
-def as_json(prices: PriceList, bill: list[Item], weeks: list[QueueWeek], views: list[Outlook]) -> str:
+def as_json(prices: PriceList, bill: list[BillItem], weeks: list[QueueHistory], views: list[Outlook]) -> str:
     """The same for machines."""
     whole = {
         "currency": prices.currency,
