@@ -1,8 +1,8 @@
-"""The edge: how the site and its workers are assembled. Nothing else imports from here."""
+"""Assembles the site and its workers. No other package imports from here."""
 
 import os
 
-# Before the app, whose schedule reads the table of queues from the settings.
+# Before the import of the app: its schedule reads the table of queues from the settings.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from config.celery import app as celery_app

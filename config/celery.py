@@ -1,6 +1,6 @@
-"""The Celery app, each option with its reason. docs/facts/celery.md says what was measured.
+"""The Celery app: each option with its reason. docs/facts/celery.md has the measurements.
 
-The right value of some options depends on the broker: what keeps work on RabbitMQ strands it on Redis.
+Some options depend on the broker: a value that keeps work on RabbitMQ strands it on Redis.
 """
 
 from celery import Celery
@@ -35,20 +35,20 @@ from workers.runtime import (
 
 AMQP = settings.BROKER_URL.startswith("amqp")
 REDIS_TRANSPORT = {
-    # A dead worker's message is delivered again after this and at most 30 s more; kombu's default is 100 s more
-    # (docs/facts/celery.md#visibility-timeout). A living worker renews it, however long its task takes
-    # (docs/facts/celery.md#lease-renewal).
+    # Redis delivers a dead worker's message again after this timeout and at most 30 s more; with kombu's defaults,
+    # 100 s more (docs/facts/celery.md#visibility-timeout). A living worker
+    # renews it (docs/facts/celery.md#lease-renewal).
     "visibility_timeout": visibility_timeout.VISIBILITY_TIMEOUT_SECONDS,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 3,
-    # Without them a publish to a host that drops packets hangs (docs/facts/celery.md#publish-timeouts).
+    # Without timeouts, a publish to a host that drops packets hangs (docs/facts/celery.md#publish-timeouts).
     "socket_connect_timeout": 1,
     "socket_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
 AMQP_TRANSPORT = {
-    # Without confirms a broker in a memory alarm loses what was "sent"; with confirms alone a publish hangs
+    # Without confirms, a broker in a memory alarm loses messages. With confirms but no timeout, a publish hangs
     # (docs/facts/celery.md#memory-alarm-publish).
     "confirm_publish": True,
     "read_timeout": 3,
@@ -62,41 +62,41 @@ app.conf.update(
     broker_url=settings.BROKER_URL,
     broker_use_ssl=settings.BROKER_TLS or None,
     broker_transport_options=AMQP_TRANSPORT if AMQP else REDIS_TRANSPORT,
-    # A worker waits for its broker, at the start and for ever.
+    # A worker reconnects to its broker without end, at the start too.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    # Small plans allow few connections. A thread that finds none free does not wait for ever
+    # Small plans allow few connections. Without the timeout, a thread waits for a free one without end
     # (docs/facts/celery.md#connection-pool).
     broker_pool_limit=settings.BROKER_POOL,
     broker_pool_acquire_timeout=3,
-    # Queues: the one table. A name that it does not know is an error when sent, not a queue that nobody reads.
+    # Queues come from config/queues.py. To publish to an unknown queue is an error: it would have no consumer.
     imports=TABLE.task_modules,
     task_queues=declarations(amqp=AMQP),
     task_routes=TABLE.routes,
     task_default_queue="default",
     task_create_missing_queues=False,
     task_default_queue_type=queue_type() if AMQP else "classic",
-    # A killed worker's message goes back at once (docs/facts/celery.md#redelivery). The claim of the row makes a second
-    # delivery harmless.
+    # The broker delivers a killed worker's message again at once (docs/facts/celery.md#redelivery). A second delivery
+    # is harmless, because a worker claims the job's row first.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
-    # Long jobs do not hoard the short ones behind them.
+    # A process prefetches no message that another process could run.
     worker_prefetch_multiplier=1,
-    # On RabbitMQ a worker without its connection would run a job twice; on Redis this strands the message
-    # (docs/facts/celery.md#cancel-on-connection-loss).
+    # After a lost connection, RabbitMQ delivers the message to another worker, so the first one stops its task. On
+    # Redis, the option strands the message (docs/facts/celery.md#cancel-on-connection-loss).
     worker_cancel_long_running_tasks_on_connection_loss=AMQP,
-    # A cancel is a flag in the row. A worker that listens for commands dies when Redis restarts, and on RabbitMQ when
-    # it comes back under its name (docs/facts/celery.md#remote-control-restart).
+    # A cancel is a flag in the job's row, so no worker needs remote control. With it, a worker dies when Redis
+    # restarts, and on RabbitMQ when it reconnects under its name (docs/facts/celery.md#remote-control-restart).
     worker_enable_remote_control=False,
-    # Nobody listens to what workers tell each other.
+    # No gossip and no mingle between workers.
     worker_consumer="workers.runtime.quiet_consumer:QuietConsumer",
-    # Every task ends. A task asks for more in its own decorator.
+    # Seconds. Each task has a limit; a longer task sets its own in its decorator.
     task_soft_time_limit=25,
     task_time_limit=30,
-    # State lives in rows: no result backend, no connection per child for it.
+    # No result backend: the state of a job is in its row. A backend costs each child a connection.
     task_ignore_result=True,
-    result_expires=None,  # else beat sends a nightly task for it (docs/facts/celery.md#backend-cleanup)
-    # Ids and short strings only.
+    result_expires=None,  # else beat sends a nightly clean-up task (docs/facts/celery.md#backend-cleanup)
+    # A message contains ids and short strings only.
     task_serializer="json",
     accept_content=["json"],
     worker_send_task_events=False,
@@ -106,9 +106,9 @@ app.conf.update(
     # UTC: a local crontab repeats or skips an hour when the clocks change (docs/facts/celery.md#daylight-saving-time).
     timezone="UTC",
     enable_utc=True,
-    # Two beats would send everything twice (docs/facts/celery.md#two-beats).
+    # Two schedulers would send each task twice (docs/facts/celery.md#two-beats).
     beat_scheduler="workers.runtime.leader:LeaderScheduler",
-    # What must not wait in a queue, and the seconds between two calls (workers/runtime/leader.py).
+    # Functions that must not wait in a queue, and the seconds between two calls (workers/runtime/leader.py).
     leader_callbacks={"workers.practices.backlog.sample": 30},
     beat_schedule=SCHEDULE,
     beat_max_loop_interval=5,
@@ -118,13 +118,13 @@ if not AMQP:
     app.steps["consumer"].update({visibility_timeout.VisibilityTimeoutRenewal, acknowledgement.AcknowledgementCheck})
 elif queue_type() == "classic":
     app.steps["consumer"].add(shared_prefetch.SharedPrefetch)
-# Before readiness: a worker that is ready can be told to stop.
+# Connected before heartbeat_file.start, so that a worker which reports readiness handles SIGTERM.
 worker_ready.connect(stopping.install_signal_handlers)
-# What beat sent is seen, so that beat may send the next one.
+# Marks beat's message as consumed, so that beat may send the next one.
 task_received.connect(pending_guard.on_task_received)
 task_revoked.connect(pending_guard.on_task_revoked)
 
-# A click can be followed from the site's log into the worker's.
+# The request id goes from the site's log through the message into the worker's log.
 before_task_publish.connect(log_context.add_request_id)
 task_prerun.connect(log_context.bind_task)
 task_postrun.connect(log_context.unbind_task)
@@ -137,7 +137,7 @@ def use_the_sites_logging(**_: object) -> None:
 
 @celeryd_init.connect
 def name_connections(sender: str, conf: Settings, **_: object) -> None:
-    """On Redis nobody registers as a reader: a worker is known by the name of its connections (practice 1)."""
+    """Redis keeps no list of consumers, so practice 1 finds a worker by the name of its connections."""
     if not AMQP:
         conf.broker_transport_options = REDIS_TRANSPORT | {"client_name": sender}
 
@@ -145,9 +145,11 @@ def name_connections(sender: str, conf: Settings, **_: object) -> None:
 @worker_init.connect
 @worker_ready.connect
 def prepare_broker(**_: object) -> None:
-    """Before the start, since Celery binds the queues of all workers to its delays; after it, if RabbitMQ was away."""
+    """Before the start, because Celery binds the queues of all workers to its delay queues. Again when the worker is
+    ready, because RabbitMQ may have been away before.
+    """
     broker.prepare_queues()
 
 
-# The last receiver: who waits for it, as `manage.py up` does, finds a worker that can be told to stop.
+# The last receiver of worker_ready: whoever waits for the file finds a worker that handles signals.
 worker_ready.connect(heartbeat_file.start)

@@ -1,4 +1,4 @@
-"""How gunicorn serves the site: few processes with threads, so that no slow upload holds up others."""
+"""gunicorn: few processes with threads, so that a slow upload blocks no other request."""
 
 from pathlib import Path
 
@@ -7,23 +7,23 @@ import environ
 from workers import log_context
 
 env = environ.Env()
-# A laptop in development serves its owner; a container must answer from outside.
+# In development only this machine may connect. A container must accept connections from outside.
 host = "127.0.0.1" if env.bool("DEBUG", default=False) else "0.0.0.0"  # noqa: S104
 bind = f"{host}:{env.int('PORT', default=8000)}"
 workers = env.int("WEB_CONCURRENCY", default=2)
 worker_class = "gthread"
 threads = 8  # settings.WEB_THREADS
-# With gthread this is a worker's heartbeat: an upload in its thread may take as long as it likes.
+# With gthread this limits the silence of a process, not the time of a request: an upload may take longer.
 timeout = 60
-# Platforms kill 30 s after SIGTERM.
+# Heroku and docker compose send SIGKILL 30 s after SIGTERM.
 graceful_timeout = 25
-# The heartbeat is a file, which a busy disk would make late.
+# The heartbeat is a file. On a busy disk it would be late, and gunicorn would kill the process.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-# Its path is one per user, and two stacks side by side would share it.
+# The socket's path is the same for all stacks of a user, so two stacks would share it.
 control_socket_disable = True
 accesslog = "-"
-# Its own lines and those of its requests look like the site's.
+# One log format for gunicorn and the site.
 _to_stdout = {"level": "INFO", "handlers": ["stdout"], "propagate": False}
 logconfig_dict = log_context.logging_to_stdout("INFO", {"gunicorn.error": _to_stdout, "gunicorn.access": _to_stdout})
-# Without the query string, where searches stand.
+# Without the query string, which contains searches.
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"

@@ -1,8 +1,7 @@
-"""The environment, read once, top to bottom. Every variable is described in .env.example.
+"""Django's settings, read from the environment from top to bottom. .env.example describes every variable.
 
-A variable comes from the process's environment, else from `.env`, else from `.local/env`, which `make run`
-writes while it runs. Outside DEBUG nothing secret has a default: a missing one stops the start, by name.
-Celery's options stand in config/celery.py.
+A variable comes from the process's environment, else from `.env`, else from `.local/env`, which `make run` writes.
+Without DEBUG no secret has a default: a missing one stops the start with its name. Celery: config/celery.py.
 """
 
 import sys
@@ -25,7 +24,7 @@ LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
 env.read_env(str(LOCAL_DIR / "env"))
 
 DEBUG = env.bool("DEBUG", default=False)
-# A platform collects the static files where it builds, and has no secrets there.
+# A platform runs collectstatic in its build, which has no secrets.
 BUILDING = "collectstatic" in sys.argv
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "EMAIL_URL", "SITE_URL")
 BROKER_URL = env.str("BROKER_URL", default="") or env.str("CLOUDAMQP_URL", default="")
@@ -36,11 +35,11 @@ if missing := [name for name in SECRETS if not (DEBUG or BUILDING or name in hav
         "on your own machine, `make run` sets them all."
     )
 
-# The web address. Mails are written by workers, which see no request, so the site must know its own name.
+# Workers write mails without a request, so the site must know its own URL.
 PORT = env.str("PORT", default="8000")
 SITE_URL = (env.str("SITE_URL", default="") or f"http://127.0.0.1:{PORT}").rstrip("/")
 SECRET_KEY = env.str("SECRET_KEY", default="only-for-development")
-# Probes and health checks ask the machine itself.
+# Probes of the platform use the machine's own addresses.
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(SITE_URL).hostname, "localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 ROOT_URLCONF = "config.urls"
@@ -60,7 +59,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
 ]
-# `manage.py up` and the demo user. No image has this package.
+# `manage.py up` and the demo user. The image does not contain this package.
 if DEBUG and find_spec("devtools"):
     INSTALLED_APPS.append("devtools")
 MIDDLEWARE = [
@@ -91,8 +90,8 @@ TEMPLATES = [
     }
 ]
 
-# PostgreSQL only: one code path, the one of production. Celery closes the connection around every task whatever
-# CONN_MAX_AGE says (docs/facts/celery.md#django-fixup-connections), so the age serves the web processes.
+# PostgreSQL only, so that development runs production's code. CONN_MAX_AGE applies to web processes: Celery closes the
+# connection around every task (docs/facts/celery.md#django-fixup-connections).
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/mediaapp")}
 addresses.require_database_tls(DATABASES["default"])
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
@@ -100,12 +99,12 @@ DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
 addresses.set_database_keepalives(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The cache may vanish at any moment: its users see a miss, and the page goes on without the number.
-# Locks are no cache: an alias of their own, which cache.clear() does not touch and which raises when it is away.
-# The broker is never the cache's server (practices.E101). Unset, RabbitMQ's management API is looked for beside it.
+# Three servers, or three databases. The broker is never the cache's server: an eviction would delete a queued task
+# (practices.E101). The cache may be away: a read is then a miss, and a page shows no progress. Locks have an alias of
+# their own, which cache.clear() does not touch, and which raises if its server is away.
 BROKER_URL = BROKER_URL or "redis://127.0.0.1:6379/0"
 BROKER_MANAGEMENT_URL = env.str("BROKER_MANAGEMENT_URL", default="")
-QUEUE_TYPE = env.str("QUEUE_TYPE", default="")  # of RabbitMQ's queues, see workers/brokers/declarations.py
+QUEUE_TYPE = env.str("QUEUE_TYPE", default="")  # workers/brokers/declarations.py
 QUEUE_TABLE = TABLE
 BROKER_CA = addresses.read_ca_certificate("BROKER_CA", env.str("BROKER_CA", default=""))
 REDIS_URL = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6380/0"
@@ -120,8 +119,8 @@ BROKER_TLS = addresses.amqp_tls_options(BROKER_URL, BROKER_CA) or addresses.redi
 )
 CACHE_TLS = addresses.redis_tls_options(REDIS_URL, REDIS_CA, VERIFIED)
 LOCKS_TLS = addresses.redis_tls_options(LOCKS_URL, REDIS_CA, VERIFIED)
-# Threads of a process share a few connections, because plans allow few (workers/capacity/connections.py).
-# A thread waits a second for one.
+# The threads of a process share two connections, because small plans allow few (workers/capacity/connections.py).
+# A thread waits one second for a free one.
 REDIS_POOL = 2
 REDIS_LIMITS: dict[str, Any] = {
     "SOCKET_CONNECT_TIMEOUT": 1,
@@ -150,8 +149,7 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
-# Who may come in, and how often they may try.
-# PROXIES: how many of our own stand before the site (a platform's router: 1).
+# Accounts and rate limits. PROXIES: the number of our own proxies before the site; a platform's router is 1.
 AUTH_USER_MODEL = "mediaapp.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -169,7 +167,7 @@ TRIES_PER_ADDRESS = env.str("TRIES_PER_ADDRESS", default="10/10m")
 TRIES_PER_CLIENT = env.str("TRIES_PER_CLIENT", default="50/10m")
 PROXIES = env.int("PROXIES", default=0)
 
-# Mail: in development a page that shows them (/dev/mail/), in production SMTP by URL.
+# Mail: SMTP in production. In development, the page /dev/mail/ shows the mails.
 if DEBUG and not env.str("EMAIL_URL", default=""):
     INSTALLED_APPS.append("django_mail_preview")
     EMAIL_BACKEND = "django_mail_preview.backends.EmailBackend"
@@ -179,19 +177,19 @@ else:
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="mediaapp <noreply@example.com>")
 
-# Files. Uploads go to a folder of the storage's own disk first, so that storing one is a rename.
+# Files. Uploads arrive in a folder on the storage's own disk, so that storing one is a rename.
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(LOCAL_DIR / "media")))
 FILE_UPLOAD_TEMP_DIR = MEDIA_ROOT / "incoming"
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 FILE_UPLOAD_PERMISSIONS = 0o640
 MAX_VIDEO_BYTES = env.int("MAX_VIDEO_BYTES", default=2_000_000_000)
 MAX_CSV_BYTES = env.int("MAX_CSV_BYTES", default=1_000_000_000)
-# With a larger share of bad rows, an import stops early and asks; 1 never stops.
+# An import with a larger share of bad rows stops early and asks its owner. 1: it never stops.
 IMPORT_MAX_BAD_SHARE = env.float("IMPORT_MAX_BAD_SHARE", default=0.5)
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
 
-# Object storage, for machines that share no disk: with a bucket, browsers send files to it and fetch them there.
+# Object storage, for machines that share no disk. Browsers upload to the bucket and download from it.
 S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="").rstrip("/")
 AWS_REGION = env.str("AWS_REGION", default="") or "us-east-1"
@@ -200,7 +198,7 @@ AWS_SECRET_ACCESS_KEY = env.str("AWS_SECRET_ACCESS_KEY", default="")
 S3_PUBLIC_URL = env.str("S3_PUBLIC_URL", default="").rstrip("/") or S3_ENDPOINT_URL
 S3_PUBLIC_URL = S3_PUBLIC_URL or f"https://s3.{AWS_REGION}.amazonaws.com"
 S3_ORIGINS = [S3_PUBLIC_URL] if S3_BUCKET else []
-# Where workers have the files while they work on them, and the bytes that all those of a machine may have there.
+# The folder for copies of files that workers process, and the total size of these copies on one machine.
 SCRATCH_DIR = Path(env.str("SCRATCH_DIR", default=str(LOCAL_DIR / "scratch")))
 SCRATCH_BYTES = env.int("SCRATCH_BYTES", default=10_000_000_000)
 ON_DISK, IN_BUCKET = "django.core.files.storage.FileSystemStorage", "workers.storage.object_storage.ObjectStorage"
@@ -209,12 +207,12 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# What the nightly clean-up calls of the site, of which the workers know nothing.
+# Functions of the site that the nightly clean-up calls. Dotted paths, because workers import nothing of the site.
 CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned_uploads"] if S3_BUCKET else []
 
-# What runs, once somebody has scaled it; unset, what app.json gives to a new app.
+# The number of dynos by process. Unset: the formation of app.json.
 FORMATION = env.str("FORMATION", default="")
-# Threads that serve requests, as config/gunicorn.py starts them, and what the servers' plans allow.
+# Web processes and threads, as config/gunicorn.py starts them, and the connections that the servers' plans allow.
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
 WEB_THREADS = 8
 BROKER_POOL = 2
@@ -225,14 +223,14 @@ CONNECTIONS = {
     "broker": env.int("BROKER_CONNECTIONS", default=None),
 }
 
-# Seconds after which the job of a dead worker is free for another one; a living worker renews it.
+# Seconds until another worker may take the job of a dead worker. A living worker renews its lease.
 JOB_LEASE = env.int("JOB_LEASE", default=30)
 
-# The version that runs, for the charts: a slower task often begins with a deploy. On Heroku "v42 1a2b3c4".
+# The running version, which charts mark: tasks often become slower with a deploy. On Heroku "v42 1a2b3c4".
 HEROKU = (env.str("HEROKU_RELEASE_VERSION", default=""), env.str("HEROKU_SLUG_COMMIT", default="")[:7])
 RELEASE = (env.str("RELEASE", default="") or " ".join(filter(None, HEROKU)))[:12]
 
-# Browsers are told to load from here and nowhere else, over TLS once this is no laptop.
+# Browsers load from this site and the bucket only, and by TLS if SITE_URL is https.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -250,17 +248,17 @@ HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600 if HTTPS else 0)
-# Subdomains, and a place on the browsers' own list, are for their owner to decide.
+# HSTS for subdomains and the browsers' preload list: the owner of the domain decides.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # a platform's probe speaks plain HTTP
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # platforms probe by plain HTTP
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-# Six lines every ten seconds, of recurring tasks that went well. workers.jobs logs what jobs do.
+# At INFO these write six lines every ten seconds about recurring tasks. workers.jobs logs what jobs do.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING = log_context.logging_to_stdout(LOG_LEVEL, {name: {"level": "WARNING"} for name in QUIET})

@@ -1,4 +1,4 @@
-"""Every address, site first. The ones that other programs rely on stand in mediaapp/urls.py."""
+"""All URLs. mediaapp/urls.py has those that other programs use."""
 
 from django.conf import settings
 from django.contrib import admin
