@@ -29,11 +29,11 @@ from mediaapp.models import CatalogueItem
 from mediaapp.reports import DUPLICATE_COLUMNS
 from workers.csvimport.target_table import TargetTable
 from workers.practices.memory import MB, SIZES
-from workers.reports.rows import Frame, Rows
-from workers.reports.run import make_report, task_of
+from workers.reports.rows import Chunk, RowSource
+from workers.reports.run import build_report, encode_task
 
 REPORTS = 4
-FRAME = 20_000  # rows
+CHUNK_ROWS = 20_000  # rows
 LIMITS = {"soft_time_limit": 600, "time_limit": 660}
 
 # name: the queue of the reports, and for each worker its queue and its processes
@@ -48,8 +48,8 @@ def report_here(count: int, done: str) -> None:
     """As it is mostly done: in the memory of the worker. Imported here, for the other worker must stay small."""
     process = import_module("workers.reports.process")
     with TemporaryDirectory() as folder:
-        task = json.loads(task_of(rows(count), DUPLICATE_COLUMNS, Path(folder)))
-        process.make(task, (frame for frame, _ in frames(count)), lambda *_: None)
+        task = json.loads(encode_task(rows(count), DUPLICATE_COLUMNS, Path(folder)))
+        process.compute_report(task, (chunk for chunk, _ in chunks(count)), lambda *_: None)
     cache.incr(done)
 
 
@@ -58,17 +58,17 @@ def report_apart(count: int, done: str) -> None:
     """As the site does it."""
     with TemporaryDirectory() as folder:
         limit = SIZES["performance-l"]
-        make_report(rows(count), same=DUPLICATE_COLUMNS, folder=Path(folder), limit=limit, report=lambda *_: None)
+        build_report(rows(count), same=DUPLICATE_COLUMNS, folder=Path(folder), limit=limit, report=lambda *_: None)
     cache.incr(done)
 
 
-def rows(count: int) -> Rows:
-    return Rows(TargetTable(CatalogueItem, {"owner_id": 0}).importable, count, 70 * count, [], frames(count))
+def rows(count: int) -> RowSource:
+    return RowSource(TargetTable(CatalogueItem, {"owner_id": 0}).importable, count, 70 * count, [], chunks(count))
 
 
-def frames(count: int) -> Generator[Frame]:
-    for start in range(0, count, FRAME):
-        numbers = range(start, min(start + FRAME, count))
+def chunks(count: int) -> Generator[Chunk]:
+    for start in range(0, count, CHUNK_ROWS):
+        numbers = range(start, min(start + CHUNK_ROWS, count))
         lines = (
             f"B-{n:07},The title of the book number {n * 7919 % count},Creator {n % 5003},Novel,"
             f"{1950 + n % 70}-05-01,{n % 90}.50,{n % 101}\n"

@@ -13,7 +13,7 @@ from workers.brokers.connection import count_ready
 from workers.csvimport.reading.dialect import dialect_from_arguments
 from workers.highmem.tasks import import_catalogue
 from workers.models import Job
-from workers.reports.rows import rows_of_file
+from workers.reports.rows import rows_from_file
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GERMAN = "Artikelnummer;Titel;Autor;Preis;Bestand;Datum\n" + "".join(
@@ -98,10 +98,10 @@ def test_a_report_on_a_mapped_file_reads_it_as_its_import_did(as_alice, alice):
     confirm(as_alice, upload)
     with default_storage.open(upload.file) as file:
         told = job_of(upload).arguments
-        rows = rows_of_file(
+        rows = rows_from_file(
             file, catalogue_table(alice.pk), lambda: None, dialect_from_arguments(told), told["columns"]
         )
-        read = b"".join(frame for frame, _ in rows.frames).decode()
+        read = b"".join(chunk for chunk, _ in rows.chunks).decode()
     assert read.startswith('"A0","Größe 0","Müller","2024-12-31","1234.56","1000"\n')
 
 

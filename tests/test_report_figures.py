@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from workers.csvimport.cells.formulas import escape_formula
 from workers.reports.pairs import correlate
-from workers.reports.process import make
-from workers.reports.rows import _line
+from workers.reports.process import compute_report
+from workers.reports.rows import csv_line
 
 COLUMNS = {
     "title": ("text", 0, 0),
@@ -36,11 +36,11 @@ class Made:
     def __init__(self, folder: Path, rows: list[tuple], columns: dict[str, tuple] = COLUMNS, **task: Any) -> None:
         self.paths = {kind: folder / f"rows.{kind}" for kind in ("summary", "parquet", "csv")}
         named = {"columns": [(name, *kind) for name, kind in columns.items()], "key": [], "same": ["title", "creator"]}
-        frames = [b"".join(map(_line, rows[start : start + 2])) for start in range(0, len(rows), 2)]
+        chunks = [b"".join(map(csv_line, rows[start : start + 2])) for start in range(0, len(rows), 2)]
         self.steps: list[tuple] = []
-        make(
+        compute_report(
             {**named, **{kind: str(path) for kind, path in self.paths.items()}, **task},  # type: ignore[typeddict-item]
-            iter(frames),
+            iter(chunks),
             lambda *step: self.steps.append(step),
         )
         self.found = json.loads(self.paths["summary"].read_text())

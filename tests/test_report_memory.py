@@ -13,8 +13,8 @@ from tests.conftest import environment
 from tests.test_report_figures import COLUMNS, FULL
 from workers.csvimport.target_table import TargetTable
 from workers.reports import rows, run
-from workers.reports.rows import Rows, _line, rows_of_file, rows_of_table
-from workers.reports.run import OutOfMemory, make_report
+from workers.reports.rows import RowSource, csv_line, rows_from_file, rows_from_table
+from workers.reports.run import ReportMemoryError, build_report
 
 LARGE = 10**12
 FIELDS: dict[str, models.Field] = {
@@ -27,22 +27,22 @@ FIELDS: dict[str, models.Field] = {
 }
 
 
-def some_rows(count: int, opened: list | None = None) -> Rows:
+def some_rows(count: int, opened: list | None = None) -> RowSource:
     """Some rows, with fields of every kind."""
 
-    def frames():
+    def chunks():
         if opened is not None:
             opened.append(True)
-        yield b"".join(map(_line, [FULL] * count)), count
+        yield b"".join(map(csv_line, [FULL] * count)), count
 
     fields = [FIELDS[kind].clone() for kind, _, _ in COLUMNS.values()]
     for name, field in zip(COLUMNS, fields, strict=True):
         field.set_attributes_from_name(name)
-    return Rows(fields, count, 11 * count, [], frames())
+    return RowSource(fields, count, 11 * count, [], chunks())
 
 
-def make(given: Rows, folder: Path, limit: int = LARGE, tell=lambda *_: None) -> dict:
-    return make_report(given, same=["title"], folder=folder / "report", limit=limit, report=tell)
+def make(given: RowSource, folder: Path, limit: int = LARGE, tell=lambda *_: None) -> dict:
+    return build_report(given, same=["title"], folder=folder / "report", limit=limit, report=tell)
 
 
 def left(folder: Path) -> list[str]:
@@ -63,7 +63,7 @@ def test_what_fits_is_made_and_tells_how_far_it_is(tmp_path):
 def test_what_does_not_fit_is_refused_with_both_figures_and_no_row_is_read(tmp_path):
     opened: list = []
     large = some_rows(30_000_000, opened)
-    with pytest.raises(OutOfMemory) as refused:
+    with pytest.raises(ReportMemoryError) as refused:
         make(large, tmp_path, 2_460_000_000)
     needed = refused.value.sentence.partition("needs about ")[2].partition(" GB")[0]
     assert 7 <= float(needed) < 9  # what the tests' own process has is a part of it
@@ -72,9 +72,9 @@ def test_what_does_not_fit_is_refused_with_both_figures_and_no_row_is_read(tmp_p
 
 
 def test_what_grows_beyond_what_was_expected_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "BASE", 0)
-    monkeypatch.setattr(run, "FACTOR", 0)
-    with pytest.raises(OutOfMemory, match="so it was stopped"):
+    monkeypatch.setattr(run, "BASE_BYTES", 0)
+    monkeypatch.setattr(run, "BYTES_PER_BYTE", 0)
+    with pytest.raises(ReportMemoryError, match="so it was stopped"):
         make(some_rows(100_000), tmp_path, run.high_water_bytes("self") + 30_000_000)
     assert left(tmp_path) == []
 
@@ -97,7 +97,7 @@ def test_a_report_that_is_called_off_leaves_nothing_and_the_last_one_stays(tmp_p
 
 def test_an_error_of_its_process_is_told_to_the_staff(tmp_path):
     broken = some_rows(1)
-    wrong = Rows(broken.fields, 1, 1, [], (frame for frame in [(b'"a","b","no number",,,,\n', 1)]))
+    wrong = RowSource(broken.fields, 1, 1, [], (chunk for chunk in [(b'"a","b","no number",,,,\n', 1)]))
     with pytest.raises(RuntimeError, match="no number"):
         make(wrong, tmp_path)
     assert left(tmp_path) == []
@@ -109,32 +109,32 @@ def test_the_rows_of_a_table_are_counted_before_they_are_read(alice, bob, settin
     settings.DEBUG = debug
     for owner, title in ((alice, "größe"), (alice, 'two\nlines, "quoted"'), (bob, "x" * 200)):
         CatalogueItem.objects.create(owner=owner, external_id=title[:5], title=title, price=None, stock=0)
-    found = rows_of_table(TargetTable(CatalogueItem, {"owner_id": alice.pk}))
+    found = rows_from_table(TargetTable(CatalogueItem, {"owner_id": alice.pk}))
     assert found.count == 2
-    assert found.characters == len("größe".encode()) * 2 + len('two\nlines, "quoted"') + 5
-    assert found.size == found.characters + 2 * (4 * 16 + 4 + 16 + 8)
-    assert list(found.frames) == [('größe,größe,"","",,,0\n"two\nl","two\nlines, ""quoted""","","",,,0\n'.encode(), 2)]
+    assert found.text_bytes == len("größe".encode()) * 2 + len('two\nlines, "quoted"') + 5
+    assert found.memory_bytes == found.text_bytes + 2 * (4 * 16 + 4 + 16 + 8)
+    assert list(found.chunks) == [('größe,größe,"","",,,0\n"two\nl","two\nlines, ""quoted""","","",,,0\n'.encode(), 2)]
 
 
 @pytest.mark.django_db
 def test_a_table_that_grows_by_huge_cells_is_known_to(alice):
     CatalogueItem.objects.create(owner=alice, external_id="A1", title="x" * 200, creator="y" * 200)
-    assert rows_of_table(TargetTable(CatalogueItem, {"owner_id": alice.pk})).characters == 402
+    assert rows_from_table(TargetTable(CatalogueItem, {"owner_id": alice.pk})).text_bytes == 402
 
 
 def test_the_good_rows_of_a_file_come_as_those_of_a_table(tmp_path):
     path = tmp_path / "books.csv"
     path.write_text('external_id;title;stock;x\nA1;"a ""b""";3;\nA2;;1;\nA3;Ubik;;\n')
     with path.open("rb") as source:
-        found = rows_of_file(source, TargetTable(CatalogueItem, {"owner_id": 1}), lambda: None)
+        found = rows_from_file(source, TargetTable(CatalogueItem, {"owner_id": 1}), lambda: None)
         assert [field.name for field in found.fields] == ["external_id", "title", "stock"]
-        assert (found.count, found.characters, found.key) == (3, path.stat().st_size, ["external_id"])
-        assert list(found.frames) == [(b'"A1","a ""b""","3"\n"A3","Ubik",\n', 2)]
+        assert (found.count, found.text_bytes, found.key) == (3, path.stat().st_size, ["external_id"])
+        assert list(found.chunks) == [(b'"A1","a ""b""","3"\n"A3","Ubik",\n', 2)]
 
 
 def test_frames_are_of_a_size_however_many_rows_there_are(monkeypatch):
-    monkeypatch.setattr(rows, "FRAME", 25)
-    assert [count for _, count in rows._framed(line for line in [b"x" * 9 + b"\n"] * 8)] == [3, 3, 2]
+    monkeypatch.setattr(rows, "CHUNK_BYTES", 25)
+    assert [count for _, count in rows._in_chunks(line for line in [b"x" * 9 + b"\n"] * 8)] == [3, 3, 2]
 
 
 @pytest.mark.parametrize("module", ["config.celery", "workers.highmem.tasks", "mediaapp.urls"])

@@ -6,8 +6,8 @@ from workers import jobs
 from workers.csvimport.job import run_import_job
 from workers.csvimport.target_table import TargetTable
 from workers.practices import memory
-from workers.reports.rows import rows_of
-from workers.reports.run import FOLDER, make_report
+from workers.reports.rows import open_rows
+from workers.reports.run import FOLDER, build_report
 from workers.storage.workspace import open_workspace
 
 
@@ -30,5 +30,5 @@ def report_on_rows(job_id: str) -> None:
         table = TargetTable.of_owner(job.arguments["table"], job.owner_id)
         source = files.fetch(job.arguments["source"]) if "source" in job.arguments else None
         folder, limit = files.results_folder(FOLDER.format(job.id)), memory.limit_of_runs("highmem")
-        with rows_of(table, source, job.arguments, files.report) as rows:
-            job.result = make_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=files.report)
+        with open_rows(table, source, job.arguments, files.report) as rows:
+            job.result = build_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=files.report)

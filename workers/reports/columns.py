@@ -1,6 +1,6 @@
-"""One column of a report: how much is there, between which bounds, which values come most often, and how it is spread.
+"""Figures of one column: missing values, bounds, the most frequent values, quantiles and a histogram.
 
-Runs in the report's own process (report_process.py). Values leave as JSON takes them: days in ISO form, text cut off.
+Runs in the report's process (process.py). Values are returned as JSON takes them: days in ISO form, long text cut off.
 """
 
 from datetime import date, timedelta
@@ -9,68 +9,67 @@ from typing import Any
 
 import polars as pl
 
-TOP = 8  # values that come most often
-BINS = 24  # bars of a histogram, at most
-SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
-SHOWN = 80  # characters of a value
-FRACTIONS = {"decimal", "float"}
-MEASURED = {*FRACTIONS, "whole", "day"}  # what can be correlated
+MAX_TOP_VALUES = 8
+MAX_BARS = 24  # of a histogram
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+MAX_CHARACTERS = 80  # of a value
+FRACTION_KINDS = {"decimal", "float"}
+NUMERIC_KINDS = {*FRACTION_KINDS, "whole", "day"}  # can be correlated
 DAY_0 = date(1970, 1, 1)
 
 
-def describe(series: pl.Series, kind: str) -> dict[str, Any]:
-    """The figures of one column; kind: a key of report_rows.KINDS. What cannot be said is None, or an empty list.
+def describe_column(series: pl.Series, kind: str) -> dict[str, Any]:
+    """kind: a value of rows.COLUMN_KINDS. A figure that is undefined is None, or an empty list.
 
-    An empty text, and a number that is none (NaN, infinity), count as missing. Of text, `spread` is of its lengths in
-    characters: quantiles of values that have no distances would say nothing.
+    An empty text, NaN and infinity count as missing. `spread` of a text is that of its length in characters.
     """
-    values = present(series, kind)
-    counted = values.value_counts(sort=True) if len(values) else None
-    distinct = counted.height if counted is not None else 0
-    found: dict[str, Any] = {
+    values = present_values(series, kind)
+    counts = values.value_counts(sort=True) if len(values) else None
+    distinct = counts.height if counts is not None else 0
+    figures: dict[str, Any] = {
         "rows": len(series),
         "present": len(values),
         "missing": len(series) - len(values),
         "distinct": distinct,
-        "min": shown(values.min()),
-        "max": shown(values.max()),
-        "top": [] if counted is None or distinct == len(values) > 1 else _top(counted),
+        "min": to_json(values.min()),
+        "max": to_json(values.max()),
+        "top": [] if counts is None or distinct == len(values) > 1 else _top(counts),
     }
-    del counted  # of a column with many values it is the largest thing there is
-    return found | {"spread": None if kind == "truth" else _spread(measure(values, kind), kind)}
+    del counts  # of a column with many values it is the largest thing there is
+    return figures | {"spread": None if kind == "truth" else _spread(to_numbers(values, kind), kind)}
 
 
-def present(series: pl.Series, kind: str) -> pl.Series:
-    """The values without those that are missing."""
+def present_values(series: pl.Series, kind: str) -> pl.Series:
+    """Without the missing values."""
     values = series.drop_nulls()
     if kind == "text":
         return values.filter(values.str.len_bytes() > 0)
     return values.filter(values.is_finite()) if kind == "float" else values
 
 
-def measure(values: pl.Series, kind: str) -> pl.Series:
-    """Values as numbers with distances: a day as the days since 1970, a text as its length."""
+def to_numbers(values: pl.Series, kind: str) -> pl.Series:
+    """A day as the days since 1970, a text as its length."""
     if kind == "text":
         values = values.str.len_chars()
     return (values.to_physical() if kind == "day" else values).cast(pl.Float64)
 
 
-def shown(value: Any) -> Any:
-    """As JSON takes it, and a page has room for it. A decimal as text: it is exact."""
+def to_json(value: Any) -> Any:
+    """A decimal becomes text, which is exact. A long text is cut off."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     text = str(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"
 
 
-def _top(counted: pl.DataFrame) -> list[list[Any]]:
-    """[value, how often], most often first; among equals in their own order, so that a report is the same each time."""
-    name = counted.columns[0]
-    first = counted.head(TOP)
-    if counted.height > TOP:
-        first = counted.filter(pl.col("count") >= first["count"].min())
-    ordered = first.sort("count", name, descending=[True, False]).head(TOP)
-    return [[shown(value), count] for value, count in ordered.iter_rows()]
+def _top(counts: pl.DataFrame) -> list[list[Any]]:
+    """[value, count], the most frequent first, equals in the order of their values: a report is reproducible."""
+    name = counts.columns[0]
+    first = counts.head(MAX_TOP_VALUES)
+    if counts.height > MAX_TOP_VALUES:
+        first = counts.filter(pl.col("count") >= first["count"].min())
+    ordered = first.sort("count", name, descending=[True, False]).head(MAX_TOP_VALUES)
+    return [[to_json(value), count] for value, count in ordered.iter_rows()]
 
 
 def _spread(numbers: pl.Series, kind: str) -> dict[str, Any] | None:
@@ -78,8 +77,8 @@ def _spread(numbers: pl.Series, kind: str) -> dict[str, Any] | None:
     if not len(numbers):
         return None
     low, high, mean = (float(value) for value in (numbers.min(), numbers.max(), numbers.mean()))  # type: ignore[arg-type]
-    quantiles = [float(numbers.quantile(share, "linear")) for share in SHARES]  # type: ignore[arg-type]
-    width, count = _bins(low, high, whole=kind not in FRACTIONS)
+    quantiles = [float(numbers.quantile(share, "linear")) for share in QUANTILES]  # type: ignore[arg-type]
+    width, count = _bins(low, high, whole=kind not in FRACTION_KINDS)
     bars = [0] * count
     # Divided before the difference is taken: between the largest floats there is no number for it.
     places = (numbers / width - low / width).floor().clip(0, count - 1).cast(pl.Int64)
@@ -89,7 +88,7 @@ def _spread(numbers: pl.Series, kind: str) -> dict[str, Any] | None:
     return {
         "of": "characters" if kind == "text" else "values",
         "mean": label(mean),
-        "quantiles": [[share, label(value)] for share, value in zip(SHARES, quantiles, strict=True)],
+        "quantiles": [[share, label(value)] for share, value in zip(QUANTILES, quantiles, strict=True)],
         "positions": [_position(value, low, high) for value in quantiles],
         "edges": [label(low), *(label(low + width * place) for place in range(1, count)), label(high)],
         "bars": bars,
@@ -97,22 +96,22 @@ def _spread(numbers: pl.Series, kind: str) -> dict[str, Any] | None:
 
 
 def _bins(low: float, high: float, *, whole: bool) -> tuple[float, int]:
-    """The width of a bar, and how many. Of whole numbers each holds equally many, or a chart would show a comb."""
+    """The width and the number of bars. Whole numbers need a whole width, or the chart looks like a comb."""
     if whole:
-        width = -(-(high - low + 1) // BINS)  # rounded up
+        width = -(-(high - low + 1) // MAX_BARS)  # rounded up
         return width, int(-(-(high - low + 1) // width))
-    width = high / BINS - low / BINS
-    return (width, BINS) if width else (1.0, 1)
+    width = high / MAX_BARS - low / MAX_BARS
+    return (width, MAX_BARS) if width else (1.0, 1)
 
 
 def _position(value: float, low: float, high: float) -> float:
-    """Where a value stands between the lowest, 0, and the highest, 1."""
+    """0 is the lowest value, 1 the highest."""
     span = high / 2 - low / 2
     return min(1.0, max(0.0, (value / 2 - low / 2) / span)) if span else 0.5
 
 
 def _finite(number: float) -> float | None:
-    """JSON has no other numbers. The mean of the largest floats is none."""
+    """None for what JSON cannot hold: the mean of the largest floats is infinite."""
     return number if isfinite(number) else None
 
 

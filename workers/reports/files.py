@@ -1,6 +1,6 @@
-"""The rows of a report as files to take away: Parquet with all types, CSV that a spreadsheet opens without harm.
+"""Write the rows of a report as Parquet with all types, and as CSV that is safe in a spreadsheet.
 
-Runs in the report's own process (report_process.py).
+Runs in the report's process (process.py).
 """
 
 from pathlib import Path
@@ -9,22 +9,22 @@ import polars as pl
 
 from workers.csvimport.cells.formulas import escape_formula
 
-HARMLESS = r"^[\p{L}\p{N}]"  # how most cells begin; only the others are looked at in Python
+SAFE_START = r"^[\p{L}\p{N}]"  # of most cells; Python looks at the others
 
 
 def write_parquet(table: pl.DataFrame, path: Path) -> None:
-    """Equal to the rows: an empty text stays apart from a missing one, a decimal keeps its places."""
+    """Keeps an empty text apart from a missing one, and the places of a decimal."""
     table.write_parquet(path)
 
 
 def write_csv(table: pl.DataFrame, path: Path) -> None:
-    """With a byte order mark, without which Excel takes UTF-8 for something else; no cell is run as a formula."""
-    texts = [escaped(column) for column in table if column.dtype == pl.String]
+    """With a byte order mark, which Excel needs to recognize UTF-8. No spreadsheet runs a cell as a formula."""
+    texts = [escape_column(column) for column in table if column.dtype == pl.String]
     table.with_columns(texts).write_csv(path, include_bom=True)
 
 
-def escaped(column: pl.Series) -> pl.Series:
-    suspects = (~column.str.contains(HARMLESS)).fill_null(False).arg_true()
+def escape_column(column: pl.Series) -> pl.Series:
+    suspects = (~column.str.contains(SAFE_START)).fill_null(False).arg_true()
     if not len(suspects):
         return column
     return column.clone().scatter(suspects, [escape_formula(cell) for cell in column.gather(suspects)])

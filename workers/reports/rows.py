@@ -1,6 +1,6 @@
-"""Where the rows of a report come from, as frames of CSV: a table, or a CSV file as its import reads it.
+"""Read the rows of a report in chunks of CSV, from a table or from a CSV file as its import reads it.
 
-Knows the model's fields and nothing else of the site. Before the first row it can be said how large they are.
+Knows the model's fields and nothing else of the site. The memory that rows take is known before the first one is read.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,8 +21,8 @@ from workers.csvimport.target_table import TargetTable
 from workers.csvimport.validate import RowValidator
 from workers.postgres_copy import copied_rows
 
-FRAME = 4_000_000  # bytes of rows that go on their way at once
-KINDS: dict[type[Field], str] = {
+CHUNK_BYTES = 4_000_000
+COLUMN_KINDS: dict[type[Field], str] = {
     **dict.fromkeys([models.IntegerField, models.BigIntegerField, models.SmallIntegerField], "whole"),
     **dict.fromkeys([models.PositiveIntegerField, models.PositiveBigIntegerField], "whole"),
     models.PositiveSmallIntegerField: "whole",
@@ -31,76 +31,75 @@ KINDS: dict[type[Field], str] = {
     models.DateField: "day",
     models.BooleanField: "truth",
 }
-BYTES = {"text": 16, "whole": 8, "decimal": 16, "float": 8, "day": 4, "truth": 1}  # of a value in polars
-Frame = tuple[bytes, int]
+VALUE_BYTES = {"text": 16, "whole": 8, "decimal": 16, "float": 8, "day": 4, "truth": 1}  # in polars
+Chunk = tuple[bytes, int]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """fields: in the order of the columns. count: rows, of a file about how many. characters: bytes of all their text.
+class RowSource:
+    """fields: in the order of the columns. count: an estimate for a file. text_bytes: of all text together.
 
-    key: columns of which the last row with the same values counts. frames: (CSV, how many rows), to be read once.
+    key: columns; of several rows with one key the last counts. chunks: (CSV, number of rows), to be read once.
     """
 
     fields: list[Field]
     count: int
-    characters: int
+    text_bytes: int
     key: list[str]
-    frames: Generator[Frame]
+    chunks: Generator[Chunk]
 
     @property
-    def size(self) -> int:
-        """Bytes that they take in memory, before anything is computed."""
-        return self.characters + self.count * sum(BYTES[kind_of(field)] for field in self.fields)
+    def memory_bytes(self) -> int:
+        """What the rows take in polars, before anything is computed."""
+        return self.text_bytes + self.count * sum(VALUE_BYTES[column_kind(field)] for field in self.fields)
 
 
-def kind_of(field: Field) -> str:
-    """What a report makes of a field; of one that it does not know, its text."""
-    return KINDS.get(type(field), "text")
+def column_kind(field: Field) -> str:
+    """A field without a kind of its own is text."""
+    return COLUMN_KINDS.get(type(field), "text")
 
 
 @contextmanager
-def rows_of(
-    table: TargetTable, source: Path | None, told: dict[str, Any], report: Callable[[float, float, str], None]
-) -> Iterator[Rows]:
-    """The rows of the table; or of a CSV file, which is read as told by the arguments of its import."""
+def open_rows(
+    table: TargetTable, source: Path | None, arguments: dict[str, Any], report: Callable[[float, float, str], None]
+) -> Iterator[RowSource]:
+    """The rows of the table, or of a CSV file. arguments: of the job that imported the file."""
     if source is None:
-        yield rows_of_table(table)
+        yield rows_from_table(table)
     else:
         with source.open("rb") as file:
-            tick = partial(report, 0, 0, "looking through the file")
-            yield rows_of_file(file, table, tick, dialect_from_arguments(told), told.get("columns"))
+            on_progress = partial(report, 0, 0, "looking through the file")
+            yield rows_from_file(file, table, on_progress, dialect_from_arguments(arguments), arguments.get("columns"))
 
 
-def rows_of_table(table: TargetTable) -> Rows:
-    """The rows of a model that have the table's fixed values.
-
-    Counted by the server, for its statistics lag behind an import by minutes.
-    """
+def rows_from_table(table: TargetTable) -> RowSource:
+    """The rows that have the table's fixed values. Counted, because statistics lag behind an import by minutes."""
     where = " AND ".join(f"{_quoted(column)} = %s" for column in table.fixed) or "true"
     rows = f"FROM {_quoted(table.model._meta.db_table)} WHERE {where}"
-    texts = [f"coalesce(octet_length({_text(field)}), 0)" for field in table.importable if kind_of(field) == "text"]
-    columns, fixed = ", ".join(map(_text, table.importable)), list(table.fixed.values())
+    texts = [
+        f"coalesce(octet_length({_as_text(field)}), 0)" for field in table.importable if column_kind(field) == "text"
+    ]
+    columns, fixed = ", ".join(map(_as_text, table.importable)), list(table.fixed.values())
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*), coalesce(sum({' + '.join(texts) or '0'}), 0) {rows}", fixed)
-        count, characters = cursor.fetchone()
+        count, text_bytes = cursor.fetchone()
     lines = copied_rows(f"COPY (SELECT {columns} {rows}) TO STDOUT (FORMAT csv)", fixed)
-    return Rows(table.importable, count, int(characters), [], _framed(lines))
+    return RowSource(table.importable, count, int(text_bytes), [], _in_chunks(lines))
 
 
-def rows_of_file(
+def rows_from_file(
     source: IO[bytes],
     table: TargetTable,
-    tick: Callable[[], None],
+    on_progress: Callable[[], None],
     dialect: Dialect | None = None,
     columns: dict[str, int] | None = None,
-) -> Rows:
-    """The good rows of a CSV file, one for each key, whatever has become of them in the table since.
+) -> RowSource:
+    """The valid rows of a CSV file, whatever has become of them in the table since.
 
-    source: seekable; left open. tick: called now and then while the file is looked through; may raise. dialect,
-    columns: as its import reads it. Raises CsvUnreadable.
+    source: seekable; stays open. on_progress: called while the file is inspected; may raise. dialect, columns: those of
+    the import. Raises CsvUnreadable.
     """
-    file_format = inspect_file(source, tick, dialect)
+    file_format = inspect_file(source, on_progress, dialect)
     cells, first_line = read_header(source, file_format)
     header = match_header(cells, table, columns)
     pages = read_pages(source, file_format, first_line=first_line)
@@ -112,39 +111,39 @@ def rows_of_file(
                 records, _ = validator.validate_page(page)
                 rows = zip(*records.columns, strict=True)
                 for row in dict(zip(validator.keys_of(records), rows, strict=True)).values():
-                    yield _line(row)
+                    yield csv_line(row)
 
     key = [field.name for field in table.key if field in header.positions]
-    return Rows(list(header.positions), file_format.records, source.seek(0, 2), key, _framed(lines()))
+    return RowSource(list(header.positions), file_format.records, source.seek(0, 2), key, _in_chunks(lines()))
 
 
-def _framed(lines: Generator[bytes]) -> Generator[Frame]:
+def _in_chunks(lines: Generator[bytes]) -> Generator[Chunk]:
     with closing(lines):
-        frame: list[bytes] = []
+        chunk: list[bytes] = []
         size = 0
         for line in lines:
-            frame.append(line)
+            chunk.append(line)
             size += len(line)
-            if size > FRAME:
-                yield b"".join(frame), len(frame)
-                frame, size = [], 0
-        if frame:
-            yield b"".join(frame), len(frame)
+            if size > CHUNK_BYTES:
+                yield b"".join(chunk), len(chunk)
+                chunk, size = [], 0
+        if chunk:
+            yield b"".join(chunk), len(chunk)
 
 
-def _line(row: Iterable[Any]) -> bytes:
-    """As PostgreSQL writes it: an empty text in quotes, what is missing without. Python's csv can from 3.12 on."""
-    return (",".join(map(_cell, row)) + "\n").encode()
+def csv_line(row: Iterable[Any]) -> bytes:
+    """As PostgreSQL writes it: an empty text has quotes, NULL has none. Python's csv can do this from 3.12 on."""
+    return (",".join(map(_csv_cell, row)) + "\n").encode()
 
 
-def _cell(value: Any) -> str:
+def _csv_cell(value: Any) -> str:
     if value is None:
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return '"{}"'.format(text.replace('"', '""'))
 
 
-def _text(field: Field) -> str:
+def _as_text(field: Field) -> str:
     return f"{_quoted(str(field.column))}::text"
 
 
