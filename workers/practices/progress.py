@@ -35,10 +35,7 @@ def plain_key(key: str, prefix: str, version: int) -> str:
 
 
 class Progress:
-    """Writes the progress of one object, a few times a second at most, however often it is reported.
-
-    owner: a user's id, so that a poll is answered without the database.
-    """
+    """Writes an object's progress, a few times a second at most. owner: a user's id, so that a poll needs no SQL."""
 
     def __init__(self, object_id: object, owner: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.key, self.owner, self.clock = KEY.format(object_id), owner, clock
@@ -57,7 +54,8 @@ class Progress:
         if not (is_new_stage or is_end or is_due):
             return
         self.written, self.done = now, done
-        rate = (done - self.began[1]) / (now - self.began[0]) if now - self.began[0] > 1 else 0.0
+        seconds = now - self.began[0]
+        rate = (done - self.began[1]) / seconds if seconds > 1 else 0.0
         state = {
             "owner": self.owner,
             "done": min(done, total) if total else done,
@@ -72,19 +70,19 @@ class Progress:
 
 
 def read(object_id: object) -> dict[str, Any] | None:
-    """The last report. None if there is none, or its writer has been silent for STALE_AFTER."""
+    """The last report; None if it is older than STALE_AFTER, or there is none."""
     state = read_last(object_id)
     return state if state and silent_seconds(state) <= STALE_AFTER else None
-
-
-def silent_seconds(state: dict[str, Any]) -> float:
-    return time.time() - float(state["updated_at"])
 
 
 def read_last(object_id: object) -> dict[str, Any] | None:
     """The last report, however old it is. None before the first one, after the end, and without the cache."""
     state = cache.get(KEY.format(object_id))
     return state if isinstance(state, dict) and "updated_at" in state else None
+
+
+def silent_seconds(state: dict[str, Any]) -> float:
+    return time.time() - float(state["updated_at"])
 
 
 def clear(object_id: object) -> None:
@@ -114,7 +112,6 @@ def verify() -> Finding:
     except (RedisError, DatabaseError) as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
     summary = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
-    faults = [f"No TTL on {', '.join(endless)}: the cache would fill with them."] if endless else []
-    if silent:
-        faults.append(f"No sign of life for {STALE_AFTER} s from {', '.join(silent)}.")
-    return Finding(not faults, summary, " ".join(faults))
+    no_ttl = f"No TTL on {', '.join(endless)}: the cache would fill with them. " if endless else ""
+    no_report = f"No sign of life for {STALE_AFTER} s from {', '.join(silent)}." if silent else ""
+    return Finding(not (endless or silent), summary, (no_ttl + no_report).strip())

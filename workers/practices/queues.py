@@ -57,18 +57,14 @@ def _check_files() -> Iterator[CheckMessage]:
 def _check_tasks() -> Iterator[CheckMessage]:
     tasks, routes = load_tasks(), table().routes
     for name in sorted(tasks.keys() ^ routes.keys()):
-        yield Error(
-            f"{name} is in the table or in the code, but not in both.",
-            hint=f"Name every task once, under its queue, in config/queues.py. {CHAPTER}",
-            id="practices.E302",
-        )
+        hint = f"Name every task once, under its queue, in config/queues.py. {CHAPTER}"
+        yield Error(f"{name} is in the table or in the code, but not in both.", hint=hint, id="practices.E302")
     for name in sorted(tasks.keys() & routes.keys()):
         longest, limit = table().queues[table().queue_of(name)].max_run_seconds, tasks[name].time_limit
         if (limit or float("inf")) > longest:
+            hint = f"Lower time_limit in its decorator, or move it to a queue for longer tasks. {CHAPTER}"
             yield Error(
-                f"{name} may run for {limit} s, and its queue says {longest} s.",
-                hint=f"Lower time_limit in its decorator, or move it to a queue for longer tasks. {CHAPTER}",
-                id="practices.E303",
+                f"{name} may run for {limit} s, and its queue says {longest} s.", hint=hint, id="practices.E303"
             )
 
 
@@ -96,11 +92,9 @@ def _check_delivery() -> Iterator[CheckMessage]:
             id="practices.E304",
         )
     if conf.worker_prefetch_multiplier != 1:
-        yield Error(
-            f"A worker takes {conf.worker_prefetch_multiplier} messages for each that it works on.",
-            hint=f"Set worker_prefetch_multiplier=1: a short job would wait behind the long one before it. {CHAPTER}",
-            id="practices.E305",
-        )
+        fault = f"A worker takes {conf.worker_prefetch_multiplier} messages for each that it works on."
+        hint = f"Set worker_prefetch_multiplier=1: a short job would wait behind the long one before it. {CHAPTER}"
+        yield Error(fault, hint=hint, id="practices.E305")
 
 
 def verify() -> Finding:
