@@ -27,8 +27,8 @@ from django.core.cache import cache
 from devtools import processes
 from mediaapp.models import CatalogueItem
 from mediaapp.reports import DUPLICATE_COLUMNS
+from workers.capacity.run_memory import DYNO_BYTES, MB
 from workers.csvimport.target_table import TargetTable
-from workers.practices.memory import MB, SIZES
 from workers.reports.rows import Chunk, RowSource
 from workers.reports.run import build_report, encode_task
 
@@ -57,7 +57,7 @@ def report_here(count: int, done: str) -> None:
 def report_apart(count: int, done: str) -> None:
     """As the site does it."""
     with TemporaryDirectory() as folder:
-        limit = SIZES["performance-l"]
+        limit = DYNO_BYTES["performance-l"]
         build_report(rows(count), same=DUPLICATE_COLUMNS, folder=Path(folder), limit=limit, report=lambda *_: None)
     cache.incr(done)
 
@@ -111,7 +111,8 @@ def run(count: int, setup: tuple[str, dict[str, int]]) -> dict[str, dict[str, An
         time.sleep(1)
         for name, pid in pids.items():
             found[name]["after"] = sizes(pid)
-            found[name]["dyno"] = next((size for size, holds in SIZES.items() if holds >= found[name]["most"]), "none")
+            large_enough = (size for size, holds in DYNO_BYTES.items() if holds >= found[name]["most"])
+            found[name]["dyno"] = next(large_enough, "none")
     return found
 
 

@@ -18,8 +18,9 @@ from django.utils.html import strip_tags
 from devtools.processes import DEADLINE_SECONDS, ROOT
 from tests.conftest import environment
 from tests.outages import NOBODY, OUTAGES, broker_away, database_away, dropping, mute, refusing, take_away
+from workers.capacity.run_memory import MB
 from workers.models import Job, QueueSample, TaskHour
-from workers.practices import Finding, locks, memory, progress, registry, timing
+from workers.practices import Finding, locks, progress, registry, timing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = range(1, 10)
@@ -152,7 +153,7 @@ def test_the_page_measures_again_after_a_while(client, monkeypatch):
 
 
 def test_a_reader_waits_a_limited_time_for_another_measurement(client, monkeypatch):
-    monkeypatch.setattr(registry, "SECONDS", 0.2)
+    monkeypatch.setattr(registry, "DEADLINE_SECONDS", 0.2)
     began, release = Event(), Event()
     monkeypatch.setattr(registry, "verify_all", lambda: began.set() or [release.wait(DEADLINE_SECONDS)][:0])
     other = Thread(target=registry.finding_cache.read)
@@ -213,7 +214,7 @@ def test_staff_see_the_locks_the_entries_and_the_memory(as_stella):
         hour=timezone.now(),
         outcomes={},
         runs=1,
-        peak_p95=90 * memory.MB,
+        peak_p95=90 * MB,
     )
     with locks.exclusive("import:7", lease=30):
         page = " ".join(strip_tags(as_stella.get("/practices/").content.decode()).split())

@@ -22,7 +22,7 @@ from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
 from tests.conftest import environment
 from tests.image import copy_code, is_let_through
-from workers.practices.memory import SIZES
+from workers.capacity.run_memory import DYNO_BYTES
 from workers.runtime.stopping import GRACE_SECONDS
 
 BIN = Path(sys.executable).parent
@@ -73,7 +73,7 @@ def test_a_service_runs_each_line_of_the_procfile():
 
 def test_a_service_has_the_memory_of_the_dyno_that_practice_9_reckons_with():
     formation = json.loads((ROOT / "app.json").read_text())["formation"]
-    dynos = {name: SIZES[dyno["size"]] for name, dyno in formation.items()}
+    dynos = {name: DYNO_BYTES[dyno["size"]] for name, dyno in formation.items()}
     assert {name: int(services()[name]["mem_limit"]) for name in dynos} == dynos
 
 

@@ -18,9 +18,10 @@ from redis import Redis
 from devtools.processes import wait_until
 from mediaapp.uploads.receive import store_upload
 from tests.footage import film
+from workers.capacity.memory_proposals import memory_proposals
+from workers.capacity.run_memory import MB
 from workers.models import TaskHour, TaskRun
 from workers.practices import memory
-from workers.practices.memory import MB
 from workers.queues import Queue, Table, table
 from workers.telemetry import meter, rollups
 
@@ -117,25 +118,25 @@ def test_the_proposal_says_what_moves_and_which_machine_is_enough(db):
     hours_of("workers.default.tasks.delete_old", 400)
     hours_of("workers.video.tasks.transcode_video", 700)
     hours_of("workers.highmem.tasks.import_catalogue", 120)
-    default, video, highmem = memory.proposals()
-    assert (default.needs, default.size) == ((100 + 4 * 400) * MB, "performance-m")
-    assert default.to_highmem == ("workers.default.tasks.delete_old",)
-    assert (video.needs, video.size, video.to_highmem) == (800 * MB, "standard-2x", ())
-    assert (highmem.needs, highmem.size) == (220 * MB, "standard-1x")
-    assert highmem.elsewhere == ("workers.highmem.tasks.import_catalogue",)
+    default, video, highmem = memory_proposals()
+    assert (default.needed_bytes, default.size) == ((100 + 4 * 400) * MB, "performance-m")
+    assert default.too_large == ("workers.default.tasks.delete_old",)
+    assert (video.needed_bytes, video.size, video.too_large) == (800 * MB, "standard-2x", ())
+    assert (highmem.needed_bytes, highmem.size) == (220 * MB, "standard-1x")
+    assert highmem.small_enough == ("workers.highmem.tasks.import_catalogue",)
 
 
 def test_the_proposal_names_what_each_task_needs_and_has(db):
     hours_of("workers.default.tasks.sweep_jobs", 90)
-    default = memory.proposals()[0]
+    default = memory_proposals()[0]
     assert default.peaks == {"workers.default.tasks.sweep_jobs": 90 * MB}
-    assert default.share == (1024 - 100) * MB // 4
+    assert default.bytes_per_run == (1024 - 100) * MB // 4
 
 
 def test_one_bad_hour_in_weeks_moves_nothing(db):
     hours_of("workers.default.tasks.sweep_jobs", 90)
     TaskHour.objects.filter(pk=TaskHour.objects.latest("hour").pk).update(peak_p95=900 * MB)
-    assert memory.proposals()[0].to_highmem == ()
+    assert memory_proposals()[0].too_large == ()
 
 
 def test_check_is_silent_on_what_we_ship():

@@ -18,9 +18,9 @@ from mediaapp.reports import MAX_REPORTS, request_report
 from tests.factories import State, upload_of
 from tests.test_report_figures import COLUMNS, FULL, Made
 from workers import jobs
+from workers.capacity.run_memory import MAIN_PROCESS_BYTES, MB
 from workers.default.tasks import delete_files
 from workers.models import Job
-from workers.practices.memory import MAIN_PROCESS, MB
 
 HOSTILE = "<script>alert(1)</script>"
 MADE = {"rows": 3, "seconds": 1.2, "peak_bytes": 150 * MB, "expected_bytes": 180 * MB}
@@ -139,10 +139,10 @@ def test_no_row_no_value_and_one_row_have_a_page_too(as_alice, alice, tmp_path, 
 @pytest.mark.parametrize(
     ("held", "words"),
     [
-        (256 * MB - MAIN_PROCESS, "<b>50 %</b>"),
-        (256 * MB - MAIN_PROCESS, "Counted with the 256.0\xa0MB of all the worker's processes."),
-        (768 * MB - MAIN_PROCESS, "150 % of the memory: <b>the dyno would have swapped</b>"),
-        (1280 * MB - MAIN_PROCESS, "250 % of the memory: <b>the dyno would have been killed</b>"),
+        (256 * MB - MAIN_PROCESS_BYTES, "<b>50 %</b>"),
+        (256 * MB - MAIN_PROCESS_BYTES, "Counted with the 256.0\xa0MB of all the worker's processes."),
+        (768 * MB - MAIN_PROCESS_BYTES, "150 % of the memory: <b>the dyno would have swapped</b>"),
+        (1280 * MB - MAIN_PROCESS_BYTES, "250 % of the memory: <b>the dyno would have been killed</b>"),
     ],
 )
 def test_it_says_what_it_would_have_done_to_a_small_dyno(as_alice, alice, tmp_path, held, words):

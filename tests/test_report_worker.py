@@ -21,9 +21,10 @@ from mediaapp.models import CatalogueItem, Report, User
 from mediaapp.reports import request_report
 from mediaapp.uploads.receive import store_upload
 from workers import jobs
+from workers.capacity import run_memory
 from workers.highmem import tasks
 from workers.models import Job
-from workers.practices import memory, progress
+from workers.practices import progress
 from workers.reports.run import CSV, PARQUET, SUMMARY
 
 Start = Callable[..., subprocess.Popen]
@@ -96,7 +97,7 @@ def test_an_empty_catalogue_gives_an_empty_report(start: Start, broker: Redis, a
 def test_what_does_not_fit_is_refused_before_any_row_is_read(transactional_db, broker: Redis, alice, monkeypatch):
     fill(alice, many(100))
     report = request_report(alice)
-    monkeypatch.setattr(memory, "SIZES", {"performance-m": memory.MAIN_PROCESS + 120 * 10**6})
+    monkeypatch.setattr(run_memory, "DYNO_BYTES", {"performance-m": run_memory.MAIN_PROCESS_BYTES + 120 * 10**6})
     tasks.report_on_rows(str(report.pk))
     job = Job.objects.get(pk=report.pk)
     assert job.state == Job.State.FAILED

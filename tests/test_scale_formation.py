@@ -38,9 +38,9 @@ def test_an_unknown_process_type_is_told_the_known_ones(settings):
 
 
 def test_a_bigger_dyno_gives_its_runs_more_memory(settings):
-    before = memory.limit_of_runs("highmem")
+    before = memory.max_bytes_per_run("highmem")
     settings.FORMATION = "highmem=1:performance-l"
-    assert memory.limit_of_runs("highmem") > before + 11 * GIB
+    assert memory.max_bytes_per_run("highmem") > before + 11 * GIB
 
 
 def test_check_fires_for_a_smaller_dyno_than_the_processes_need(settings):

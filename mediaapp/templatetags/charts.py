@@ -8,12 +8,12 @@ from typing import Any
 
 from django import template
 
-from workers.practices.memory import MAIN_PROCESS, SIZES
+from workers.capacity.run_memory import DYNO_BYTES, MAIN_PROCESS_BYTES
 
 register = template.Library()
 
 WIDTH, HEIGHT = 240, 60  # of the SVG's viewBox
-SMALL_DYNO_BYTES = SIZES["standard-1x"]
+SMALL_DYNO_BYTES = DYNO_BYTES["standard-1x"]
 KIND_LABELS = {
     "text": "text",
     "whole": "whole numbers",
@@ -95,7 +95,7 @@ def small_dyno_memory(peak: int) -> dict[str, Any]:
     A dyno swaps above its memory, and is restarted above twice its memory:
     https://devcenter.heroku.com/articles/dyno-memory-behavior
     """
-    needed = peak + MAIN_PROCESS
+    needed = peak + MAIN_PROCESS_BYTES
     scale = max(needed, SMALL_DYNO_BYTES) / WIDTH
     return {
         "percent": round(100 * needed / SMALL_DYNO_BYTES),

@@ -11,8 +11,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from workers.capacity import connections
+from workers.capacity.memory_proposals import memory_proposals
 from workers.deadline import run_with_deadline
-from workers.practices import backlog, memory, registry
+from workers.practices import backlog, registry
 from workers.telemetry.held_locks import held_locks
 from workers.telemetry.queue_flow import queue_rows
 from workers.telemetry.recurring_entries import recurring_entries
@@ -22,7 +23,7 @@ STAFF_TABLES: Mapping[str, Callable[[], Any]] = {
     "queues": lambda: queue_rows(backlog.oldest_waits()),
     "entries": recurring_entries,
     "held_locks": held_locks,
-    "proposals": memory.proposals,
+    "proposals": memory_proposals,
     "connections": connections.connections_table,
 }
 

@@ -29,6 +29,6 @@ def report_on_rows(job_id: str) -> None:
     with jobs.working_on(job_id) as job, open_workspace(job.report) as files:
         table = TargetTable.of_owner(job.arguments["table"], job.owner_id)
         source = files.fetch(job.arguments["source"]) if "source" in job.arguments else None
-        folder, limit = files.results_folder(FOLDER.format(job.id)), memory.limit_of_runs("highmem")
+        folder, limit = files.results_folder(FOLDER.format(job.id)), memory.max_bytes_per_run("highmem")
         with open_rows(table, source, job.arguments, files.report) as rows:
             job.result = build_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=files.report)
