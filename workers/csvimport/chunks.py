@@ -10,7 +10,7 @@ from typing import Any
 from workers.csvimport.reading.records import RecordPage
 from workers.csvimport.rejected_rows import Rejection
 from workers.csvimport.validate import RowValidator
-from workers.postgres_copy import lines_of
+from workers.postgres_copy import format_copy_lines
 
 FIRST_PAGES = 2  # in the first chunk, so that the import of a wrong file ends early
 
@@ -63,7 +63,7 @@ class ChunkMaker:
         records, rejections = self.validator.validate_page(page)
         if records.lines:
             defaults = [list(islice(values, len(records.lines))) for values in self.default_columns]
-            chunk.copy_lines += lines_of(defaults + records.columns)
+            chunk.copy_lines += format_copy_lines(defaults + records.columns)
             chunk.keys += self.validator.keys_of(records)
             chunk.lines += records.lines
             chunk.cells += records.cells

@@ -19,7 +19,7 @@ from workers.csvimport.reading.inspection import inspect_file
 from workers.csvimport.reading.records import read_header, read_pages
 from workers.csvimport.target_table import TargetTable
 from workers.csvimport.validate import RowValidator
-from workers.postgres_copy import copied_rows
+from workers.postgres_copy import copy_out
 
 CHUNK_BYTES = 4_000_000
 COLUMN_KINDS: dict[type[Field], str] = {
@@ -83,7 +83,7 @@ def rows_from_table(table: TargetTable) -> RowSource:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*), coalesce(sum({' + '.join(texts) or '0'}), 0) {rows}", fixed)
         count, text_bytes = cursor.fetchone()
-    lines = copied_rows(f"COPY (SELECT {columns} {rows}) TO STDOUT (FORMAT csv)", fixed)
+    lines = copy_out(f"COPY (SELECT {columns} {rows}) TO STDOUT (FORMAT csv)", fixed)
     return RowSource(table.importable, count, int(text_bytes), [], _in_chunks(lines))
 
 
