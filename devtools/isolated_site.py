@@ -24,7 +24,7 @@ def isolated_site(name: str, *, postgres_settings: Collection[str] = ()) -> Iter
         os.environ.pop(variable, None)
     with (
         TemporaryDirectory(prefix=f"mediaapp-{name}-") as folder,
-        embedded.running(Path(folder), postgres_settings=postgres_settings) as urls,
+        embedded.run_servers(Path(folder), postgres_settings=postgres_settings) as urls,
     ):
         os.environ |= urls | {"LOCAL_DIR": folder, "DJANGO_SETTINGS_MODULE": "config.settings"}
         yield Path(folder)

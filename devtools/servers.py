@@ -1,7 +1,7 @@
-"""The life of one embedded server's process: started apart, watched until it answers, never left.
+"""One embedded server as a process: start, readiness, stop, and cleaning up after a killed run.
 
-It runs in a session of its own (a Ctrl-C in the terminal is not for it), dies with a killed parent
-(Linux only), and its pid stands beside its data, so that the next start can end what is left of it.
+It runs in a session of its own, so that Ctrl-C in the terminal does not reach it. It stops when its parent is killed
+(Linux only). Its pid is in a file beside its data, so that the next start can stop it if it still runs.
 """
 
 import subprocess
@@ -22,16 +22,16 @@ CLOCK_STEP_SECONDS = 2
 
 
 class ServerError(Exception):
-    """A server did not start; the text is for people and ends with the server's last words."""
+    """A server did not start. The text ends with the end of its log."""
 
 
 class Server:
-    """The server of the folder `data`; `stop_signal` is the one that ends it quickly and cleanly.
+    """The server of the folder `data`, with its log in `data`.log and its pid in `data`.pid.
 
-    `data`.log and `data`.pid stand beside the folder.
+    stop_signal: the one that stops it quickly and cleanly.
     """
 
-    running: ClassVar[list["Server"]] = []  # those of this process, started and not yet stopped
+    running: ClassVar[list["Server"]] = []  # all that this process has started and not stopped
 
     def __init__(self, data: Path, stop_signal: int) -> None:
         self.data, self.stop_signal = data, stop_signal
@@ -39,7 +39,7 @@ class Server:
         self.process: Any = None
 
     def start(self, command: list[str], *, stdin: str = "", **identity: Any) -> None:
-        """Run `command`, hand it `stdin`; `identity` (user, group, extra_groups) goes to Popen."""
+        """Run `command` with `stdin` as its input. identity: user, group and extra_groups, for Popen."""
         with self.log.open("wb") as log:
             self.process = psutil.Popen(
                 command,
@@ -56,30 +56,29 @@ class Server:
         with self.process.stdin as pipe:
             pipe.write(stdin.encode())
 
-    def wait_for(self, answer: Callable[[], object], refusal: type[Exception]) -> None:
-        """Call `answer` until it no longer raises `refusal`. Raises ServerError if it never does."""
+    def wait_for(self, probe: Callable[[], object], refusal: type[Exception]) -> None:
+        """Call `probe` until it no longer raises `refusal`. Raises ServerError after START_SECONDS."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                answer()
+                probe()
             except refusal as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise ServerError(f"{self.data} did not start. {self.log}:\n{self.last_words()}") from error
+                    raise ServerError(f"{self.data} did not start. {self.log}:\n{self.log_tail()}") from error
                 time.sleep(0.05)
             else:
                 return
 
     @classmethod
-    def fallen(cls) -> list["Server"]:
-        """Those of `running` that ended unasked."""
+    def exited(cls) -> list["Server"]:
+        """Those of `running` that nobody has stopped."""
         return [server for server in cls.running if server.process.poll() is not None]
 
-    def last_words(self) -> str:
-        """The end of its log."""
+    def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
 
-    def end_leftover(self) -> None:
-        """Stop what a killed run left, if the pid beside the data still is the same process."""
+    def stop_leftover(self) -> None:
+        """Stop the server of a killed run, if the process with that pid still is the same one."""
         if not self.pid_file.exists():
             return
         pid, born = self.pid_file.read_text().split()
@@ -90,7 +89,7 @@ class Server:
                 self.stop()
 
     def stop(self) -> None:
-        """End the process, if there is one, and wait for its end."""
+        """Stop the process and wait for its end. Without a process, do nothing."""
         if self.process is None:
             return
         if self in self.running:
@@ -106,8 +105,8 @@ class Server:
         self.process = None
 
 
-def on_a_free_port(server: Server, start: Callable[[int], str], tries: int = 3) -> str:
-    """What `start` returns, given a free port; another one if somebody is quicker to take it."""
+def start_on_free_port(server: Server, start: Callable[[int], str], tries: int = 3) -> str:
+    """Call `start` with a free port. If another program takes the port first, try again with another one."""
     port = free_port()
     try:
         return start(port)
@@ -115,4 +114,4 @@ def on_a_free_port(server: Server, start: Callable[[int], str], tries: int = 3) 
         server.stop()
         if is_free(port) or tries == 1:
             raise
-        return on_a_free_port(server, start, tries - 1)
+        return start_on_free_port(server, start, tries - 1)

@@ -1,7 +1,7 @@
 """The Procfile's processes under honcho: started together, announced when ready, stopped together.
 
-Private parts of honcho that this file leans on: `_start`, `_processes`, `_process_ctor`,
-`_child_ctor`, `_terminating`; hence the pin in requirements-dev.txt.
+It uses private parts of honcho: `_start`, `_processes`, `_process_ctor`, `_child_ctor`, `_terminating`. Hence the exact
+version in requirements-dev.txt.
 """
 
 import multiprocessing
@@ -22,50 +22,50 @@ from devtools.ports import is_answering
 from devtools.servers import Server
 from workers.child_process import die_with_parent
 
-# A worker takes up to 20 s to hand its job back; honcho would kill it after 5.
+# A worker needs up to 20 s to requeue its job. Honcho kills after 5.
 manager.KILL_WAIT = 25
 POLL_SECONDS = 0.2
 WATCH_SECONDS = 1
 
 
 class Stack(manager.Manager):  # type: ignore[misc]
-    """Honcho's manager, which also calls `when_ready` and keeps in `fallen` who stopped unasked.
+    """Honcho's manager. It also calls `when_ready`, and stops everything when an embedded server ends.
 
-    An embedded server that ends stops everything, as a process does: honcho knows only its own.
-    A process is ready when it has made the file READY_DIR/PROCESS, web when /readyz answers 200.
+    A process is ready when it has made the file READY_DIR/PROCESS, web when /readyz answers 200. exited: the names of
+    the processes and servers that ended first.
     """
 
     def __init__(self, environment: Mapping[str, str], when_ready: Callable[[], None]) -> None:
         super().__init__()
-        self._process_ctor = Dependent
+        self._process_ctor = ChildProcess
         self.environment, self.when_ready = environment, when_ready
-        self.fallen: list[str] = []
+        self.exited: list[str] = []
 
     def add(self, name: str, command: str) -> None:
-        """Add a line of the Procfile, without a shell between honcho's signals and the command."""
+        """Add a line of the Procfile. `exec`: honcho's signals reach the command and not a shell."""
         self.add_process(name, f"exec {command}", env={**self.environment, "PROCESS": name})
 
     def run(self) -> None:
-        """Run until a signal comes, a process or a server falls; afterwards no child of ours is left."""
+        """Run until a signal comes, or a process or server ends. Afterwards no child process runs."""
         try:
             self.loop()
         finally:
-            stop_the_rest()
+            stop_remaining()
 
     def terminate(self) -> None:
         if not self._terminating:
             states = self._processes.items()
-            self.fallen = [name for name, state in states if state.get("returncode") is not None]
-            self.fallen += [server.data.name for server in Server.fallen()]
+            self.exited = [name for name, state in states if state.get("returncode") is not None]
+            self.exited += [server.data.name for server in Server.exited()]
         super().terminate()
 
     def _start(self) -> None:
         super()._start()
-        # Only now: a fork of a process that has threads may hang.
-        for work in (self._announce, self._watch_servers):
-            threading.Thread(target=work, daemon=True).start()
+        # After the forks: a fork of a process that has threads may hang.
+        for target in (self._wait_until_ready, self._watch_servers):
+            threading.Thread(target=target, daemon=True).start()
 
-    def _announce(self) -> None:
+    def _wait_until_ready(self) -> None:
         ready = Path(self.environment["READY_DIR"])
         port = int(self.environment["PORT"])
         reporting = set(self._processes) - {"web"}
@@ -74,14 +74,14 @@ class Stack(manager.Manager):  # type: ignore[misc]
         self.when_ready()
 
     def _watch_servers(self) -> None:
-        # Before all have started, honcho cannot stop them.
-        while not (self._all_started() and Server.fallen()):
+        # Honcho cannot stop processes before all have started.
+        while not (self._all_started() and Server.exited()):
             time.sleep(WATCH_SECONDS)
         self.terminate()
 
 
-class Dependent(process.Process):  # type: ignore[misc]
-    """A process that does not outlive a killed `up`: honcho's relay is killed, the command told."""
+class ChildProcess(process.Process):  # type: ignore[misc]
+    """A process that ends when `up` is killed: honcho's fork for the command by SIGKILL, the command by SIGTERM."""
 
     def run(self, *args: Any, **options: Any) -> None:
         die_with_parent(SIGKILL)
@@ -94,15 +94,15 @@ def read_procfile(file: Path) -> dict[str, str]:
     return dict(parse_procfile(file.read_text()).processes)
 
 
-def stop_the_rest() -> None:
-    """End what still runs: honcho lets go of its processes when a signal comes while it starts."""
-    left = []
-    for relay in multiprocessing.active_children():
+def stop_remaining() -> None:
+    """Stop what still runs: honcho forgets its processes when a signal comes while it starts them."""
+    remaining = []
+    for fork in multiprocessing.active_children():
         with suppress(psutil.NoSuchProcess):
-            left += psutil.Process(relay.pid).children(recursive=True)
-    for each in left:
+            remaining += psutil.Process(fork.pid).children(recursive=True)
+    for each in remaining:
         with suppress(psutil.NoSuchProcess):
             each.terminate()
-    for each in psutil.wait_procs(left, timeout=manager.KILL_WAIT)[1]:
+    for each in psutil.wait_procs(remaining, timeout=manager.KILL_WAIT)[1]:
         with suppress(psutil.NoSuchProcess):
             each.kill()

@@ -1,7 +1,6 @@
-"""The cast and the processes that the tests share: Alice owns, Bob must see nothing of hers, Stella is staff.
+"""Fixtures of all tests. Alice owns the objects, Bob must not see them, Stella is staff.
 
-Everything is real: PostgreSQL and two Valkeys (tests/servers.py starts them), and worker processes where a test
-asks for `start`.
+Everything is real: PostgreSQL and two Valkeys, which tests/servers.py starts, and worker processes from `start`.
 """
 
 import os
@@ -24,7 +23,7 @@ from workers.practices import registry
 
 @pytest.fixture(autouse=True)
 def clean_caches(tmp_path: Path, settings) -> None:
-    """No test sees another one's keys, locks, messages, files or findings."""
+    """Delete the cache keys, locks and findings of the last test. Media files go to the folder of this one."""
     settings.MEDIA_ROOT = tmp_path / "media"
     for alias in ("default", "locks"):
         caches[alias].client.get_client().flushdb()
@@ -33,7 +32,7 @@ def clean_caches(tmp_path: Path, settings) -> None:
 
 @pytest.fixture(autouse=True)
 def quick_site(settings) -> None:
-    """Passwords that are quick to check, and static files from where they are written: nothing is collected."""
+    """A quick password hasher, and static files that need no collectstatic."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
@@ -43,7 +42,7 @@ def quick_site(settings) -> None:
 
 @pytest.fixture
 def broker() -> Iterator[Redis]:
-    """The broker's server, empty at first, to look at what was published."""
+    """The broker's Valkey, empty at first, to read what was published."""
     with from_url(settings.BROKER_URL) as server:
         server.flushdb()
         yield server
@@ -81,17 +80,16 @@ def as_stella(stella) -> Client:
 
 
 def signed_in(user: User) -> Client:
-    """A browser in which somebody has logged in."""
     client = Client()
     client.force_login(user)
     return client
 
 
-def environment(**more: str) -> dict[str, str]:
-    """What a process of ours is started with: the test database, the test servers, the test's folder."""
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of a process of the site: with the test database, the test servers, the test's media folder."""
     database = connection.settings_dict
     url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database)
-    return os.environ | {"DATABASE_URL": url, "MEDIA_ROOT": str(settings.MEDIA_ROOT)} | more
+    return os.environ | {"DATABASE_URL": url, "MEDIA_ROOT": str(settings.MEDIA_ROOT)} | variables
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""The site as a platform of dynos runs it: each line of the Procfile in a copy of the code that nobody else has.
+"""The site as a platform of dynos runs it: each line of the Procfile in a copy of the code of its own.
 
-A dyno knows nothing but its environment: no .env, no .local, no folder of another dyno. One that is to end hears
-SIGTERM in each of its processes, and is killed 30 s later; the next one begins in a new folder.
+A dyno has only its environment and the packages of production: no .env, no .local, no folder of another dyno. To stop
+it, each of its processes gets SIGTERM, and SIGKILL 30 s later. The next one starts in a new folder.
 """
 
 import os
@@ -21,7 +21,7 @@ from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
 from devtools.stack import read_procfile
 from tests import image
-from tests.site import runs
+from tests.site import is_alive
 from workers.child_process import die_with_parent
 
 STOP_SECONDS = 30  # from SIGTERM to SIGKILL, as Heroku says
@@ -46,35 +46,34 @@ class Dyno:
                 preexec_fn=partial(die_with_parent, signal.SIGKILL),
             )
 
-    def tell(self, *signals: int) -> None:
-        """Sends the signals to every process of the dyno, as a platform does."""
-        self.family = [self.process, *self.process.children(recursive=True)]
+    def send_signals(self, *signals: int) -> None:
+        """Send the signals to every process of the dyno, as a platform does."""
+        self.processes = [self.process, *self.process.children(recursive=True)]
         for signum in signals:
-            for each in self.family:
+            for each in self.processes:
                 with suppress(psutil.NoSuchProcess):
                     each.send_signal(signum)
 
     def freeze(self) -> None:
-        """Stops its clock: what it is at now, it is still at when it is told something else."""
-        self.tell(signal.SIGSTOP)
+        """SIGSTOP for every process: the dyno stays in the middle of its work."""
+        self.send_signals(signal.SIGSTOP)
 
-    def go_on(self) -> None:
-        """The end of a freeze."""
-        self.tell(signal.SIGCONT)
+    def resume(self) -> None:
+        self.send_signals(signal.SIGCONT)
 
-    def ends(self) -> int:
-        """Waits for the end of a dyno that was told of it; the exit code, -9 for one that had to be killed."""
+    def wait_for_exit(self) -> int:
+        """The exit code of a dyno that has got a signal; -9 if it must be killed after STOP_SECONDS."""
         try:
             code = self.process.wait(STOP_SECONDS)
         except psutil.TimeoutExpired:
-            self.tell(signal.SIGKILL)
+            self.send_signals(signal.SIGKILL)
             code = self.process.wait()
-        wait_until(lambda: not any(map(runs, self.family)), f"the end of all of {self.folder.name}")
+        wait_until(lambda: not any(map(is_alive, self.processes)), f"the end of all of {self.folder.name}")
         return code
 
 
 class Platform:
-    """Runs dynos, under `folder`, with `config` as their environment. `dynos`: the last one of each name."""
+    """Runs dynos in `folder` with `config` as their environment. dynos: the last one of each name."""
 
     def __init__(self, folder: Path, config: Mapping[str, str]) -> None:
         self.folder, self.dynos, self.started = folder, dict[str, Dyno](), list[Dyno]()
@@ -87,38 +86,37 @@ class Platform:
         self._once(BUILD, self.slug, system)  # a build has no secrets
 
     def release(self) -> None:
-        """What a platform does before the dynos of a new release start."""
+        """Run the release line."""
         folder = self._copy("release")
         self._once(self.commands["release"], folder, self._environment("release", folder))
 
-    def start(self, name: str, inside: Sequence[str] = ()) -> Dyno:
-        """Starts a dyno; from now on it is the one of this name. inside: what its command begins with."""
+    def start(self, name: str, prefix: Sequence[str] = ()) -> Dyno:
+        """Start a dyno, which `dynos` has by this name. prefix: of its command."""
         folder = self._copy(name)
-        command = [*inside, *SHELL, f"exec {self.commands[name]}"]
+        command = [*prefix, *SHELL, f"exec {self.commands[name]}"]
         dyno = self.dynos[name] = Dyno(command, folder, self._environment(name, folder))
         self.started.append(dyno)
         return dyno
 
     def replace(self, name: str, signum: int) -> Dyno:
-        """Sends the signal to a dyno and starts the next one; the old one, which may still be ending."""
+        """Send the signal to a dyno and start the next one. Returns the old one, which may still run."""
         old = self.dynos[name]
-        old.tell(signum, signal.SIGCONT)  # it may be frozen
+        old.send_signals(signum, signal.SIGCONT)  # it may be frozen
         self.start(name)
         return old
 
     def start_all(self) -> None:
-        """The whole formation, one dyno of each."""
+        """Start one dyno of each line but the release."""
         for name in self.commands.keys() - {"release"}:
             self.start(name)
 
     def logs(self) -> str:
-        """What every dyno has said."""
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.folder.glob("*.log")))
 
     def _copy(self, name: str) -> Path:
         self._copies += 1
         folder = self.folder / f"{name}-{self._copies}"
-        # Names of its own for the same files: nobody writes into one that is there.
+        # Hard links: no process writes into an existing file.
         shutil.copytree(self.slug, folder, copy_function=os.link)
         (folder / "tmp").mkdir()
         return folder
@@ -134,15 +132,15 @@ class Platform:
 
 @contextmanager
 def platform(folder: Path, config: Mapping[str, str]) -> Iterator[Platform]:
-    """A platform without a dyno yet; whatever still runs at the end is killed."""
+    """A platform without a dyno. Dynos that run at the end of the block are killed."""
     running = Platform(folder, config)
     try:
         yield running
     finally:
         for dyno in running.started:
             if dyno.process.poll() is None:
-                dyno.tell(signal.SIGKILL)
-                dyno.ends()
+                dyno.send_signals(signal.SIGKILL)
+                dyno.wait_for_exit()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A server that is away: nobody listens at its address, or somebody does and never says a word, or packets are lost."""
+"""Servers that cannot be reached: they refuse connections, accept them and never answer, or their packets are lost."""
 
 import socket
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ from django.db import connection
 
 from workers.runtime import publishing
 
-NOBODY = "redis://127.0.0.1:1/0"
+UNREACHABLE_URL = "redis://127.0.0.1:1/0"
 
 
-def take_away(settings, alias: str, url: str = NOBODY) -> None:
-    """The cache's server (`default`) or that of the locks (`locks`) is gone until the test ends."""
+def make_unreachable(settings, alias: str, url: str = UNREACHABLE_URL) -> None:
+    """Give a cache alias (`default` or `locks`) an address without a server until the test ends."""
     settings.CACHES = settings.CACHES | {alias: settings.CACHES[alias] | {"LOCATION": url}}
 
 
 @contextmanager
-def broker_away(url: str = NOBODY) -> Iterator[None]:
-    """Nothing can be published."""
+def unreachable_broker(url: str = UNREACHABLE_URL) -> Iterator[None]:
+    """Publishing connects to `url`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CELERY_BROKER_WRITE_URL", url)
         publishing.connection.cache_clear()
@@ -28,7 +28,7 @@ def broker_away(url: str = NOBODY) -> Iterator[None]:
 
 
 @contextmanager
-def database_away(address: str) -> Iterator[None]:
+def unreachable_database(address: str) -> Iterator[None]:
     """Every connection to the database goes to this host:port."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in zip(("HOST", "PORT"), address.split(":"), strict=True):
@@ -39,21 +39,21 @@ def database_away(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def refusing() -> Iterator[str]:
-    """host:port where nobody listens."""
+def refusing_address() -> Iterator[str]:
+    """host:port where no process listens."""
     yield "127.0.0.1:1"
 
 
 @contextmanager
-def mute() -> Iterator[str]:
-    """host:port that takes every connection and never says a word."""
+def silent_address() -> Iterator[str]:
+    """host:port that accepts every connection and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @contextmanager
-def dropping() -> Iterator[str]:
-    """host:port whose packets are lost: the kernel drops what comes to a listener that has no room for it."""
+def dropping_address() -> Iterator[str]:
+    """host:port whose packets are lost: the kernel drops them, because the listener's backlog is full."""
     with ExitStack() as held:
         server = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(3):
@@ -64,4 +64,4 @@ def dropping() -> Iterator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-OUTAGES = (refusing, mute, dropping)
+OUTAGES = (refusing_address, silent_address, dropping_address)

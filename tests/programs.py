@@ -1,4 +1,4 @@
-"""Programs that start others: they run to their end, or are killed with what they started."""
+"""Runs a program that starts processes to its end, or kills it with all of them."""
 
 import os
 import signal
@@ -8,17 +8,17 @@ from collections.abc import Mapping
 
 from devtools.processes import ROOT
 
-DEADLINE = 300  # seconds; a failure, never a pass, waits for it
+DEADLINE_SECONDS = 300
 
 
 def run(*words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """`python -m <words>`. Raises TimeoutExpired."""
+    """Run `python -m <words>`. Raises TimeoutExpired."""
     command, pipe = [sys.executable, "-m", *words], subprocess.PIPE
-    # Its group is killed, and the kernel kills what has a session of its own when its parent dies.
+    # SIGKILL for its process group. A process in a session of its own dies with its parent.
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True, process_group=0) as started:
         try:
-            said, complained = started.communicate(timeout=DEADLINE)
+            stdout, stderr = started.communicate(timeout=DEADLINE_SECONDS)
         finally:
             if started.poll() is None:
                 os.killpg(started.pid, signal.SIGKILL)
-    return subprocess.CompletedProcess(command, started.returncode, said, complained)
+    return subprocess.CompletedProcess(command, started.returncode, stdout, stderr)

@@ -1,4 +1,4 @@
-"""A network between us and a server: a test cuts it, by hand or after so many bytes of answers, and mends it."""
+"""A TCP relay to a server, whose connections a test can cut: at once, or after a number of bytes."""
 
 import math
 import socket
@@ -10,18 +10,18 @@ from threading import Thread
 
 
 class Relay(ThreadingTCPServer):
-    """passed: bytes of answers so far. cut_at: at how many of them it is cut; heals: for that connection alone."""
+    """answer_bytes: relayed so far. At `cut_after_bytes` it cuts all connections, or one if `cuts_one_connection`."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         super().__init__(("127.0.0.1", 0), Connection)
         self.target = target
         self.address = f"127.0.0.1:{self.server_address[1]}"
-        self.passed = 0
-        self.cut_at = math.inf
-        self.heals = self.is_cut = False
+        self.answer_bytes = 0
+        self.cut_after_bytes = math.inf
+        self.cuts_one_connection = self.is_cut = False
 
     def handle_error(self, *_: object) -> None:
-        """A connection that broke is what this is for."""
+        """Broken connections are expected."""
 
 
 class Connection(BaseRequestHandler):
@@ -38,15 +38,15 @@ class Connection(BaseRequestHandler):
                     if not (data := side.recv(65536)):
                         return
                     others[side].sendall(data)
-                    relay.passed += len(data) if side is there else 0
-                if relay.passed >= relay.cut_at:
-                    relay.cut_at, relay.is_cut = math.inf, not relay.heals
+                    relay.answer_bytes += len(data) if side is there else 0
+                if relay.answer_bytes >= relay.cut_after_bytes:
+                    relay.cut_after_bytes, relay.is_cut = math.inf, not relay.cuts_one_connection
                     return
 
 
 @contextmanager
-def relaying(target: tuple[str, int]) -> Iterator[Relay]:
-    """A relay to this host and port, at an address of its own."""
+def running_relay(target: tuple[str, int]) -> Iterator[Relay]:
+    """A relay to this host and port, at `address`."""
     with Relay(target) as relay:
         thread = Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from tests.outages import broker_away, take_away
+from tests.outages import make_unreachable, unreachable_broker
 from workers import deadline
 
 pytestmark = pytest.mark.django_db
@@ -18,30 +18,30 @@ def test_ready_means_that_everything_answers(client):
 
 @pytest.mark.parametrize(("alias", "name"), [("default", "cache"), ("locks", "locks")])
 def test_a_server_that_is_away_is_named_and_the_others_are_not(client, settings, alias, name):
-    take_away(settings, alias)
+    make_unreachable(settings, alias)
     response = client.get("/readyz")
     assert response.status_code == 503
     assert {key for key, value in response.json().items() if value != "ok"} == {name, "ready"}
 
 
 def test_so_is_the_broker(client):
-    with broker_away():
+    with unreachable_broker():
         response = client.get("/readyz")
     assert response.status_code == 503
     assert {key for key, value in response.json().items() if value != "ok"} == {"broker", "ready"}
 
 
 def test_no_address_and_no_password_of_a_server_is_told(client, settings):
-    take_away(settings, "locks")
+    make_unreachable(settings, "locks")
     told = client.get("/readyz").content.decode()
     assert "127.0.0.1" not in told
     assert "redis:" not in told
 
 
 def test_alive_needs_nothing_but_the_process(client, settings, django_assert_num_queries):
-    take_away(settings, "default")
-    take_away(settings, "locks")
-    with broker_away(), django_assert_num_queries(0):
+    make_unreachable(settings, "default")
+    make_unreachable(settings, "locks")
+    with unreachable_broker(), django_assert_num_queries(0):
         assert client.get("/healthz").content == b"ok"
 
 

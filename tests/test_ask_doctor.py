@@ -17,7 +17,16 @@ from django.utils.html import strip_tags
 
 from devtools.processes import DEADLINE_SECONDS, ROOT
 from tests.conftest import environment
-from tests.outages import NOBODY, OUTAGES, broker_away, database_away, dropping, mute, refusing, take_away
+from tests.outages import (
+    OUTAGES,
+    UNREACHABLE_URL,
+    dropping_address,
+    make_unreachable,
+    refusing_address,
+    silent_address,
+    unreachable_broker,
+    unreachable_database,
+)
 from workers.capacity.run_memory import MB
 from workers.models import Job, QueueSample, TaskHour
 from workers.practices import Finding, locks, progress, registry, timing
@@ -92,7 +101,8 @@ def test_only_a_measurement_that_hangs_is_unknown(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("outage", "scheme"), [(refusing, "amqp"), (mute, "amqp"), (mute, "redis"), (dropping, "redis")]
+    ("outage", "scheme"),
+    [(refusing_address, "amqp"), (silent_address, "amqp"), (silent_address, "redis"), (dropping_address, "redis")],
 )
 def test_all_nine_are_unknown_with_every_server_away(outage, scheme):
     with outage() as address:
@@ -116,7 +126,7 @@ def test_all_nine_are_unknown_with_every_server_away(outage, scheme):
 
 @pytest.mark.parametrize("alias", ["default", "locks"])
 def test_a_practice_is_unknown_with_a_server_away(settings, alias):
-    take_away(settings, alias)
+    make_unreachable(settings, alias)
     said, code = ask("--json")
     assert code != 0
     assert None in [row["ok"] for row in json.loads(said)]
@@ -172,8 +182,8 @@ def test_the_page_and_the_probe_answer_with_every_server_away(as_stella, setting
     with outage() as address:
         settings.BROKER_URL = f"redis://{address}/0"
         for alias in ("default", "locks"):
-            take_away(settings, alias, f"redis://{address}/1")
-        with database_away(address), broker_away(settings.BROKER_URL):
+            make_unreachable(settings, alias, f"redis://{address}/1")
+        with unreachable_database(address), unreachable_broker(settings.BROKER_URL):
             page = as_stella.get("/practices/")
             probe = as_stella.get("/readyz")
     assert page.status_code == 200
@@ -184,10 +194,10 @@ def test_the_page_and_the_probe_answer_with_every_server_away(as_stella, setting
 
 @pytest.mark.parametrize("name", ["database", "cache", "locks", "broker"])
 def test_the_page_shows_staff_the_tables_of_the_other_servers(as_stella, settings, name):
-    settings.BROKER_URL = NOBODY if name == "broker" else settings.BROKER_URL
+    settings.BROKER_URL = UNREACHABLE_URL if name == "broker" else settings.BROKER_URL
     if name in ("cache", "locks"):
-        take_away(settings, {"cache": "default"}.get(name, name))
-    with database_away("127.0.0.1:1") if name == "database" else nullcontext():
+        make_unreachable(settings, {"cache": "default"}.get(name, name))
+    with unreachable_database("127.0.0.1:1") if name == "database" else nullcontext():
         page = as_stella.get("/practices/")
     assert page.status_code == 200
     text = " ".join(page.content.decode().split())

@@ -19,23 +19,23 @@ from devtools.ports import free_port
 from devtools.processes import ROOT
 from tests.browsing import BAD, NEW_PASSWORD, ROWS, SLOW, mailed_link, sign_up, write_catalogue
 from tests.footage import film, repeat
-from tests.site import Up
+from tests.site import UpCommand
 
 Photograph = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module", params=["valkey", "rabbitmq"])
-def site(request: pytest.FixtureRequest) -> Iterator[Up]:
+def site(request: pytest.FixtureRequest) -> Iterator[UpCommand]:
     """`manage.py up` with its data in a folder of its own."""
     broker = {"BROKER_URL": request.getfixturevalue("rabbitmq")} if request.param == "rabbitmq" else {}
     with tempfile.TemporaryDirectory(prefix="mediaapp-browse-") as folder:
-        up = Up(ROOT, free_port(), LOCAL_DIR=folder, **broker)
-        yield up.until("Ready: ")
-        up.end(signal.SIGTERM)
+        up = UpCommand(ROOT, free_port(), LOCAL_DIR=folder, **broker)
+        yield up.wait_for_output("Ready: ")
+        up.stop(signal.SIGTERM)
 
 
 @pytest.fixture
-def page(browser: Browser, site: Up) -> Iterator[Page]:
+def page(browser: Browser, site: UpCommand) -> Iterator[Page]:
     """A page on the site. Whatever the browser complains of fails the test: a script, a style, a missing file."""
     context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", viewport={"width": 1100, "height": 900})
     context.set_default_timeout(SLOW)
@@ -50,7 +50,7 @@ def page(browser: Browser, site: Up) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def photograph(site: Up, tmp_path_factory: pytest.TempPathFactory) -> Photograph:
+def photograph(site: UpCommand, tmp_path_factory: pytest.TempPathFactory) -> Photograph:
     if "BROKER_URL" in site.variables:
         return lambda page, name: None  # the same pages
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
@@ -294,7 +294,7 @@ def test_no_practice_fails_on_a_healthy_site(page: Page, photograph: Photograph)
     expect(page.get_by_text("Failing", exact=True)).to_have_count(0)
 
 
-def test_the_site_works_without_javascript(browser: Browser, site: Up, tmp_path: Path):
+def test_the_site_works_without_javascript(browser: Browser, site: UpCommand, tmp_path: Path):
     context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", java_script_enabled=False)
     context.set_default_timeout(SLOW)
     page = context.new_page()

@@ -20,7 +20,7 @@ from mediaapp.models import CatalogueItem, User
 from mediaapp.uploads.receive import store_upload
 from tests import in_subprocess
 from tests.conftest import environment
-from tests.outages import broker_away
+from tests.outages import unreachable_broker
 from workers.brokers.declarations import DEAD_LETTER_QUEUE, QUEUE_TYPES
 from workers.brokers.rabbitmq import ManagementApi
 from workers.models import Job
@@ -62,7 +62,7 @@ def start_in_vain(name: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 def upload(owner: User, key: str) -> Job:
     """A small catalogue, whose job no broker knows of yet."""
-    with broker_away():
+    with unreachable_broker():
         uploaded = store_upload(owner, ContentFile(f"external_id,title\n{key},One\n".encode(), name="catalogue.csv"))
     Job.objects.filter(pk=uploaded.pk).update(queued_at=timezone.now() - timedelta(seconds=10))
     return Job.objects.get(pk=uploaded.pk)

@@ -9,7 +9,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from tests.relay import Relay, relaying
+from tests.relay import Relay, running_relay
 from workers.jobs import RetryLater
 from workers.storage import scratch
 from workers.storage import workspace as workspaces
@@ -34,7 +34,7 @@ def scratch_folder(bucket, settings, tmp_path: Path) -> Path:
 def relay(bucket, settings) -> Iterator[Relay]:
     """The way to the storage."""
     there = urlsplit(settings.S3_ENDPOINT_URL)
-    with relaying((there.hostname, there.port)) as relay:
+    with running_relay((there.hostname, there.port)) as relay:
         settings.S3_ENDPOINT_URL = f"http://{relay.address}"
         settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
         yield relay
@@ -116,14 +116,14 @@ def test_what_a_report_raises_ends_the_storing_and_readers_see_nothing_of_it(scr
 def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(relay: Relay, settings):
     name = stored(BIG)
     settings.SCRATCH_BYTES = len(BIG) - 1
-    before = relay.passed
+    before = relay.answer_bytes
     with (
         pytest.raises(WorkspaceError, match="has 13 MB, and our workers have room for 13 MB") as refused,
         open_workspace(lambda *_: None) as workspace,
     ):
         workspace.fetch(name)
     assert refused.value.sentence == str(refused.value)
-    assert relay.passed - before < 10_000
+    assert relay.answer_bytes - before < 10_000
 
 
 def test_a_file_that_does_not_fit_beside_those_of_others_waits(settings):
@@ -190,17 +190,17 @@ def test_a_file_that_is_not_there_is_refused_with_words(settings, storage: str):
 
 def test_a_connection_that_drops_in_the_middle_goes_on_from_there(relay: Relay):
     name = stored(BIG)
-    relay.cut_at, relay.heals = relay.passed + len(BIG) / 2, True
-    before = relay.passed
+    relay.cut_after_bytes, relay.cuts_one_connection = relay.answer_bytes + len(BIG) / 2, True
+    before = relay.answer_bytes
     with open_workspace(lambda *_: None) as workspace:
         assert workspace.fetch(name).read_bytes() == BIG
-    assert relay.passed - before < 1.5 * len(BIG)
+    assert relay.answer_bytes - before < 1.5 * len(BIG)
 
 
 @pytest.mark.parametrize("when", ["before", "in the middle"])
 def test_a_storage_that_goes_away_is_waited_for(relay: Relay, scratch_folder: Path, when: str):
     name = stored(BIG)
-    relay.cut_at = relay.passed + (len(BIG) / 2 if when == "in the middle" else 0)
+    relay.cut_after_bytes = relay.answer_bytes + (len(BIG) / 2 if when == "in the middle" else 0)
     with pytest.raises(RetryLater, match="does not answer"), open_workspace(lambda *_: None) as workspace:
         workspace.fetch(name)
     assert left(scratch_folder) == []

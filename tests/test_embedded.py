@@ -1,4 +1,4 @@
-"""The embedded servers: kept data, closed doors, nothing left behind, nothing in the way."""
+"""The embedded servers keep their data, ask for a password, leave no process behind, and start after a crash."""
 
 import signal
 import subprocess
@@ -19,7 +19,7 @@ RUN_FOR_EVER = """
 import signal, sys
 from pathlib import Path
 from devtools import embedded
-with embedded.running(Path(sys.argv[1])):
+with embedded.run_servers(Path(sys.argv[1])):
     print("running", flush=True)
     signal.pause()
 """
@@ -27,9 +27,9 @@ with embedded.running(Path(sys.argv[1])):
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """One for all, since its first start is slow.
+    """One folder for all tests, because the first start is slow.
 
-    Not pytest's: as root the way to the data must be passable, and pytest closes its own again.
+    Not in a folder of pytest, which takes the permission away that `nobody` needs to reach the data.
     """
     with tempfile.TemporaryDirectory(prefix="mediaapp-embedded-") as name:
         yield Path(name) / "data"
@@ -37,7 +37,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen]]:
-    """Starts a program that is no server of ours; whatever still runs is killed after the test."""
+    """Starts a program that is not an embedded server. It is killed after the test."""
     started: list[subprocess.Popen] = []
 
     def start_program(*command: str, **identity) -> subprocess.Popen:
@@ -51,12 +51,12 @@ def start() -> Iterator[Callable[..., subprocess.Popen]]:
 
 
 def test_data_survives_a_restart_except_the_cache(folder: Path):
-    with embedded.running(folder) as urls:
+    with embedded.run_servers(folder) as urls:
         with psycopg.connect(urls["DATABASE_URL"]) as database:
             database.execute("CREATE TABLE kept AS SELECT 1 AS one")
         for name in ("BROKER_URL", "LOCKS_URL", "REDIS_URL"):
             redis.from_url(urls[name]).set("kept", name)
-    with embedded.running(folder) as urls:
+    with embedded.run_servers(folder) as urls:
         with psycopg.connect(urls["DATABASE_URL"]) as database:
             assert database.execute("SELECT one FROM kept").fetchone() == (1,)
         assert redis.from_url(urls["BROKER_URL"]).get("kept") == b"BROKER_URL"
@@ -65,15 +65,15 @@ def test_data_survives_a_restart_except_the_cache(folder: Path):
 
 
 def test_only_the_cache_forgets_when_it_is_full(folder: Path):
-    with embedded.running(folder, given={"DATABASE_URL"}) as urls:
+    with embedded.run_servers(folder, given={"DATABASE_URL"}) as urls:
         broker, cache = (redis.from_url(urls[name]) for name in ("BROKER_URL", "REDIS_URL"))
         assert broker.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert cache.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-lru"}
         assert int(cache.config_get("maxmemory")["maxmemory"]) > 0
 
 
-def test_nobody_comes_in_without_the_password(folder: Path):
-    with embedded.running(folder) as urls:
+def test_a_client_without_the_password_is_refused(folder: Path):
+    with embedded.run_servers(folder) as urls:
         password = (folder / "password").read_text()
         assert (folder / "password").stat().st_mode & 0o077 == 0
         with pytest.raises(psycopg.OperationalError, match="password"):
@@ -83,14 +83,14 @@ def test_nobody_comes_in_without_the_password(folder: Path):
                 redis.from_url(urls[name].replace(f":{password}@", "")).ping()
 
 
-def test_a_given_server_is_not_embedded(folder: Path):
-    with embedded.running(folder, given={"DATABASE_URL", "REDIS_URL", "BROKER_URL"}) as urls:
+def test_a_configured_server_is_not_embedded(folder: Path):
+    with embedded.run_servers(folder, given={"DATABASE_URL", "REDIS_URL", "BROKER_URL"}) as urls:
         assert urls == {}
         assert not list(folder.glob("*.pid"))
 
 
-def test_with_a_broker_elsewhere_locks_are_still_kept_where_nothing_is_evicted(folder: Path):
-    with embedded.running(folder, given={"DATABASE_URL", "BROKER_URL"}) as urls:
+def test_with_an_external_broker_locks_are_in_a_server_that_evicts_nothing(folder: Path):
+    with embedded.run_servers(folder, given={"DATABASE_URL", "BROKER_URL"}) as urls:
         assert set(urls) == {"LOCKS_URL", "REDIS_URL"}
         policy = redis.from_url(urls["LOCKS_URL"]).config_get("maxmemory-policy")
         assert policy == {"maxmemory-policy": "noeviction"}
@@ -103,7 +103,7 @@ def test_a_killed_run_leaves_no_server_and_blocks_no_start(folder: Path):
         servers = psutil.Process(run.pid).children()
         assert len(servers) == 3
         run.send_signal(signal.SIGKILL)
-    with embedded.running(folder) as urls:
+    with embedded.run_servers(folder) as urls:
         assert not any(server.is_running() for server in servers)
         psycopg.connect(urls["DATABASE_URL"]).close()
 
@@ -111,25 +111,25 @@ def test_a_killed_run_leaves_no_server_and_blocks_no_start(folder: Path):
 def test_a_server_that_outlived_its_run_is_ended_by_the_next(tmp_path: Path, start):
     left = start(str(embedded.VALKEY), "--port", "0")
     (tmp_path / "cache.pid").write_text(f"{left.pid} {psutil.Process(left.pid).create_time()}")
-    Server(tmp_path / "cache", signal.SIGTERM).end_leftover()
+    Server(tmp_path / "cache", signal.SIGTERM).stop_leftover()
     assert left.poll() is not None
 
 
-def test_another_program_with_the_number_of_an_old_server_is_left_alone(tmp_path: Path, start):
+def test_another_program_with_the_pid_of_an_old_server_keeps_running(tmp_path: Path, start):
     stranger = start(str(embedded.VALKEY), "--port", "0")
     born = psutil.Process(stranger.pid).create_time()
     (tmp_path / "cache.pid").write_text(f"{stranger.pid} {born - 60}")
-    Server(tmp_path / "cache", signal.SIGTERM).end_leftover()
+    Server(tmp_path / "cache", signal.SIGTERM).stop_leftover()
     assert stranger.poll() is None
 
 
-def test_a_pid_that_another_program_has_got_since_blocks_no_start(folder: Path, start):
+def test_a_pid_file_with_the_pid_of_another_program_blocks_no_start(folder: Path, start):
     data = folder / "postgres"
-    with embedded.running(folder, given={"BROKER_URL", "REDIS_URL"}):
+    with embedded.run_servers(folder, given={"BROKER_URL", "REDIS_URL"}):
         lines = (data / "postmaster.pid").read_text().splitlines()
-    stranger = start("sleep", "600", **embedded.ordinary_user(data))
+    stranger = start("sleep", "600", **embedded.unprivileged_user(data))
     (data / "postmaster.pid").write_text("\n".join([str(stranger.pid), *lines[1:], ""]))
-    with embedded.running(folder, given={"BROKER_URL", "REDIS_URL"}) as urls:
+    with embedded.run_servers(folder, given={"BROKER_URL", "REDIS_URL"}) as urls:
         psycopg.connect(urls["DATABASE_URL"]).close()
     assert stranger.poll() is None
 
@@ -137,7 +137,7 @@ def test_a_pid_that_another_program_has_got_since_blocks_no_start(folder: Path, 
 def test_a_server_that_cannot_start_says_why(folder: Path):
     with (
         pytest.raises(ServerError, match="no_such_setting"),
-        embedded.running(folder, postgres_settings=("no_such_setting=1",)),
+        embedded.run_servers(folder, postgres_settings=("no_such_setting=1",)),
     ):
         pytest.fail("it started")
     assert not list(folder.glob("*.pid"))

@@ -1,4 +1,4 @@
-"""A port that was found free is kept for a server of ours, and two test runs beside each other never share one."""
+"""A free port stays reserved for the process that asked for it: two test runs at once never share one."""
 
 import socket
 
@@ -7,12 +7,12 @@ import pytest
 from devtools.ports import free_port, is_free
 
 
-def test_nobody_else_is_given_it():
+def test_another_socket_cannot_bind_it():
     with socket.socket() as another, pytest.raises(OSError, match="Address already in use"):
         another.bind(("127.0.0.1", free_port()))
 
 
-def test_a_server_listens_there_and_again_after_its_end():
+def test_a_server_can_listen_there_twice():
     port = free_port()
     for _ in range(2):
         assert is_free(port)

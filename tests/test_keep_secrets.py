@@ -108,7 +108,7 @@ def mails() -> str:
     return f"filemail:///{settings.MEDIA_ROOT}/mails"
 
 
-def last_words(name: str, words: str, folder: Path, **variables: str) -> str:
+def log_tail(name: str, words: str, folder: Path, **variables: str) -> str:
     """What a process of the Procfile says that cannot come up, until it says `words` or ends."""
     lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
     log, path = folder / f"{name}-away.log", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -189,7 +189,7 @@ def test_none_is_told_while_everything_fails(said: Said, given, away, alice, tmp
     for command in (("doctor",), ("check", "--deploy"), ("migrate", "--noinput"), ("budget",)):
         said.manage(*command, **away)
     for name, words in {"default": "Cannot connect to", "beat": "Traceback"}.items():
-        said.add(name, last_words(name, words, tmp_path, **away))
+        said.add(name, log_tail(name, words, tmp_path, **away))
     for log in tmp_path.glob("*.log"):
         said.add(log.name, log.read_text())
     assert "Internal Server Error: /accounts/reset/" in web.log.read_text()

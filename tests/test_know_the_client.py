@@ -5,7 +5,7 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 
 from mediaapp.rate_limits import TOO_MANY_TRIES_MESSAGE, client_address
-from tests.outages import take_away
+from tests.outages import make_unreachable
 
 FORMS = {"/accounts/login/": "username", "/accounts/signup/": "email", "/accounts/password_reset/": "email"}
 
@@ -77,7 +77,7 @@ def test_clearing_the_cache_forgets_no_try(page):
 
 @pytest.mark.parametrize("alias", ["locks", "default"])
 def test_nobody_has_to_wait_because_a_server_is_away(page, settings, alias):
-    take_away(settings, alias)
+    make_unreachable(settings, alias)
     assert try_once(page, "x@example.com").status_code in (200, 302)
 
 

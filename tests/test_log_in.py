@@ -8,7 +8,7 @@ from django.urls import reverse
 from devtools.management.commands import create_demo_user
 from tests.conftest import signed_in
 from tests.factories import State, upload_of
-from tests.outages import take_away
+from tests.outages import make_unreachable
 
 LOGIN, LOGOUT = "/accounts/login/", "/accounts/logout/"
 RIGHT = {"username": "alice", "password": "a long enough secret"}
@@ -66,8 +66,8 @@ def test_a_link_logs_nobody_out(as_alice):
 
 
 def test_nobody_is_logged_out_when_the_cache_goes_away(as_alice, settings):
-    take_away(settings, "default")
-    take_away(settings, "locks")
+    make_unreachable(settings, "default")
+    make_unreachable(settings, "locks")
     assert as_alice.get("/").status_code == 200
 
 

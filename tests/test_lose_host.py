@@ -23,8 +23,8 @@ from mediaapp.uploads.receive import store_upload
 from tests import dynos, in_subprocess
 from tests.conftest import environment
 from tests.dynos import Dyno, Platform
-from tests.hosts import PROGRAMS, RANGE, Forbidden, Host
-from tests.outages import broker_away
+from tests.hosts import ADDRESS_RANGE, PROGRAMS, Host, NamespaceError
+from tests.outages import unreachable_broker
 from tests.test_survive_death import assert_every_row_counts_once, catalogue, committed_rows, in_the_middle, job_of
 from workers.models import Job
 
@@ -37,7 +37,7 @@ def let_hosts_in(transactional_db) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("SHOW hba_file")
         with Path(cursor.fetchone()[0]).open("a") as file:
-            file.write(f"\nhost all all {RANGE} scram-sha-256\n")
+            file.write(f"\nhost all all {ADDRESS_RANGE} scram-sha-256\n")
         cursor.execute("SELECT pg_reload_conf()")
         yield
         cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
@@ -51,7 +51,7 @@ def hosts() -> Iterator[dict[str, Host]]:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {', '.join(absent)}: apt-get install iproute2")
         try:
             made = [closed_at_the_end.enter_context(Host(number)) for number in (1, 2)]
-        except Forbidden as error:
+        except NamespaceError as error:
             pytest.skip(f"this machine gives us no network namespaces: {error}")
         yield {host.name: host for host in made}
 
@@ -76,7 +76,7 @@ def platform(tmp_path: Path, let_hosts_in: None, bucket: dict[str, str], brokers
 
 def begin(owner: User, rows: str, brokers: dict[str, str]) -> Upload:
     """Uploads a catalogue, and sends its job to the broker."""
-    with broker_away():
+    with unreachable_broker():
         upload = store_upload(owner, ContentFile(rows.encode(), name="catalogue.csv"))
     Job.objects.filter(pk=upload.pk).update(queued_at=timezone.now() - timedelta(seconds=10))
     in_subprocess.run(SWEEP, **brokers)
@@ -95,8 +95,8 @@ def cut_off_in_the_middle(
     name = job_of(upload).worker.partition("@")[2]
     workers[name].freeze()
     if found := in_the_middle():
-        hosts[name].cut_off()
-    workers[name].go_on()
+        hosts[name].disconnect()
+    workers[name].resume()
     if found:
         return upload, name
     wait_until(lambda: job_of(upload).is_final, "the end of what came too late")
@@ -113,7 +113,7 @@ def cut_off_in_the_middle(
 def test_a_job_goes_on_elsewhere(
     alice: User, hosts: dict[str, Host], platform: Platform, brokers: dict[str, str], comes_back: str
 ):
-    workers = {name: platform.start("highmem", host.inside) for name, host in hosts.items()}
+    workers = {name: platform.start("highmem", host.command_prefix) for name, host in hosts.items()}
     upload, lost = cut_off_in_the_middle(alice, brokers, hosts, workers)
     (other,) = hosts.keys() - {lost}
     reached = job_of(upload).result["rows"]
@@ -126,14 +126,14 @@ def test_a_job_goes_on_elsewhere(
 
     wait_until(lambda: is_with_the_other(Job.State.RUNNING), "the other host to take the job up")
     if comes_back == "while another one works on it":
-        hosts[lost].plug_in()
+        hosts[lost].connect()
     wait_until(lambda: is_with_the_other(Job.State.DONE), "the other host to end it")
     ended = job_of(upload)
     if comes_back == "after the job is done":
-        hosts[lost].plug_in()
+        hosts[lost].connect()
 
-    workers[other].tell(signal.SIGTERM)
-    assert workers[other].ends() == 0
+    workers[other].send_signals(signal.SIGTERM)
+    assert workers[other].wait_for_exit() == 0
     again = begin(alice, "external_id,title\nA-1,One more\n", brokers)
     wait_until(lambda: job_of(again).is_final, "the lost host to take another job")
     assert job_of(again).worker == f"highmem@{lost}"

@@ -11,7 +11,7 @@ from mediaapp import permissions
 from mediaapp.views.jobs import poll_seconds
 from tests.conftest import signed_in
 from tests.factories import State, pages_of, running_upload_of, upload_of
-from tests.outages import take_away
+from tests.outages import make_unreachable
 from workers.models import Job
 from workers.practices import progress
 
@@ -111,7 +111,7 @@ def test_a_flushed_cache_loses_a_number_and_nothing_else(as_alice, alice):
 
 def test_a_cache_that_is_away_loses_no_more(as_alice, alice, settings):
     part, json = look(as_alice, running_upload_of(alice))
-    take_away(settings, "default")
+    make_unreachable(settings, "default")
     assert as_alice.get(json).json()["state"] == "running"
     assert as_alice.get(part).status_code == 200
 

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mediaapp.models import User
-from tests.outages import broker_away
+from tests.outages import unreachable_broker
 from workers.default.tasks import MAX_MAIL_ATTEMPTS, send_password_reset
 from workers.models import Job
 
@@ -200,7 +200,7 @@ def test_a_receiver_whom_the_mail_server_refuses_is_not_tried_again(alice, setti
 
 
 def test_with_the_broker_away_the_answer_is_the_same_and_the_job_is_kept(alice):
-    with broker_away():
+    with unreachable_broker():
         job = ask(alice.email)
     assert (job.state, job.dispatched_at) == (Job.State.QUEUED, None)
 

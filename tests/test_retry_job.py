@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import State, upload_of
-from tests.outages import broker_away
+from tests.outages import unreachable_broker
 from workers import jobs
 from workers.models import Job
 
@@ -62,7 +62,7 @@ def test_somebody_else_tries_nothing_again(as_bob, client, alice):
 
 def test_with_the_broker_away_it_waits_in_its_row(as_alice, alice):
     upload = upload_of(alice, State.FAILED)
-    with broker_away():
+    with unreachable_broker():
         assert retry(as_alice, upload).status_code == 302
     assert (job_of(upload).state, job_of(upload).dispatched_at) == (State.QUEUED, None)
 

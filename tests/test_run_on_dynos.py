@@ -135,18 +135,18 @@ def freeze_at_work(platform: Platform, errand: Errand, worker: str) -> None:
         dyno.freeze()
         if errand.row(worker)[0] == "running":
             return
-        dyno.go_on()
+        dyno.resume()
 
 
 def restart_every_process(platform: Platform, errand: Errand, signum: int) -> None:
     """Sends the signal to each dyno in the middle of its part of the errand; another one takes its place."""
     visitor, mails = errand.visitor, errand.mails
-    told = [platform.replace("beat", signum)]
+    stopped = [platform.replace("beat", signum)]
     for worker in ("video", "highmem"):
         freeze_at_work(platform, errand, worker)
-        told.append(platform.replace(worker, signum))
+        stopped.append(platform.replace(worker, signum))
     with visitor.filling_in_slowly(RESET, email=visitor.address) as send_the_rest:
-        told.append(platform.replace("web", signum))
+        stopped.append(platform.replace("web", signum))
         mails.stall()
         if signum == signal.SIGTERM:
             assert b" 302 " in send_the_rest()
@@ -154,9 +154,9 @@ def restart_every_process(platform: Platform, errand: Errand, signum: int) -> No
         visitor.wait_for_the_site()
         errand.ask_for_a_mail()
     wait_until(mails.connected.is_set, "the default dyno to call the mail server")
-    told.append(platform.replace("default", signum))
+    stopped.append(platform.replace("default", signum))
     mails.may_answer.set()
-    codes = {dyno.folder.name: dyno.ends() for dyno in told}
+    codes = {dyno.folder.name: dyno.wait_for_exit() for dyno in stopped}
     assert set(codes.values()) == {0 if signum == signal.SIGTERM else -signal.SIGKILL}, codes
     visitor.wait_for_the_site()
 

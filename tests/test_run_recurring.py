@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from tests.outages import take_away
+from tests.outages import make_unreachable
 from workers import schedule
 from workers.models import TaskRun
 from workers.practices import recurring
@@ -104,7 +104,7 @@ def test_verify_fails_while_no_beat_ticks(beat):
 
 
 def test_verify_is_unknown_while_the_cache_is_away(beat, settings):
-    take_away(settings, "default")
+    make_unreachable(settings, "default")
     finding = recurring.verify()
     assert finding.ok is None
     assert "cache" in finding.reason
@@ -112,7 +112,7 @@ def test_verify_is_unknown_while_the_cache_is_away(beat, settings):
 
 def test_verify_fails_for_a_known_fault_while_the_cache_is_away(beat, settings):
     PeriodicTask.objects.filter(task=SWEEP).update(expire_seconds=None)
-    take_away(settings, "default")
+    make_unreachable(settings, "default")
     finding = recurring.verify()
     assert finding.ok is False
     assert "never expires" in finding.reason

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from tests.factories import State, pages_of, running_upload_of, upload_of
-from tests.outages import take_away
+from tests.outages import make_unreachable
 from workers import jobs
 
 
@@ -103,7 +103,7 @@ def test_markup_in_names_and_words_is_only_text(as_alice, alice):
 
 def test_the_cache_may_be_away(as_alice, alice, settings):
     upload = running_upload_of(alice)
-    take_away(settings, "default")
+    make_unreachable(settings, "default")
     assert as_alice.get(page_of(upload)).context["state"]["state"] == "running"
 
 

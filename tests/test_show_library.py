@@ -3,7 +3,7 @@
 import pytest
 
 from tests.factories import State, running_upload_of, upload_of
-from tests.outages import take_away
+from tests.outages import make_unreachable
 
 
 def names(response) -> list[str]:
@@ -46,7 +46,7 @@ def test_markup_in_a_name_is_only_text(as_alice, alice):
 
 def test_the_cache_may_be_away(as_alice, alice, settings):
     running_upload_of(alice)
-    take_away(settings, "default")
+    make_unreachable(settings, "default")
     assert [state["state"] for _, state in as_alice.get("/").context["rows"]] == ["running"]
 
 

@@ -13,7 +13,7 @@ from django_redis import get_redis_connection
 from devtools.processes import wait_until
 from mediaapp.models import CatalogueItem
 from mediaapp.uploads.receive import store_upload
-from tests.outages import take_away
+from tests.outages import make_unreachable
 from workers import jobs
 from workers.jobs import recovery
 from workers.jobs.attempt import Attempt, RetryLater
@@ -46,7 +46,7 @@ def test_its_job_comes_again_after_a_pause_that_doubles_up_to_a_limit(alice, tri
 
 def test_its_job_comes_again_after_a_pause_while_the_locks_are_away(alice, settings):
     row = Job.objects.create(task=TASK, queue="imports", owner=alice, attempt=1, queued_at=timezone.now())
-    take_away(settings, "locks")
+    make_unreachable(settings, "locks")
     with pytest.raises(RetryLater), Attempt(row, locks.Lease("job")).writing_to(TABLE):
         pytest.fail("it may not be alone")
 

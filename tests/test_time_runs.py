@@ -20,7 +20,7 @@ from redis import Redis
 from devtools.processes import DEADLINE_SECONDS, wait_until
 from mediaapp.uploads.receive import store_upload
 from tests.conftest import environment
-from tests.outages import NOBODY
+from tests.outages import UNREACHABLE_URL
 from workers.models import Job, TaskHour, TaskRun
 from workers.practices import timing
 from workers.telemetry import rollups
@@ -115,7 +115,7 @@ def test_a_job_that_is_done_is_a_success(start: Start, broker: Redis, alice):
 
 
 def test_with_the_server_of_the_stream_away_tasks_run_at_full_speed(start: Start, broker: Redis, tmp_path: Path):
-    start("default", LOCKS_URL=NOBODY, **OURS)
+    start("default", LOCKS_URL=UNREACHABLE_URL, **OURS)
     for number in range(200):
         send("touch", str(tmp_path / f"{number}.touched"))
     # 200 tries of a second each, in 4 processes, would take 50 s and more.

@@ -16,7 +16,7 @@ from mediaapp.models import Upload
 from mediaapp.uploads import receive
 from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE, FileKind
 from tests.footage import film
-from tests.outages import broker_away
+from tests.outages import unreachable_broker
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -256,7 +256,7 @@ def test_with_a_full_broker_the_file_is_safe_too(as_alice, broker):
 
 
 def test_with_the_broker_away_the_file_is_safe_and_its_job_waits(as_alice):
-    with broker_away():
+    with unreachable_broker():
         response = send(as_alice, table(), headers=JSON)
     assert response.status_code == 201
     assert (Job.objects.get().state, Job.objects.get().dispatched_at) == ("queued", None)

@@ -11,7 +11,7 @@ from django.core.cache import caches
 from devtools.processes import wait_until
 from devtools.rabbitmq import Node
 from tests import in_subprocess
-from tests.outages import NOBODY, take_away
+from tests.outages import UNREACHABLE_URL, make_unreachable
 from workers import jobs
 from workers.models import Job
 from workers.runtime import pending_guard
@@ -109,13 +109,13 @@ def test_an_entry_whose_message_got_lost_is_sent_again_once_a_job_behind_it_is_t
 
 def test_an_entry_is_sent_while_the_broker_cannot_be_asked(broker, settings):
     assert pending_guard.try_mark_pending(entry("a"))
-    settings.BROKER_URL = NOBODY
+    settings.BROKER_URL = UNREACHABLE_URL
     assert pending_guard.try_mark_pending(entry("a"))
 
 
 def test_an_entry_is_sent_while_the_server_of_the_locks_is_away(broker, settings):
     broker.lpush("default", "{}")
     assert pending_guard.try_mark_pending(entry("a"))
-    take_away(settings, "locks")
+    make_unreachable(settings, "locks")
     assert pending_guard.try_mark_pending(entry("a"))
     pending_guard.clear_marks("default", {"periodic_task_name": "a", "published_at": time.time()})

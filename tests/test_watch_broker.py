@@ -10,7 +10,7 @@ from kombu import Connection, Queue
 
 from devtools.processes import wait_until
 from tests import in_subprocess
-from tests.outages import take_away
+from tests.outages import make_unreachable
 from workers.brokers import state
 from workers.brokers.declarations import DEAD_LETTER_QUEUE, QUEUE_TYPES, declarations
 from workers.brokers.state import read_broker_state
@@ -173,7 +173,7 @@ def test_all_processes_share_one_answer(valkey, monkeypatch):
 
 def test_without_the_cache_each_look_asks_anew(valkey, settings, monkeypatch):
     monkeypatch.setattr(state, "CACHE_SECONDS", 60)
-    take_away(settings, "default")
+    make_unreachable(settings, "default")
     assert broker.verify().ok is True
     valkey.rpush("urgnet", "to nobody")
     assert broker.verify().ok is False

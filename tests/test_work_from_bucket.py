@@ -20,7 +20,7 @@ from mediaapp.models import Upload, User
 from mediaapp.reports import request_report
 from mediaapp.uploads.receive import store_upload
 from tests.footage import film
-from tests.relay import Relay, relaying
+from tests.relay import Relay, running_relay
 from tests.test_survive_death import (
     LEASE,
     assert_every_row_counts_once,
@@ -70,7 +70,7 @@ def other_host(bucket, tmp_path: Path) -> Host:
 def relay(bucket) -> Iterator[Relay]:
     """A way to the storage that is not ours."""
     there = urlsplit(bucket["S3_ENDPOINT_URL"])
-    with relaying((there.hostname, there.port)) as relay:
+    with running_relay((there.hostname, there.port)) as relay:
         yield relay
 
 
@@ -134,7 +134,7 @@ def test_an_import_whose_host_dies_goes_on_on_another_one(start: Start, host: Ho
 
 def test_a_storage_that_is_away_for_a_while_loses_nothing(start: Start, host: Host, relay: Relay, alice: User):
     books = upload(alice, "".join(catalogue(20_000)).encode())
-    relay.cut_at = 100_000
+    relay.cut_after_bytes = 100_000
     host.start(start, "highmem", S3_ENDPOINT_URL=f"http://{relay.address}")
     wait_until(lambda: job_of(books).message, "the job to be handed back")
     job = job_of(books)

@@ -1,4 +1,4 @@
-"""The user `demo` with the password `demo`, who may look at the staff pages. Only ever with DEBUG."""
+"""`manage.py create_demo_user`: login demo / demo, with the permissions to view staff pages. Not without DEBUG."""
 
 from django.conf import settings
 from django.contrib.auth.models import Permission

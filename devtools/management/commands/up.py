@@ -1,8 +1,8 @@
-"""The whole site on one machine: embedded servers, migrations, demo user, the Procfile's processes.
+"""`manage.py up`: embedded servers, migrations, the demo user and the Procfile's processes on one machine.
 
-A server whose variable is set (in the environment or in .env) is used, the others are embedded.
-While it runs, `.local/env` tells every other terminal the addresses. Ctrl-C and SIGTERM stop all of
-it with exit code 0; a process or a server that falls stops all of it with exit code 1.
+It uses a server whose variable is set (in the environment or in .env) and embeds the others. While it runs,
+`.local/env` has the addresses for every other terminal. Ctrl-C and SIGTERM stop all of it with exit code 0. If a
+process or a server ends, all of it stops with exit code 1.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ from devtools.ports import LAST_PORT, find_listener, is_free
 from devtools.servers import Server, ServerError
 from devtools.stack import Stack, read_procfile
 
-# What another terminal needs to work against the running stack.
+# What another terminal needs to work with the running site.
 SHARED = (
     "DEBUG",
     "SECRET_KEY",
@@ -49,7 +49,7 @@ class Command(BaseCommand):
     def handle(self, **_: object) -> None:
         if not settings.DEBUG:
             raise CommandError("`up` is for development: use `make run`, or set DEBUG=true.")
-        # A closed terminal or a stopped container is like Ctrl-C.
+        # A closed terminal (SIGHUP) and a stopped container (SIGTERM) stop it as Ctrl-C does.
         for signum in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, signal.default_int_handler)
         os.chdir(settings.BASE_DIR)
@@ -59,60 +59,59 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             pass
-        self.say("Stopped. The data stays; the next start goes on from here.")
+        self.write_line("Stopped. The data stays; the next start goes on from here.")
 
     def start(self, local: Path) -> None:
-        """Run everything with its data in `local`. Raises KeyboardInterrupt for an early Ctrl-C."""
-        given = read_given()
-        with only_one(local / "up.pid"):
+        """Run everything with its data in `local`. Raises KeyboardInterrupt for Ctrl-C before the Procfile runs."""
+        given = read_user_environment()
+        with exclusive_lock(local / "up.pid"):
             check_port(given["PORT"])
-            self.say("Starting the servers ...")
-            with embedded.running(local, given=given) as urls:
-                secret_key = embedded.keep_secret(local / "secret_key")
-                environment = prepare({"SECRET_KEY": secret_key} | given | urls, local / "ready")
-                with published(environment, local / "env"):
+            self.write_line("Starting the servers ...")
+            with embedded.run_servers(local, given=given) as urls:
+                secret_key = embedded.read_or_create_secret(local / "secret_key")
+                environment = process_environment({"SECRET_KEY": secret_key} | given | urls, local / "ready")
+                with published_environment(environment, local / "env"):
                     self.run_procfile(environment)
 
     def run_procfile(self, environment: dict[str, str]) -> None:
         """Migrate, make the demo user, run the Procfile until a signal comes.
 
-        Not its release line: that one also checks what only a deploy must have.
+        Its release line is left out: it checks what only a deployment must have.
         """
         processes = read_procfile(Path("Procfile"))
         del processes["release"]
         for command in ("python manage.py migrate --noinput", "python manage.py create_demo_user"):
             words = shlex.split(command)
-            # A session of its own: an early Ctrl-C in the terminal is for us, who end it then.
+            # In a session of its own, because this process handles Ctrl-C.
             done = subprocess.run(words, env=environment, start_new_session=True, check=False)  # noqa: S603
             if done.returncode:
                 raise CommandError(f"`{command}` failed; the reason stands above.")
-        stack = Stack(environment, when_ready=lambda: self.say_ready(environment["PORT"]))
+        stack = Stack(environment, when_ready=lambda: self.write_ready_line(environment["PORT"]))
         for name, command in processes.items():
             stack.add(name, command)
         stack.run()
-        if stack.fallen:
-            words = [f"Last words of {server.data.name}:\n{server.last_words()}" for server in Server.fallen()]
+        if stack.exited:
+            words = [f"Last words of {server.data.name}:\n{server.log_tail()}" for server in Server.exited()]
             reason = "\n".join(words) or "The reason stands above."
-            raise CommandError(f"{' and '.join(stack.fallen)} fell, so everything was stopped. {reason}")
+            raise CommandError(f"{' and '.join(stack.exited)} fell, so everything was stopped. {reason}")
 
-    def say_ready(self, port: str) -> None:
-        """The one line that people and programs wait for."""
+    def write_ready_line(self, port: str) -> None:
         site = f"http://127.0.0.1:{port}/"
         has_page = "django_mail_preview" in settings.INSTALLED_APPS
         mails = f"mails {site}dev/mail/" if has_page else "mails by EMAIL_URL"
         line = f"Ready: {site}  login demo / demo  {mails}  stop with Ctrl-C"
-        self.say(self.style.SUCCESS(line))
+        self.write_line(self.style.SUCCESS(line))
 
-    def say(self, line: str) -> None:
+    def write_line(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 
 
-def read_given() -> dict[str, str]:
-    """What people set: our environment as it was at the start, then .env.
+def read_user_environment() -> dict[str, str]:
+    """The variables that the user has set: in the environment at the start of this process, then in .env.
 
-    Not os.environ: the settings have put `.local/env` into that, and a killed run leaves the file
-    behind, with addresses where nobody listens any more.
+    Not os.environ: the settings have read `.local/env` into it. A killed run leaves that file with addresses of servers
+    that no longer run.
     """
 
     class Given(environ.Env):  # type: ignore[misc]
@@ -125,7 +124,7 @@ def read_given() -> dict[str, str]:
 
 
 def check_port(value: str) -> None:
-    """Raises CommandError, with the way out, unless we can listen on the port that `value` names."""
+    """Raises CommandError unless a server can listen on the port `value`. Its text names another port."""
     if not (value.isdecimal() and 0 < int(value) <= LAST_PORT):
         raise CommandError(f"PORT={value} is no port: take a number from 1 to {LAST_PORT}, as in make run PORT=8001")
     port = int(value)
@@ -134,8 +133,8 @@ def check_port(value: str) -> None:
         raise CommandError(f"Port {port} is taken by {find_listener(port)}. {way_out}")
 
 
-def prepare(environment: dict[str, str], ready: Path) -> dict[str, str]:
-    """Add what every process gets: our programs, unbuffered logs, an empty folder to report in."""
+def process_environment(environment: dict[str, str], ready: Path) -> dict[str, str]:
+    """The environment with PATH to the programs of this Python, unbuffered logs, and READY_DIR, an empty folder."""
     shutil.rmtree(ready, ignore_errors=True)
     ready.mkdir()
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
@@ -143,8 +142,8 @@ def prepare(environment: dict[str, str], ready: Path) -> dict[str, str]:
 
 
 @contextmanager
-def only_one(pid_file: Path) -> Iterator[None]:
-    """Hold the lock of this folder. Raises CommandError with the pid of its holder."""
+def exclusive_lock(pid_file: Path) -> Iterator[None]:
+    """Hold the file's lock. Raises CommandError with the pid of its holder."""
     pid_file.parent.mkdir(parents=True, exist_ok=True)
     with pid_file.open("a+") as file:
         try:
@@ -162,8 +161,8 @@ def only_one(pid_file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def published(environment: dict[str, str], file: Path) -> Iterator[None]:
-    """Have the SHARED variables in `file`, where the settings look, for its owner's eyes only."""
+def published_environment(environment: dict[str, str], file: Path) -> Iterator[None]:
+    """Keep the SHARED variables in `file`, where the settings read them. Only its owner can."""
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
     shared = (name for name in SHARED if name in environment)
