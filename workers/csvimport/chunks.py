@@ -1,4 +1,4 @@
-"""Validated records in chunks of one transaction each, made in a thread while the database writes the one before."""
+"""Validated records in chunks of one transaction each."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ class RowChunk:
     last_row_count: int = 0
 
     def close(self) -> "RowChunk":
-        """Makes the bytes for COPY here, in the thread that reads, because the database waits for the other thread."""
+        """Makes the bytes for COPY in the thread that reads: the database waits for the other one."""
         last_rows = dict(zip(self.keys, self.copy_lines, strict=True)).values()
         self.last_rows, self.last_row_count = "".join(last_rows).encode(), len(last_rows)
         return self
@@ -73,7 +73,7 @@ class ChunkMaker:
 
 
 def read_ahead(chunks: Generator[RowChunk, None, None]) -> Generator[RowChunk, None, None]:
-    """The same chunks; a thread makes each one while the caller uses the one before."""
+    """A thread makes each chunk while the caller uses the one before."""
     with closing(chunks), ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, chunks, None)
         while chunk := coming.result():

@@ -1,7 +1,4 @@
-"""Guesses which column of a CSV file is meant for which field, for the owner to confirm.
-
-By the column's name, a synonym or a similar name; a date also by the column's cells.
-"""
+"""Guesses which column is meant for which field: by its name, a synonym or a similar name; a date also by its cells."""
 
 import re
 import unicodedata
@@ -20,7 +17,7 @@ Synonyms = Mapping[str, Sequence[str]]  # field name -> other words for it, in a
 
 
 def guess_columns(names: list[str], rows: list[list[str]], table: TargetTable, synonyms: Synonyms) -> dict[str, int]:
-    """Field name -> index of its probable column. A column is used once; the most certain match comes first."""
+    """Field name -> index of its column. A column is used once, for its most certain match."""
     fields = table.importable[::-1]
     own_words = {_fold(word): field.name for field in fields for word in (str(field.verbose_name), field.name)}
     words = {_fold(word): field.name for field in fields for word in synonyms.get(field.name, ())} | own_words
@@ -38,7 +35,7 @@ def guess_columns(names: list[str], rows: list[list[str]], table: TargetTable, s
 
 
 def _find_field(name: str, words: dict[str, str], own_words: dict[str, str]) -> tuple[str, float]:
-    """The field for a column's name, "" for none, and how certain that is. own_words: the fields' own names."""
+    """The field, "" for none, and how certain that is. own_words: the fields' own names."""
     folded = _fold(name)
     if folded in words:
         return words[folded], 2 if folded in own_words else 1
@@ -52,7 +49,7 @@ def _find_field(name: str, words: dict[str, str], own_words: dict[str, str]) -> 
 def _match_only_date(
     names: list[str], rows: list[list[str]], fields: list[Field], columns: dict[str, int]
 ) -> dict[str, int]:
-    """If one date field and one column of dates are left, they belong together."""
+    """One date field and one column of dates that are left belong together."""
     date_fields = [field.name for field in fields if isinstance(field, DateField) and field.name not in columns]
     free = [index for index in range(min(len(names), MAX_COLUMNS)) if index not in columns.values()]
     date_columns = [

@@ -1,4 +1,4 @@
-"""What new rows hold in the columns that their file does not set: the fixed value, the default, the time."""
+"""What new rows hold in columns that their file does not set: the fixed value, the default, the time."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -12,7 +12,7 @@ from workers.csvimport.target_table import TargetTable
 
 
 def iterate_defaults(table: TargetTable, file_fields: list[Field]) -> dict[Field, Iterator[Any]]:
-    """The values, one after the other, of each field that neither the file nor the database sets."""
+    """For each field that neither the file nor the database sets."""
     blank = table.model(**table.fixed)
     return {
         field: _iterate_values(field, blank, is_fixed=field.attname in table.fixed)

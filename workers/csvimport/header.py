@@ -1,7 +1,7 @@
-"""Matches the columns of a CSV file with the fields of a model, by the names in the header.
+"""Matches a file's columns with the fields of a model, by the names in the header.
 
-Names match by a field's name or verbose name, without regard to case, spaces, underscores and hyphens. Columns without
-a field are ignored and listed.
+A field's name or verbose name counts, without regard to case, spaces, underscores and hyphens. Columns without a field
+are ignored and listed.
 """
 
 import re
@@ -32,11 +32,11 @@ class Header:
 
     @property
     def width(self) -> int:
-        """How many cells a row has."""
+        """Of a row, in cells."""
         return len(self.names) + len(REJECTION_COLUMNS) * self.has_rejections
 
     def original_cells(self, cells: list[str]) -> list[str]:
-        """A row's cells without the escapes and the two columns of an earlier file of rejected rows."""
+        """Without the escapes and the two columns of an earlier file of rejected rows."""
         if not self.has_rejections:
             return cells
         width = len(self.names)
@@ -60,7 +60,7 @@ def match_header(cells: list[str], table: TargetTable, columns: dict[str, int] |
 
 
 def parse_names(cells: list[str]) -> tuple[list[str], bool]:
-    """The columns' names, and whether the columns of a file of rejected rows stood behind them."""
+    """The names, and whether the columns of a file of rejected rows stood behind them."""
     names = [cell.strip().replace("\0", "") for cell in cells]
     has_rejections = [name.lower() for name in names[-2:]] == REJECTION_COLUMNS
     return (list(map(unescape_formula, names[:-2])), True) if has_rejections else (names, False)
@@ -95,7 +95,7 @@ def match_names(names: list[str], table: TargetTable) -> dict[Field, int]:
 
 
 def select_columns(columns: dict[str, int], width: int, table: TargetTable) -> dict[Field, int]:
-    """The same by field, without the fields that are not the table's and the columns that the file does not have."""
+    """Without fields that are not the table's, and columns that the file does not have."""
     return {field: columns[field.name] for field in table.importable if columns.get(field.name, width) < width}
 
 

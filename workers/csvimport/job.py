@@ -1,4 +1,4 @@
-"""Gives an import job's arguments and callbacks to the engine, which knows nothing of jobs."""
+"""Gives an import job's arguments and callbacks to the engine."""
 
 from functools import partial
 from typing import IO, Any
@@ -13,7 +13,7 @@ from workers.jobs.attempt import Attempt
 
 
 def run_import_job(job: Attempt, source: IO[bytes]) -> dict[str, Any]:
-    """Writes the CSV into the owner's rows of the job's table. With the argument "force", any share may be rejected."""
+    """With the argument "force", any share of the rows may be rejected."""
     return CsvImport(
         source=source,
         table=TargetTable.of_owner(job.arguments["table"], job.owner_id),

@@ -1,4 +1,4 @@
-"""A preview of an import: the dialect, the columns of the fields, and the rows that would be rejected.
+"""What an import would do: its dialect, its columns, and the rows that it would reject.
 
 Reads only the file's beginning, so that a web request can afford it, whatever the file is.
 """
@@ -84,7 +84,7 @@ def make_preview(
 
 
 def _guess_formats(page: RecordPage, positions: dict[Field, int]) -> dict[str, tuple[str, bool]]:
-    """How the columns in use write numbers and dates: Dialect's field -> its value, and whether that is certain."""
+    """Dialect's field -> its value for the columns in use, and whether that is certain."""
     numbers, dates = list[str](), list[str]()
     for field, index in positions.items():
         cells = [row[index] for row in page.rows if index < len(row)]

@@ -1,4 +1,4 @@
-"""The rows that an import could not take: stored with their reasons, and returned as a CSV to mend and upload again."""
+"""The rows that an import rejected, stored with their reasons, and returned as a CSV to mend and upload again."""
 
 import csv
 import io
@@ -70,5 +70,5 @@ def _take_text(buffer: io.StringIO) -> str:
 
 
 def _replace_nul(text: str) -> str:
-    """PostgreSQL stores no NUL: people see its picture instead."""
+    """PostgreSQL stores no NUL."""
     return text.replace("\0", "\u2400")

@@ -1,7 +1,7 @@
-"""Writes rows one by one where the database refuses some of a chunk, and says why in words that the owner understands.
+"""Writes rows one by one where the database refuses some of a chunk, and says why.
 
-The loop runs inside the database: a savepoint for each row from Python costs milliseconds (docs/import.md).
-PostgreSQL names the constraint. Its columns are looked up here, and the model's own message for it goes first.
+The loop runs inside the database, since savepoints from Python cost milliseconds each (docs/import.md). The model's own
+message for a constraint goes first.
 """
 
 from typing import Any, NamedTuple
@@ -49,7 +49,7 @@ class RowResult(NamedTuple):
 
 
 def write_one_by_one(staging: str, write: str) -> list[RowResult]:
-    """The result of each row of the table `staging`, in its order. write: the statement for the record `staged`."""
+    """For each row of the table `staging`, in its order. write: the statement for the record `staged`."""
     with connection.cursor() as cursor:
         cursor.execute(CREATE.format(function=FUNCTION, staging=staging, write=write))
         cursor.execute(f"SELECT * FROM {FUNCTION}()")  # noqa: S608
@@ -59,7 +59,7 @@ def write_one_by_one(staging: str, write: str) -> list[RowResult]:
 
 
 class RowErrorMessages:
-    """Messages for a model's rows. Asks the database for its constraints once."""
+    """Asks the database for its constraints once."""
 
     def __init__(self, model: type[Model]) -> None:
         self.field_names = {str(field.column): field.name for field in model._meta.concrete_fields}

@@ -1,7 +1,7 @@
 """Imports a CSV file into a table: each chunk's rows, rejected rows and checkpoint are one transaction.
 
 Stopped at any moment, an import goes on after its last committed chunk, and each record counts once. It knows neither
-Celery, the cache nor the life of a job: its callbacks do. While the database writes a chunk, a thread makes the next.
+Celery, the cache nor jobs. A thread makes the next chunk while the database writes one.
 """
 
 import gc
@@ -32,7 +32,7 @@ COUNTS = ("created", "updated", "unchanged", "rejected")
 
 
 class TooManyRejectedError(Exception):
-    """So many rows are rejected that this is probably the wrong file, or meant for another table."""
+    """Probably the wrong file, or one for another table."""
 
     def __init__(self, rejected: int, rows: int) -> None:
         self.sentence = (
@@ -44,9 +44,9 @@ class TooManyRejectedError(Exception):
 
 @contextmanager
 def tune_for_two_threads() -> Iterator[None]:
-    """Fewer garbage collections, and shorter turns for each thread (docs/facts/tools.md#switch-interval).
+    """Collects garbage less often, since an import makes no cycles. Switches threads sooner: the database waits.
 
-    An import makes many objects and no cycles. With shorter turns the database waits less for Python's lock.
+    See docs/facts/tools.md#switch-interval.
     """
     thresholds, switch_seconds = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(50_000, *thresholds[1:])

@@ -1,4 +1,4 @@
-"""The table that an import writes to: its model, its key, and the fields that a file may set."""
+"""The table that an import writes to: its model, its key, and its fields that a file may set."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class TargetTable:
 
     @classmethod
     def of_owner(cls, model_label: str, owner_id: int | None) -> "TargetTable":
-        """An owner's rows of a model such as "mediaapp.CatalogueItem"."""
+        """model_label: such as "mediaapp.CatalogueItem"."""
         return cls(apps.get_model(model_label), fixed={"owner_id": owner_id})
 
     @property
@@ -51,7 +51,6 @@ class TargetTable:
 
     @property
     def importable(self) -> list[Field]:
-        """The fields that a file may set."""
         return [
             field
             for field in self.model._meta.concrete_fields
@@ -59,6 +58,5 @@ class TargetTable:
         ]
 
     def requires(self, field: Field) -> bool:
-        """Whether a row without this field cannot be written."""
         has_default = field.has_default() or field.db_default is not NOT_PROVIDED
         return field in self.key or not (field.blank or field.null or has_default)

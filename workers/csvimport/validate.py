@@ -1,4 +1,4 @@
-"""Checks records against the model: values for the good ones, a reason for each of the others."""
+"""Checks records against the model: values, or all the reasons against a record."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -24,8 +24,6 @@ class ValidRecords(NamedTuple):
 
 
 class RowValidator:
-    """Validates the records of one file."""
-
     def __init__(self, header: Header, table: TargetTable, dialect: Dialect) -> None:
         self.header = header
         self.columns = [
@@ -39,7 +37,7 @@ class RowValidator:
         self.key = [index for index, field in enumerate(header.positions) if field in table.key]
 
     def validate_page(self, page: RecordPage) -> tuple[ValidRecords, list[Rejection]]:
-        """The page's records apart: the good ones, and the others in the order of their lines."""
+        """The good records, and the others in the order of their lines."""
         lines, rows = page.lines, page.rows
         rejections = [self._reject(line, QUOTES_MISMATCHED, cells) for line, cells in page.broken]
         width = self.header.width

@@ -1,7 +1,7 @@
 """Writes rows into a table: as fast as COPY while all are new, one by one where the database refuses some.
 
-Runs on Django's connection, inside the caller's transaction. The database makes serial keys and its own defaults. A
-column that the file does not have keeps its value in existing rows, and gets its field's default in new ones.
+Runs inside the caller's transaction. A column that the file does not have keeps its value in existing rows; in new ones
+it gets its field's default.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class WriteResult:
 
 
 class TableWriter:
-    """Writes a file's fields, in the order of its rows' values, to one table."""
+    """file_fields: in the order of the rows' values."""
 
     def __init__(self, table: TargetTable, file_fields: list[Field]) -> None:
         self.model = table.model
@@ -77,7 +77,7 @@ class TableWriter:
         return result
 
     def _insert(self, rows: bytes) -> bool:
-        """COPY straight into the table, which is half the work. False, and nothing written, if one row is refused."""
+        """Half the work. False, and nothing written, if the table refuses one row."""
         try:
             copy_lines(self.insert, rows)
         except (IntegrityError, DataError):
@@ -96,7 +96,7 @@ class TableWriter:
         return WriteResult(created, updated)
 
     def _merge_one_by_one(self, chunk: RowChunk) -> WriteResult:
-        """All records in their order, so that a refused one does not replace the one before it."""
+        """In their order, so that a refused record does not replace the one before it."""
         with connection.cursor() as cursor:
             cursor.execute(self.create_staging)
             copy_lines(self.stage, "".join(chunk.copy_lines).encode())

@@ -1,4 +1,4 @@
-"""A field's validators for a whole column: one comparison for the kinds that most fields have."""
+"""A field's validators for a whole column at once."""
 
 import operator
 from collections.abc import Callable

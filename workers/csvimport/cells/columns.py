@@ -1,7 +1,7 @@
-"""Converts a whole column of cells to values for the database, at C speed.
+"""Converts a whole column of cells to values for the database, at C speed: 0.3 microseconds for a good cell.
 
-A column that raises CellError is halved until the wrong cells stand alone: a good cell costs about 0.3 microseconds.
-Fields of classes not in PARSER_FACTORIES are cleaned by the field itself, a cell at a time (fields.py).
+A column that raises CellError is halved until the wrong cells stand alone. A field without a parser here cleans its own
+cells, one at a time (fields.py).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +41,7 @@ class ColumnCleaner:
         self.checks = make_checks(field) if factory else []
 
     def clean(self, cells: Sequence[str]) -> tuple[list[Any], dict[int, str]]:
-        """The values, and an error message by index of each wrong cell. The value of a wrong cell has no meaning."""
+        """The values, and an error message by index of each wrong cell, whose value has no meaning."""
         errors: dict[int, str] = {}
         unescaped = map(unescape_formula, cells) if self.is_escaped else cells
         return self._clean(list(map(str.strip, unescaped)), 0, errors), errors
@@ -73,7 +73,7 @@ class ColumnCleaner:
 
 
 def _iterate_defaults(field: Field) -> Iterator[Any]:
-    """What empty cells become. A callable default, such as uuid4, is called for each of them."""
+    """A callable default, such as uuid4, is called for each empty cell."""
     if field.has_default() and callable(field.default):
         return map(partial(prepare_value, field), iter(field.get_default, object()))
     return repeat(prepare_value(field, field.get_default()))

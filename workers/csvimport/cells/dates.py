@@ -45,7 +45,7 @@ def make_date_parser(order: str) -> Callable[[list[str]], list[date]]:
 
 
 def guess_dates(cells: Iterable[str]) -> tuple[str, bool]:
-    """The order where the year is last, and whether that is certain: 01/02/2024 alone may be either."""
+    """The order, and whether it is certain: 01/02/2024 alone may be in either."""
     votes = Counter(map(_vote, cells))
     if votes["dmy"] or votes["mdy"]:
         return max(("dmy", "mdy"), key=votes.__getitem__), True
@@ -69,7 +69,7 @@ def _vote(cell: str) -> str:
 
 
 def _rewrite_as_iso(cells: list[str], order: str) -> list[str]:
-    """The cells with the year first. A cell in no known format stays as it is."""
+    """A cell in no known format stays as it is."""
     if max(map(len, cells)) > MAX_DATE_CHARACTERS:
         return cells
     text = "\n".join(cells)

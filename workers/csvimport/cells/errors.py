@@ -1,4 +1,4 @@
-"""What a parser of cells raises, and how its sentence shows a cell."""
+"""The error of a cell, and how its sentence shows the cell."""
 
 MAX_SHOWN_CHARACTERS = 40
 
@@ -8,5 +8,4 @@ class CellError(Exception):
 
 
 def quote_short(text: str) -> str:
-    """A cell or a column's name, in quotes and not too long."""
     return f'"{text[:MAX_SHOWN_CHARACTERS]}"'

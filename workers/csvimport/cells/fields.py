@@ -30,19 +30,19 @@ def can_be_imported(field: Field) -> bool:
 
 
 def is_set_by_database(field: Field) -> bool:
-    """Whether the database gives a row without it a value: a serial number, an expression, a default."""
+    """By a serial number, an expression or a default."""
     return isinstance(field, models.AutoField) or field.generated or field.db_default is not NOT_PROVIDED
 
 
 def needs_value(field: Field, blank: models.Model) -> bool:
-    """Whether a row needs a value for it, or would have an empty file. blank: a new instance."""
+    """Whether a row cannot do without a value from the file or the caller. blank: a new instance."""
     if field.null or field.has_default() or is_set_by_database(field):
         return False
     return field.pre_save(blank, add=True) is None or (isinstance(field, NOT_IMPORTED) and not field.blank)
 
 
 def make_field_parser(field: Field) -> Parser:
-    """A parser that calls the field's clean() for each cell. Whatever a custom field raises becomes CellError."""
+    """Calls the field's clean() for each cell. What a custom field raises becomes CellError."""
     read = parse_json if isinstance(field, models.JSONField) else str
 
     def parse(cells: list[str]) -> list[Any]:
@@ -59,7 +59,7 @@ def make_field_parser(field: Field) -> Parser:
 
 
 def prepare_value(field: Field, value: Any) -> Any:
-    """The value for COPY. A time without an offset is in the site's time zone, as in Django's forms."""
+    """For COPY. A time without an offset is in the site's time zone, as in Django's forms."""
     if isinstance(field, models.JSONField) and value is not None:
         return json.dumps(value, cls=field.encoder)
     if isinstance(value, datetime) and settings.USE_TZ and timezone.is_naive(value):

@@ -77,7 +77,7 @@ def make_integer_parser(mark: str) -> Callable[[list[str]], list[int]]:
 
 
 def guess_decimal(cells: Iterable[str]) -> tuple[str, bool]:
-    """The decimal mark, and whether that is certain: 1.234 alone may have either."""
+    """The mark, and whether it is certain: 1.234 alone may have either."""
     votes = Counter(map(_vote, cells))
     if votes["."] or votes[","]:
         return max(".,", key=votes.__getitem__), True
@@ -101,7 +101,7 @@ def _vote(cell: str) -> str:
 
 
 def _replace_mark(cells: list[str], mark: str) -> list[str]:
-    """The cells with decimal points, the fast way. Raises ValueError where they need more than another mark."""
+    """The fast way. Raises ValueError where the cells need more than another mark."""
     _check_no_underscores(cells)
     if mark == ".":
         return cells
@@ -113,7 +113,7 @@ def _replace_mark(cells: list[str], mark: str) -> list[str]:
 
 
 def _rewrite_as_python(cells: list[str], mark: str) -> list[str]:
-    """The cells as Python writes numbers. Raises ValueError where one is in no known format."""
+    """Raises ValueError where a cell is in no known format."""
     if max(map(len, cells)) > MAX_NUMBER_CHARACTERS:
         raise ValueError
     plain = _MONEY.sub("", "\n".join(cells)).split("\n")
@@ -123,7 +123,7 @@ def _rewrite_as_python(cells: list[str], mark: str) -> list[str]:
 
 
 def _check_no_underscores(cells: list[str]) -> list[str]:
-    """The cells. Raises ValueError for 1_000, which Python alone takes for a number."""
+    """Raises ValueError for 1_000, which Python alone takes for a number."""
     if "_" in "".join(cells):
         raise ValueError
     return cells

@@ -1,7 +1,4 @@
-"""How a CSV file is written: what must be known to read it, guessed from its first lines.
-
-The owner sees each guess and can change it. What the owner chooses is kept with the job.
-"""
+"""How a CSV file is written, guessed from its first lines. The owner sees each guess and can change it."""
 
 import csv
 import io
@@ -31,18 +28,17 @@ class Dialect:
 
 
 def dialect_from_arguments(arguments: dict[str, Any]) -> Dialect | None:
-    """The dialect in an import job's arguments; None: guess it."""
+    """None: guess it."""
     return Dialect(**arguments["dialect"]) if arguments.get("dialect") else None
 
 
 def guess_dialect(head: str) -> Dialect:
-    """Delimiter and quotes of a file that begins with head."""
     delimiter = max(DELIMITERS, key=lambda delimiter: _score(head, delimiter))
     return Dialect(delimiter=delimiter, quote=_guess_quote(head, delimiter))
 
 
 def reader_options(delimiter: str, quote: str) -> dict[str, Any]:
-    """The keyword arguments for csv.reader."""
+    """For csv.reader."""
     escape = "\\" if quote.startswith("\\") else None
     return {"delimiter": delimiter, "quotechar": quote[-1], "escapechar": escape, "skipinitialspace": True}
 
@@ -57,7 +53,7 @@ def _guess_quote(head: str, delimiter: str) -> str:
 
 
 def _score(head: str, delimiter: str, quote: str = '"') -> tuple[int, int]:
-    """How many of the first records are as wide as the header, and how wide that is."""
+    """How many of the first records are as wide as the header, and that width."""
     widths = [len(record) for record in _read_records(head, delimiter, quote) if any(record)]
     if not widths or widths[0] < 2:
         return 0, 0

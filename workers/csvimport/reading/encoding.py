@@ -1,8 +1,8 @@
-"""The encoding of a CSV file: found from all of its bytes, or guessed from its beginning for its owner to confirm.
+"""The encoding of a CSV file: found from all of its bytes, or guessed from its beginning.
 
-A UTF-8 file with a few stray bytes stays UTF-8: the import rejects the rows that have one. Read as Windows-1252, every
-umlaut of it would be wrong, and nobody would notice. Any other file starts unasked only where it is plainly Western
-(western.py). See docs/csv-files.md#why-a-library-and-where-not.
+A UTF-8 file with a few stray bytes stays UTF-8, and the import rejects their rows: read as Windows-1252, all of its
+umlauts would be wrong, and nobody would notice. Any other file starts unasked only where it is plainly
+Western (western.py). See docs/csv-files.md#why-a-library-and-where-not.
 """
 
 import codecs
@@ -69,7 +69,7 @@ def _guess_legacy(letters: bytes) -> str:
 
 
 def _find_utf16(head: bytes) -> str:
-    """UTF-16 without a BOM, or "": the NULs of its ASCII, line ends at least, are always on the same side."""
+    """UTF-16 without a BOM, or "": the NULs of its ASCII are always on the same side."""
     first, second = head[0::2].count(0), head[1::2].count(0)
     few, many = sorted((first, second))
     encoding, end = ("utf-16-be", b"\0\n") if first > second else ("utf-16-le", b"\n\0")
@@ -78,7 +78,7 @@ def _find_utf16(head: bytes) -> str:
 
 
 def _count_beyond_ascii(blocks: Iterable[bytes], *, is_whole: bool) -> tuple[int, int]:
-    """Read as UTF-8: how many characters beyond ASCII, and how many bytes that belong to none."""
+    """Read as UTF-8: characters beyond ASCII, and bytes that belong to none."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     characters = strays = 0
     for block in chain(blocks, [b""]):

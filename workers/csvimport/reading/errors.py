@@ -1,4 +1,4 @@
-"""Why a file cannot be read, in sentences for its owner: what happened, and what to do."""
+"""Why a file cannot be read, in sentences for its owner."""
 
 import csv
 

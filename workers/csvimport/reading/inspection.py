@@ -1,7 +1,4 @@
-"""The first pass over a CSV file: its encoding, its dialect, and about how many records it has.
-
-Finds what makes the whole file unreadable before any row of it is written.
-"""
+"""The first pass over a CSV file, before any row is written: encoding, dialect, and about how many records it has."""
 
 import codecs
 import io
@@ -81,6 +78,6 @@ class _RecordCounter:
         self.last_character = text[-1:] or self.last_character
 
     def finish(self) -> int:
-        """The records without the header."""
+        """Without the header."""
         self.decoder.decode(b"", final=True)
         return max(0, self.line_ends - (self.last_character == "\n"))

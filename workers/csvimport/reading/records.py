@@ -1,6 +1,6 @@
-"""A CSV file as pages of records, each with the physical line where it begins, in memory that does not grow.
+"""A CSV file as pages of records with their line numbers, in memory that does not grow.
 
-A record whose quotes do not match costs one line: what its opened quote swallowed is read again, within a budget.
+A record whose quotes do not match costs one line: what its opened quote swallowed is read again.
 """
 
 import csv
@@ -46,7 +46,7 @@ class SkipBudget:
     characters: int = field(default=20 * MAX_LINE_CHARACTERS)
 
     def spend(self, characters: int, line: int) -> None:
-        """Raises CsvUnreadable when the budget is used up."""
+        """Raises CsvUnreadable."""
         self.characters -= characters
         if self.characters < 0:
             raise CsvUnreadable(
@@ -89,7 +89,7 @@ def read_pages(
 
 
 def _group_lines(text: Iterator[str], first_line: int, page_lines: int) -> Iterator[list[str]]:
-    """The lines of each page, and then an empty list. The groups are the same wherever the reading begins."""
+    """The lines of each page, and then []. The groups are the same wherever the reading begins."""
     group: list[str] = []
     characters = 0
     for number, line in enumerate(text, first_line):
@@ -106,7 +106,7 @@ def _group_lines(text: Iterator[str], first_line: int, page_lines: int) -> Itera
 def _read_page(
     lines: list[str], first_line: int, dialect: Dialect, budget: SkipBudget, *, is_end: bool
 ) -> tuple[RecordPage, list[str]]:
-    """The records that begin on these lines, and the lines of a last record that may go on beyond them."""
+    """The records that begin on these lines, and the lines of a last one that may go on."""
     page = RecordPage([], [], [], first_line)
     start = 0
     while True:
@@ -137,7 +137,7 @@ def _read_rows(lines: list[str], start: int, dialect: Dialect) -> tuple[list[lis
 
 
 def _number_lines(rows: list[list[str]], first_line: int, line_count: int) -> Sequence[int]:
-    """Where each row begins, and where the next one would. line_count: of all that was read, with a broken record."""
+    """Where each row begins, and where the next would. line_count: with a broken record."""
     if len(rows) == line_count:
         return range(first_line, first_line + line_count + 1)
     return list(accumulate(map(_count_lines, rows), initial=first_line))
@@ -149,7 +149,7 @@ def _count_lines(row: list[str]) -> int:
 
 
 def _guess_cells(line: str, dialect: Dialect) -> list[str]:
-    """The cells of a record that cannot be read, as far as possible."""
+    """As far as possible: the record cannot be read."""
     try:
         return next(csv.reader([line], **reader_options(dialect.delimiter, dialect.quote)), [])
     except csv.Error:

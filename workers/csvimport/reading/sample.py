@@ -1,4 +1,4 @@
-"""The beginning of a CSV file, read as its import reads it: what a web request can afford, whatever the file is."""
+"""The beginning of a CSV file, read as its import reads it: what a web request can afford."""
 
 import codecs
 import io

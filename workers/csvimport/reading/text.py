@@ -1,4 +1,4 @@
-"""A file's bytes and its text, read from the beginning in blocks, so that memory does not grow with the file."""
+"""A file's bytes and its text, in memory that does not grow."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ BLOCK_BYTES = 1 << 20
 
 @contextmanager
 def open_text(source: IO[bytes], encoding: str) -> Iterator[io.TextIOWrapper]:
-    """The source as text. It stays open afterwards: it belongs to the caller."""
+    """The source stays open afterwards: it belongs to the caller."""
     source.seek(0)
     text = io.TextIOWrapper(source, encoding, ERROR_HANDLERS[encoding], newline="")
     try:

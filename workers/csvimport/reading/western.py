@@ -1,8 +1,7 @@
 """Whether a file that is neither UTF-8 nor UTF-16 is plainly Western, so that nobody has to be asked about it.
 
-The rule: read as Windows-1252, it has no letters but those of Danish, Dutch, English, Finnish, French, German, Italian,
-Norwegian, Portuguese, Spanish and Swedish; no other sign stands inside a word; three letters with marks never stand in
-a row; and õ, which is the Hungarian ő of Windows-1250, stands only beside ã.
+Read as Windows-1252, it has no letters but those of eleven languages, Danish to Swedish; no other sign inside a word;
+no three letters with marks in a row; and õ, the Hungarian ő of Windows-1250, only beside ã. See docs/csv-files.md.
 """
 
 import re
