@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 from celery import current_app
@@ -91,6 +92,23 @@ def test_every_rule_has_its_chapter_in_its_hint_and_a_test_that_breaks_it(practi
     assert f"See {practice.chapter}." == practice.module.CHAPTER
     assert [hint for hint in hints(source) if not hint.endswith("{CHAPTER}")] == []
     assert len(hints(source)) >= len(rules)
+
+
+@pytest.mark.parametrize("practice", registry.PRACTICES, ids=lambda practice: practice.title)
+def test_no_practice_names_a_queue_a_worker_or_a_task_of_this_site(practice):
+    """It reads the table. "default" is an alias of Django's caches too."""
+    names = {*table().queues, *(worker.name for worker in table().workers)} - {"default"}
+    ours = re.compile(rf"\b({'|'.join(names)}|default worker)\b|^workers\.$|\.tasks\.")
+    nodes = list(ast.walk(ast.parse((ROOT / practice.file).read_text())))
+    docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+    texts = [node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert [text.value for text in texts if text not in docstrings and ours.search(text.value)] == []
+
+
+def test_practices_are_short():
+    lines = [len((ROOT / practice.file).read_text().splitlines()) for practice in registry.PRACTICES]
+    assert max(lines) <= 160
+    assert median(lines) < 120
 
 
 def hints(source: str) -> list[str]:
