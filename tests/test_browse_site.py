@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from devtools.ports import free_port
 from devtools.processes import ROOT
 from tests.browsing import BAD, NEW_PASSWORD, ROWS, SLOW, mailed_link, sign_up, write_catalogue
-from tests.footage import film, repeat
 from tests.site import UpCommand
+from tests.videos import make_video, repeat_video
 
 Photograph = Callable[[Page, str], None]
 
@@ -73,7 +73,7 @@ def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Phot
     photograph(page, "library-empty")
 
     page.locator("input[type=file]").set_input_files(
-        film(tmp_path / "holiday.mp4", seconds=15, size="1280x720", rate=25)
+        make_video(tmp_path / "holiday.mp4", seconds=15, size="1280x720", rate=25)
     )
     page.wait_for_url(re.compile("/jobs/"))
     expect(page.locator("h1")).to_have_text("holiday.mp4")
@@ -175,7 +175,7 @@ def test_a_file_with_other_names_is_mapped_and_its_like_starts_at_once(
 
 def test_a_broken_file_fails_with_words_and_can_be_tried_again(page: Page, photograph: Photograph, tmp_path: Path):
     sign_up(page, "unlucky")
-    whole = film(tmp_path / "whole.mkv", seconds=3).read_bytes()
+    whole = make_video(tmp_path / "whole.mkv", seconds=3).read_bytes()
     (tmp_path / "broken.mkv").write_bytes(whole[:300] + bytes(len(whole) - 300))
     page.locator("input[type=file]").set_input_files(tmp_path / "broken.mkv")
     page.wait_for_url(re.compile("/jobs/"))
@@ -232,7 +232,9 @@ def test_a_mapping_chosen_before_the_script_has_loaded_is_previewed(page: Page, 
 
 def test_a_video_waits_in_line_and_is_cancelled(page: Page, photograph: Photograph, tmp_path: Path):
     sign_up(page, "impatient")
-    long = repeat(film(tmp_path / "short.mp4", seconds=3, size="1280x720", rate=25), 30, tmp_path / "long.mp4")
+    long = repeat_video(
+        make_video(tmp_path / "short.mp4", seconds=3, size="1280x720", rate=25), 30, tmp_path / "long.mp4"
+    )
     for _ in range(2):
         page.goto("/")
         page.locator("input[type=file]").set_input_files(long)

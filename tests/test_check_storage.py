@@ -26,7 +26,7 @@ WHOLE = {
         ({"SCRATCH_BYTES": 3_999_999_999, "S3_BUCKET": "", "S3_ENDPOINT_URL": ""}, []),
     ],
 )
-def test_half_of_the_settings_is_no_setting(settings, changed, ids):
+def test_incomplete_settings_are_found(settings, changed, ids):
     for name, value in (WHOLE | changed).items():
         setattr(settings, name, value)
     assert [message.id for message in checks.check()] == ids

@@ -65,7 +65,7 @@ def unfinished() -> list:
     return default_storage.client.list_multipart_uploads(Bucket=default_storage.bucket_name).get("Uploads", [])
 
 
-def test_a_file_is_copied_and_told_as_it_comes_and_is_gone_afterwards(scratch_folder: Path):
+def test_a_file_is_copied_with_progress_and_removed_at_the_end(scratch_folder: Path):
     told = []
     name = stored(BIG)
     with open_workspace(lambda *step: told.append(step)) as workspace:
@@ -76,7 +76,7 @@ def test_a_file_is_copied_and_told_as_it_comes_and_is_gone_afterwards(scratch_fo
     assert len(told) > 40
 
 
-def test_what_was_made_is_stored_whole_over_an_earlier_attempt(scratch_folder: Path):
+def test_results_replace_those_of_an_earlier_attempt_at_once(scratch_folder: Path):
     told = []
     stored(b"old", "reports/some/rows.csv")
     with open_workspace(lambda *step: told.append(step)) as workspace:
@@ -99,21 +99,21 @@ def test_a_job_that_fails_stores_nothing(scratch_folder: Path):
     assert left(scratch_folder) == []
 
 
-def test_what_a_report_raises_ends_a_copy_and_leaves_nothing(scratch_folder: Path):
+def test_an_exception_of_the_report_ends_a_copy_and_leaves_nothing(scratch_folder: Path):
     name = stored(BIG)
     with pytest.raises(Stop), open_workspace(stopping_at(workspaces.FETCHING, len(BIG) / 2)) as workspace:
         workspace.fetch(name)
     assert left(scratch_folder) == []
 
 
-def test_what_a_report_raises_ends_the_storing_and_readers_see_nothing_of_it(scratch_folder: Path):
+def test_an_exception_of_the_report_ends_an_upload_and_leaves_nothing(scratch_folder: Path):
     with pytest.raises(Stop), open_workspace(stopping_at(workspaces.STORING, len(BIG) / 2)) as workspace:
         (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG)
     assert not default_storage.exists("reports/some/rows.csv")
     assert left(scratch_folder) == unfinished() == []
 
 
-def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(relay: Relay, settings):
+def test_a_file_that_never_fits_is_rejected_before_its_first_byte(relay: Relay, settings):
     name = stored(BIG)
     settings.SCRATCH_BYTES = len(BIG) - 1
     before = relay.answer_bytes
@@ -126,7 +126,7 @@ def test_a_file_that_never_fits_is_refused_with_words_before_any_byte_of_it(rela
     assert relay.answer_bytes - before < 10_000
 
 
-def test_a_file_that_does_not_fit_beside_those_of_others_waits(settings):
+def test_a_file_that_does_not_fit_beside_those_of_other_jobs_waits(settings):
     one, two = stored(BIG), stored(b"small", "uploads/other/source")
     settings.SCRATCH_BYTES = len(BIG) + 4
     with open_workspace(lambda *_: None) as workspace:
@@ -137,7 +137,7 @@ def test_a_file_that_does_not_fit_beside_those_of_others_waits(settings):
         assert workspace.fetch(two).read_bytes() == b"small"
 
 
-def test_results_that_grow_beyond_the_room_are_stopped_with_words(settings):
+def test_a_job_whose_results_grow_too_large_is_stopped(settings):
     settings.SCRATCH_BYTES = 1000
     with (
         pytest.raises(WorkspaceError, match="took more than"),
@@ -151,7 +151,7 @@ def test_results_that_grow_beyond_the_room_are_stopped_with_words(settings):
     assert not default_storage.exists("reports/some/rows.csv")
 
 
-def test_who_grows_beyond_the_room_because_of_others_comes_again(settings):
+def test_a_job_whose_room_is_used_by_others_is_retried(settings):
     settings.SCRATCH_BYTES = 1000
     with open_workspace(lambda *_: None) as other, open_workspace(lambda *_: None) as workspace:
         made = [each.results_folder("reports/some") / "rows.csv" for each in (other, workspace)]
@@ -163,7 +163,7 @@ def test_who_grows_beyond_the_room_because_of_others_comes_again(settings):
         workspace.report(1, 2, "writing")
 
 
-def test_what_a_killed_process_left_is_removed_and_those_of_living_ones_and_of_others_stay(scratch_folder: Path):
+def test_the_folder_of_a_killed_process_is_removed_and_no_other_one(scratch_folder: Path):
     dead, foreign = scratch_folder / f"{scratch.PREFIX}dead", scratch_folder / "not ours"
     for folder in (dead, foreign):
         folder.mkdir(parents=True)
@@ -178,7 +178,7 @@ def test_what_a_killed_process_left_is_removed_and_those_of_living_ones_and_of_o
 
 
 @pytest.mark.parametrize("storage", ["bucket", "disk"])
-def test_a_file_that_is_not_there_is_refused_with_words(settings, storage: str):
+def test_a_missing_file_is_an_error_with_a_sentence(settings, storage: str):
     if storage == "disk":
         settings.STORAGES = settings.STORAGES | ON_DISK
     with (
@@ -188,7 +188,7 @@ def test_a_file_that_is_not_there_is_refused_with_words(settings, storage: str):
         workspace.fetch(NAME)
 
 
-def test_a_connection_that_drops_in_the_middle_goes_on_from_there(relay: Relay):
+def test_a_download_continues_where_its_connection_broke(relay: Relay):
     name = stored(BIG)
     relay.cut_after_bytes, relay.cuts_one_connection = relay.answer_bytes + len(BIG) / 2, True
     before = relay.answer_bytes
@@ -198,7 +198,7 @@ def test_a_connection_that_drops_in_the_middle_goes_on_from_there(relay: Relay):
 
 
 @pytest.mark.parametrize("when", ["before", "in the middle"])
-def test_a_storage_that_goes_away_is_waited_for(relay: Relay, scratch_folder: Path, when: str):
+def test_a_job_is_retried_when_the_storage_goes_away(relay: Relay, scratch_folder: Path, when: str):
     name = stored(BIG)
     relay.cut_after_bytes = relay.answer_bytes + (len(BIG) / 2 if when == "in the middle" else 0)
     with pytest.raises(RetryLater, match="does not answer"), open_workspace(lambda *_: None) as workspace:
@@ -240,7 +240,7 @@ def test_after_a_failed_part_no_further_part_is_reported(relay: Relay, monkeypat
     assert reported == [0]
 
 
-def test_a_storage_that_comes_back_takes_the_results_of_hours_of_work_without_them_being_made_again(relay: Relay):
+def test_an_upload_is_retried_until_the_storage_is_back(relay: Relay):
     cuts = []
 
     def cut_once(done, *_):
@@ -252,7 +252,7 @@ def test_a_storage_that_comes_back_takes_the_results_of_hours_of_work_without_th
     assert (len(cuts), read("reports/some/rows.csv") == BIG) == (1, True)
 
 
-def test_a_storage_that_stays_away_while_it_takes_the_results_is_waited_for(relay: Relay, monkeypatch):
+def test_a_job_is_retried_when_the_storage_stays_away_during_an_upload(relay: Relay, monkeypatch):
     monkeypatch.setattr(workspaces, "UPLOAD_RETRY_SECONDS", (1,))
 
     def cut(done, *_):

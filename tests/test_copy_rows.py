@@ -30,7 +30,7 @@ def test_a_cell_that_does_not_fit_is_a_data_error():
         copy_rows(COPY, [("x" * 151,)])
 
 
-def test_an_error_of_the_rows_own_stays_what_it_is():
+def test_an_error_of_the_rows_iterator_keeps_its_type():
     def rows() -> Iterator[tuple[str]]:
         yield ("first",)
         raise ValueError

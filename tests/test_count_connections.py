@@ -14,7 +14,7 @@ from config import gunicorn
 from devtools.processes import ROOT, wait_until
 from tests import in_subprocess
 from tests.connections import count
-from tests.footage import film
+from tests.videos import make_video
 from tests.web import Visitor, give_password, serving
 from workers.capacity import connections
 from workers.models import Job
@@ -50,7 +50,7 @@ def test_real_processes_under_work_open_no_more_than_is_counted(
     node = request.getfixturevalue("vhost") if kind == "rabbitmq" else None
     given = {"BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management} if node else {}
     pids = {name: start(name, **given).pid for name in ("default", "video", "highmem", "beat")}
-    video = film(tmp_path / "film.mp4", seconds=5, size="320x240", rate=25)
+    video = make_video(tmp_path / "film.mp4", seconds=5, size="320x240", rate=25)
     table = tmp_path / "table.csv"
     table.write_text("external_id,title\n" + "".join(f"A{number},A title\n" for number in range(20_000)))
     most: Counter[tuple[str, str]] = Counter()

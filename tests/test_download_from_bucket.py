@@ -41,7 +41,7 @@ def fetch(response: HttpResponseBase, method: str = "GET", **headers: str) -> tu
             return error.code, error.read(), {}
 
 
-def test_a_player_is_sent_to_the_bucket_and_may_seek_there(as_alice: Client, film: Upload):
+def test_a_player_is_redirected_to_the_bucket_and_can_seek_there(as_alice: Client, film: Upload):
     response = as_alice.get(reverse("video", args=[film.pk]))
     status, body, headers = fetch(response)
     assert (status, body, headers["Content-Type"]) == (200, FILM, "video/mp4")
@@ -49,7 +49,7 @@ def test_a_player_is_sent_to_the_bucket_and_may_seek_there(as_alice: Client, fil
     assert (status, body, headers["Content-Range"]) == (206, FILM[100:200], f"bytes 100-199/{len(FILM)}")
 
 
-def test_a_question_for_the_head_gets_a_link_for_that(as_alice: Client, film: Upload):
+def test_a_head_request_gets_a_url_for_head(as_alice: Client, film: Upload):
     status, body, headers = fetch(as_alice.head(reverse("video", args=[film.pk])), method="HEAD")
     assert (status, body, headers["Content-Length"]) == (200, b"", str(len(FILM)))
 
@@ -79,7 +79,7 @@ def test_the_rows_of_a_report_are_files_to_save(as_alice: Client, alice: User, k
 
 
 @pytest.mark.parametrize("name", ["video", "poster"])
-def test_somebody_else_gets_no_link(as_bob: Client, as_stella: Client, client: Client, film: Upload, name: str):
+def test_only_the_owner_and_staff_get_a_url(as_bob: Client, as_stella: Client, client: Client, film: Upload, name: str):
     address = reverse(name, args=[film.pk])
     assert as_bob.get(address).status_code == 404
     assert client.get(address)["Location"].startswith("/accounts/login/")
@@ -91,7 +91,9 @@ def test_what_is_not_done_yet_is_not_found(as_alice: Client, alice: User, film: 
     assert as_alice.get(reverse("video", args=[film.pk])).status_code == 404
 
 
-def test_a_link_ends_and_a_browser_forgets_it_before(as_alice: Client, film: Upload, monkeypatch: pytest.MonkeyPatch):
+def test_a_url_expires_after_the_browsers_cached_redirect(
+    as_alice: Client, film: Upload, monkeypatch: pytest.MonkeyPatch
+):
     address = reverse("poster", args=[film.pk])
     response = as_alice.get(address)
     assert f"X-Amz-Expires={files.PRESIGNED_SECONDS}&" in response["Location"]
@@ -102,7 +104,7 @@ def test_a_link_ends_and_a_browser_forgets_it_before(as_alice: Client, film: Upl
     wait_until(lambda: fetch(short)[0] == 403, "the end of the link")
 
 
-def test_a_player_may_seek_until_the_video_has_been_seen_twice(as_alice: Client, film: Upload):
+def test_the_url_of_a_video_lasts_for_twice_its_length_more(as_alice: Client, film: Upload):
     assert (
         f"X-Amz-Expires={files.PRESIGNED_SECONDS + 2 * 15}&"
         in as_alice.get(reverse("video", args=[film.pk]))["Location"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.footage import bare_ffmpeg, colours, film
+from tests.videos import bare_ffmpeg, colours, make_video
 from workers.video import sandbox
 from workers.video.ffmpeg import transcode
 from workers.video.probe import VideoUnreadable, probe
@@ -21,7 +21,7 @@ WHITE = (250, 250, 250)
 @pytest.fixture
 def secret(tmp_path):
     """A video that is white, which nothing else here is."""
-    return film(tmp_path / "secret.ts", picture="color=white")
+    return make_video(tmp_path / "secret.ts", picture="color=white")
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def numbered_pictures(folder: Path, secret: Path) -> Path:
 
 
 @pytest.mark.parametrize("trick", [playlist, concat_script, numbered_pictures])
-def test_a_file_that_names_another_file_is_refused(trick, secret, target, tmp_path):
+def test_a_file_that_names_another_file_is_rejected(trick, secret, target, tmp_path):
     hostile = trick(tmp_path, secret)
     assert min(colours(hostile)[0]) >= min(WHITE), "a bare ffmpeg follows it"
 
@@ -63,7 +63,7 @@ def test_a_file_that_names_another_file_is_refused(trick, secret, target, tmp_pa
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_drawing_that_names_another_file_is_refused(target, tmp_path):
+def test_a_drawing_that_names_another_file_is_rejected(target, tmp_path):
     drawing = tmp_path / "film.svg"
     drawing.write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://www.w3.org/1999/xlink" width="64"'
@@ -104,7 +104,7 @@ def with_external_media(film_bytes: bytes, path: Path) -> bytes:
 def test_a_mov_with_its_pixels_in_another_file_does_not_get_them(target, tmp_path):
     black, hostile = tmp_path / "black.mov", tmp_path / "film.mov"
     size = {"picture": "color=black", "size": "32x32", "sound": False}
-    film(black, "-c:v", "rawvideo", "-pix_fmt", "rgb24", **size)
+    make_video(black, "-c:v", "rawvideo", "-pix_fmt", "rgb24", **size)
     secret = tmp_path / "secret.txt"
     secret.write_bytes(b"\xff" * 100_000)
     hostile.write_bytes(with_external_media(black.read_bytes(), secret))
@@ -123,15 +123,15 @@ def test_a_mov_with_its_pixels_in_another_file_does_not_get_them(target, tmp_pat
 @pytest.fixture(scope="module")
 def gigantic(tmp_path_factory):
     path = tmp_path_factory.mktemp("gigantic") / "film.mov"
-    return film(path, "-frames:v", 1, size="8400x8200", picture="color=black", sound=False)
+    return make_video(path, "-frames:v", 1, size="8400x8200", picture="color=black", sound=False)
 
 
-def test_a_gigantic_picture_is_refused_with_words(gigantic, target):
+def test_a_gigantic_picture_is_rejected_with_its_size(gigantic, target):
     with pytest.raises(VideoUnreadable, match="8400 x 8200 pixels"):
         transcode_quietly(gigantic, target)
 
 
-def test_a_gigantic_picture_is_not_decoded_even_where_the_words_were_deceived(gigantic):
+def test_the_decoder_rejects_a_gigantic_picture_without_the_probe(gigantic):
     run = sandbox.run(
         gigantic,
         ["-f", "null", "-"],
@@ -142,7 +142,7 @@ def test_a_gigantic_picture_is_not_decoded_even_where_the_words_were_deceived(gi
     assert bare_ffmpeg("-i", gigantic, "-f", "null", "-") == b"", "a bare ffmpeg decodes it"
 
 
-def test_an_honest_film_beside_them_is_transcoded(secret, target, tmp_path):
-    transcode_quietly(film(tmp_path / "film.ts", picture="color=blue"), target)
+def test_a_harmless_video_of_the_same_kind_is_transcoded(secret, target, tmp_path):
+    transcode_quietly(make_video(tmp_path / "film.ts", picture="color=blue"), target)
     assert probe(target).width == 160
     assert colours(target)[0] < (50, 50, 255)

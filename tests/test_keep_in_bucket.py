@@ -31,7 +31,7 @@ def stored(content: bytes = CONTENT, name: str = "uploads/some/source") -> str:
     return default_storage.save(name, ContentFile(content))
 
 
-def test_the_head_of_a_file_and_its_end_are_read_without_what_is_between(asked):
+def test_head_and_end_of_a_file_are_read_without_the_middle(asked):
     with default_storage.open(stored()) as file:
         assert (file.size, file.read(1000)) == (len(CONTENT), CONTENT[:1000])
         file.seek(-100, 2)
@@ -58,12 +58,12 @@ def test_an_empty_file_is_empty():
         assert (file.size, file.read()) == (0, b"")
 
 
-def test_what_is_not_there_is_no_file():
+def test_a_missing_file_is_a_file_not_found_error():
     with pytest.raises(FileNotFoundError):
         default_storage.open("uploads/none")
 
 
-def test_what_is_replaced_while_it_is_read_is_not_mixed():
+def test_a_file_that_is_replaced_while_it_is_read_is_an_error():
     with default_storage.open(stored()) as file:
         file.read(10)
         stored(b"x" * len(CONTENT))
@@ -71,7 +71,7 @@ def test_what_is_replaced_while_it_is_read_is_not_mixed():
             file.read()
 
 
-def test_a_storage_that_is_away_is_an_error_of_the_system(settings):
+def test_a_storage_that_is_away_is_an_os_error(settings):
     name = stored()
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
     settings.STORAGES = dict(settings.STORAGES)
@@ -79,7 +79,7 @@ def test_a_storage_that_is_away_is_an_error_of_the_system(settings):
         default_storage.open(name)
 
 
-def test_a_link_is_for_browsers_and_ends_and_without_it_nobody_reads(settings):
+def test_only_the_exact_presigned_url_reads_a_file_and_it_expires(settings):
     link = default_storage.url(stored(b"secret"), parameters={"ResponseContentDisposition": "attachment"})
     with urlopen(link) as answer:
         assert (answer.read(), answer.headers["Content-Disposition"]) == (b"secret", "attachment")
@@ -94,7 +94,7 @@ def test_a_link_is_for_browsers_and_ends_and_without_it_nobody_reads(settings):
     assert default_storage.url("some/name").startswith(f"https://files.example.com/{settings.S3_BUCKET}/some/name?")
 
 
-def test_a_bucket_is_prepared_again_without_harm(capsys):
+def test_preparing_a_bucket_twice_keeps_its_files(capsys):
     name = stored(b"kept")
     call_command("prepare_storage")
     assert "is ready" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from redis import Redis
 
 from devtools.processes import wait_until
 from mediaapp.uploads.receive import store_upload
-from tests.footage import film
+from tests.videos import make_video
 from workers.capacity.memory_proposals import memory_proposals
 from workers.capacity.run_memory import MB
 from workers.models import TaskHour, TaskRun
@@ -55,7 +55,7 @@ def test_each_run_is_measured_by_itself_with_its_children(start: Start, broker: 
 
 
 def test_a_transcode_counts_its_ffmpeg(start: Start, broker: Redis, alice, tmp_path: Path):
-    path = film(tmp_path / "film.mp4", seconds=8, size="1280x720", rate=25)
+    path = make_video(tmp_path / "film.mp4", seconds=8, size="1280x720", rate=25)
     store_upload(alice, ContentFile(path.read_bytes(), name="film.mp4"))
     worker = start("video")
     run = next_run(0)

@@ -72,7 +72,7 @@ def test_numbers_have_bounds_quantiles_and_a_histogram(tmp_path):
     assert stock["top"] == []
 
 
-def test_decimals_are_exact_where_they_are_named(tmp_path):
+def test_decimals_are_exact(tmp_path):
     price = Made(tmp_path, of("price", Decimal("0.10"), Decimal("99999999.99"), Decimal("0.10")))["price"]
     assert (price["min"], price["max"]) == ("0.10", "99999999.99")
     assert price["top"] == [["0.10", 2], ["99999999.99", 1]]
@@ -91,20 +91,20 @@ def test_the_values_that_come_most_often_come_first_and_equals_in_order(tmp_path
     assert top == [["c", 5], ["a", 3], ["b", 3], *[[f"x{number:02}", 1] for number in range(5)]]
 
 
-def test_an_empty_text_and_a_number_that_is_none_are_missing(tmp_path):
+def test_an_empty_text_nan_and_infinity_are_missing(tmp_path):
     made = Made(tmp_path, of("title", "", None, "x") + of("weight", float("nan"), float("inf"), 1.5))
     assert (made["title"]["missing"], made["title"]["distinct"]) == (2, 2)
     assert (made["weight"]["missing"], made["weight"]["max"]) == (2, 1.5)
 
 
-def test_of_text_the_lengths_are_spread(tmp_path):
+def test_the_spread_of_a_text_is_that_of_its_lengths(tmp_path):
     title = Made(tmp_path, of("title", "a", "größe😀", "bb"))["title"]
     assert (title["spread"]["edges"][0], title["spread"]["edges"][-1]) == (1, 6)
     assert (title["min"], title["max"]) == ("a", "größe😀")
 
 
 @pytest.mark.parametrize("rows", [[], [FULL], [FULL] * 3, [(None,) * 7] * 3, [("", "", *FULL[2:])] * 3])
-def test_no_row_one_row_and_rows_without_values_have_figures_too(tmp_path, rows):
+def test_few_or_empty_rows_have_figures(tmp_path, rows):
     made = Made(tmp_path, rows)
     assert made.found["rows"] == len(rows)
     assert made.parquet == rows
@@ -122,7 +122,7 @@ def test_a_cell_of_megabytes_is_cut_in_the_figures_and_whole_in_the_files(tmp_pa
     assert made.parquet[0][0] == huge
 
 
-def test_rows_that_agree_in_title_and_creator_are_found_whatever_their_case(tmp_path):
+def test_duplicates_are_found_whatever_their_case(tmp_path):
     pairs = [("Dune", "Herbert"), (" DUNE", "herbert "), ("Dune", "Lynch"), ("Ubik", None), ("Ubik", "")]
     found = Made(tmp_path, [(*pair, *FULL[2:]) for pair in pairs]).found["duplicates"]
     assert (found["groups"], found["rows"]) == (2, 4)
@@ -185,7 +185,7 @@ def test_whatever_the_rows_the_files_hold_them_and_the_figures_add_up(tmp_path_f
         assert column["spread"] is None or sum(column["spread"]["bars"]) == column["present"]
 
 
-def test_every_step_is_told_before_it_begins(tmp_path):
+def test_every_step_is_reported_before_it_begins(tmp_path):
     made = Made(tmp_path, [FULL])
     assert [step[0] for step in made.steps] == list(range(11))
     assert {step[1] for step in made.steps} == {11}

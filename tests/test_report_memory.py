@@ -49,7 +49,7 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "report").glob("*"))
 
 
-def test_what_fits_is_made_and_tells_how_far_it_is(tmp_path):
+def test_a_report_that_fits_is_built_with_progress(tmp_path):
     told: list = []
     made = make(some_rows(1000), tmp_path, tell=lambda *step: told.append(step))
     assert left(tmp_path) == ["report.json", "rows.csv", "rows.parquet"]
@@ -60,7 +60,7 @@ def test_what_fits_is_made_and_tells_how_far_it_is(tmp_path):
     assert told[0] == (0, 100, "reading rows")
 
 
-def test_what_does_not_fit_is_refused_with_both_figures_and_no_row_is_read(tmp_path):
+def test_a_report_that_does_not_fit_is_refused_with_both_figures_and_reads_no_row(tmp_path):
     opened: list = []
     large = some_rows(30_000_000, opened)
     with pytest.raises(ReportMemoryError) as refused:
@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_with_both_figures_and_no_row_is_read(tmp_p
     assert (opened, left(tmp_path)) == ([], [])
 
 
-def test_what_grows_beyond_what_was_expected_is_stopped(tmp_path, monkeypatch):
+def test_a_report_that_grows_beyond_its_estimate_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "BASE_BYTES", 0)
     monkeypatch.setattr(run, "BYTES_PER_BYTE", 0)
     with pytest.raises(ReportMemoryError, match="so it was stopped"):
@@ -79,7 +79,7 @@ def test_what_grows_beyond_what_was_expected_is_stopped(tmp_path, monkeypatch):
     assert left(tmp_path) == []
 
 
-def test_a_report_that_is_called_off_leaves_nothing_and_the_last_one_stays(tmp_path):
+def test_a_cancelled_report_leaves_nothing_and_keeps_the_last_one(tmp_path):
     class CalledOff(Exception):
         pass
 
@@ -95,7 +95,7 @@ def test_a_report_that_is_called_off_leaves_nothing_and_the_last_one_stays(tmp_p
     assert {path: path.stat().st_ino for path in (tmp_path / "report").iterdir()} == before
 
 
-def test_an_error_of_its_process_is_told_to_the_staff(tmp_path):
+def test_an_error_of_the_process_has_its_stderr_as_detail(tmp_path):
     broken = some_rows(1)
     wrong = RowSource(broken.fields, 1, 1, [], (chunk for chunk in [(b'"a","b","no number",,,,\n', 1)]))
     with pytest.raises(RuntimeError, match="no number"):
@@ -117,12 +117,12 @@ def test_the_rows_of_a_table_are_counted_before_they_are_read(alice, bob, settin
 
 
 @pytest.mark.django_db
-def test_a_table_that_grows_by_huge_cells_is_known_to(alice):
+def test_long_cells_count_for_the_size_of_a_table(alice):
     CatalogueItem.objects.create(owner=alice, external_id="A1", title="x" * 200, creator="y" * 200)
     assert rows_from_table(TargetTable(CatalogueItem, {"owner_id": alice.pk})).text_bytes == 402
 
 
-def test_the_good_rows_of_a_file_come_as_those_of_a_table(tmp_path):
+def test_the_valid_rows_of_a_file_are_read_as_those_of_a_table(tmp_path):
     path = tmp_path / "books.csv"
     path.write_text('external_id;title;stock;x\nA1;"a ""b""";3;\nA2;;1;\nA3;Ubik;;\n')
     with path.open("rb") as source:
@@ -132,13 +132,13 @@ def test_the_good_rows_of_a_file_come_as_those_of_a_table(tmp_path):
         assert list(found.chunks) == [(b'"A1","a ""b""","3"\n"A3","Ubik",\n', 2)]
 
 
-def test_frames_are_of_a_size_however_many_rows_there_are(monkeypatch):
+def test_a_chunk_has_a_maximum_of_bytes(monkeypatch):
     monkeypatch.setattr(rows, "CHUNK_BYTES", 25)
     assert [count for _, count in rows._in_chunks(line for line in [b"x" * 9 + b"\n"] * 8)] == [3, 3, 2]
 
 
 @pytest.mark.parametrize("module", ["config.celery", "workers.highmem.tasks", "mediaapp.urls"])
-def test_nobody_but_the_reports_own_process_has_polars_in_memory(module):
+def test_only_the_report_process_imports_polars(module):
     code = f"import django, sys; django.setup(); import {module}; sys.exit('polars' in sys.modules)"
     variables = environment(DJANGO_SETTINGS_MODULE="config.settings")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, check=False)

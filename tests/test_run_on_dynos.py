@@ -20,7 +20,7 @@ from devtools.rabbitmq import Node
 from tests import dynos
 from tests.browsing import NEW_PASSWORD
 from tests.dynos import Platform, empty_database
-from tests.footage import film, repeat
+from tests.videos import make_video, repeat_video
 from tests.visiting import HOST, Visitor
 
 FEW, MANY, BAD = 1_000, 200_000, 10  # rows
@@ -162,8 +162,8 @@ def restart_every_process(platform: Platform, errand: Errand, signum: int) -> No
 
 
 def test_each_process_is_restarted_in_the_middle_of_its_work(platform: Platform, mails: MailServer, tmp_path: Path):
-    short = film(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25)
-    long = repeat(short, 20, tmp_path / "long.mp4")
+    short = make_video(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25)
+    long = repeat_video(short, 20, tmp_path / "long.mp4")
     platform.release()
     platform.start_all()
     alice = Visitor(platform, "alice")

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from mediaapp.uploads.filetypes import FileKind, UploadRejected, detect_kind
-from tests.footage import bare_ffmpeg, film
+from tests.videos import bare_ffmpeg, make_video
 
 TABLE = "sku;name;price\n1;Käse;2,50\n"
 
@@ -40,23 +40,23 @@ def test_videos_of_every_make_are_videos(tmp_path, suffix):
         "flv": ("-ar", 44100),
         "wmv": ("-c:v", "wmv2", "-c:a", "wmav2"),
     }
-    path = film(tmp_path / f"film.{suffix}", *options.get(suffix, ()), seconds=0.5)
+    path = make_video(tmp_path / f"film.{suffix}", *options.get(suffix, ()), seconds=0.5)
     assert kind_of_path(path) is FileKind.VIDEO
 
 
 def test_webm_and_ogg_are_videos_too(tmp_path):
-    webm = film(tmp_path / "f.webm", "-c:v", "libvpx", "-c:a", "libopus", seconds=0.5)
-    ogg = film(tmp_path / "f.ogv", "-c:v", "libtheora", "-c:a", "libvorbis", seconds=0.5)
+    webm = make_video(tmp_path / "f.webm", "-c:v", "libvpx", "-c:a", "libopus", seconds=0.5)
+    ogg = make_video(tmp_path / "f.ogv", "-c:v", "libtheora", "-c:a", "libvorbis", seconds=0.5)
     assert kind_of_path(webm) is kind_of_path(ogg) is FileKind.VIDEO
 
 
 def test_an_avi_called_mp4_is_fine(tmp_path):
-    avi = film(tmp_path / "f.avi")
+    avi = make_video(tmp_path / "f.avi")
     assert kind_of_path(avi.rename(tmp_path / "f.mp4")) is FileKind.VIDEO
 
 
 def test_fragmented_and_live_videos_are_videos(tmp_path):
-    source = film(tmp_path / "f.mp4")
+    source = make_video(tmp_path / "f.mp4")
     fragments = ("-movflags", "frag_keyframe+empty_moov")
     for options in (("-f", "mp4", *fragments), ("-f", "matroska", "-live", 1)):
         assert kind_of_bytes(bare_ffmpeg("-i", source, "-c", "copy", *options, "-")) is FileKind.VIDEO
@@ -136,20 +136,20 @@ def test_a_photograph_in_the_box_format_of_videos_is_refused():
 @pytest.mark.parametrize("suffix", ["mp4", "avi", "mkv"])
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
 def test_a_truncated_video_is_refused_with_how_much_arrived(tmp_path, suffix, kept):
-    whole = film(tmp_path / f"film.{suffix}", seconds=2).read_bytes()
+    whole = make_video(tmp_path / f"film.{suffix}", seconds=2).read_bytes()
     assert kind_of_bytes(whole) is FileKind.VIDEO
     with pytest.raises(UploadRejected, match=r"stops before its end: .* of .* arrived|has no index"):
         kind_of_bytes(whole[: int(len(whole) * kept)])
 
 
 def test_a_truncated_video_with_its_index_in_front_is_refused(tmp_path):
-    whole = film(tmp_path / "film.mp4", "-movflags", "+faststart", seconds=2).read_bytes()
+    whole = make_video(tmp_path / "film.mp4", "-movflags", "+faststart", seconds=2).read_bytes()
     with pytest.raises(UploadRejected, match="stops before its end"):
         kind_of_bytes(whole[:-100])
 
 
 def test_what_a_camera_appends_after_the_end_is_no_fault(tmp_path):
-    whole = film(tmp_path / "film.mp4").read_bytes()
+    whole = make_video(tmp_path / "film.mp4").read_bytes()
     for scribble in (b"\0", bytes(1000), b"8db42d694ccc418790edff439fe026bf"):
         assert kind_of_bytes(whole + scribble) is FileKind.VIDEO
 
@@ -157,7 +157,7 @@ def test_what_a_camera_appends_after_the_end_is_no_fault(tmp_path):
 @pytest.mark.parametrize("kind", ["film", "table", "refused"])
 def test_it_reads_little_and_leaves_the_file_at_its_start(tmp_path, kind):
     content = {
-        "film": film(tmp_path / "f.mp4", "-movflags", "frag_every_frame+empty_moov").read_bytes(),
+        "film": make_video(tmp_path / "f.mp4", "-movflags", "frag_every_frame+empty_moov").read_bytes(),
         "table": TABLE.encode() * 100_000,
         "refused": bytes(3_000_000),
     }[kind]

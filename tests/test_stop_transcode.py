@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from devtools.processes import DEADLINE_SECONDS
-from tests.footage import film
+from tests.videos import make_video
 from workers.child_process import PARENT_SIGNALS
 from workers.video import sandbox
 from workers.video.ffmpeg import transcode
@@ -21,7 +21,7 @@ class Cancelled(Exception):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    return film(tmp_path_factory.mktemp("source") / "f.mp4", seconds=4, size="640x480", rate=25)
+    return make_video(tmp_path_factory.mktemp("source") / "f.mp4", seconds=4, size="640x480", rate=25)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def running_ffmpegs():
 
 @pytest.mark.parametrize("stop", [Cancelled, SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("at", ["looking at the file", "making the poster", "transcoding"])
-def test_what_a_report_raises_ends_ffmpeg_and_leaves_nothing(source, target, stop, at):
+def test_an_exception_of_the_report_ends_ffmpeg_and_leaves_nothing(source, target, stop, at):
     def report(done, total, stage):
         if stage == at:
             raise stop
@@ -52,7 +52,7 @@ def test_what_a_report_raises_ends_ffmpeg_and_leaves_nothing(source, target, sto
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_silent_ffmpeg_does_not_silence_the_reports(source, target):
+def test_reports_go_on_while_ffmpeg_is_silent(source, target):
     ticks = []
 
     def report(done, total, stage):
@@ -66,7 +66,7 @@ def test_a_silent_ffmpeg_does_not_silence_the_reports(source, target):
     assert len(ticks) >= 5
 
 
-def test_the_time_limit_ends_ffmpeg_with_words(source, target):
+def test_the_time_limit_ends_ffmpeg_with_a_sentence(source, target):
     with pytest.raises(sandbox.VideoTimeoutError) as failed:
         transcode_with(lambda *_: None, source, target, time_limit=0)
 
@@ -109,7 +109,7 @@ def test_ffmpeg_sees_neither_the_environment_nor_more_than_its_limits(source, ta
     assert seen["politer"] > 0
 
 
-def test_a_result_that_grows_too_large_is_ended_with_words(source, target, monkeypatch):
+def test_a_result_that_grows_too_large_ends_with_a_sentence(source, target, monkeypatch):
     monkeypatch.setattr(sandbox, "MAX_OUTPUT_BYTES", 50_000)
     with pytest.raises(sandbox.VideoError, match="larger than 8 GB"):
         transcode_with(lambda *_: None, source, target)

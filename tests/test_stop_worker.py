@@ -20,7 +20,7 @@ from mediaapp.models import User
 from mediaapp.uploads.receive import store_upload
 from tests.conftest import environment
 from tests.faulty_tasks import let_go, lines
-from tests.footage import film, repeat
+from tests.videos import make_video, repeat_video
 from workers.models import Job
 from workers.practices import progress
 
@@ -126,7 +126,9 @@ def test_a_task_that_never_reports_is_cancelled_when_the_grace_is_over(send, sta
 
 
 def test_a_transcode_goes_back_and_leaves_no_ffmpeg(alice: User, start: Start, broker: Redis, tmp_path: Path):
-    path = repeat(film(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25), 20, tmp_path / "long.mp4")
+    path = repeat_video(
+        make_video(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25), 20, tmp_path / "long.mp4"
+    )
     upload = store_upload(alice, ContentFile(path.read_bytes(), name="long.mp4"))
     worker = start("video")
 

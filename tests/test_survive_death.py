@@ -19,7 +19,7 @@ from django_redis import get_redis_connection
 from devtools.processes import DEADLINE_SECONDS, wait_until
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads.receive import store_upload
-from tests.footage import film, repeat
+from tests.videos import make_video, repeat_video
 from workers import jobs
 from workers.models import Job, RejectedRow
 from workers.practices import progress
@@ -132,7 +132,9 @@ def test_a_restarted_database_is_an_interruption(importing: Upload, start: Start
 
 
 def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice: User, start: Start, tmp_path: Path):
-    path = repeat(film(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25), 20, tmp_path / "long.mp4")
+    path = repeat_video(
+        make_video(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25), 20, tmp_path / "long.mp4"
+    )
     with path.open("rb") as file:
         upload = store_upload(alice, ContentFile(file.read(), name="long.mp4"))
     worker = start("video", JOB_LEASE=LEASE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.footage import bare_ffmpeg, colours, describe, film
+from tests.videos import bare_ffmpeg, colours, ffmpeg_output, make_video
 from workers.video.ffmpeg import TranscodeResult, transcode
 from workers.video.probe import VideoUnreadable, probe
 
@@ -41,9 +41,9 @@ def files_beside(path):
 
 
 def test_a_video_becomes_an_mp4_that_starts_before_it_is_whole(make, target, tmp_path):
-    result = make(film(tmp_path / "holiday.avi"))
+    result = make(make_video(tmp_path / "holiday.avi"))
 
-    said = describe(target)
+    said = ffmpeg_output(target)
     assert "Video: h264" in said
     assert "yuv420p" in said
     assert "Audio: aac" in said
@@ -54,8 +54,8 @@ def test_a_video_becomes_an_mp4_that_starts_before_it_is_whole(make, target, tmp
     assert json.loads(json.dumps(asdict(result)))["before"]["bytes"] > 0
 
 
-def test_the_facts_tell_before_and_after(make, tmp_path):
-    result = make(film(tmp_path / "wide.mkv", seconds=0.2, size="2560x1440"))
+def test_the_result_describes_the_video_before_and_after(make, tmp_path):
+    result = make(make_video(tmp_path / "wide.mkv", seconds=0.2, size="2560x1440"))
 
     assert (result.before.width, result.before.height) == (2560, 1440)
     assert (result.after.width, result.after.height) == (1920, 1080)
@@ -76,18 +76,18 @@ def test_the_facts_tell_before_and_after(make, tmp_path):
     ],
 )
 def test_it_fits_1080p_is_even_and_never_enlarged(make, tmp_path, size, expected):
-    after = make(film(tmp_path / "f.mov", "-pix_fmt", "yuv444p", "-frames:v", 1, size=size, sound=False)).after
+    after = make(make_video(tmp_path / "f.mov", "-pix_fmt", "yuv444p", "-frames:v", 1, size=size, sound=False)).after
     assert (after.width, after.height) == expected
 
 
 def test_pixels_that_are_not_square_become_square(make, target, tmp_path):
-    after = make(film(tmp_path / "dv.mov", "-vf", "setsar=16/15", size="720x576")).after
+    after = make(make_video(tmp_path / "dv.mov", "-vf", "setsar=16/15", size="720x576")).after
     assert (after.width, after.height) == (768, 576)
-    assert "SAR 1:1" in describe(target)
+    assert "SAR 1:1" in ffmpeg_output(target)
 
 
 def test_a_telephone_held_upright_gives_an_upright_video_and_poster(make, target, tmp_path):
-    lying = film(tmp_path / "lying.mp4", "-vf", "drawbox=w=iw/2:color=red:t=fill", picture="color=blue")
+    lying = make_video(tmp_path / "lying.mp4", "-vf", "drawbox=w=iw/2:color=red:t=fill", picture="color=blue")
     upright = tmp_path / "upright.mp4"
     bare_ffmpeg("-display_rotation", 90, "-i", lying, "-c", "copy", upright)
 
@@ -103,19 +103,19 @@ def test_a_telephone_held_upright_gives_an_upright_video_and_poster(make, target
 
 
 def test_a_video_without_sound_is_fine(make, tmp_path):
-    assert not make(film(tmp_path / "silent.webm", "-c:v", "libvpx", sound=False)).after.has_sound
+    assert not make(make_video(tmp_path / "silent.webm", "-c:v", "libvpx", sound=False)).after.has_sound
 
 
 def test_only_the_first_picture_and_the_first_sound_are_kept(make, target, tmp_path):
-    one, two = film(tmp_path / "one.mkv"), film(tmp_path / "two.mkv", size="320x240")
+    one, two = make_video(tmp_path / "one.mkv"), make_video(tmp_path / "two.mkv", size="320x240")
     both = tmp_path / "both.mkv"
     bare_ffmpeg("-i", one, "-i", two, "-map", 0, "-map", 1, "-c", "copy", both)
 
     make(both)
 
-    assert describe(both).count(": Video: ") == 2
-    assert describe(target).count(": Video: ") == 1
-    assert describe(target).count(": Audio: ") == 1
+    assert ffmpeg_output(both).count(": Video: ") == 2
+    assert ffmpeg_output(target).count(": Video: ") == 1
+    assert ffmpeg_output(target).count(": Audio: ") == 1
     assert probe(target).width == 160
 
 
@@ -123,46 +123,46 @@ def test_a_cover_picture_is_not_the_video(make, tmp_path):
     cover, whole = tmp_path / "cover.jpg", tmp_path / "whole.mp4"
     bare_ffmpeg("-f", "lavfi", "-i", "color=red:size=300x300", "-frames:v", 1, cover)
     streams = ("-map", 0, "-map", 1, "-c", "copy", "-disposition:v:1", "attached_pic")
-    bare_ffmpeg("-i", film(tmp_path / "film.mp4"), "-i", cover, *streams, whole)
+    bare_ffmpeg("-i", make_video(tmp_path / "film.mp4"), "-i", cover, *streams, whole)
     # Some writers put the box with the cover in front, which makes it the first stream.
     head, tracks = whole.read_bytes().split(b"trak", 1)
     head, length = head[:-4], head[-4:]
     udta = tracks.index(b"udta") - 4
     whole.write_bytes(head + tracks[udta:] + length + b"trak" + tracks[:udta])
-    assert ": Video: mjpeg" in describe(whole).split("Stream #0:1")[0]
+    assert ": Video: mjpeg" in ffmpeg_output(whole).split("Stream #0:1")[0]
 
     assert make(whole).after.width == 160
 
 
-def test_where_and_when_it_was_filmed_is_not_passed_on(make, target, tmp_path):
+def test_metadata_of_place_and_time_is_removed(make, target, tmp_path):
     private = ("-metadata", "title=Our garden", "-metadata", "location=+52.5163+013.3777/")
     dated = ("-metadata", "creation_time=2026-05-01T12:00:00Z", "-metadata:s:a", "language=deu")
-    source = film(tmp_path / "garden.mov", *private, *dated)
+    source = make_video(tmp_path / "garden.mov", *private, *dated)
 
     make(source)
 
-    assert "Our garden" in describe(source)
+    assert "Our garden" in ffmpeg_output(source)
     for word in ("Our garden", "+52.5", "2026-05-01", "deu"):
-        assert word not in describe(target)
+        assert word not in ffmpeg_output(target)
 
 
 def test_the_poster_shows_a_frame_a_tenth_in_and_is_at_most_1280_wide(make, target, tmp_path):
     turns_green = "drawbox=color=green:t=fill:enable='gte(t,0.2)'"
-    make(film(tmp_path / "f.mov", "-vf", turns_green, seconds=3, size="1600x900", picture="color=red"))
+    make(make_video(tmp_path / "f.mov", "-vf", turns_green, seconds=3, size="1600x900", picture="color=red"))
 
     poster = target.with_suffix(".jpg")
     red, green, _ = colours(poster)[0]
     assert green > 100 > 20 > red
-    assert ", 1280x720" in describe(poster)
+    assert ", 1280x720" in ffmpeg_output(poster)
 
 
 def test_a_video_of_a_single_frame_has_a_poster_too(make, target, tmp_path):
-    make(film(tmp_path / "still.mp4", "-frames:v", 1, sound=False))
+    make(make_video(tmp_path / "still.mp4", "-frames:v", 1, sound=False))
     assert colours(target.with_suffix(".jpg"))
 
 
 def test_the_progress_goes_forward_through_its_stages(make, tmp_path):
-    make(film(tmp_path / "f.mp4", seconds=4, size="640x480", rate=25))
+    make(make_video(tmp_path / "f.mp4", seconds=4, size="640x480", rate=25))
 
     done, totals, stages = zip(*make.reports, strict=True)
     assert list(dict.fromkeys(stages)) == STAGES
@@ -173,7 +173,7 @@ def test_the_progress_goes_forward_through_its_stages(make, tmp_path):
 
 def test_a_video_of_unknown_length_reports_no_total(make, tmp_path):
     live = tmp_path / "live.mkv"
-    live.write_bytes(bare_ffmpeg("-i", film(tmp_path / "f.mkv"), "-c", "copy", "-f", "matroska", "-live", 1, "-"))
+    live.write_bytes(bare_ffmpeg("-i", make_video(tmp_path / "f.mkv"), "-c", "copy", "-f", "matroska", "-live", 1, "-"))
 
     result = make(live)
 
@@ -184,7 +184,7 @@ def test_a_video_of_unknown_length_reports_no_total(make, tmp_path):
     assert list(done) == sorted(done)
 
 
-def test_a_file_that_is_no_video_fails_with_words_and_leaves_nothing(make, target, tmp_path):
+def test_a_file_that_is_no_video_fails_with_a_sentence_and_leaves_nothing(make, target, tmp_path):
     source = tmp_path / "film.mp4"
     source.write_bytes(b"\x00\x00\x00\x18ftypisom" + bytes(5000))
 
@@ -196,15 +196,15 @@ def test_a_file_that_is_no_video_fails_with_words_and_leaves_nothing(make, targe
     assert files_beside(target) == []
 
 
-def test_sound_alone_fails_with_words(make, tmp_path):
+def test_sound_alone_fails_with_a_sentence(make, tmp_path):
     sound = tmp_path / "song.m4a"
     bare_ffmpeg("-f", "lavfi", "-i", "sine=440", "-t", 1, sound)
     with pytest.raises(VideoUnreadable, match="no moving pictures"):
         make(sound)
 
 
-def test_a_file_that_ends_in_the_middle_fails_with_words_and_leaves_nothing(make, target, tmp_path):
-    whole = film(tmp_path / "whole.mkv", "-g", 10, seconds=6)
+def test_a_truncated_file_fails_with_a_sentence_and_leaves_nothing(make, target, tmp_path):
+    whole = make_video(tmp_path / "whole.mkv", "-g", 10, seconds=6)
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
 
@@ -215,7 +215,7 @@ def test_a_file_that_ends_in_the_middle_fails_with_words_and_leaves_nothing(make
 
 
 def test_a_file_that_stops_a_moment_early_is_kept(make, tmp_path):
-    whole = film(tmp_path / "whole.mkv", "-g", 10, seconds=4)
+    whole = make_video(tmp_path / "whole.mkv", "-g", 10, seconds=4)
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: round(whole.stat().st_size * 0.9)])
     assert make(cut).after.duration > 3

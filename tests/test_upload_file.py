@@ -15,8 +15,8 @@ from django.urls import reverse
 from mediaapp.models import Upload
 from mediaapp.uploads import receive
 from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE, FileKind
-from tests.footage import film
 from tests.outages import unreachable_broker
+from tests.videos import make_video
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,7 +62,7 @@ def test_a_csv_becomes_a_job_of_its_owner_and_the_worker_is_told(as_alice, alice
 
 
 def test_a_video_goes_to_the_queue_of_videos(as_alice, broker, tmp_path):
-    send(as_alice, table("holiday.txt", film(tmp_path / "film.mp4").read_bytes()))
+    send(as_alice, table("holiday.txt", make_video(tmp_path / "film.mp4").read_bytes()))
     assert (Upload.objects.get().kind, broker.llen("video"), broker.llen("imports")) == (FileKind.VIDEO, 1, 0)
 
 

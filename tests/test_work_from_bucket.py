@@ -19,7 +19,6 @@ from devtools.processes import wait_until
 from mediaapp.models import Upload, User
 from mediaapp.reports import request_report
 from mediaapp.uploads.receive import store_upload
-from tests.footage import film
 from tests.relay import Relay, running_relay
 from tests.test_survive_death import (
     LEASE,
@@ -29,6 +28,7 @@ from tests.test_survive_death import (
     job_of,
     swept_until_done,
 )
+from tests.videos import make_video
 from workers import jobs
 from workers.models import Job
 from workers.storage import workspace
@@ -109,7 +109,7 @@ def test_a_csv_is_imported_and_reported_on(start: Start, host: Host, alice: User
 
 
 def test_a_video_is_transcoded(start: Start, host: Host, alice: User, tmp_path: Path):
-    holiday = upload(alice, film(tmp_path / "holiday.mp4").read_bytes(), "holiday.mp4")
+    holiday = upload(alice, make_video(tmp_path / "holiday.mp4").read_bytes(), "holiday.mp4")
     host.start(start, "video")
     assert ended(holiday.pk).state == Job.State.DONE
     assert names_in(holiday.folder) == ["poster.jpg", "source", "video.mp4"]
@@ -118,7 +118,7 @@ def test_a_video_is_transcoded(start: Start, host: Host, alice: User, tmp_path: 
     assert host.left() == []
 
 
-def test_an_import_whose_host_dies_goes_on_on_another_one(start: Start, host: Host, other_host: Host, alice: User):
+def test_another_host_continues_the_import_of_a_dead_one(start: Start, host: Host, other_host: Host, alice: User):
     books = upload(alice, "".join(catalogue()).encode())
     worker = host.start(start, "highmem", JOB_LEASE=LEASE)
     wait_until(in_the_middle, "the middle of the import")
@@ -132,7 +132,7 @@ def test_an_import_whose_host_dies_goes_on_on_another_one(start: Start, host: Ho
     assert other_host.left() == []
 
 
-def test_a_storage_that_is_away_for_a_while_loses_nothing(start: Start, host: Host, relay: Relay, alice: User):
+def test_a_job_waits_for_a_storage_that_is_away_and_loses_nothing(start: Start, host: Host, relay: Relay, alice: User):
     books = upload(alice, "".join(catalogue(20_000)).encode())
     relay.cut_after_bytes = 100_000
     host.start(start, "highmem", S3_ENDPOINT_URL=f"http://{relay.address}")
@@ -146,7 +146,7 @@ def test_a_storage_that_is_away_for_a_while_loses_nothing(start: Start, host: Ho
     assert (job_of(books).state, job_of(books).result["rows"]) == (Job.State.DONE, 20_000)
 
 
-def test_a_file_that_is_larger_than_the_folder_fails_with_words(start: Start, host: Host, alice: User):
+def test_a_file_that_is_larger_than_the_scratch_folder_fails_with_a_sentence(start: Start, host: Host, alice: User):
     books = upload(alice, BOOKS)
     host.start(start, "highmem", SCRATCH_BYTES="60")
     job = ended(books.pk)

@@ -1,4 +1,4 @@
-"""Small test videos, made by ffmpeg itself, and a look into what came out."""
+"""Small test videos made by ffmpeg, and what ffmpeg says of a video."""
 
 import subprocess
 from pathlib import Path
@@ -15,7 +15,7 @@ def bare_ffmpeg(*arguments: object) -> bytes:
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
-def film(
+def make_video(
     path: Path,
     *options: object,
     seconds: float = 1,
@@ -31,14 +31,14 @@ def film(
     return path
 
 
-def repeat(short: Path, times: int, path: Path) -> Path:
-    """Write to `path` a video that shows `short` so many times, which is quicker than to make a long one."""
+def repeat_video(short: Path, times: int, path: Path) -> Path:
+    """Write `short` to `path` that many times: quicker than encoding a long video."""
     bare_ffmpeg("-stream_loop", times - 1, "-i", short, "-c", "copy", path)
     return path
 
 
-def describe(path: Path) -> str:
-    """What ffmpeg says of a file: container, streams, metadata."""
+def ffmpeg_output(path: Path) -> str:
+    """Container, streams and metadata, as ffmpeg prints them."""
     command = [FFMPEG, "-hide_banner", "-nostdin", "-i", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
