@@ -1,7 +1,6 @@
-"""A newcomer's first minutes in a real browser, on the real stack: sign up, upload, watch, import, mend, reset.
+"""A new user in a real browser, on the real stack: sign up, upload, watch, import, correct rows, reset a password.
 
-Once with Valkey as the broker, once with RabbitMQ. Every state is photographed, the first time; SCREENSHOTS names a
-folder to keep the pictures in.
+Runs with Valkey as the broker, and with RabbitMQ. SCREENSHOTS names a folder for pictures of every state.
 """
 
 import os
@@ -36,17 +35,17 @@ def site(request: pytest.FixtureRequest) -> Iterator[UpCommand]:
 
 @pytest.fixture
 def page(browser: Browser, site: UpCommand) -> Iterator[Page]:
-    """A page on the site. Whatever the browser complains of fails the test: a script, a style, a missing file."""
+    """A page on the site. Any error in the browser's console fails the test."""
     context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", viewport={"width": 1100, "height": 900})
     context.set_default_timeout(SLOW)
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     yield page
     context.close()
-    refusals = "status of 422"  # an answer with words, which the browser counts as an error
-    assert [complaint for complaint in complaints if refusals not in complaint] == []
+    expected = "status of 422"  # the site rejects a file, which the browser logs as an error
+    assert [error for error in errors if expected not in error] == []
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +82,7 @@ def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Phot
     video = page.locator("video")
     expect(video).to_be_visible()
     photograph(page, "video-done")
-    expect(video).not_to_have_js_property("readyState", 0)  # it has read the length
+    expect(video).not_to_have_js_property("readyState", 0)  # the browser has read the length
     assert 14.5 < video.evaluate("video => video.duration") < 15.5
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
@@ -136,9 +135,7 @@ GERMAN = "Art.-Nr.;Titel;Autor;Verkaufspreis;Bestand;Erschienen\n" + "".join(
 
 
 @pytest.mark.parametrize("site", ["valkey"], indirect=True)
-def test_a_file_with_other_names_is_mapped_and_its_like_starts_at_once(
-    page: Page, photograph: Photograph, tmp_path: Path
-):
+def test_a_user_maps_a_file_and_the_next_one_like_it_starts_at_once(page: Page, photograph: Photograph, tmp_path: Path):
     sign_up(page, "foreign")
     path = tmp_path / "Lagerliste.csv"
     path.write_bytes((GERMAN + "B-9999;;x;auf Anfrage;1;01/04/2024\n").encode("windows-1252"))
@@ -173,7 +170,7 @@ def test_a_file_with_other_names_is_mapped_and_its_like_starts_at_once(
     expect(page.locator("#state .tag")).to_contain_text("Imported")
 
 
-def test_a_broken_file_fails_with_words_and_can_be_tried_again(page: Page, photograph: Photograph, tmp_path: Path):
+def test_a_broken_video_fails_and_can_be_retried(page: Page, photograph: Photograph, tmp_path: Path):
     sign_up(page, "unlucky")
     whole = make_video(tmp_path / "whole.mkv", seconds=3).read_bytes()
     (tmp_path / "broken.mkv").write_bytes(whole[:300] + bytes(len(whole) - 300))
@@ -186,7 +183,7 @@ def test_a_broken_file_fails_with_words_and_can_be_tried_again(page: Page, photo
     expect(page.locator("#state .tag")).to_contain_text("Failed")
 
 
-def test_a_renamed_program_is_refused_on_the_spot(page: Page, photograph: Photograph, tmp_path: Path):
+def test_a_program_named_mp4_is_rejected_at_once(page: Page, photograph: Photograph, tmp_path: Path):
     sign_up(page, "careless")
     (tmp_path / "film.mp4").write_bytes(b"MZ\x90\x00" + bytes(5000))
     page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
@@ -230,7 +227,7 @@ def test_a_mapping_chosen_before_the_script_has_loaded_is_previewed(page: Page, 
     expect(start).to_be_enabled()
 
 
-def test_a_video_waits_in_line_and_is_cancelled(page: Page, photograph: Photograph, tmp_path: Path):
+def test_a_queued_and_a_running_video_are_cancelled(page: Page, photograph: Photograph, tmp_path: Path):
     sign_up(page, "impatient")
     long = repeat_video(
         make_video(tmp_path / "short.mp4", seconds=3, size="1280x720", rate=25), 30, tmp_path / "long.mp4"
@@ -251,7 +248,7 @@ def test_a_video_waits_in_line_and_is_cancelled(page: Page, photograph: Photogra
     photograph(page, "video-cancelled")
 
 
-def test_a_forgotten_password_is_reset_by_the_link_in_the_mail(page: Page, photograph: Photograph):
+def test_a_user_resets_a_forgotten_password_by_mail(page: Page, photograph: Photograph):
     sign_up(page, "forgetful")
     page.get_by_text("forgetful").click()
     page.get_by_role("button", name="Log out").click()

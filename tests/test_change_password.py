@@ -1,4 +1,4 @@
-"""Somebody changes their password."""
+"""A user changes the password."""
 
 from django.test import Client
 
@@ -12,20 +12,20 @@ def form(**changes: str) -> dict[str, str]:
     return {"old_password": OLD, "new_password1": NEW, "new_password2": NEW} | changes
 
 
-def test_the_new_password_holds_and_the_old_one_does_not(alice):
-    here = signed_in(alice)
-    assert here.get(CHANGE).status_code == 200
-    assert here.post(CHANGE, form()).url == DONE
-    assert here.get(DONE).status_code == 200
+def test_a_user_logs_in_with_the_new_password_only(alice):
+    browser = signed_in(alice)
+    assert browser.get(CHANGE).status_code == 200
+    assert browser.post(CHANGE, form()).url == DONE
+    assert browser.get(DONE).status_code == 200
     assert Client().login(username="alice", password=NEW)
     assert not Client().login(username="alice", password=OLD)
 
 
-def test_every_other_session_of_the_account_ends(alice, as_bob):
-    here, elsewhere = signed_in(alice), signed_in(alice)
-    here.post(CHANGE, form())
-    assert elsewhere.get("/").status_code == 302
-    assert here.get("/").status_code == 200
+def test_a_new_password_ends_all_other_sessions(alice, as_bob):
+    browser, other = signed_in(alice), signed_in(alice)
+    browser.post(CHANGE, form())
+    assert other.get("/").status_code == 302
+    assert browser.get("/").status_code == 200
     assert as_bob.get("/").status_code == 200
 
 
@@ -40,5 +40,5 @@ def test_a_weak_password_is_refused(as_alice):
     assert "new_password2" in response.context["form"].errors
 
 
-def test_a_stranger_is_asked_to_log_in(client, db):
+def test_a_visitor_is_redirected_to_the_login(client, db):
     assert client.get(CHANGE).url == f"/accounts/login/?next={CHANGE}"

@@ -1,4 +1,4 @@
-"""A deploy is checked before it migrates: what is wrong stops it, what is doubtful is said, what is right is silent."""
+"""The release step checks a deploy before it migrates: an error stops it, a warning does not."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from mediaapp import checks
 from workers.addresses import is_external_host, require_database_tls
 
 MANIFEST = json.loads((ROOT / "app.json").read_text())
-# Nobody listens at any of these: a check must not need a server.
+# No server answers at these addresses: a check must not need one.
 PRODUCTION = {
     "SECRET_KEY": "a long and random value, as the platform makes one",
     "DATABASE_URL": "postgres://app:secret@127.0.0.1:1/app",
@@ -48,7 +48,7 @@ def release(folder: Path, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_what_app_json_sets_up_is_silent_and_needs_no_server(tmp_path):
+def test_the_setup_of_app_json_passes_without_a_server(tmp_path):
     done = release(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["System check identified no issues (2 silenced).", "migrates"]
@@ -61,14 +61,14 @@ def test_an_error_stops_the_deploy_before_it_migrates(tmp_path):
     assert "migrates" not in done.stdout
 
 
-def test_a_formation_that_nobody_can_read_stops_it_and_is_said_once(tmp_path):
+def test_an_invalid_formation_stops_the_deploy_and_is_reported_once(tmp_path):
     done = release(tmp_path, FORMATION="web=three")
     assert done.returncode != 0
     assert done.stderr.count("web=three") == 1
     assert "migrates" not in done.stdout
 
 
-def test_what_is_doubtful_is_said_and_stops_nothing(tmp_path):
+def test_a_warning_does_not_stop_the_deploy(tmp_path):
     done = release(tmp_path, REDIS_TLS="unverified", PROXIES="0")
     assert (done.returncode, done.stdout.strip()) == (0, "migrates")
     assert "deploy.W001" in done.stderr
@@ -90,14 +90,14 @@ def found() -> list[str | None]:
     return [message.id for message in checks.check_deploy()]
 
 
-def test_check_fires_for_a_redis_that_nobody_verifies(production):
+def test_w001_warns_of_an_unverified_redis(production):
     production.REDIS_TLS = "unverified"
     (message,) = checks.check_deploy()
     assert message.id == "deploy.W001"
     assert message.msg.endswith("at REDIS_URL, LOCKS_URL.")
 
 
-def test_it_is_silent_where_none_speaks_tls(production):
+def test_w001_is_silent_without_tls(production):
     production.REDIS_TLS = "unverified"
     production.REDIS_URL, production.LOCKS_URL = "redis://cache:6379/0", "redis://locks:6379/0"
     assert found() == []
@@ -114,13 +114,13 @@ def test_it_is_silent_where_none_speaks_tls(production):
         ("S3_PUBLIC_URL", "http://files.example.com"),
     ],
 )
-def test_check_fires_for_a_server_elsewhere_without_tls(production, name, url):
+def test_w002_warns_of_a_remote_server_without_tls(production, name, url):
     setattr(production, name, url)
     (message,) = checks.check_deploy()
     assert (message.id, name in message.msg) == ("deploy.W002", True)
 
 
-def test_check_fires_for_a_database_elsewhere_without_tls(production, monkeypatch):
+def test_w002_warns_of_a_remote_database_without_tls(production, monkeypatch):
     database = production.DATABASES["default"]
     monkeypatch.setitem(database, "HOST", "db.example.com")
     monkeypatch.setitem(database, "OPTIONS", {"sslmode": "disable"})
@@ -130,7 +130,7 @@ def test_check_fires_for_a_database_elsewhere_without_tls(production, monkeypatc
     assert found() == []
 
 
-def test_check_fires_for_a_mail_server_elsewhere_without_tls(production):
+def test_w002_warns_of_a_remote_mail_server_without_tls(production):
     production.EMAIL_HOST = "mail.example.com"
     (message,) = checks.check_deploy()
     assert (message.id, "EMAIL_URL" in message.msg) == ("deploy.W002", True)
@@ -138,7 +138,7 @@ def test_check_fires_for_a_mail_server_elsewhere_without_tls(production):
     assert found() == []
 
 
-def test_check_fires_where_all_visitors_would_count_as_one(production):
+def test_w003_warns_if_all_visitors_count_as_one_client(production):
     production.PROXIES = 0
     assert found() == ["deploy.W003"]
     production.HTTPS = False
@@ -146,7 +146,7 @@ def test_check_fires_where_all_visitors_would_count_as_one(production):
 
 
 @pytest.mark.parametrize("host", ["db.example.com", "ec2-1-2-3-4.compute-1.amazonaws.com", "8.8.8.8", "2606:4700::1"])
-def test_a_database_elsewhere_is_asked_for_tls(host):
+def test_a_remote_database_requires_tls(host):
     database = {"HOST": host}
     require_database_tls(database)
     assert is_external_host(host)
@@ -156,21 +156,21 @@ def test_a_database_elsewhere_is_asked_for_tls(host):
 @pytest.mark.parametrize(
     "host", ["", "/run/postgresql", "localhost", "postgres", "127.0.0.1", "10.1.2.3", "db.internal"]
 )
-def test_one_of_the_own_network_is_not(host):
+def test_a_database_of_the_own_network_does_not_require_tls(host):
     database = {"HOST": host}
     require_database_tls(database)
     assert not is_external_host(host)
     assert "OPTIONS" not in database
 
 
-def test_what_the_address_itself_says_of_tls_stays():
+def test_the_database_url_overrides_the_sslmode():
     database = {"HOST": "db.example.com", "OPTIONS": {"sslmode": "verify-full"}}
     require_database_tls(database)
     assert database["OPTIONS"] == {"sslmode": "verify-full"}
 
 
 @pytest.mark.parametrize("server", ["database", "cache", "locks", "broker"])
-def test_check_fires_for_a_plan_that_is_too_small(production, server):
+def test_w004_warns_of_a_plan_with_too_few_connections(production, server):
     production.CONNECTIONS = production.CONNECTIONS | {server: 1}
     (message,) = checks.check_deploy()
     assert (message.id, f"to the {server}," in message.msg) == ("deploy.W004", True)
@@ -178,6 +178,6 @@ def test_check_fires_for_a_plan_that_is_too_small(production, server):
     assert found() == []
 
 
-def test_check_fires_once_somebody_has_scaled_beyond_the_plan(production):
+def test_w004_warns_of_a_formation_beyond_the_plan(production):
     production.FORMATION = "web=3"
     assert set(found()) == {"deploy.W004"}

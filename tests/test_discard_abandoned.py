@@ -1,4 +1,4 @@
-"""Uploads that were opened and never closed are deleted at night, with what arrived of them; the rest is left alone."""
+"""The nightly clean-up deletes uploads that were opened and never closed, and nothing else."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def aged(**which: object) -> None:
     assert OpenUpload.objects.filter(**which).update(opened_at=yesterday)
 
 
-def test_after_a_day_an_open_upload_is_gone_and_fresh_and_closed_ones_are_not(as_alice):
+def test_an_open_upload_is_deleted_after_a_day_and_others_stay(as_alice):
     for name in ("old", "fresh", "closed"):
         form, parts = opened(as_alice, ROWS, f"{name} form"), opened(as_alice, LARGE, f"{name} parts")
         assert (send_form(form["form"]), send_part(as_alice, parts["parts"], 1)) == (201, 200)
@@ -44,7 +44,7 @@ def test_after_a_day_an_open_upload_is_gone_and_fresh_and_closed_ones_are_not(as
     assert {upload.name for upload in OpenUpload.objects.all()} == {"fresh form", "fresh parts"}
 
 
-def test_what_a_broken_off_close_has_joined_or_the_storage_forgot_is_gone_too(as_alice):
+def test_an_upload_whose_parts_are_joined_or_lost_is_deleted_too(as_alice):
     opened(as_alice, LARGE, "forgotten")
     joined = opened(as_alice, LARGE, "joined")
     for number in (1, 2):
@@ -60,7 +60,7 @@ def test_what_a_broken_off_close_has_joined_or_the_storage_forgot_is_gone_too(as
     assert (in_bucket(), OpenUpload.objects.count()) == ({}, 0)
 
 
-def test_what_has_no_row_any_more_is_gone_after_a_day_too(as_alice, alice, monkeypatch):
+def test_a_file_without_a_row_is_deleted_after_a_day(as_alice, alice, monkeypatch):
     send_form(opened(as_alice)["form"])
     alice.delete()
     assert direct.discard_abandoned_uploads() == 0
@@ -70,7 +70,7 @@ def test_what_has_no_row_any_more_is_gone_after_a_day_too(as_alice, alice, monke
     assert in_bucket() == {}
 
 
-def test_it_stops_in_time_and_the_next_night_goes_on(as_alice, monkeypatch):
+def test_the_clean_up_stops_in_time_and_continues_the_next_night(as_alice, monkeypatch):
     for name in ("a", "b"):
         opened(as_alice, ROWS, name)
     aged()
@@ -80,7 +80,7 @@ def test_it_stops_in_time_and_the_next_night_goes_on(as_alice, monkeypatch):
     assert direct.discard_abandoned_uploads() == 2
 
 
-def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_alice, settings, caplog):
+def test_a_silent_storage_deletes_no_row_and_stops_no_other_clean_up(as_alice, settings, caplog):
     opened(as_alice)
     aged()
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
@@ -90,7 +90,7 @@ def test_with_the_storage_away_nothing_is_forgotten_and_the_night_goes_on(as_ali
     assert "cleanup_failed" in caplog.text
 
 
-def test_the_parts_that_a_killed_worker_left_are_dropped_and_those_of_today_and_whole_files_are_not(monkeypatch):
+def test_old_parts_of_a_killed_worker_are_deleted_and_new_parts_and_files_stay(monkeypatch):
     whole = default_storage.save("results/whole", ContentFile(ROWS))
     direct.bucket.begin_multipart("results/video.mp4")
     assert cleanup.abort_old_multipart() == 0

@@ -1,4 +1,4 @@
-"""Who tries too often has to wait: per address that is typed in, and per client."""
+"""Tries are limited per typed address and per client."""
 
 import pytest
 from django.core.cache import cache
@@ -24,7 +24,7 @@ def try_once(page: str, name: str, client: str = "192.0.2.1", **more: str):
     return Client(REMOTE_ADDR=client).post(page, {FORMS[page]: name} | more)
 
 
-def test_the_fourth_try_for_one_address_has_to_wait(page):
+def test_the_fourth_try_for_one_address_is_refused(page):
     for number in range(3):
         assert try_once(page, "x@example.com", f"192.0.2.{number}").status_code in (200, 302)
     refused = try_once(page, "x@example.com", "192.0.2.9")
@@ -33,7 +33,7 @@ def test_the_fourth_try_for_one_address_has_to_wait(page):
     assert try_once(page, "y@example.com", "192.0.2.9").status_code != 429
 
 
-def test_the_sixth_try_of_one_client_has_to_wait(page):
+def test_the_sixth_try_of_one_client_is_refused(page):
     for number in range(5):
         assert try_once(page, f"{number}@example.com").status_code != 429
     assert try_once(page, "6@example.com").status_code == 429
@@ -41,24 +41,24 @@ def test_the_sixth_try_of_one_client_has_to_wait(page):
 
 
 @pytest.mark.parametrize("form", [" X@example.com ", "X@EXAMPLE.COM", "\uff58@example.com"])  # a full-width x
-def test_another_form_of_the_same_letters_is_no_other_address(page, form):
+def test_variants_of_the_same_letters_share_one_count(page, form):
     for _ in range(3):
         try_once(page, "x@example.com")
     assert try_once(page, form).status_code == 429
 
 
-def test_the_forms_are_counted_apart(db):
+def test_each_form_has_its_own_count(db):
     for _ in range(4):
         try_once("/accounts/login/", "x@example.com")
     assert try_once("/accounts/password_reset/", "x@example.com").status_code == 302
 
 
-def test_looking_at_a_form_is_no_try(page):
+def test_a_get_request_is_no_try(page):
     for _ in range(9):
         assert Client().get(page).status_code == 200
 
 
-def test_an_answer_to_too_many_tries_does_not_say_whether_the_password_was_right(alice):
+def test_a_refused_try_does_not_reveal_whether_the_password_is_right(alice):
     for _ in range(3):
         try_once("/accounts/login/", "alice", password="a guess")
     wrong = try_once("/accounts/login/", "alice", password="a guess")
@@ -68,7 +68,7 @@ def test_an_answer_to_too_many_tries_does_not_say_whether_the_password_was_right
     assert "sessionid" not in right.cookies
 
 
-def test_clearing_the_cache_forgets_no_try(page):
+def test_clearing_the_cache_resets_no_count(page):
     for _ in range(4):
         try_once(page, "x@example.com")
     cache.clear()
@@ -76,7 +76,7 @@ def test_clearing_the_cache_forgets_no_try(page):
 
 
 @pytest.mark.parametrize("alias", ["locks", "default"])
-def test_nobody_has_to_wait_because_a_server_is_away(page, settings, alias):
+def test_no_try_is_refused_while_a_server_is_away(page, settings, alias):
     make_unreachable(settings, alias)
     assert try_once(page, "x@example.com").status_code in (200, 302)
 
@@ -98,13 +98,13 @@ def test_nobody_has_to_wait_because_a_server_is_away(page, settings, alias):
         (1, "::ffff:198.51.100.7", "198.51.100.7"),
     ],
 )
-def test_only_what_our_own_proxies_say_of_a_client_is_believed(settings, proxies, forwarded, client):
+def test_the_client_address_comes_from_our_own_proxies_only(settings, proxies, forwarded, client):
     settings.PROXIES = proxies
     headers = {"X-Forwarded-For": forwarded} if forwarded is not None else {}
     assert client_address(RequestFactory().get("/", headers=headers, REMOTE_ADDR="192.0.2.1")) == client
 
 
-def test_a_made_up_origin_gives_no_more_tries(settings, db):
+def test_a_forged_header_gives_no_more_tries(settings, db):
     settings.PROXIES = 1
     for number in range(6):
         headers = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.7"}

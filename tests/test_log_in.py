@@ -1,4 +1,4 @@
-"""Somebody logs in and out."""
+"""A user logs in and out."""
 
 import pytest
 from django.core.management import call_command
@@ -15,63 +15,63 @@ RIGHT = {"username": "alice", "password": "a long enough secret"}
 WRONG = RIGHT | {"password": "another long secret"}
 
 
-def test_the_right_password_opens_the_library(client, alice):
+def test_a_user_logs_in_and_sees_the_library(client, alice):
     response = client.post(LOGIN, RIGHT, follow=True)
     assert response.redirect_chain == [("/", 302)]
     assert response.wsgi_request.user == alice
 
 
-def test_the_page_that_was_asked_for_comes_after_the_login(client, alice):
+def test_the_login_leads_to_the_requested_page(client, alice):
     asked = client.get("/catalogue/")
     assert asked.url == f"{LOGIN}?next=/catalogue/"
     assert client.post(asked.url, RIGHT).url == "/catalogue/"
 
 
 @pytest.mark.parametrize("foreign", ["//evil.example/", "https://evil.example/", "javascript:alert(1)"])
-def test_a_login_leads_to_no_foreign_site(client, alice, foreign):
+def test_the_login_does_not_redirect_to_another_site(client, alice, foreign):
     assert client.post(LOGIN, RIGHT | {"next": foreign}).url == "/"
 
 
 @pytest.mark.parametrize("tried", [WRONG, RIGHT | {"username": "nobody"}, RIGHT | {"username": "al\x00ice"}])
-def test_a_wrong_password_or_name_does_not(client, alice, tried):
+def test_a_wrong_password_or_name_is_refused(client, alice, tried):
     response = client.post(LOGIN, tried)
     assert response.status_code == 200
     assert not response.wsgi_request.user.is_authenticated
 
 
-def test_a_deactivated_account_stays_out(client, alice):
+def test_a_deactivated_user_cannot_log_in(client, alice):
     alice.is_active = False
     alice.save()
     assert client.post(LOGIN, RIGHT).status_code == 200
 
 
-def test_a_foreign_form_cannot_log_anybody_in(alice):
+def test_a_form_without_csrf_token_logs_nobody_in(alice):
     assert Client(enforce_csrf_checks=True).post(LOGIN, RIGHT).status_code == 403
 
 
-def test_who_is_logged_in_goes_on_to_the_library(as_alice):
+def test_a_logged_in_user_is_redirected_to_the_library(as_alice):
     assert as_alice.get(LOGIN).url == "/"
 
 
-def test_a_log_out_ends_the_session_and_no_other_one(alice):
-    here, elsewhere = signed_in(alice), signed_in(alice)
-    assert here.post(LOGOUT).url == LOGIN
-    assert here.get("/").status_code == 302
-    assert elsewhere.get("/").status_code == 200
+def test_a_log_out_ends_this_session_only(alice):
+    this_session, other_session = signed_in(alice), signed_in(alice)
+    assert this_session.post(LOGOUT).url == LOGIN
+    assert this_session.get("/").status_code == 302
+    assert other_session.get("/").status_code == 200
 
 
-def test_a_link_logs_nobody_out(as_alice):
+def test_a_get_request_logs_nobody_out(as_alice):
     assert as_alice.get(LOGOUT).status_code == 405
     assert as_alice.get("/").status_code == 200
 
 
-def test_nobody_is_logged_out_when_the_cache_goes_away(as_alice, settings):
+def test_a_session_outlives_the_cache(as_alice, settings):
     make_unreachable(settings, "default")
     make_unreachable(settings, "locks")
     assert as_alice.get("/").status_code == 200
 
 
-def test_staff_log_in_to_the_admin_where_tries_are_limited(client, stella):
+def test_staff_log_in_to_the_admin_on_the_sites_page(client, stella):
     arrived = client.get("/admin/", follow=True)
     assert arrived.redirect_chain[-1][0].startswith(LOGIN)
     after = client.post(
@@ -80,7 +80,7 @@ def test_staff_log_in_to_the_admin_where_tries_are_limited(client, stella):
     assert after.request["PATH_INFO"] == "/admin/"
 
 
-def test_the_demo_user_may_look_at_all_that_the_admin_has_and_change_nothing(client, alice, settings):
+def test_the_demo_user_can_look_at_the_admin_and_change_nothing(client, alice, settings):
     settings.DEBUG = True
     call_command(create_demo_user.Command())
     client.post(LOGIN, {"username": "demo", "password": "demo"})
@@ -89,21 +89,21 @@ def test_the_demo_user_may_look_at_all_that_the_admin_has_and_change_nothing(cli
     assert (client.get(page).status_code, client.post(page, {"username": "mallory"}).status_code) == (200, 403)
 
 
-def test_the_admin_takes_no_password_itself(as_alice, stella):
+def test_the_admin_itself_accepts_no_password(as_alice, stella):
     tried = {"username": "stella", "password": "a third long secret"}
     assert Client().post("/admin/login/", tried).url.startswith(LOGIN)
     assert as_alice.post("/admin/login/", tried).status_code == 403
     assert as_alice.get("/admin/", follow=True).status_code == 403
 
 
-def test_who_knows_the_password_may_come_as_often_as_they_like(client, alice, settings):
+def test_successful_logins_are_not_limited(client, alice, settings):
     settings.TRIES_PER_ADDRESS = "2/10m"
     for _ in range(4):
         assert client.post(LOGIN, RIGHT).status_code == 302
         client.logout()
 
 
-def test_who_guesses_may_not_even_between_right_logins_of_another(client, alice, bob, settings):
+def test_wrong_tries_are_limited_between_logins_of_another_user(client, alice, bob, settings):
     settings.TRIES_PER_ADDRESS = "2/10m"
     for _ in range(2):
         client.post(LOGIN, WRONG)
@@ -113,7 +113,7 @@ def test_who_guesses_may_not_even_between_right_logins_of_another(client, alice,
 
 
 @pytest.mark.parametrize("action", ["cancel", "retry", "confirm_mapping", "change_mapping", "report_on_upload"])
-def test_who_was_logged_out_while_they_pressed_a_button_comes_back_to_its_page(client, alice, action):
+def test_a_user_whose_session_ended_returns_to_the_page_of_the_button(client, alice, action):
     upload = upload_of(alice, State.NEEDS_MAPPING, kind="csv")
     pressed = client.post(reverse(action, args=[upload.pk]))
     assert "You are logged out, so nothing was done" in client.get(pressed.url).content.decode()
@@ -121,12 +121,12 @@ def test_who_was_logged_out_while_they_pressed_a_button_comes_back_to_its_page(c
     assert (page.status_code, page.redirect_chain[-1][0]) == (200, reverse("mapping", args=[upload.pk]))
 
 
-def test_so_does_who_asked_for_a_report_on_the_catalogue(client, alice):
+def test_a_user_whose_session_ended_returns_to_the_catalogue(client, alice):
     pressed = client.post(reverse("report_on_catalogue"))
     assert client.post(pressed.url, RIGHT).url == reverse("catalogue")
 
 
-def test_a_page_that_asks_for_a_part_of_itself_goes_to_the_login_as_a_whole(client, alice):
+def test_an_htmx_request_without_a_session_loads_the_whole_login_page(client, alice):
     page = reverse("mapping", args=[upload_of(alice, State.NEEDS_MAPPING, kind="csv").pk])
     answer = client.post(page, headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"{LOGIN}?next={page}")

@@ -1,4 +1,4 @@
-"""A page, or a program, asks again and again how far a job is."""
+"""A page or a program polls the progress of a job."""
 
 from datetime import timedelta
 
@@ -18,20 +18,20 @@ from workers.practices import progress
 KEYS = {"state", "done", "total", "stage", "message", "eta_seconds", "queue_position", "result"}
 
 
-def look(client, upload):
-    """Opens the page, as one does before it polls."""
+def open_page(client, upload):
+    """Opens the page of a job, which sets the viewer cookie. Returns the URLs of its polls."""
     page, part, json, *_ = pages_of(upload)
     assert client.get(page).status_code == 200
     return part, json
 
 
 def commands(server) -> int:
-    """How many commands a Valkey has run, apart from this question."""
+    """The number of commands that a Valkey has run, without this one."""
     return sum(each["calls"] for name, each in server.info("commandstats").items() if name != "cmdstat_info")
 
 
 @pytest.mark.parametrize(
-    ("state", "job", "told"),
+    ("state", "job", "expected"),
     [
         (State.QUEUED, {}, {"stage": "Processing is about to start", "queue_position": 1}),
         (State.RUNNING, {}, {"stage": "Processing is about to start", "queue_position": None}),
@@ -40,20 +40,20 @@ def commands(server) -> int:
         (State.CANCELLED, {"message": "Cancelled."}, {"message": "Cancelled."}),
     ],
 )
-def test_every_state_is_told_under_the_same_keys(as_alice, alice, state, job, told):
+def test_every_state_has_the_same_keys(as_alice, alice, state, job, expected):
     answer = as_alice.get(pages_of(upload_of(alice, state, **job))[2])
     assert answer.json().keys() >= KEYS
-    assert answer.json().items() >= ({"state": state.value, "eta_seconds": None} | told).items()
+    assert answer.json().items() >= ({"state": state.value, "eta_seconds": None} | expected).items()
     assert "no-store" in answer.headers["Cache-Control"]
 
 
-def test_a_running_job_tells_how_far_it_is(as_alice, alice):
-    told = as_alice.get(pages_of(running_upload_of(alice, 5, 15))[2]).json()
-    assert told.keys() >= KEYS
-    assert (told["state"], told["done"], told["total"], told["stage"]) == ("running", 5, 15, "transcoding")
+def test_a_running_job_returns_its_progress(as_alice, alice):
+    state = as_alice.get(pages_of(running_upload_of(alice, 5, 15))[2]).json()
+    assert state.keys() >= KEYS
+    assert (state["state"], state["done"], state["total"], state["stage"]) == ("running", 5, 15, "transcoding")
 
 
-def test_a_queued_job_tells_its_place_behind_those_that_came_earlier(as_alice, as_bob, alice, bob):
+def test_a_queued_job_returns_its_position(as_alice, as_bob, alice, bob):
     earlier = timezone.now() - timedelta(minutes=1)
     first, second = upload_of(bob, queued_at=earlier), upload_of(alice)
     upload_of(alice, kind="csv", queued_at=earlier)  # another queue
@@ -66,7 +66,7 @@ def test_a_queued_job_tells_its_place_behind_those_that_came_earlier(as_alice, a
 def test_a_poll_of_a_running_job_costs_no_sql_and_one_command_of_the_cache(
     as_alice, alice, which, django_assert_num_queries
 ):
-    address = look(as_alice, running_upload_of(alice))[which]
+    address = open_page(as_alice, running_upload_of(alice))[which]
     as_alice.get(address)
     server = get_redis_connection("default")
     before = commands(server)
@@ -77,23 +77,23 @@ def test_a_poll_of_a_running_job_costs_no_sql_and_one_command_of_the_cache(
     assert "transcoding" in answer.content.decode()
 
 
-def test_a_program_that_opened_no_page_gets_there_with_its_first_poll(as_alice, alice, django_assert_num_queries):
+def test_a_programs_second_poll_costs_no_sql(as_alice, alice, django_assert_num_queries):
     json = pages_of(running_upload_of(alice))[2]
     as_alice.get(json)
     with django_assert_num_queries(0):
         assert as_alice.get(json).json()["done"] == 5
 
 
-def test_a_page_that_still_shows_it_waiting_gets_the_whole_new_state(as_alice, alice):
-    part, _ = look(as_alice, running_upload_of(alice))
+def test_a_page_that_shows_a_queued_job_gets_the_whole_new_state(as_alice, alice):
+    part, _ = open_page(as_alice, running_upload_of(alice))
     answer = as_alice.get(part, {"was": "queued"}, headers={"HX-Request": "true"})
     assert answer.headers["HX-Retarget"] == "#state"
     assert "transcoding" in answer.content.decode()
 
 
-def test_after_the_end_the_row_answers(as_alice, alice):
+def test_the_state_of_an_ended_job_comes_from_the_row(as_alice, alice):
     upload = running_upload_of(alice)
-    part, json = look(as_alice, upload)
+    part, json = open_page(as_alice, upload)
     Job.objects.filter(pk=upload.pk).update(
         state=State.FAILED, message="It has no picture.", finished_at=timezone.now()
     )
@@ -102,23 +102,23 @@ def test_after_the_end_the_row_answers(as_alice, alice):
     assert "It has no picture." in as_alice.get(part).content.decode()
 
 
-def test_a_flushed_cache_loses_a_number_and_nothing_else(as_alice, alice):
-    part, json = look(as_alice, running_upload_of(alice))
+def test_a_flushed_cache_loses_the_progress_only(as_alice, alice):
+    part, json = open_page(as_alice, running_upload_of(alice))
     get_redis_connection("default").flushall()
     assert as_alice.get(json).json().items() >= {"state": "running", "done": 0}.items()
     assert as_alice.get(part).status_code == 200
 
 
-def test_a_cache_that_is_away_loses_no_more(as_alice, alice, settings):
-    part, json = look(as_alice, running_upload_of(alice))
+def test_polls_work_while_the_cache_is_away(as_alice, alice, settings):
+    part, json = open_page(as_alice, running_upload_of(alice))
     make_unreachable(settings, "default")
     assert as_alice.get(json).json()["state"] == "running"
     assert as_alice.get(part).status_code == 200
 
 
-def test_old_progress_is_not_told_as_news(as_alice, alice):
+def test_stale_progress_is_ignored(as_alice, alice):
     upload = running_upload_of(alice)
-    _, json = look(as_alice, upload)
+    _, json = open_page(as_alice, upload)
     key = progress.KEY.format(upload.pk)
     written = cache.get(key)
     cache.set(key, written | {"updated_at": written["updated_at"] - progress.STALE_AFTER - 1})
@@ -126,57 +126,57 @@ def test_old_progress_is_not_told_as_news(as_alice, alice):
     assert as_alice.get(json).json().items() >= {"state": "queued", "message": "Its worker died."}.items()
 
 
-def test_who_may_see_their_own_job_may_not_see_another_ones(as_bob, alice, bob):
-    look(as_bob, running_upload_of(bob))
+def test_a_user_cannot_poll_another_users_job(as_bob, alice, bob):
+    open_page(as_bob, running_upload_of(bob))
     hers = running_upload_of(alice)
     assert {as_bob.get(page).status_code for page in pages_of(hers)} == {404}
 
 
-def test_staff_see_it_move_too(as_stella, alice, django_assert_num_queries):
-    _, json = look(as_stella, running_upload_of(alice))
+def test_staff_can_poll_every_job_without_sql(as_stella, alice, django_assert_num_queries):
+    _, json = open_page(as_stella, running_upload_of(alice))
     with django_assert_num_queries(0):
         assert as_stella.get(json).json()["done"] == 5
 
 
-def test_a_proof_that_was_forged_proves_nothing(as_bob, alice):
+def test_a_forged_viewer_cookie_is_refused(as_bob, alice):
     part, json = pages_of(running_upload_of(alice))[1:3]
     for forged in (f"{alice.pk}", f"{alice.pk}:x:y", "1 staff", "\x00", ""):
         as_bob.cookies[permissions.VIEWER_COOKIE] = forged
         assert (as_bob.get(part).status_code, as_bob.get(json).status_code) == (404, 404)
 
 
-def test_a_proof_is_worth_nothing_in_another_session(as_alice, as_bob, client, alice):
-    part, json = look(as_alice, running_upload_of(alice))
+def test_a_viewer_cookie_is_refused_in_another_session(as_alice, as_bob, client, alice):
+    part, json = open_page(as_alice, running_upload_of(alice))
     for other in (as_bob, client):
         other.cookies[permissions.VIEWER_COOKIE] = as_alice.cookies[permissions.VIEWER_COOKIE].value
         assert (other.get(part).status_code, other.get(json).status_code) == (404, 404)
 
 
-def test_nothing_is_told_after_the_log_out(alice):
-    here, elsewhere = signed_in(alice), signed_in(alice)
+def test_a_log_out_ends_the_polls_of_this_session_only(alice):
+    this_session, other_session = signed_in(alice), signed_in(alice)
     upload = running_upload_of(alice)
-    part, json = look(here, upload)
-    look(elsewhere, upload)
-    here.post("/accounts/logout/")
-    assert (here.get(part).status_code, here.get(json).status_code) == (404, 404)
-    assert elsewhere.get(json).json()["done"] == 5
+    part, json = open_page(this_session, upload)
+    open_page(other_session, upload)
+    this_session.post("/accounts/logout/")
+    assert (this_session.get(part).status_code, this_session.get(json).status_code) == (404, 404)
+    assert other_session.get(json).json()["done"] == 5
 
 
-def test_a_deactivated_account_reads_on_for_minutes_only(as_alice, alice, monkeypatch):
-    _, json = look(as_alice, running_upload_of(alice))
+def test_a_deactivated_user_can_poll_until_the_cookie_expires(as_alice, alice, monkeypatch):
+    _, json = open_page(as_alice, running_upload_of(alice))
     alice.is_active = False
     alice.save()
     assert as_alice.get(json).status_code == 200
-    monkeypatch.setattr(permissions, "VIEWER_COOKIE_SECONDS", -1)  # it has grown old
+    monkeypatch.setattr(permissions, "VIEWER_COOKIE_SECONDS", -1)  # the cookie has expired
     assert as_alice.get(json).status_code == 404
 
 
 @pytest.mark.parametrize("age", ["", "-1", "x", "²", "٣", "1.5", "9" * 5000])
-def test_whatever_age_a_page_claims_it_gets_an_answer(as_alice, alice, age):
-    part, _ = look(as_alice, running_upload_of(alice))
+def test_an_invalid_age_of_the_page_is_ignored(as_alice, alice, age):
+    part, _ = open_page(as_alice, running_upload_of(alice))
     assert as_alice.get(part, {"age": age}).status_code == 200
 
 
-def test_a_page_asks_more_and_more_seldom():
+def test_a_page_polls_less_often_the_longer_it_is_open():
     pauses = [poll_seconds(age) for age in (0, 60, 300, 3600)]
     assert pauses == sorted(set(pauses))

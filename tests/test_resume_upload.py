@@ -1,4 +1,4 @@
-"""A connection breaks in the middle of an upload, in a real browser: it goes on where it ended."""
+"""A real browser loses its connection during an upload, and continues it."""
 
 import os
 import re
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("beside_a_browser")
 
 @pytest.fixture
 def site(transactional_db: None, bucket: dict[str, str], settings, tmp_path: Path) -> Iterator[str]:
-    """The address of a web process whose bucket takes what its pages send."""
+    """The URL of a web process with a bucket that accepts uploads from its pages."""
     port = free_port()
     url = settings.SITE_URL = f"http://127.0.0.1:{port}"
     call_command("prepare_storage")
@@ -50,15 +50,15 @@ def choose(page: Page, file: Path) -> None:
 
 
 def next_of(held: list[Route], page: Page) -> Route:
-    """The next request that is held back, once it is there."""
+    """Waits for the next held request."""
     for _ in range(SLOW // 100):
         if held:
             return held.pop()
         page.wait_for_timeout(100)
-    pytest.fail("nothing is sent any more")
+    pytest.fail("the page sends no more requests")
 
 
-def test_a_broken_upload_goes_on_where_it_ended(page: Page, bucket: dict[str, str], tmp_path: Path):
+def test_an_interrupted_upload_continues_where_it_ended(page: Page, bucket: dict[str, str], tmp_path: Path):
     sent: list[str] = []  # straight to the bucket
     page.on("request", lambda request: sent.append(request.url) if bucket["S3_BUCKET"] in request.url else None)
     sign_up(page, "patient")

@@ -1,4 +1,4 @@
-"""Somebody looks at their library."""
+"""A user opens the library."""
 
 import pytest
 
@@ -10,7 +10,7 @@ def names(response) -> list[str]:
     return [upload.name for upload, _ in response.context["rows"]]
 
 
-def test_the_newest_upload_stands_first_and_each_says_its_state(as_alice, alice):
+def test_the_newest_upload_is_first_and_each_has_its_state(as_alice, alice):
     upload_of(alice, State.DONE, kind="csv")
     upload_of(alice, State.FAILED, message="This file could not be read.")
     running_upload_of(alice)
@@ -19,14 +19,14 @@ def test_the_newest_upload_stands_first_and_each_says_its_state(as_alice, alice)
     assert "This file could not be read." in response.content.decode()
 
 
-def test_somebody_elses_uploads_are_not_shown(as_bob, alice, bob, as_stella):
+def test_a_user_sees_only_their_own_uploads(as_bob, alice, bob, as_stella):
     upload_of(alice, name="of alice.mp4")
     upload_of(bob, name="of bob.mp4")
     assert names(as_bob.get("/")) == ["of bob.mp4"]
     assert names(as_stella.get("/")) == []
 
 
-def test_a_stranger_is_asked_to_log_in(client, db):
+def test_a_visitor_is_redirected_to_the_login(client, db):
     assert client.get("/").url == "/accounts/login/?next=/"
 
 
@@ -37,20 +37,20 @@ def test_many_uploads_come_in_pages(as_alice, alice, page, shown):
     assert len(names(as_alice.get("/", {"page": page}))) == shown
 
 
-def test_markup_in_a_name_is_only_text(as_alice, alice):
+def test_markup_in_a_name_is_escaped(as_alice, alice):
     upload_of(alice, name="<script>alert(1)</script>.mp4")
     page = as_alice.get("/").content.decode()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
 
 
-def test_the_cache_may_be_away(as_alice, alice, settings):
+def test_the_page_works_while_the_cache_is_away(as_alice, alice, settings):
     running_upload_of(alice)
     make_unreachable(settings, "default")
     assert [state["state"] for _, state in as_alice.get("/").context["rows"]] == ["running"]
 
 
-def test_no_page_may_load_or_run_what_is_not_ours(as_alice):
+def test_the_content_security_policy_allows_our_own_files_only(as_alice):
     policy = as_alice.get("/").headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe-inline" not in policy

@@ -1,4 +1,4 @@
-"""Somebody chooses a file: what it really is decides, not its name; refusals say what to do."""
+"""The site detects what an uploaded file is: by its content, not by its name."""
 
 import io
 import random
@@ -22,18 +22,18 @@ def kind_of_path(path) -> FileKind:
 
 
 class CountingFile(io.BytesIO):
-    """Says it is as long as it likes, and counts what is asked of it."""
+    """Counts the bytes that are read."""
 
-    asked = 0
+    bytes_read = 0
 
     def read(self, size=-1):
         assert size > 0
-        self.asked += size
+        self.bytes_read += size
         return super().read(size)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "m4v", "3gp", "mkv", "avi", "ts", "m2ts", "mpg", "flv", "wmv"])
-def test_videos_of_every_make_are_videos(tmp_path, suffix):
+def test_every_common_container_is_a_video(tmp_path, suffix):
     options = {
         "3gp": ("-ar", 8000, "-c:a", "aac"),
         "mpg": ("-c:v", "mpeg2video", "-c:a", "mp2", "-r", 25),
@@ -50,7 +50,7 @@ def test_webm_and_ogg_are_videos_too(tmp_path):
     assert kind_of_path(webm) is kind_of_path(ogg) is FileKind.VIDEO
 
 
-def test_an_avi_called_mp4_is_fine(tmp_path):
+def test_an_avi_named_mp4_is_a_video(tmp_path):
     avi = make_video(tmp_path / "f.avi")
     assert kind_of_path(avi.rename(tmp_path / "f.mp4")) is FileKind.VIDEO
 
@@ -69,23 +69,23 @@ def test_tables_in_every_encoding_of_the_import_are_csv(encoding, rows):
 
 
 @pytest.mark.parametrize("shift", range(4))
-def test_a_character_cut_in_two_by_the_look_at_the_head_is_no_fault(shift):
+def test_a_character_at_the_end_of_the_read_bytes_may_be_cut(shift):
     text = "name\n" + "x" * shift + "🧀\n" * 30_000
     assert kind_of_bytes(text.encode()) is FileKind.CSV
     assert kind_of_bytes(text.encode("utf-16")) is FileKind.CSV
 
 
-def test_a_stray_byte_in_a_utf8_table_is_left_to_the_import():
+def test_an_invalid_byte_in_a_utf8_file_is_left_to_the_import():
     assert kind_of_bytes("name\nTür\n".encode() + b"\x81\n") is FileKind.CSV
 
 
-def test_how_much_arrived_is_counted_as_on_the_pages():
+def test_a_truncated_video_names_the_bytes_that_arrived():
     with pytest.raises(UploadRejected, match=r"900 bytes of 5 MB arrived"):
         kind_of_bytes((struct.pack(">I4s", 5_000_000, b"moov")).ljust(900, b"\0"))
 
 
 @pytest.mark.parametrize("header", ["tax-free,price", "the moov;b", "sku", '"a\nb"\tc', "   ,a"])
-def test_odd_headers_are_csv(header):
+def test_unusual_headers_are_csv(header):
     assert kind_of_bytes(f"{header}\n1,2\n".encode()) is FileKind.CSV
 
 
@@ -111,51 +111,51 @@ def test_odd_headers_are_csv(header):
         random.Random(2).randbytes(3000),
     ],
 )
-def test_anything_else_is_refused(content):
+def test_any_other_file_is_rejected(content):
     with pytest.raises(UploadRejected, match="neither a video nor a CSV"):
         kind_of_bytes(content)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n"])
-def test_an_empty_file_is_refused(content):
+def test_an_empty_file_is_rejected(content):
     with pytest.raises(UploadRejected, match="file is empty"):
         kind_of_bytes(content)
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
-def test_a_spreadsheet_is_refused_with_the_way_out(start):
+def test_a_spreadsheet_is_rejected_with_advice(start):
     with pytest.raises(UploadRejected, match="Save the sheet as CSV"):
         kind_of_bytes(start + bytes(100))
 
 
-def test_a_photograph_in_the_box_format_of_videos_is_refused():
+def test_a_heic_photograph_is_rejected():
     with pytest.raises(UploadRejected, match="is a picture"):
         kind_of_bytes(struct.pack(">I4s4s12x", 24, b"ftyp", b"heic") + bytes(100))
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "avi", "mkv"])
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
-def test_a_truncated_video_is_refused_with_how_much_arrived(tmp_path, suffix, kept):
+def test_a_truncated_video_is_rejected(tmp_path, suffix, kept):
     whole = make_video(tmp_path / f"film.{suffix}", seconds=2).read_bytes()
     assert kind_of_bytes(whole) is FileKind.VIDEO
     with pytest.raises(UploadRejected, match=r"stops before its end: .* of .* arrived|has no index"):
         kind_of_bytes(whole[: int(len(whole) * kept)])
 
 
-def test_a_truncated_video_with_its_index_in_front_is_refused(tmp_path):
+def test_a_truncated_video_with_its_index_in_front_is_rejected(tmp_path):
     whole = make_video(tmp_path / "film.mp4", "-movflags", "+faststart", seconds=2).read_bytes()
     with pytest.raises(UploadRejected, match="stops before its end"):
         kind_of_bytes(whole[:-100])
 
 
-def test_what_a_camera_appends_after_the_end_is_no_fault(tmp_path):
+def test_bytes_that_a_camera_appends_are_accepted(tmp_path):
     whole = make_video(tmp_path / "film.mp4").read_bytes()
-    for scribble in (b"\0", bytes(1000), b"8db42d694ccc418790edff439fe026bf"):
-        assert kind_of_bytes(whole + scribble) is FileKind.VIDEO
+    for appended in (b"\0", bytes(1000), b"8db42d694ccc418790edff439fe026bf"):
+        assert kind_of_bytes(whole + appended) is FileKind.VIDEO
 
 
 @pytest.mark.parametrize("kind", ["film", "table", "refused"])
-def test_it_reads_little_and_leaves_the_file_at_its_start(tmp_path, kind):
+def test_the_detection_reads_little_and_rewinds_the_file(tmp_path, kind):
     content = {
         "film": make_video(tmp_path / "f.mp4", "-movflags", "frag_every_frame+empty_moov").read_bytes(),
         "table": TABLE.encode() * 100_000,
@@ -167,5 +167,5 @@ def test_it_reads_little_and_leaves_the_file_at_its_start(tmp_path, kind):
         detect_kind(file, len(content))
     except UploadRejected:
         assert kind == "refused"
-    assert file.asked <= 100_000
+    assert file.bytes_read <= 100_000
     assert file.tell() == 0
