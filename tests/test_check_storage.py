@@ -1,4 +1,4 @@
-"""Half of the storage's settings is no setting."""
+"""The system checks find incomplete settings of the storage."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A job works on copies of a bucket's files: within bounds, told as it goes, and nothing is left behind."""
+"""A job works on copies of a bucket's files: bounded, with progress, and nothing stays behind."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,13 +15,13 @@ from workers.storage import scratch
 from workers.storage import workspace as workspaces
 from workers.storage.workspace import WorkspaceError, open_workspace
 
-BIG = os.urandom(1 << 20) * 12  # more than one part, and more than a connection holds back
+LARGE = os.urandom(1 << 20) * 12  # more than one part, and more than the buffers of a connection
 NAME = "uploads/some/source"
 ON_DISK = {"default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}}
 
 
-class Stop(Exception):
-    pass
+class StopReport(Exception):
+    """What a report raises in these tests."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def scratch_folder(bucket, settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def relay(bucket, settings) -> Iterator[Relay]:
-    """The way to the storage."""
+    """A connection to the storage that a test can cut."""
     there = urlsplit(settings.S3_ENDPOINT_URL)
     with running_relay((there.hostname, there.port)) as relay:
         settings.S3_ENDPOINT_URL = f"http://{relay.address}"
@@ -40,82 +40,88 @@ def relay(bucket, settings) -> Iterator[Relay]:
         yield relay
 
 
-def stored(content: bytes, name: str = NAME) -> str:
+def store(content: bytes, name: str = NAME) -> str:
     return default_storage.save(name, ContentFile(content))
 
 
-def read(name: str) -> bytes:
+def read_stored(name: str) -> bytes:
     with default_storage.open(name) as file:
         return file.read()
 
 
-def stopping_at(stage: str, done: float) -> Callable[..., None]:
+def report_that_raises_at(stage: str, done: float) -> Callable[..., None]:
     def report(so_far, total, now, **_):
         if (now, so_far) >= (stage, done):
-            raise Stop
+            raise StopReport
 
     return report
 
 
-def left(folder: Path) -> list[Path]:
+def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def unfinished() -> list:
+def multipart_uploads() -> list:
     return default_storage.client.list_multipart_uploads(Bucket=default_storage.bucket_name).get("Uploads", [])
 
 
 def test_a_file_is_copied_with_progress_and_removed_at_the_end(scratch_folder: Path):
-    told = []
-    name = stored(BIG)
-    with open_workspace(lambda *step: told.append(step)) as workspace:
-        assert workspace.fetch(name).read_bytes() == BIG
-    assert left(scratch_folder) == []
-    assert [step[0] for step in told] == sorted(step[0] for step in told)
-    assert {step[1:] for step in told} == {(len(BIG), workspaces.FETCHING)}
-    assert len(told) > 40
+    reported = []
+    name = store(LARGE)
+    with open_workspace(lambda *step: reported.append(step)) as workspace:
+        assert workspace.fetch(name).read_bytes() == LARGE
+    assert files_in(scratch_folder) == []
+    assert [step[0] for step in reported] == sorted(step[0] for step in reported)
+    assert {step[1:] for step in reported} == {(len(LARGE), workspaces.FETCHING)}
+    assert len(reported) > 40
 
 
 def test_results_replace_those_of_an_earlier_attempt_at_once(scratch_folder: Path):
-    told = []
-    stored(b"old", "reports/some/rows.csv")
-    with open_workspace(lambda *step: told.append(step)) as workspace:
+    reported = []
+    store(b"old", "reports/some/rows.csv")
+    with open_workspace(lambda *step: reported.append(step)) as workspace:
         folder = workspace.results_folder("reports/some")
-        (folder / "rows.csv").write_bytes(BIG)
+        (folder / "rows.csv").write_bytes(LARGE)
         (folder / "report.json").write_bytes(b"{}")
-        assert read("reports/some/rows.csv") == b"old"
-    assert read("reports/some/rows.csv") == BIG
-    assert read("reports/some/report.json") == b"{}"
-    assert left(scratch_folder) == unfinished() == []
-    assert [step[0] for step in told] == sorted(step[0] for step in told)
-    assert {step[1:] for step in told} == {(len(BIG) + 2, workspaces.STORING)}
+        assert read_stored("reports/some/rows.csv") == b"old"
+    assert read_stored("reports/some/rows.csv") == LARGE
+    assert read_stored("reports/some/report.json") == b"{}"
+    assert files_in(scratch_folder) == multipart_uploads() == []
+    assert [step[0] for step in reported] == sorted(step[0] for step in reported)
+    assert {step[1:] for step in reported} == {(len(LARGE) + 2, workspaces.STORING)}
 
 
 def test_a_job_that_fails_stores_nothing(scratch_folder: Path):
-    with pytest.raises(Stop), open_workspace(lambda *_: None) as workspace:
+    with pytest.raises(StopReport), open_workspace(lambda *_: None) as workspace:
         (workspace.results_folder("reports/some") / "rows.csv").write_bytes(b"half")
-        raise Stop
+        raise StopReport
     assert not default_storage.exists("reports/some/rows.csv")
-    assert left(scratch_folder) == []
+    assert files_in(scratch_folder) == []
 
 
 def test_an_exception_of_the_report_ends_a_copy_and_leaves_nothing(scratch_folder: Path):
-    name = stored(BIG)
-    with pytest.raises(Stop), open_workspace(stopping_at(workspaces.FETCHING, len(BIG) / 2)) as workspace:
+    name = store(LARGE)
+    with (
+        pytest.raises(StopReport),
+        open_workspace(report_that_raises_at(workspaces.FETCHING, len(LARGE) / 2)) as workspace,
+    ):
         workspace.fetch(name)
-    assert left(scratch_folder) == []
+    assert files_in(scratch_folder) == []
 
 
 def test_an_exception_of_the_report_ends_an_upload_and_leaves_nothing(scratch_folder: Path):
-    with pytest.raises(Stop), open_workspace(stopping_at(workspaces.STORING, len(BIG) / 2)) as workspace:
-        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG)
+    with (
+        pytest.raises(StopReport),
+        open_workspace(report_that_raises_at(workspaces.STORING, len(LARGE) / 2)) as workspace,
+    ):
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(LARGE)
     assert not default_storage.exists("reports/some/rows.csv")
-    assert left(scratch_folder) == unfinished() == []
+    assert files_in(scratch_folder) == multipart_uploads() == []
 
 
 def test_a_file_that_never_fits_is_rejected_before_its_first_byte(relay: Relay, settings):
-    name = stored(BIG)
-    settings.SCRATCH_BYTES = len(BIG) - 1
+    name = store(LARGE)
+    settings.SCRATCH_BYTES = len(LARGE) - 1
     before = relay.answer_bytes
     with (
         pytest.raises(WorkspaceError, match="has 13 MB, and our workers have room for 13 MB") as refused,
@@ -127,8 +133,8 @@ def test_a_file_that_never_fits_is_rejected_before_its_first_byte(relay: Relay, 
 
 
 def test_a_file_that_does_not_fit_beside_those_of_other_jobs_waits(settings):
-    one, two = stored(BIG), stored(b"small", "uploads/other/source")
-    settings.SCRATCH_BYTES = len(BIG) + 4
+    one, two = store(LARGE), store(b"small", "uploads/other/source")
+    settings.SCRATCH_BYTES = len(LARGE) + 4
     with open_workspace(lambda *_: None) as workspace:
         workspace.fetch(one)
         with pytest.raises(RetryLater, match="Waiting for room"), open_workspace(lambda *_: None) as beside:
@@ -168,7 +174,7 @@ def test_the_folder_of_a_killed_process_is_removed_and_no_other_one(scratch_fold
     for folder in (dead, foreign):
         folder.mkdir(parents=True)
         (folder / "source").touch()
-    name = stored(b"in use")
+    name = store(b"in use")
     with open_workspace(lambda *_: None) as workspace:
         assert not dead.exists()
         copy = workspace.fetch(name)
@@ -189,24 +195,24 @@ def test_a_missing_file_is_an_error_with_a_sentence(settings, storage: str):
 
 
 def test_a_download_continues_where_its_connection_broke(relay: Relay):
-    name = stored(BIG)
-    relay.cut_after_bytes, relay.cuts_one_connection = relay.answer_bytes + len(BIG) / 2, True
+    name = store(LARGE)
+    relay.cut_after_bytes, relay.cuts_one_connection = relay.answer_bytes + len(LARGE) / 2, True
     before = relay.answer_bytes
     with open_workspace(lambda *_: None) as workspace:
-        assert workspace.fetch(name).read_bytes() == BIG
-    assert relay.answer_bytes - before < 1.5 * len(BIG)
+        assert workspace.fetch(name).read_bytes() == LARGE
+    assert relay.answer_bytes - before < 1.5 * len(LARGE)
 
 
 @pytest.mark.parametrize("when", ["before", "in the middle"])
 def test_a_job_is_retried_when_the_storage_goes_away(relay: Relay, scratch_folder: Path, when: str):
-    name = stored(BIG)
-    relay.cut_after_bytes = relay.answer_bytes + (len(BIG) / 2 if when == "in the middle" else 0)
+    name = store(LARGE)
+    relay.cut_after_bytes = relay.answer_bytes + (len(LARGE) / 2 if when == "in the middle" else 0)
     with pytest.raises(RetryLater, match="does not answer"), open_workspace(lambda *_: None) as workspace:
         workspace.fetch(name)
-    assert left(scratch_folder) == []
+    assert files_in(scratch_folder) == []
     relay.is_cut = False
     with open_workspace(lambda *_: None) as workspace:
-        assert workspace.fetch(name).read_bytes() == BIG
+        assert workspace.fetch(name).read_bytes() == LARGE
 
 
 def requests_to_storage() -> list[str]:
@@ -222,7 +228,7 @@ def test_a_small_result_takes_one_request_and_a_large_one_a_request_for_each_par
     with open_workspace(lambda *_: None) as workspace:
         folder = workspace.results_folder("reports/some")
         (folder / "a").write_bytes(b"small")
-        (folder / "b").write_bytes(BIG)
+        (folder / "b").write_bytes(LARGE)
     parts = ["CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"]
     assert sent == ["PutObject", *parts]
 
@@ -236,7 +242,7 @@ def test_after_a_failed_part_no_further_part_is_reported(relay: Relay, monkeypat
         relay.is_cut = True
 
     with pytest.raises(RetryLater), open_workspace(cut) as workspace:
-        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG * 3)
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(LARGE * 3)
     assert reported == [0]
 
 
@@ -248,8 +254,8 @@ def test_an_upload_is_retried_until_the_storage_is_back(relay: Relay):
         cuts.extend([done] * relay.is_cut)
 
     with open_workspace(cut_once) as workspace:
-        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG)
-    assert (len(cuts), read("reports/some/rows.csv") == BIG) == (1, True)
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(LARGE)
+    assert (len(cuts), read_stored("reports/some/rows.csv") == LARGE) == (1, True)
 
 
 def test_a_job_is_retried_when_the_storage_stays_away_during_an_upload(relay: Relay, monkeypatch):
@@ -259,17 +265,17 @@ def test_a_job_is_retried_when_the_storage_stays_away_during_an_upload(relay: Re
         relay.is_cut = done > 0
 
     with pytest.raises(RetryLater, match="does not answer"), open_workspace(cut) as workspace:
-        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(BIG)
+        (workspace.results_folder("reports/some") / "rows.csv").write_bytes(LARGE)
     relay.is_cut = False
     assert not default_storage.exists("reports/some/rows.csv")
 
 
 def test_on_a_shared_disk_nothing_is_copied(settings, scratch_folder: Path):
     settings.STORAGES = settings.STORAGES | ON_DISK
-    name, told = stored(b"here"), []
-    with open_workspace(lambda *step: told.append(step)) as workspace:
+    name, reported = store(b"here"), []
+    with open_workspace(lambda *step: reported.append(step)) as workspace:
         assert str(workspace.fetch(name)) == default_storage.path(name)
         assert str(workspace.results_folder("reports/some")) == default_storage.path("reports/some")
         workspace.report(1, 2, "at work")
-    assert told == [(1, 2, "at work")]
+    assert reported == [(1, 2, "at work")]
     assert not scratch_folder.exists()

@@ -1,4 +1,4 @@
-"""COPY fails as every other query of Django's does, so that a restarted database is an interruption and no error."""
+"""COPY raises the errors of Django's other queries, so that a restarted database does not fail a job."""
 
 from collections.abc import Iterator
 

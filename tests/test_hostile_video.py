@@ -1,6 +1,6 @@
-"""Somebody uploads a file made to read another file, to reach the network, or to eat the machine.
+"""An uploaded file tries to read another file, to reach the network, or to use up the machine.
 
-Each trick is first shown to work on a bare ffmpeg, so that a refusal here proves something.
+Each trick is first shown to work on ffmpeg without the sandbox.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""Files are kept in a bucket: a real S3 server."""
+"""Files in a bucket, on a real S3 server."""
 
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("bucket")
 
 
 @pytest.fixture
-def asked(monkeypatch) -> list[str]:
-    """The ranges that are asked for, in order."""
+def requested_ranges(monkeypatch) -> list[str]:
+    """The byte ranges of GET requests, in order."""
     ranges: list[str] = []
     client = default_storage.client
     client.meta.events.register(
@@ -27,34 +27,38 @@ def asked(monkeypatch) -> list[str]:
     return ranges
 
 
-def stored(content: bytes = CONTENT, name: str = "uploads/some/source") -> str:
+def store(content: bytes = CONTENT, name: str = "uploads/some/source") -> str:
     return default_storage.save(name, ContentFile(content))
 
 
-def test_head_and_end_of_a_file_are_read_without_the_middle(asked):
-    with default_storage.open(stored()) as file:
+def test_head_and_end_of_a_file_are_read_without_the_middle(requested_ranges):
+    with default_storage.open(store()) as file:
         assert (file.size, file.read(1000)) == (len(CONTENT), CONTENT[:1000])
         file.seek(-100, 2)
         assert (file.read(), file.read()) == (CONTENT[-100:], b"")
         file.seek(0)
         assert file.read(10) == CONTENT[:10]
     first = object_reader.FIRST_RANGE_BYTES
-    assert asked == [f"bytes=0-{first - 1}", f"bytes={len(CONTENT) - 100}-{len(CONTENT) - 1}", f"bytes=0-{first - 1}"]
+    assert requested_ranges == [
+        f"bytes=0-{first - 1}",
+        f"bytes={len(CONTENT) - 100}-{len(CONTENT) - 1}",
+        f"bytes=0-{first - 1}",
+    ]
 
 
-def test_a_whole_file_is_read_in_growing_ranges(asked):
-    with default_storage.open(stored()) as file:
+def test_a_whole_file_is_read_in_growing_ranges(requested_ranges):
+    with default_storage.open(store()) as file:
         assert file.read() == CONTENT
-    assert len(asked) == 5  # 64, 128, 256 and 512 kB, and the rest
+    assert len(requested_ranges) == 5  # 64, 128, 256 and 512 kB, and the rest
 
 
 def test_its_lines_are_read_one_by_one():
-    with default_storage.open(stored(b"one\ntwo\n")) as file:
+    with default_storage.open(store(b"one\ntwo\n")) as file:
         assert list(file) == [b"one\n", b"two\n"]
 
 
 def test_an_empty_file_is_empty():
-    with default_storage.open(stored(b"")) as file:
+    with default_storage.open(store(b"")) as file:
         assert (file.size, file.read()) == (0, b"")
 
 
@@ -64,15 +68,15 @@ def test_a_missing_file_is_a_file_not_found_error():
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_an_error():
-    with default_storage.open(stored()) as file:
+    with default_storage.open(store()) as file:
         file.read(10)
-        stored(b"x" * len(CONTENT))
+        store(b"x" * len(CONTENT))
         with pytest.raises(OSError, match="did not answer"):
             file.read()
 
 
 def test_a_storage_that_is_away_is_an_os_error(settings):
-    name = stored()
+    name = store()
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
     settings.STORAGES = dict(settings.STORAGES)
     with pytest.raises(OSError, match="did not answer"):
@@ -80,7 +84,7 @@ def test_a_storage_that_is_away_is_an_os_error(settings):
 
 
 def test_only_the_exact_presigned_url_reads_a_file_and_it_expires(settings):
-    link = default_storage.url(stored(b"secret"), parameters={"ResponseContentDisposition": "attachment"})
+    link = default_storage.url(store(b"secret"), parameters={"ResponseContentDisposition": "attachment"})
     with urlopen(link) as answer:
         assert (answer.read(), answer.headers["Content-Disposition"]) == (b"secret", "attachment")
     assert f"X-Amz-Expires={object_storage.LINK_SECONDS}" in link
@@ -95,7 +99,7 @@ def test_only_the_exact_presigned_url_reads_a_file_and_it_expires(settings):
 
 
 def test_preparing_a_bucket_twice_keeps_its_files(capsys):
-    name = stored(b"kept")
+    name = store(b"kept")
     call_command("prepare_storage")
     assert "is ready" in capsys.readouterr().out
     assert default_storage.open(name).read() == b"kept"

@@ -1,4 +1,4 @@
-"""A report knows what it needs, is refused or stopped where it does not fit, and polars stays out of every worker."""
+"""A report estimates its memory, is refused or stopped if it does not fit, and no worker imports polars."""
 
 import subprocess
 import sys
@@ -41,57 +41,57 @@ def some_rows(count: int, opened: list | None = None) -> RowSource:
     return RowSource(fields, count, 11 * count, [], chunks())
 
 
-def make(given: RowSource, folder: Path, limit: int = LARGE, tell=lambda *_: None) -> dict:
-    return build_report(given, same=["title"], folder=folder / "report", limit=limit, report=tell)
+def build(given: RowSource, folder: Path, limit: int = LARGE, report=lambda *_: None) -> dict:
+    return build_report(given, same=["title"], folder=folder / "report", limit=limit, report=report)
 
 
-def left(folder: Path) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "report").glob("*"))
 
 
 def test_a_report_that_fits_is_built_with_progress(tmp_path):
-    told: list = []
-    made = make(some_rows(1000), tmp_path, tell=lambda *step: told.append(step))
-    assert left(tmp_path) == ["report.json", "rows.csv", "rows.parquet"]
+    reported: list = []
+    made = build(some_rows(1000), tmp_path, report=lambda *step: reported.append(step))
+    assert files_in(tmp_path) == ["report.json", "rows.csv", "rows.parquet"]
     assert made["rows"] == 1000
     assert 0 < made["peak_bytes"] < made["expected_bytes"]
-    assert [step[0] for step in told] == sorted(step[0] for step in told)
-    assert {step[1] for step in told} == {100}
-    assert told[0] == (0, 100, "reading rows")
+    assert [step[0] for step in reported] == sorted(step[0] for step in reported)
+    assert {step[1] for step in reported} == {100}
+    assert reported[0] == (0, 100, "reading rows")
 
 
 def test_a_report_that_does_not_fit_is_refused_with_both_figures_and_reads_no_row(tmp_path):
     opened: list = []
     large = some_rows(30_000_000, opened)
     with pytest.raises(ReportMemoryError) as refused:
-        make(large, tmp_path, 2_460_000_000)
+        build(large, tmp_path, 2_460_000_000)
     needed = refused.value.sentence.partition("needs about ")[2].partition(" GB")[0]
     assert 7 <= float(needed) < 9  # what the tests' own process has is a part of it
     assert "its worker has 2.5 GB, so it was not begun" in refused.value.sentence
-    assert (opened, left(tmp_path)) == ([], [])
+    assert (opened, files_in(tmp_path)) == ([], [])
 
 
 def test_a_report_that_grows_beyond_its_estimate_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "BASE_BYTES", 0)
     monkeypatch.setattr(run, "BYTES_PER_BYTE", 0)
     with pytest.raises(ReportMemoryError, match="so it was stopped"):
-        make(some_rows(100_000), tmp_path, run.high_water_bytes("self") + 30_000_000)
-    assert left(tmp_path) == []
+        build(some_rows(100_000), tmp_path, run.high_water_bytes("self") + 30_000_000)
+    assert files_in(tmp_path) == []
 
 
 def test_a_cancelled_report_leaves_nothing_and_keeps_the_last_one(tmp_path):
-    class CalledOff(Exception):
+    class Cancelled(Exception):
         pass
 
-    def tell(done, total, stage):
+    def report(done, total, stage):
         if done >= 50:
-            raise CalledOff
+            raise Cancelled
 
-    make(some_rows(10), tmp_path)
+    build(some_rows(10), tmp_path)
     before = {path: path.stat().st_ino for path in (tmp_path / "report").iterdir()}
     (tmp_path / "report" / ".making-old").mkdir()  # a killed attempt's
-    with pytest.raises(CalledOff):
-        make(some_rows(10), tmp_path, tell=tell)
+    with pytest.raises(Cancelled):
+        build(some_rows(10), tmp_path, report=report)
     assert {path: path.stat().st_ino for path in (tmp_path / "report").iterdir()} == before
 
 
@@ -99,8 +99,8 @@ def test_an_error_of_the_process_has_its_stderr_as_detail(tmp_path):
     broken = some_rows(1)
     wrong = RowSource(broken.fields, 1, 1, [], (chunk for chunk in [(b'"a","b","no number",,,,\n', 1)]))
     with pytest.raises(RuntimeError, match="no number"):
-        make(wrong, tmp_path)
-    assert left(tmp_path) == []
+        build(wrong, tmp_path)
+    assert files_in(tmp_path) == []
 
 
 @pytest.mark.django_db(transaction=True)

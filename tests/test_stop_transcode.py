@@ -1,4 +1,4 @@
-"""A transcode is ended from outside: by a cancel, a stopping worker, a time limit, a `kill -9`."""
+"""What ends a transcode early: a cancel, a stopping worker, the time limit, `kill -9`."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Somebody uploads a video: what comes out, which poster, which progress, which words when it fails."""
+"""What a transcode makes of a video: the MP4, the poster, the progress, and the sentence of a failure."""
 
 import json
 from dataclasses import asdict

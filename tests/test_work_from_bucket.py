@@ -1,6 +1,6 @@
-"""Workers that share no disk with anybody: what they read comes from a bucket, and what they make goes there.
+"""Workers without a shared disk read from a bucket and store their results there.
 
-Each runs in an empty folder of its own, as on another host, and has nothing but its environment.
+Each runs in an empty folder of its own, as on another host, with only its environment.
 """
 
 import os
