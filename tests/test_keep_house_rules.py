@@ -223,3 +223,10 @@ def test_every_module_says_what_it_promises():
 )
 def test_the_addresses_that_programs_rely_on_stay(name, path):
     assert reverse(name) == path
+
+
+def test_the_readme_names_functions_that_are_there():
+    rows = re.findall(r"^\| .+ \| \[(.+?)\]\((.+?)\): `(\w+)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) > 10
+    defined = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
+    assert [row for row in rows if row[0] != row[1] or row[2] not in defined.findall((ROOT / row[1]).read_text())] == []
