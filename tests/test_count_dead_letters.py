@@ -1,4 +1,4 @@
-"""Runs that RabbitMQ dropped because they were late are counted, and the others are left alone."""
+"""Messages that RabbitMQ dropped because they expired are recorded as runs that did not happen."""
 
 import pytest
 from django.utils import timezone
@@ -26,7 +26,7 @@ print(dead_letters.collect_dead_letters(on_letter=lambda *_: None), rollups.coll
 
 
 @pytest.mark.parametrize("queue_type", QUEUE_TYPES)
-def test_expired_runs_are_counted_once_and_a_waiting_one_stays(vhost: Node, queue_type: str):
+def test_expired_runs_are_recorded_once_and_a_waiting_message_stays(vhost: Node, queue_type: str):
     broker = {"BROKER_URL": vhost.url, "BROKER_MANAGEMENT_URL": vhost.management, "QUEUE_TYPE": queue_type}
     in_subprocess.run(f"exec({PUBLISH!r})", **broker)
     wait_until(
@@ -39,11 +39,11 @@ def test_expired_runs_are_counted_once_and_a_waiting_one_stays(vhost: Node, queu
     assert in_subprocess.run(waits, **broker) == "1\n"
 
 
-def test_a_message_that_came_back_too_often_is_lost_and_not_expired():
+def test_a_message_that_was_delivered_too_often_is_lost():
     death = {"reason": "delivery_limit", "queue": "video", "count": 1, "time": timezone.now()}
-    died = dead_letters.parse_headers({"task": "workers.video.tasks.transcode_video", "x-death": [death]})
-    assert died == ("workers.video.tasks.transcode_video", "video", "lost")
+    parsed = dead_letters.parse_headers({"task": "workers.video.tasks.transcode_video", "x-death": [death]})
+    assert parsed == ("workers.video.tasks.transcode_video", "video", "lost")
 
 
-def test_on_redis_there_are_none():
+def test_redis_has_no_dead_letters():
     assert dead_letters.collect_dead_letters(lambda *_: None) == 0

@@ -1,4 +1,4 @@
-"""Each run's peak memory is measured by itself, children included; and a task that outgrew its worker is found."""
+"""Practice 9: each run's peak is its own, children included; verify() fails for a task that outgrew its worker."""
 
 import json
 import subprocess
@@ -64,26 +64,26 @@ def test_a_transcode_counts_its_ffmpeg(start: Start, broker: Redis, alice, tmp_p
     assert run.peak_bytes > python + 60 * MB
 
 
-def test_where_the_kernel_forbids_it_nothing_is_made_up(monkeypatch, tmp_path: Path):
+def test_a_peak_that_the_kernel_does_not_measure_is_none(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(meter, "CLEAR_REFS", tmp_path)  # opening a folder for writing is an OSError as well
     meter._clear_refs.cache_clear()
     assert meter.MemoryMeter().peak_bytes() is None
 
 
-def test_a_memory_hog_is_found_and_holds_again_on_the_high_memory_worker(start: Start, broker: Redis, settings):
+def test_verify_fails_for_a_large_task_until_it_is_on_the_hungry_worker(start: Start, broker: Redis, settings):
     start("default", **OURS)
     assert hold(0, "default") < 200
-    settings.QUEUE_TABLE = with_hold_on("default")
+    settings.QUEUE_TABLE = table_with_hold_on("default")
     assert memory.verify().ok is True
     hold(300, "default")
     finding = memory.verify()
     assert finding.ok is False
     assert "tests.tasks.hold" in finding.reason
-    settings.QUEUE_TABLE = with_hold_on("highmem")
+    settings.QUEUE_TABLE = table_with_hold_on("highmem")
     assert memory.verify().ok is True
 
 
-def with_hold_on(name: str) -> Table:
+def table_with_hold_on(name: str) -> Table:
     hog = Queue("hogs", target_seconds=1, tasks=("tests.tasks.hold",))
     workers = (
         replace(worker, queues=tuple(queue for queue in worker.queues if queue.name != "hogs"))
@@ -93,7 +93,7 @@ def with_hold_on(name: str) -> Table:
     return replace(table(), workers=tuple(with_hog))
 
 
-def test_a_process_that_grew_is_replaced_and_the_others_stay(start: Start, broker: Redis):
+def test_a_worker_replaces_only_the_process_that_grew(start: Start, broker: Redis):
     main = psutil.Process(start("default", **OURS).pid)
     before = {child.pid for child in main.children()}
     hold(300, "default")
@@ -101,11 +101,11 @@ def test_a_process_that_grew_is_replaced_and_the_others_stay(start: Start, broke
     wait_until(lambda: len(main.children()) == 4, "another one to come")
 
 
-def test_without_any_run_it_is_unknown(db):
+def test_verify_is_unknown_without_any_run(db):
     assert memory.verify().ok is None
 
 
-def hours_of(task: str, megabytes: int, hours: int = 100) -> None:
+def make_hours(task: str, megabytes: int, hours: int = 100) -> None:
     now = timezone.now()
     TaskHour.objects.bulk_create(
         TaskHour(task=task, queue="q", hour=now - timedelta(hours=age), outcomes={}, runs=1, peak_p95=megabytes * MB)
@@ -113,11 +113,11 @@ def hours_of(task: str, megabytes: int, hours: int = 100) -> None:
     )
 
 
-def test_the_proposal_says_what_moves_and_which_machine_is_enough(db):
-    hours_of("workers.default.tasks.sweep_jobs", 90)
-    hours_of("workers.default.tasks.delete_old", 400)
-    hours_of("workers.video.tasks.transcode_video", 700)
-    hours_of("workers.highmem.tasks.import_catalogue", 120)
+def test_a_proposal_names_tasks_to_move_and_the_size_of_dyno(db):
+    make_hours("workers.default.tasks.sweep_jobs", 90)
+    make_hours("workers.default.tasks.delete_old", 400)
+    make_hours("workers.video.tasks.transcode_video", 700)
+    make_hours("workers.highmem.tasks.import_catalogue", 120)
     default, video, highmem = memory_proposals()
     assert (default.needed_bytes, default.size) == ((100 + 4 * 400) * MB, "performance-m")
     assert default.too_large == ("workers.default.tasks.delete_old",)
@@ -126,49 +126,51 @@ def test_the_proposal_says_what_moves_and_which_machine_is_enough(db):
     assert highmem.small_enough == ("workers.highmem.tasks.import_catalogue",)
 
 
-def test_the_proposal_names_what_each_task_needs_and_has(db):
-    hours_of("workers.default.tasks.sweep_jobs", 90)
+def test_a_proposal_has_peaks_and_the_bytes_of_a_run(db):
+    make_hours("workers.default.tasks.sweep_jobs", 90)
     default = memory_proposals()[0]
     assert default.peaks == {"workers.default.tasks.sweep_jobs": 90 * MB}
     assert default.bytes_per_run == (1024 - 100) * MB // 4
 
 
-def test_one_bad_hour_in_weeks_moves_nothing(db):
-    hours_of("workers.default.tasks.sweep_jobs", 90)
+def test_one_bad_hour_changes_no_proposal(db):
+    make_hours("workers.default.tasks.sweep_jobs", 90)
     TaskHour.objects.filter(pk=TaskHour.objects.latest("hour").pk).update(peak_p95=900 * MB)
     assert memory_proposals()[0].too_large == ()
 
 
-def test_check_is_silent_on_what_we_ship():
+def test_check_is_silent_for_the_shipped_files():
     assert memory.check() == []
 
 
 @pytest.fixture
-def house(settings, tmp_path: Path) -> Path:
-    """A copy of the files that describe the processes, to break."""
+def base_dir(settings, tmp_path: Path) -> Path:
+    """A copy of the files that describe the processes, for a test to edit."""
     for name in ("Procfile", "app.json"):
         (tmp_path / name).write_text(Path(site.BASE_DIR, name).read_text())
     settings.BASE_DIR = tmp_path
     return tmp_path
 
 
-def test_check_fires_for_a_worker_without_a_known_dyno(house: Path):
-    manifest = json.loads((house / "app.json").read_text())
+def test_check_fires_for_a_worker_without_a_known_dyno(base_dir: Path):
+    manifest = json.loads((base_dir / "app.json").read_text())
     manifest["formation"]["video"]["size"] = "enormous"
-    (house / "app.json").write_text(json.dumps(manifest))
+    (base_dir / "app.json").write_text(json.dumps(manifest))
     (message,) = memory.check()
     assert (message.id, "video" in message.msg) == ("practices.E901", True)
 
 
-def test_check_fires_for_a_worker_that_is_never_recycled(house: Path):
-    procfile = (house / "Procfile").read_text()
-    (house / "Procfile").write_text(procfile.replace(" --max-memory-per-child 1500000", ""))
+def test_check_fires_for_a_worker_that_is_never_recycled(base_dir: Path):
+    procfile = (base_dir / "Procfile").read_text()
+    (base_dir / "Procfile").write_text(procfile.replace(" --max-memory-per-child 1500000", ""))
     (message,) = memory.check()
     assert (message.id, "highmem" in message.msg) == ("practices.E902", True)
 
 
-def test_check_fires_for_limits_above_the_dyno(house: Path):
-    procfile = (house / "Procfile").read_text()
-    (house / "Procfile").write_text(procfile.replace("--max-memory-per-child 200000", "--max-memory-per-child 300000"))
+def test_check_fires_for_limits_above_the_dyno(base_dir: Path):
+    procfile = (base_dir / "Procfile").read_text()
+    (base_dir / "Procfile").write_text(
+        procfile.replace("--max-memory-per-child 200000", "--max-memory-per-child 300000")
+    )
     (message,) = memory.check()
     assert (message.id, "default" in message.msg) == ("practices.E903", True)

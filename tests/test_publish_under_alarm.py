@@ -1,4 +1,4 @@
-"""RabbitMQ in a memory alarm takes no messages: a request does not wait for it, and the job is sent when it is over."""
+"""RabbitMQ in a memory alarm takes no messages: a publish fails fast, and the sweep publishes after the alarm."""
 
 import pytest
 from amqp import Message
@@ -17,7 +17,7 @@ SWEEP = "from workers import jobs; print(jobs.sweep())"
 
 @pytest.fixture
 def alarmed(vhost):
-    """RabbitMQ has published a message, and raised its alarm."""
+    """RabbitMQ with a message and a memory alarm."""
     in_subprocess.publish(MAIL, "urgent", BROKER_URL=vhost.url)
     vhost.ctl("set_vm_memory_high_watermark", "absolute", "40MB")
     yield vhost
@@ -26,38 +26,42 @@ def alarmed(vhost):
 
 @pytest.fixture
 def job(alice, transactional_db) -> Job:
-    """A mail that no broker knows of yet."""
+    """A job without a message."""
     long_ago = timezone.now() - timezone.timedelta(minutes=1)
     return Job.objects.create(task=MAIL, queue="urgent", arguments={"user_id": alice.pk}, queued_at=long_ago)
 
 
-def test_a_publish_comes_back_and_the_job_is_sent_and_done_once_when_it_is_over(alarmed, job, start, settings):
+def test_a_publish_fails_fast_and_the_job_runs_once_after_the_alarm(alarmed, job, start, settings):
     broker = {"BROKER_URL": alarmed.url, "BROKER_MANAGEMENT_URL": alarmed.management}
     settings.BROKER_URL = alarmed.url
-    said = in_subprocess.run(PUBLISH, **broker)
-    assert said.endswith("False\n")
-    assert "takes no messages" in said  # told by RabbitMQ, not found out by a timeout
+    output = in_subprocess.run(PUBLISH, **broker)
+    assert output.endswith("False\n")
+    assert "takes no messages" in output  # RabbitMQ said so: no timeout passed
     assert Job.objects.get().dispatched_at is None
 
     alarmed.ctl("set_vm_memory_high_watermark", "0.4")
-    wait_until(lambda: in_subprocess.run(SWEEP, **broker).endswith("1\n"), "the sweep to send it")
+    wait_until(lambda: in_subprocess.run(SWEEP, **broker).endswith("1\n"), "the sweep to publish it")
     assert Job.objects.get().dispatched_at is not None
-    assert in_subprocess.run(PUBLISH, **broker).endswith("True\n")  # and once more, as the blocked one may have been
+    assert in_subprocess.run(PUBLISH, **broker).endswith(
+        "True\n"
+    )  # a second message, as a blocked publish may leave one
 
     start("default", EMAIL_URL="dummymail:", **broker)
-    # Deliveries at the same moment may all step back for each other; the sweep brings the job again.
+    # Two deliveries at the same moment may both give way to the other. Then the sweep publishes the job again.
     wait_until(lambda: in_subprocess.run(SWEEP, **broker) and Job.objects.get().is_final, "the mail")
     wait_until(lambda: count_ready("urgent") == 0, "the second delivery")
     mailed = Job.objects.get()
     assert (mailed.state, mailed.attempt, mailed.result) == (Job.State.DONE, 1, {"sent": True})
 
 
-def test_a_blocked_connection_ends_itself_and_a_free_one_does_not(alarmed, monkeypatch):
+def test_a_connection_closes_when_rabbitmq_blocks_it(alarmed, monkeypatch):
     monkeypatch.setenv("CELERY_BROKER_WRITE_URL", alarmed.url)
     publishing.connection.cache_clear()
     try:
         with publishing.connection().clone() as connection:
-            connection.default_channel.queue_declare("free", durable=True)  # only who publishes is blocked
+            connection.default_channel.queue_declare(
+                "free", durable=True
+            )  # RabbitMQ blocks only connections that publish
             assert connection.connected
             with pytest.raises(connection.connection_errors, match="takes no messages"):
                 connection.default_channel.basic_publish_confirm(Message("x"), routing_key="free")

@@ -1,4 +1,4 @@
-"""Every run of a task is counted, once, however it ends; and a task that became slow is found."""
+"""Practice 7: each run of a task is recorded once, however it ends; verify() fails while a task is slower."""
 
 import json
 import subprocess
@@ -35,18 +35,18 @@ def send(task: str, *args: Any, **options: Any) -> None:
 
 
 def runs_of(task: str) -> list[TaskRun]:
-    """In the order in which they ended: processes send their notes in batches, so the stream's may be another one."""
+    """In the order in which they ended. The stream's order differs, because processes send in batches."""
     rollups.collect_runs()
     return list(TaskRun.objects.filter(task__endswith=f".{task}").order_by("ended_at"))
 
 
 def wait_for_runs(task: str, *outcomes: str) -> list[TaskRun]:
-    """The runs of a task, once they have ended in just these ways."""
+    """The runs of a task, once they have exactly these outcomes."""
     wait_until(lambda: [run.outcome for run in runs_of(task)] == list(outcomes), f"{task}: {outcomes}")
     return runs_of(task)
 
 
-def test_every_end_of_a_run_has_its_name(start: Start, broker: Redis, monkeypatch):
+def test_each_way_to_end_has_its_outcome(start: Start, broker: Redis, monkeypatch):
     monkeypatch.setattr(rollups, "LOST_AFTER_SECONDS", 3)
     start("default", **OURS)
     send("be_killed_once", 1.2)
@@ -63,9 +63,11 @@ def test_every_end_of_a_run_has_its_name(start: Start, broker: Redis, monkeypatc
     wait_for_runs("hand_back_once", "retried", "succeeded")
     first, again = wait_for_runs("retry_once", "retried", "succeeded")
     between = (again.ended_at - first.ended_at).total_seconds() - again.run_seconds
-    assert again.wait_seconds < between - 1  # stamped anew, and its countdown of two seconds is no waiting
+    assert (
+        again.wait_seconds < between - 1
+    )  # a retry has a new publish time, and its countdown of two seconds is no wait
     wait_for_runs("exceed_hard_limit", "failed")
-    # The killed run is counted last, by its silence; its second delivery keeps the first one's stamp.
+    # The killed run is recorded last, without a heartbeat. A second delivery keeps the first one's publish time.
     wait_until(lambda: len(runs_of("be_killed_once")) == 2, "the lost run")
     lost, redelivered = sorted(runs_of("be_killed_once"), key=lambda run: run.ended_at)
     assert (lost.outcome, redelivered.outcome) == ("lost", "succeeded")
@@ -73,14 +75,14 @@ def test_every_end_of_a_run_has_its_name(start: Start, broker: Redis, monkeypatc
     assert redelivered.wait_seconds > lost.run_seconds
 
 
-def test_a_message_that_expired_is_counted(start: Start, broker: Redis):
+def test_an_expired_message_is_recorded(start: Start, broker: Redis):
     send("sleep", 0, expires=0.1)
     start("default", **OURS)
     (run,) = wait_for_runs("sleep", "expired")
     assert run.run_seconds is None
 
 
-def test_the_same_ends_on_rabbitmq(start: Start, rabbitmq: str, monkeypatch):
+def test_each_way_to_end_has_its_outcome_on_rabbitmq(start: Start, rabbitmq: str, monkeypatch):
     monkeypatch.setattr(rollups, "LOST_AFTER_SECONDS", 3)
     start("default", BROKER_URL=rabbitmq, **OURS)
     code = (
@@ -101,20 +103,20 @@ def test_the_same_ends_on_rabbitmq(start: Start, rabbitmq: str, monkeypatch):
     assert Counter(run.outcome for run in runs_of("be_killed_once")) == Counter(["lost", "succeeded"])
 
 
-def test_a_job_that_failed_with_words_is_no_success(start: Start, broker: Redis, alice):
+def test_the_run_of_a_failed_job_is_recorded_as_failed(start: Start, broker: Redis, alice):
     upload = store_upload(alice, ContentFile(b"external_id,title\n" + b"x" * 1_100_000, name="one-long-line.csv"))
     start("highmem")
     wait_for_runs("import_catalogue", "failed")
     assert Job.objects.get(pk=upload.pk).state == Job.State.FAILED
 
 
-def test_a_job_that_is_done_is_a_success(start: Start, broker: Redis, alice):
+def test_the_run_of_a_done_job_is_recorded_as_succeeded(start: Start, broker: Redis, alice):
     store_upload(alice, ContentFile(b"external_id,title,price\nB-1,One,2.50\n", name="books.csv"))
     start("highmem")
     wait_for_runs("import_catalogue", "succeeded")
 
 
-def test_with_the_server_of_the_stream_away_tasks_run_at_full_speed(start: Start, broker: Redis, tmp_path: Path):
+def test_tasks_run_at_full_speed_while_the_streams_server_is_away(start: Start, broker: Redis, tmp_path: Path):
     start("default", LOCKS_URL=UNREACHABLE_URL, **OURS)
     for number in range(200):
         send("touch", str(tmp_path / f"{number}.touched"))
@@ -122,7 +124,7 @@ def test_with_the_server_of_the_stream_away_tasks_run_at_full_speed(start: Start
     wait_until(lambda: len(list(tmp_path.glob("*.touched"))) == 200, "the tasks")
 
 
-def test_a_worker_that_stops_sends_what_it_has(start: Start, broker: Redis, tmp_path: Path):
+def test_a_worker_sends_its_records_before_it_stops(start: Start, broker: Redis, tmp_path: Path):
     worker = start("default", **OURS)
     send("touch", str(tmp_path / "it.touched"))
     wait_until((tmp_path / "it.touched").exists, "the task")
@@ -131,60 +133,60 @@ def test_a_worker_that_stops_sends_what_it_has(start: Start, broker: Redis, tmp_
     assert [run.outcome for run in runs_of("touch")] == ["succeeded"]
 
 
-def entry(**more: Any) -> dict[str, Any]:
+def record(**more: Any) -> dict[str, Any]:
     now = timezone.now().timestamp()
     return {"task": "t", "queue": "q", "worker": "w", "release": "", "outcome": "succeeded", "ended_at": now} | more
 
 
-def test_a_crash_between_insert_and_delete_doubles_nothing(db, monkeypatch):
+def test_a_crash_between_insert_and_delete_duplicates_no_run(db, monkeypatch):
     redis = get_redis_connection("locks")
-    entries = [redis.xadd(STREAM, {"run": json.dumps(entry(run_seconds=n))}) for n in range(3)]
-    stored = {rollups.row_id(number): entry() for number in entries[:2]}
+    entry_ids = [redis.xadd(STREAM, {"run": json.dumps(record(run_seconds=n))}) for n in range(3)]
+    stored = {rollups.row_id(number): record() for number in entry_ids[:2]}
     rollups.store_runs(stored)  # and then the collector is killed
     assert rollups.collect_runs() == 3
     assert TaskRun.objects.count() == 3
     assert redis.xlen(STREAM) == 0
 
 
-def test_a_run_that_shows_signs_of_life_is_not_lost(db):
+def test_a_run_with_a_heartbeat_is_not_lost(db):
     redis = get_redis_connection("locks")
-    redis.hset(HEARTBEATS, "silent", json.dumps(entry(outcome="lost", ended_at=timezone.now().timestamp() - 60)))
-    redis.hset(HEARTBEATS, "working", json.dumps(entry(outcome="lost")))
+    redis.hset(HEARTBEATS, "silent", json.dumps(record(outcome="lost", ended_at=timezone.now().timestamp() - 60)))
+    redis.hset(HEARTBEATS, "working", json.dumps(record(outcome="lost")))
     rollups.collect_runs()
     assert TaskRun.objects.count() == 1
     assert redis.hkeys(HEARTBEATS) == [b"working"]
 
 
-def past(task: str, hours: float, seconds: list[float], outcome: str = "succeeded") -> None:
+def make_runs(task: str, hours_ago: float, seconds: list[float], outcome: str = "succeeded") -> None:
     """Runs of a task that ended so many hours ago."""
     first = TaskRun.objects.count()
-    ended = timezone.now() - timedelta(hours=hours)
+    ended = timezone.now() - timedelta(hours=hours_ago)
     TaskRun.objects.bulk_create(
         TaskRun(id=first + n, task=task, queue="q", outcome=outcome, ended_at=ended, run_seconds=taken, peak_bytes=1)
         for n, taken in enumerate(seconds)
     )
 
 
-def test_an_hour_says_how_long_its_runs_took_and_how_they_ended(db):
-    past("t", 5, [float(n) for n in range(1, 101)])
-    past("t", 5, [0.0] * 50, outcome="refused")
+def test_an_hour_has_run_times_and_outcomes(db):
+    make_runs("t", 5, [float(n) for n in range(1, 101)])
+    make_runs("t", 5, [0.0] * 50, outcome="refused")
     rollups.roll_up_hours()
     hour = TaskHour.objects.get()
     assert hour.outcomes == {"succeeded": 100, "refused": 50}
     assert (hour.runs, hour.run_p50, hour.run_p95, hour.run_max) == (100, 50.5, pytest.approx(95.05), 100)
 
 
-def test_a_late_run_is_in_its_hour_after_the_next_roll_up(db):
-    past("t", 5, [1.0])
+def test_the_next_roll_up_counts_a_late_run(db):
+    make_runs("t", 5, [1.0])
     rollups.roll_up_hours()
-    past("t", 5, [3.0])
+    make_runs("t", 5, [3.0])
     rollups.roll_up_hours()
     rollups.roll_up_hours()
     hour = TaskHour.objects.get()
     assert (hour.runs, hour.run_max) == (2, 3)
 
 
-def test_old_runs_and_hours_go_and_the_others_stay(db, monkeypatch):
+def test_retention_deletes_old_runs_and_hours_only(db, monkeypatch):
     monkeypatch.setattr(rollups, "DELETE_ROWS", 2)
     for days in (29, 31, 32, 33):
         moment = timezone.now() - timedelta(days=days)
@@ -195,7 +197,7 @@ def test_old_runs_and_hours_go_and_the_others_stay(db, monkeypatch):
     assert (TaskRun.objects.count(), TaskHour.objects.count()) == (1, 1)
 
 
-def a_steady_week(task: str) -> None:
+def make_steady_week(task: str) -> None:
     """40 runs an hour of 0.01 to 0.40 s, in every hour of the last week but this one."""
     now = timezone.now()
     TaskHour.objects.bulk_create(
@@ -204,8 +206,8 @@ def a_steady_week(task: str) -> None:
     )
 
 
-def test_a_slowed_task_is_found_and_holds_again_once_it_is_quick(start: Start, broker: Redis):
-    a_steady_week("tests.tasks.sleep")
+def test_verify_fails_while_a_task_is_slower(start: Start, broker: Redis):
+    make_steady_week("tests.tasks.sleep")
     start("default", **OURS)
     for _ in range(20):
         send("sleep", 0.01)
@@ -221,40 +223,40 @@ def test_a_slowed_task_is_found_and_holds_again_once_it_is_quick(start: Start, b
     assert timing.verify().ok is True
 
 
-def test_few_slow_runs_are_chance(db):
-    a_steady_week("t")
-    past("t", 0, [0.1] * 37 + [2.0] * 3)
+def test_verify_ignores_a_few_slow_runs(db):
+    make_steady_week("t")
+    make_runs("t", 0, [0.1] * 37 + [2.0] * 3)
     assert timing.verify().ok is True
 
 
-def test_a_young_site_holds_and_says_that_it_is_too_young(db):
-    past("t", 0, [1.0, 2.0])
+def test_verify_holds_for_a_young_site(db):
+    make_runs("t", 0, [1.0, 2.0])
     finding = timing.verify()
     assert (finding.ok, "too young to compare: 2 runs" in finding.summary) == (True, True)
 
 
-def test_where_nothing_was_ever_collected_it_is_unknown(db):
+def test_verify_is_unknown_before_the_first_run(db):
     assert timing.verify().ok is None
 
 
-def test_when_nothing_is_collected_it_is_unknown(db):
-    a_steady_week("t")
-    past("t", 0.5, [0.1])
+def test_verify_is_unknown_while_no_run_is_collected(db):
+    make_steady_week("t")
+    make_runs("t", 0.5, [0.1])
     assert "collected" in timing.verify().reason
 
 
-def test_check_is_silent_on_what_we_ship():
+def test_check_is_silent_for_the_shipped_files():
     assert timing.check() == []
 
 
-def test_check_fires_for_a_task_without_a_limit(monkeypatch):
+def test_check_fires_for_a_task_without_a_hard_limit(monkeypatch):
     monkeypatch.setattr(current_app.tasks["workers.default.tasks.sweep_jobs"], "time_limit", None)
     (message,) = timing.check()
     assert message.id == "practices.E701"
     assert "sweep_jobs" in message.msg
 
 
-def test_check_fires_for_a_hard_limit_that_comes_first(monkeypatch):
+def test_check_fires_for_a_hard_limit_below_the_soft_one(monkeypatch):
     task = current_app.tasks["workers.default.tasks.sweep_jobs"]
     monkeypatch.setattr(task, "time_limit", 10)
     (message,) = timing.check()
@@ -263,7 +265,7 @@ def test_check_fires_for_a_hard_limit_that_comes_first(monkeypatch):
 
 
 @pytest.mark.parametrize("task", ["collect_runs", "roll_up_runs"])
-def test_check_fires_if_nobody_collects_or_rolls_up(monkeypatch, task):
+def test_check_fires_for_a_telemetry_task_that_is_not_scheduled(monkeypatch, task):
     (ours,) = (name for name, e in current_app.conf.beat_schedule.items() if e["task"].endswith(task))
     monkeypatch.delitem(current_app.conf.beat_schedule, ours)
     (message,) = timing.check()

@@ -1,4 +1,4 @@
-"""Practice 1: what goes wrong in the broker is seen, on both brokers, and so is that it is well again."""
+"""Practice 1: verify() fails while the broker has a fault, and holds again after it, on both brokers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,8 +21,8 @@ VIDEO = "workers.video.tasks.transcode_video"
 
 
 @pytest.fixture(autouse=True)
-def nothing_shared(monkeypatch):
-    """Each look asks anew."""
+def uncached(monkeypatch):
+    """Each verify() asks the broker."""
     monkeypatch.setattr(state, "CACHE_SECONDS", 0)
 
 
@@ -45,50 +45,53 @@ def node(vhost, settings):
 
 
 @pytest.fixture(params=["valkey", "node"])
-def either(request, settings) -> dict[str, str]:
-    """The environment of a process that works with the broker in question."""
+def broker_environment(request, settings) -> dict[str, str]:
+    """The environment of a process, for each of the two brokers."""
     request.getfixturevalue(request.param)
     return {"BROKER_URL": settings.BROKER_URL, "BROKER_MANAGEMENT_URL": settings.BROKER_MANAGEMENT_URL}
 
 
-def wait_until_it_holds(ok: bool | None, words: str = "") -> None:
-    def as_expected() -> bool:
+def wait_for_finding(ok: bool | None, reason: str = "") -> None:
+    """reason: a part of it."""
+
+    def is_found() -> bool:
         finding = broker.verify()
-        return finding.ok is ok and words in finding.reason
+        return finding.ok is ok and reason in finding.reason
 
-    wait_until(as_expected, f"{ok} and {words!r}, not {broker.verify()}")
+    wait_until(is_found, f"{ok} and {reason!r}, not {broker.verify()}")
 
 
-def test_a_queue_without_a_reader_is_found_until_its_worker_is_up(either, start):
-    in_subprocess.publish(VIDEO, "video", 2, **either)
-    wait_until_it_holds(False, "2 messages in video, and nobody reads it. Is the video worker up?")
-    amqp = either["BROKER_URL"].startswith("amqp")
+def test_verify_fails_while_a_queue_with_messages_has_no_consumer(broker_environment, start):
+    in_subprocess.publish(VIDEO, "video", 2, **broker_environment)
+    wait_for_finding(False, "2 messages in video")
+    amqp = broker_environment["BROKER_URL"].startswith("amqp")
     wait_until(
-        lambda: bool(read_broker_state()["queues"]["video"]["size_bytes"]) is amqp, "bytes, which Valkey does not tell"
+        lambda: bool(read_broker_state()["queues"]["video"]["size_bytes"]) is amqp,
+        "the size, which Valkey does not tell",
     )
-    start("video", **either)
-    wait_until_it_holds(True)
+    start("video", **broker_environment)
+    wait_for_finding(True)
 
 
-def test_a_queue_that_the_table_does_not_know_is_found_until_it_is_gone(either, settings):
+def test_verify_fails_while_a_queue_is_not_in_the_table(broker_environment, settings):
     with Connection(settings.BROKER_URL) as connection:
         stray = Queue("urgnet", routing_key="urgnet")(connection.default_channel)
         connection.Producer().publish("to nobody", routing_key="urgnet", declare=[stray])
-        wait_until_it_holds(False, "urgnet is no queue of ours: 1 messages")
-        stray.purge()  # which is all on Valkey: an empty list is none
+        wait_for_finding(False, "urgnet")
+        stray.purge()  # on Valkey an empty queue does not exist
         stray.delete()
-    wait_until_it_holds(True)
+    wait_for_finding(True)
 
 
-def test_celerys_own_queues_are_no_strays(node, settings):
+def test_verify_ignores_celerys_own_queues(node, settings):
     with Connection(settings.BROKER_URL) as connection:
         for name in ("celery_delayed_27", "default@host.celery.pidbox", DEAD_LETTER_QUEUE):
             Queue(name)(connection.default_channel).declare()
     wait_until(lambda: len(read_broker_state()["queues"]) == 3)
-    wait_until_it_holds(True)
+    wait_for_finding(True)
 
 
-def test_a_broker_that_may_evict_is_found(valkey):
+def test_verify_fails_while_the_broker_may_evict(valkey):
     assert broker.verify().ok is True
     valkey.config_set("maxmemory-policy", "allkeys-lru")
     finding = broker.verify()
@@ -97,7 +100,7 @@ def test_a_broker_that_may_evict_is_found(valkey):
     assert broker.verify().ok is True
 
 
-def test_a_valkey_that_is_nearly_full_is_found(valkey):
+def test_verify_fails_while_valkey_is_nearly_full(valkey):
     valkey.config_set("maxmemory", valkey.info("memory")["used_memory"] * 10 // 9)
     finding = broker.verify()
     assert (finding.ok, "more than 80%" in finding.reason) == (False, True)
@@ -105,38 +108,38 @@ def test_a_valkey_that_is_nearly_full_is_found(valkey):
     assert broker.verify().ok is True
 
 
-def test_a_disk_alarm_is_found_until_it_is_over(node):
-    wait_until_it_holds(True)
+def test_verify_fails_during_a_disk_alarm(node):
+    wait_for_finding(True)
     try:
         node.ctl("set_disk_free_limit", "100000GB")
-        wait_until_it_holds(False, "disk space alarm")
+        wait_for_finding(False, "disk space alarm")
     finally:
         node.ctl("set_disk_free_limit", "50MB")
-    wait_until_it_holds(True)
+    wait_for_finding(True)
 
 
-def test_a_memory_alarm_is_found_until_it_is_over(node):
-    wait_until_it_holds(True)
+def test_verify_fails_during_a_memory_alarm(node):
+    wait_for_finding(True)
     try:
         node.ctl("set_vm_memory_high_watermark", "absolute", "40MB")
-        wait_until_it_holds(False, "memory alarm")
-        wait_until_it_holds(False, "more than 80%")
+        wait_for_finding(False, "memory alarm")
+        wait_for_finding(False, "more than 80%")
     finally:
         node.ctl("set_vm_memory_high_watermark", "0.4")
-    wait_until_it_holds(True)
+    wait_for_finding(True)
 
 
-def test_a_worker_that_starts_gives_every_queue_its_limit(node, start, settings):
+def test_a_worker_sets_the_limit_of_each_queue_at_its_start(node, start, settings):
     with Connection(settings.BROKER_URL) as connection:
         for queue in declarations(amqp=True):
             queue(connection.default_channel).declare()
-    wait_until_it_holds(False, "RabbitMQ does not limit urgent to 10000 messages")
+    wait_for_finding(False, "limit urgent to 10000")
     start("video", BROKER_URL=node.url, BROKER_MANAGEMENT_URL=node.management)
-    wait_until_it_holds(True)
+    wait_for_finding(True)
 
 
 @pytest.mark.parametrize("queue_type", QUEUE_TYPES)
-def test_a_full_queue_refuses_and_so_tells_its_publisher(node, settings, monkeypatch, queue_type):
+def test_a_publish_to_a_full_queue_fails(node, settings, monkeypatch, queue_type):
     settings.QUEUE_TYPE = queue_type
     monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], max_messages=3))
     broker.prepare_queues()
@@ -150,7 +153,7 @@ def test_a_full_queue_refuses_and_so_tells_its_publisher(node, settings, monkeyp
     wait_until(is_full)
 
 
-def test_what_expires_on_rabbitmq_lies_with_the_dead_letters(node, settings):
+def test_an_expired_message_goes_to_the_dead_letter_queue(node, settings):
     broker.prepare_queues()
     (video,) = (queue for queue in declarations(amqp=True) if queue.name == "video")
     with Connection(settings.BROKER_URL) as connection:
@@ -162,7 +165,7 @@ def test_what_expires_on_rabbitmq_lies_with_the_dead_letters(node, settings):
         assert channel.queue_declare("video", passive=True).message_count == 0
 
 
-def test_all_processes_share_one_answer(valkey, monkeypatch):
+def test_processes_share_the_state_of_the_broker_in_the_cache(valkey, monkeypatch):
     monkeypatch.setattr(state, "CACHE_SECONDS", 60)
     assert broker.verify().ok is True
     valkey.rpush("urgnet", "to nobody")
@@ -171,7 +174,7 @@ def test_all_processes_share_one_answer(valkey, monkeypatch):
     assert broker.verify().ok is False
 
 
-def test_without_the_cache_each_look_asks_anew(valkey, settings, monkeypatch):
+def test_without_the_cache_each_verify_asks_the_broker(valkey, settings, monkeypatch):
     monkeypatch.setattr(state, "CACHE_SECONDS", 60)
     make_unreachable(settings, "default")
     assert broker.verify().ok is True
@@ -180,7 +183,7 @@ def test_without_the_cache_each_look_asks_anew(valkey, settings, monkeypatch):
 
 
 @pytest.mark.parametrize("url", ["redis://:sesame@127.0.0.1:1/0", "amqp://app:sesame@127.0.0.1:1//"])
-def test_a_broker_that_is_away_is_unknown_with_words_and_without_its_password(settings, url):
+def test_verify_is_unknown_while_the_broker_is_away_and_hides_its_password(settings, url):
     settings.BROKER_URL, settings.BROKER_MANAGEMENT_URL = url, ""
     if url.startswith("amqp"):
         settings.BROKER_MANAGEMENT_URL = "http://app:sesame@127.0.0.1:1"
@@ -190,7 +193,7 @@ def test_a_broker_that_is_away_is_unknown_with_words_and_without_its_password(se
     assert "sesame" not in finding.reason
 
 
-def test_a_login_that_rabbitmq_refuses_is_unknown_and_stays_secret(node, settings):
+def test_verify_is_unknown_for_a_refused_login_and_hides_it(node, settings):
     settings.BROKER_MANAGEMENT_URL = node.management.replace("app:", "app:wrong")
     finding = broker.verify()
     assert finding.ok is None
