@@ -29,6 +29,7 @@ from workers.brokers import BrokerUnavailableError
 from workers.brokers.connection import count_ready
 from workers.models import TaskRun
 from workers.practices import broker
+from workers.runtime import pending_guard
 from workers.telemetry import dead_letters, rollups
 from workers.telemetry.recurring_entries import recurring_entries
 
@@ -115,7 +116,7 @@ def look(way: str, waited: int, ledger: Path) -> Found:
     ended = Counter(run for what, run in lines if what in ("ran", "refused"))
     due = PeriodicTask.objects.get(name=NAME).total_run_count
     what = Counter(what for what, _ in lines)
-    dead_letters.collect_dead_letters()
+    dead_letters.collect_dead_letters(on_letter=pending_guard.clear_marks)
     rollups.collect_runs()
     runs = TaskRun.objects.filter(task=TASK)
     counted = Counter(runs.values_list("outcome", flat=True))

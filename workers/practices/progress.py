@@ -29,11 +29,6 @@ STALE_AFTER = 10  # seconds without a write: a reader asks the row instead
 CHAPTER = "See docs/6-progress.md."
 
 
-def plain_key(key: str, prefix: str, version: int) -> str:
-    """The cache's KEY_FUNCTION: keys stand in Redis under the name that they have in the code."""
-    return key
-
-
 class Progress:
     """Writes an object's progress, a few times a second at most. owner: a user's id, so that a poll needs no SQL."""
 
@@ -95,8 +90,7 @@ def check() -> list[CheckMessage]:
     options = settings.CACHES["default"].get("OPTIONS", {})
     if cache.make_key("x") == "x" and "JSON" in options.get("SERIALIZER", ""):
         return []
-    key_function = f"{plain_key.__module__}.{plain_key.__name__}"
-    hint = f"In CACHES, set KEY_FUNCTION to {key_function} and SERIALIZER to the JSON one. {CHAPTER}"
+    hint = f"In CACHES, set KEY_FUNCTION to one that returns the key as it is, SERIALIZER to the JSON one. {CHAPTER}"
     return [Error("Progress would not be plain JSON under its own key.", hint=hint, id="practices.E601")]
 
 
