@@ -73,7 +73,7 @@ class Node:
 
     def connections(self) -> list[dict[str, Any]]:
         """Those of its last count, up to a second old."""
-        found: list[dict[str, Any]] = self.ask("GET", "/api/connections?columns=peer_port,client_properties")
+        found: list[dict[str, Any]] = self.ask("GET", "/api/connections?columns=peer_port,port,client_properties")
         return found
 
 

@@ -1,16 +1,21 @@
 """What the formation opens at most is counted before a deploy, and real processes open no more than that."""
 
 import json
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as site
+from django.db import connection
 
 from config import gunicorn
+from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
 from tests import in_subprocess
 from tests.connections import count
@@ -72,6 +77,32 @@ def test_real_processes_under_work_open_no_more_than_is_counted(
     # That something was counted at all.
     assert most["web", "database"] >= 2
     assert all(most[name, "broker"] for name in pids)
+
+
+HOLD = """
+import socket, sys, time
+client = socket.socket()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+client.bind(("127.0.0.1", int(sys.argv[1])))
+client.connect(("127.0.0.1", int(sys.argv[2])))
+print("connected", flush=True)
+time.sleep(600)
+"""
+
+
+def test_two_processes_that_connect_from_one_port_are_told_apart():
+    """The kernel gives one local port to connections that lead to different servers."""
+    local_port = str(free_port())
+    servers = {"one": urlsplit(site.REDIS_URL).port, "other": connection.settings_dict["PORT"]}
+    with ExitStack() as stack:
+        pids = {}
+        for name, server_port in servers.items():
+            command = [sys.executable, "-c", HOLD, local_port, str(server_port)]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+            stack.callback(process.kill)
+            assert process.stdout.readline()
+            pids[name] = process.pid
+        assert count(pids) == {("one", "cache"): 1}
 
 
 @contextmanager
