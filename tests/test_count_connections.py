@@ -20,7 +20,8 @@ from devtools.processes import ROOT, wait_until
 from tests import in_subprocess
 from tests.connections import count
 from tests.videos import make_video
-from tests.web import Visitor, give_password, serving
+from tests.visitor import Visitor
+from tests.web import give_password, serving
 from workers.capacity import connections
 from workers.models import Job
 
@@ -124,7 +125,7 @@ def visit(visitor: Visitor, email: str, enough: threading.Event, *, probes: bool
     visitor.post("/accounts/login/", username="stella", password=PASSWORD)
     seen = False
     while not enough.wait(0.5):
-        seen |= 'id="connections"' in visitor.get("/practices/").text
+        seen |= 'id="connections"' in visitor.get("/practices/").data.decode()
         visitor.get("/readyz" if probes else "/")
         visitor.post("/accounts/password_reset/", email=email)
     return seen

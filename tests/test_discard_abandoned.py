@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from mediaapp.models import OpenUpload, Upload
 from mediaapp.uploads import direct
-from tests.sent_directly import LARGE, ROWS, in_bucket, opened, send_form, send_part
+from tests.direct_uploads import LARGE, ROWS, bucket_contents, open_upload, send_form, send_part
 from workers.default import tasks
 from workers.storage import cleanup
 
@@ -29,7 +29,7 @@ def aged(**which: object) -> None:
 
 def test_an_open_upload_is_deleted_after_a_day_and_others_stay(as_alice):
     for name in ("old", "fresh", "closed"):
-        form, parts = opened(as_alice, ROWS, f"{name} form"), opened(as_alice, LARGE, f"{name} parts")
+        form, parts = open_upload(as_alice, ROWS, f"{name} form"), open_upload(as_alice, LARGE, f"{name} parts")
         assert (send_form(form["form"]), send_part(as_alice, parts["parts"], 1)) == (201, 200)
         if name == "closed":
             send_part(as_alice, parts["parts"], 2)
@@ -40,13 +40,13 @@ def test_an_open_upload_is_deleted_after_a_day_and_others_stay(as_alice):
         known = direct.INCOMING_NAME.format(upload.pk), direct.source_name(upload)
         kept.add(known[bool(upload.parts_id)])
     tasks.delete_old()
-    assert set(in_bucket()) == kept
+    assert set(bucket_contents()) == kept
     assert {upload.name for upload in OpenUpload.objects.all()} == {"fresh form", "fresh parts"}
 
 
 def test_an_upload_whose_parts_are_joined_or_lost_is_deleted_too(as_alice):
-    opened(as_alice, LARGE, "forgotten")
-    joined = opened(as_alice, LARGE, "joined")
+    open_upload(as_alice, LARGE, "forgotten")
+    joined = open_upload(as_alice, LARGE, "joined")
     for number in (1, 2):
         send_part(as_alice, joined["parts"], number)
     for upload in OpenUpload.objects.all():
@@ -57,22 +57,22 @@ def test_an_upload_whose_parts_are_joined_or_lost_is_deleted_too(as_alice):
             direct.bucket.abort_multipart(*where)
     aged()
     assert direct.discard_abandoned_uploads() == 2
-    assert (in_bucket(), OpenUpload.objects.count()) == ({}, 0)
+    assert (bucket_contents(), OpenUpload.objects.count()) == ({}, 0)
 
 
 def test_a_file_without_a_row_is_deleted_after_a_day(as_alice, alice, monkeypatch):
-    send_form(opened(as_alice)["form"])
+    send_form(open_upload(as_alice)["form"])
     alice.delete()
     assert direct.discard_abandoned_uploads() == 0
-    assert len(in_bucket()) == 1
+    assert len(bucket_contents()) == 1
     monkeypatch.setattr(direct, "OPEN_UPLOAD_TTL", timedelta(seconds=-60))
     assert direct.discard_abandoned_uploads() == 1
-    assert in_bucket() == {}
+    assert bucket_contents() == {}
 
 
 def test_the_clean_up_stops_in_time_and_continues_the_next_night(as_alice, monkeypatch):
     for name in ("a", "b"):
-        opened(as_alice, ROWS, name)
+        open_upload(as_alice, ROWS, name)
     aged()
     monkeypatch.setattr(direct, "CLEAN_UP_SECONDS", 0)
     assert direct.discard_abandoned_uploads() == 0
@@ -81,7 +81,7 @@ def test_the_clean_up_stops_in_time_and_continues_the_next_night(as_alice, monke
 
 
 def test_a_silent_storage_deletes_no_row_and_stops_no_other_clean_up(as_alice, settings, caplog):
-    opened(as_alice)
+    open_upload(as_alice)
     aged()
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
     settings.STORAGES = dict(settings.STORAGES)
@@ -94,7 +94,7 @@ def test_old_parts_of_a_killed_worker_are_deleted_and_new_parts_and_files_stay(m
     whole = default_storage.save("results/whole", ContentFile(ROWS))
     direct.bucket.begin_multipart("results/video.mp4")
     assert cleanup.abort_old_multipart() == 0
-    assert in_bucket() == {whole: len(ROWS), "results/video.mp4": -1}
+    assert bucket_contents() == {whole: len(ROWS), "results/video.mp4": -1}
     monkeypatch.setattr(cleanup, "KEEP_UPLOADS", timedelta(seconds=-60))
     assert cleanup.abort_old_multipart() == 1
-    assert in_bucket() == {whole: len(ROWS)}
+    assert bucket_contents() == {whole: len(ROWS)}

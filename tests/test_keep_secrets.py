@@ -19,7 +19,8 @@ from kombu import Connection
 from devtools.processes import ROOT, wait_until
 from devtools.rabbitmq import Node
 from tests.conftest import environment
-from tests.web import Visitor, give_password, serving
+from tests.visitor import Visitor
+from tests.web import give_password, serving
 from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -149,7 +150,7 @@ def test_none_is_told_while_all_goes_well(said: Said, given, vhost: Node, start,
             "/accounts/login/?next=/uploads/": {"username": "carol", "password": TYPED},
             "/accounts/password_reset/": {"email": alice.email},
         }.items():
-            said.add(path, visitor.post(path, **fields).text)
+            said.add(path, visitor.post(path, **fields).data.decode())
         wait_until(lambda: Job.objects.filter(dispatched_at__isnull=False), "the message")
         for message in messages(vhost, "urgent"):
             said.add("a message", message)
@@ -162,12 +163,12 @@ def test_none_is_told_while_all_goes_well(said: Said, given, vhost: Node, start,
         link = LINK.search(mail.read_text().replace("=\n", ""))
         said.secrets["the reset token"] = link[2]
         visitor.get(link[0])
-        said.add("a new password", visitor.post(link[0], new_password1=TYPED, new_password2=TYPED).text)
+        said.add("a new password", visitor.post(link[0], new_password1=TYPED, new_password2=TYPED).data.decode())
         visitor = Visitor(web.port)
-        said.add("a login", visitor.post("/accounts/login/", username="stella", password=STAFFS).text)
-        wait_until(lambda: 'id="connections"' in visitor.get("/practices/").text, "the figures of staff")
+        said.add("a login", visitor.post("/accounts/login/", username="stella", password=STAFFS).data.decode())
+        wait_until(lambda: 'id="connections"' in visitor.get("/practices/").data.decode(), "the figures of staff")
         for path in ("/practices/", "/", "/nowhere/", link[0] + "more/", "/readyz", "/admin/"):
-            said.add(path, visitor.get(path).text)
+            said.add(path, visitor.get(path).data.decode())
         for command in ("doctor", "check", "budget"):
             said.manage(command, **given)
     for log in tmp_path.glob("*.log"):
@@ -181,11 +182,11 @@ def test_none_is_told_while_everything_fails(said: Said, given, away, alice, tmp
     with serving(tmp_path, WEB_CONCURRENCY="1", **away) as web:
         visitor = Visitor(web.port)
         for path in (f"/accounts/reset/MQ/{token}/", "/catalogue/", "/practices/", "/readyz", "/admin/login/"):
-            said.add(path, visitor.get(path).text)
-        said.add("a form", visitor.post("/accounts/login/", username="alice", password=TYPED).text)
+            said.add(path, visitor.get(path).data.decode())
+        said.add("a form", visitor.post("/accounts/login/", username="alice", password=TYPED).data.decode())
         for path in ("/accounts/login/", "/accounts/signup/", "/accounts/password_reset/"):
             fields = {"username": "dora", "email": "d@example.com", "password": TYPED, "password1": TYPED}
-            said.add(path, visitor.post(path, **fields, password2=TYPED).text)
+            said.add(path, visitor.post(path, **fields, password2=TYPED).data.decode())
     for command in (("doctor",), ("check", "--deploy"), ("migrate", "--noinput"), ("budget",)):
         said.manage(*command, **away)
     for name, words in {"default": "Cannot connect to", "beat": "Traceback"}.items():

@@ -14,7 +14,7 @@ from devtools.ports import free_port, is_free
 from devtools.processes import killed_at_end, wait_until, wait_until_ready
 from tests.browsing import SLOW, sign_up
 from tests.conftest import environment
-from tests.sent_directly import in_bucket
+from tests.direct_uploads import bucket_contents
 
 PART = 8 * 1024**2
 LOST = re.compile(r"Connection lost. Trying again in \d+ s.")
@@ -103,4 +103,4 @@ def test_an_interrupted_upload_continues_where_it_ended(page: Page, bucket: dict
     expect(page.get_by_text(LOST)).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Cancelled. Nothing of the file is kept.")).to_be_visible()
-    wait_until(lambda: -1 not in in_bucket().values(), "the parts to be gone")
+    wait_until(lambda: -1 not in bucket_contents().values(), "the parts to be gone")

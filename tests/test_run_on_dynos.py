@@ -19,9 +19,9 @@ from devtools.processes import wait_until
 from devtools.rabbitmq import Node
 from tests import dynos
 from tests.browsing import NEW_PASSWORD
+from tests.dyno_visitor import HOST, DynoVisitor
 from tests.dynos import Platform, empty_database
 from tests.videos import make_video, repeat_video
-from tests.visiting import HOST, Visitor
 
 FEW, MANY, BAD = 1_000, 200_000, 10  # rows
 RESET = "/accounts/password_reset/"
@@ -81,7 +81,7 @@ def ask(platform: Platform, select: str, *values: object) -> tuple[Any, ...]:
 class Errand:
     """The main job: a video and a catalogue to upload and to watch, and a new password."""
 
-    def __init__(self, visitor: Visitor, mails: MailServer, video: Path, csv: Path) -> None:
+    def __init__(self, visitor: DynoVisitor, mails: MailServer, video: Path, csv: Path) -> None:
         self.visitor, self.mails = visitor, mails
         self.files = {"video": video, "highmem": csv}
         self.rows = csv.read_text().count("\n") - 1
@@ -98,7 +98,7 @@ class Errand:
         return ask(self.visitor.platform, select, self.jobs[worker].split("/")[2])
 
     def ask_for_a_mail(self) -> None:
-        self.visitor.fill_in(RESET, email=self.visitor.address)
+        self.visitor.submit_form(RESET, email=self.visitor.address)
 
     def run(self) -> None:
         """All of it, in peace."""
@@ -116,8 +116,8 @@ class Errand:
         assert visitor.download(f"{self.jobs['highmem']}rejected.csv").count(b"\n") == BAD + 1
         wait_until(lambda: len(mails.mails_to(visitor.address)) > self.mailed, "the mail")
         (text,) = mails.mails_to(visitor.address)[self.mailed :]
-        link = visitor.ask("GET", re.search(r"https://\S+/accounts/reset/\S+", text)[0]).headers["Location"]
-        visitor.fill_in(link, new_password1=NEW_PASSWORD, new_password2=NEW_PASSWORD)
+        link = visitor.request("GET", re.search(r"https://\S+/accounts/reset/\S+", text)[0]).headers["Location"]
+        visitor.submit_form(link, new_password1=NEW_PASSWORD, new_password2=NEW_PASSWORD)
         visitor.log_in(NEW_PASSWORD)
 
 
@@ -126,7 +126,7 @@ def freeze_at_work(platform: Platform, errand: Errand, worker: str) -> None:
     dyno, visitor = platform.dynos[worker], errand.visitor
 
     def begun() -> bool:
-        state = visitor.state(errand.jobs[worker])
+        state = visitor.read_state(errand.jobs[worker])
         return state["done"] > 0 or state["state"] not in ("queued", "running")
 
     while True:
@@ -145,20 +145,20 @@ def restart_every_process(platform: Platform, errand: Errand, signum: int) -> No
     for worker in ("video", "highmem"):
         freeze_at_work(platform, errand, worker)
         stopped.append(platform.replace(worker, signum))
-    with visitor.filling_in_slowly(RESET, email=visitor.address) as send_the_rest:
+    with visitor.submitting_form_slowly(RESET, email=visitor.address) as send_last_byte:
         stopped.append(platform.replace("web", signum))
         mails.stall()
         if signum == signal.SIGTERM:
-            assert b" 302 " in send_the_rest()
+            assert b" 302 " in send_last_byte()
     if signum == signal.SIGKILL:
-        visitor.wait_for_the_site()
+        visitor.wait_for_site()
         errand.ask_for_a_mail()
     wait_until(mails.connected.is_set, "the default dyno to call the mail server")
     stopped.append(platform.replace("default", signum))
     mails.may_answer.set()
     codes = {dyno.folder.name: dyno.wait_for_exit() for dyno in stopped}
     assert set(codes.values()) == {0 if signum == signal.SIGTERM else -signal.SIGKILL}, codes
-    visitor.wait_for_the_site()
+    visitor.wait_for_site()
 
 
 def test_each_process_is_restarted_in_the_middle_of_its_work(platform: Platform, mails: MailServer, tmp_path: Path):
@@ -166,8 +166,8 @@ def test_each_process_is_restarted_in_the_middle_of_its_work(platform: Platform,
     long = repeat_video(short, 20, tmp_path / "long.mp4")
     platform.release()
     platform.start_all()
-    alice = Visitor(platform, "alice")
-    alice.wait_for_the_site()
+    alice = DynoVisitor(platform, "alice")
+    alice.wait_for_site()
     alice.sign_up()
     Errand(alice, mails, short, catalogue(tmp_path, "A", FEW)).run()
     for prefix, signum in (("B", signal.SIGTERM), ("C", signal.SIGKILL)):

@@ -12,7 +12,7 @@ from django.test import Client
 from mediaapp.models import OpenUpload, Upload, User
 from mediaapp.uploads import direct
 from tests.conftest import signed_in
-from tests.sent_directly import LARGE, ROWS, opened, send_form, send_part
+from tests.direct_uploads import LARGE, ROWS, open_upload, send_form, send_part
 from workers.models import Job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
@@ -33,7 +33,7 @@ def test_the_owner_is_not_locked_while_the_storage_begins_the_parts(as_alice, al
             thread.submit(lock).result()
 
     default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", lock_beside)
-    opened(as_alice, LARGE)
+    open_upload(as_alice, LARGE)
     assert found == [alice]
 
 
@@ -43,15 +43,15 @@ def test_one_that_two_windows_open_at_once_is_one(as_alice):
     def open_beside(**_: object) -> None:
         if not other:
             other.append({})
-            other[0] = opened(as_alice, LARGE)
+            other[0] = open_upload(as_alice, LARGE)
 
     default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", open_beside)
-    assert opened(as_alice, LARGE) == other[0]
+    assert open_upload(as_alice, LARGE) == other[0]
     assert OpenUpload.objects.count() == 1
 
 
 def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
-    how = opened(as_alice, LARGE)
+    how = open_upload(as_alice, LARGE)
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
     known = OpenUpload.objects.get()
@@ -69,7 +69,7 @@ def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
 
 
 def test_a_part_that_is_sent_again_after_the_close_is_refused(as_alice):
-    how = opened(as_alice, LARGE)
+    how = open_upload(as_alice, LARGE)
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
     link = as_alice.post(how["parts"]["sign"], {"number": 2}).json()["url"]
@@ -79,13 +79,13 @@ def test_a_part_that_is_sent_again_after_the_close_is_refused(as_alice):
 
 
 def test_a_small_file_that_is_chosen_again_is_not_one_more(as_alice):
-    assert opened(as_alice)["close"] == opened(as_alice)["close"]
-    assert opened(as_alice)["close"] != opened(as_alice, last_modified=2)["close"]
-    assert opened(as_alice, last_modified="")["close"] != opened(as_alice, last_modified="")["close"]
+    assert open_upload(as_alice)["close"] == open_upload(as_alice)["close"]
+    assert open_upload(as_alice)["close"] != open_upload(as_alice, last_modified=2)["close"]
+    assert open_upload(as_alice, last_modified="")["close"] != open_upload(as_alice, last_modified="")["close"]
 
 
 def test_a_file_that_is_closed_many_times_is_one_job(as_alice, alice, broker):
-    how = opened(as_alice)
+    how = open_upload(as_alice)
     send_form(how["form"])
 
     def close(client: Client) -> tuple[int, str]:
@@ -102,18 +102,18 @@ def test_a_file_that_is_closed_many_times_is_one_job(as_alice, alice, broker):
 
 
 def test_a_close_that_was_broken_off_after_the_parts_were_joined_goes_on(as_alice):
-    how = opened(as_alice, LARGE)
+    how = open_upload(as_alice, LARGE)
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
     known = OpenUpload.objects.get()
     direct.bucket.complete_multipart(direct.source_name(known), known.parts_id, direct.list_parts(known))
-    assert set(opened(as_alice, LARGE)["parts"]["arrived"]) >= {1, 2}
+    assert set(open_upload(as_alice, LARGE)["parts"]["arrived"]) >= {1, 2}
     assert as_alice.post(how["close"]).status_code == 201
     assert Upload.objects.get().size == len(LARGE)
 
 
 def test_a_file_that_is_sent_again_after_the_close_is_not_the_one_that_is_worked_on(as_alice):
-    how = opened(as_alice)
+    how = open_upload(as_alice)
     send_form(how["form"])
     as_alice.post(how["close"])
     send_form(how["form"], b"x" * len(ROWS))
