@@ -1,10 +1,10 @@
-"""What does a publish take when nobody reads a queue? `python -m labs [--rabbitmq] 1 [KB a message]` (half a minute).
+"""What happens to a publish when no worker consumes a queue? `python -m labs [--rabbitmq] 1 [KB a message]` (30 s).
 
-Wrong: a new project's tasks, with their data in them, go to a queue without reader or limit until the broker takes no
-more. Right: ids, through the site's own publish, into a queue that it limits (RabbitMQ refuses; on Valkey the publish
-looks first). Printed for each: how many messages went, what the next publish takes and says, and what is lost. It
-teaches that a full broker is full for every queue, that its error comes late or never, and that only a row keeps what a
-broker refuses.
+Wrong: a new project's tasks carry their data. They fill a queue without consumer and limit until the broker is full.
+Right: the site publishes ids to a queue with a limit. RabbitMQ refuses a message beyond it; on Valkey the publisher
+counts first. Printed for each: the messages sent, the time and error of the next publish, and the messages lost.
+It teaches that a full broker is full for every queue, that its error comes late or never, and that only a database row
+keeps a message that the broker refuses.
 """
 
 import json
@@ -36,41 +36,41 @@ from workers.queues import table
 from workers.runtime import publishing
 
 VIDEO, MAIL = "workers.video.tasks.transcode_video", "workers.default.tasks.send_password_reset"
-PATIENCE = 5  # seconds, after which a publish counts as hanging
-ENOUGH = 60  # seconds of messages that all went
+HANGING_SECONDS = 5  # after which a publish counts as hanging
+MAX_SECONDS = 60  # of publishes that all succeed
 MEMORY = {"valkey": 2 << 20, "rabbitmq": 20 << 20}  # bytes beside what it needs when empty
 UNCONFIRMED = 20  # messages, few enough for the buffers of a socket
 LIMIT = 100  # messages in `video`, instead of the table's 10,000
 
 
-class Filling(Thread):
-    """Publishes until the broker refuses one, lets it hang, or `is_full`. went: how many did, as they say."""
+class Publisher(Thread):
+    """Publishes until a publish fails or hangs, or `is_full`. published: how many succeeded, by their return."""
 
     def __init__(self, publish: Callable[[], object], is_full: Callable[[], object] = bool) -> None:
         super().__init__(daemon=True)
-        self.publish, self.is_full, self.said = publish, is_full, "hangs"
-        self.went, self.since, self.full = 0, time.monotonic(), Event()
+        self.publish, self.is_full, self.outcome = publish, is_full, "hangs"
+        self.published, self.last_success, self.stopped = 0, time.monotonic(), Event()
 
     def run(self) -> None:
         try:
-            while not self.full.is_set():
+            while not self.stopped.is_set():
                 self.publish()
-                self.went, self.since = self.went + 1, time.monotonic()
+                self.published, self.last_success = self.published + 1, time.monotonic()
         except Exception as error:  # kombu's OperationalError mostly, its AttributeError after a retry on Valkey
-            self.said = f"raises {type(error).__name__}"
+            self.outcome = f"raises {type(error).__name__}"
 
     def wait(self) -> float:
-        """Returns the seconds of the publish that did not go."""
+        """Start it. Returns the seconds of the publish that did not succeed."""
         began = time.monotonic()
         self.start()
-        while self.is_alive() and time.monotonic() - self.since < PATIENCE:
-            if time.monotonic() - began > ENOUGH:
-                raise SystemExit(f"{self.went} messages, and it takes more.")
+        while self.is_alive() and time.monotonic() - self.last_success < HANGING_SECONDS:
+            if time.monotonic() - began > MAX_SECONDS:
+                raise SystemExit(f"{self.published} messages, and it takes more.")
             self.join(0.05)
             if self.is_full():
                 break
-        self.full.set()
-        return time.monotonic() - self.since
+        self.stopped.set()
+        return time.monotonic() - self.last_success
 
 
 def new_project(**options: Any) -> Celery:
@@ -84,12 +84,17 @@ def new_project(**options: Any) -> Celery:
 def run_wrong(kilobytes: int) -> dict[str, Any]:
     """Without a limit, and without confirms, as Celery does by default; then with confirms."""
     app, data = new_project(), "x" * 1024 * kilobytes
-    filling = Filling(lambda: app.send_task("work", args=[data]), alarms)
-    seconds, said = filling.wait(), filling.said
+    publisher = Publisher(lambda: app.send_task("work", args=[data]), alarms)
+    seconds, said = publisher.wait(), publisher.outcome
     if not is_amqp():
-        show("wrong: no limit", filling.went, seconds, f"{said}, for every queue")
-        return {"messages": filling.went, "seconds": round(seconds, 3), "says": said, "lost": read_on()}
-    messages = filling.went
+        show("wrong: no limit", publisher.published, seconds, f"{said}, for every queue")
+        return {
+            "messages": publisher.published,
+            "seconds": round(seconds, 3),
+            "says": said,
+            "lost": consume_when_full(),
+        }
+    messages = publisher.published
     show("wrong: no limit", messages, 0, "RabbitMQ raises its alarm, for every queue")
     keep_full()
     before = length("celery")
@@ -98,9 +103,9 @@ def run_wrong(kilobytes: int) -> dict[str, Any]:
     lost = before + UNCONFIRMED - length("celery")
     show("wrong: no confirm", UNCONFIRMED, 0, f"every one is said to be sent, {lost} do not arrive")
     careful = new_project(confirm_publish=True)
-    one = Filling(lambda: careful.send_task("work"))
-    show("wrong: no time limit", one.went, seconds := one.wait(), f"{one.said}, for every queue")
-    return {"messages": messages, "seconds": round(seconds, 3), "says": one.said, "lost": lost}
+    one = Publisher(lambda: careful.send_task("work"))
+    show("wrong: no time limit", one.published, seconds := one.wait(), f"{one.outcome}, for every queue")
+    return {"messages": messages, "seconds": round(seconds, 3), "says": one.outcome, "lost": lost}
 
 
 def keep_full() -> None:
@@ -124,7 +129,7 @@ def length(queue: str) -> int:
     return lengths[-1]
 
 
-def read_on() -> int:
+def consume_when_full() -> int:
     """What a worker does to a full Valkey: it takes a message off the list and finds no room to note that it did."""
     valkey = from_url(settings.BROKER_URL)
     before, read, began = valkey.llen("celery"), [], time.monotonic()
@@ -148,23 +153,33 @@ def run_right() -> dict[str, Any]:
     while "nobody reads it" not in (why := broker.verify().reason):
         time.sleep(0.1)
     show("right: the doctor", 1, told := time.monotonic() - began, why)
-    filling = Filling(lambda: publishing.publish(VIDEO, str(uuid4()), "video"))
-    seconds = filling.wait()
-    kept, mail_kept = (keep(task) for task in (VIDEO, MAIL))
+    publisher = Publisher(lambda: publishing.publish(VIDEO, str(uuid4()), "video"))
+    seconds = publisher.wait()
+    kept, mail_kept = (is_kept_undispatched(task) for task in (VIDEO, MAIL))
     elsewhere = "an urgent one stays in its too" if mail_kept else "urgent goes on"
-    show("right: limit and row", filling.went + 1, seconds, f"{filling.said}, the job stays in its row, {elsewhere}")
-    found = {"messages": filling.went + 1, "seconds": round(seconds, 3), "says": filling.said, "told": round(told, 3)}
+    show(
+        "right: limit and row",
+        publisher.published + 1,
+        seconds,
+        f"{publisher.outcome}, the job stays in its row, {elsewhere}",
+    )
+    found = {
+        "messages": publisher.published + 1,
+        "seconds": round(seconds, 3),
+        "says": publisher.outcome,
+        "told": round(told, 3),
+    }
     return found | {"lost": int(not kept), "urgent": not mail_kept}
 
 
-def keep(task: str) -> bool:
+def is_kept_undispatched(task: str) -> bool:
     """Publishes a job as the site does. Whether its row says that the broker did not take it."""
     job = Job.objects.create(task=task, queue=table().queue_of(task), queued_at=timezone.now())
     jobs.publish(job)
     return Job.objects.get(pk=job.pk).dispatched_at is None
 
 
-def make_small() -> None:
+def limit_memory() -> None:
     """Its memory is soon full."""
     while not (used := read_broker_state()["memory_bytes"]):
         time.sleep(0.1)  # RabbitMQ has not counted it yet
@@ -182,7 +197,7 @@ def show(what: str, messages: int, seconds: float, said: str) -> None:
     print(f"{what:<24}{messages:>9}{seconds:>10.3f} s  {said}", flush=True)
 
 
-def empty() -> None:
+def empty_broker() -> None:
     """As if an administrator had come: no message is left, and RabbitMQ has its memory back."""
     if not is_amqp():
         from_url(settings.BROKER_URL).flushdb()
@@ -196,9 +211,9 @@ def empty() -> None:
 
 def main() -> None:
     state.CACHE_SECONDS = 0  # each look asks anew
-    make_small()
+    limit_memory()
     print(f"{'':<24}{'messages':>9}{'the next':>12}")
     wrong = run_wrong(int(sys.argv[1]) if sys.argv[1:] else 20)
-    empty()
+    empty_broker()
     right = run_right()
     print(json.dumps({"broker": "rabbitmq" if is_amqp() else "valkey", "wrong": wrong, "right": right}))

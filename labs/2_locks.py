@@ -1,10 +1,9 @@
-"""Does a lock keep its promise while its holders are killed? `python -m labs 2 [rounds] [seconds of lease]`.
+"""Does a lock hold while its holders are killed? `python -m labs 2 [rounds] [seconds of lease]`.
 
-Four processes want one lock; every round one of them, mostly its holder, is killed with -9 at a random moment and
-replaced. Every moment of holding is recorded. Printed: how often two were inside at once, and how long the lock stayed
-with a dead holder at the longest, by the server's own account of when it ends (PEXPIRETIME): what polls for its end, or
-waits for it, is late by what the machine has to do besides. Exit code 1 if two were inside, or it was longer than the
-lease.
+Four processes compete for one lock. In each round one of them, mostly the holder, gets SIGKILL at a random moment and
+is replaced. Printed: how often two held the lock at once, and how long it stayed with a dead holder at the longest.
+Redis gives the moment of its expiry (PEXPIRETIME): a poll would be late by the load of the machine. Exit code 1 if two
+held it, or if it stayed longer than the lease.
 """
 
 import json
@@ -27,11 +26,11 @@ from workers.telemetry.held_locks import PREFIX
 
 NAME = "labs.2_locks"
 PROCESSES = 4
-SLACK = 0.05  # seconds that the last renewal may be on its way
+SLACK = 0.05  # seconds between a renewal and its arrival at the server
 
 
 def hold(log: Path, lease: int) -> None:
-    """Takes the lock again and again, and writes down when it is in and when it is out."""
+    """Take and release the lock for ever, and log each moment."""
     file = os.open(log, os.O_WRONLY | os.O_APPEND)
     while True:
         try:
@@ -44,19 +43,19 @@ def hold(log: Path, lease: int) -> None:
 
 
 def run(rounds: int, lease: int, log: Path) -> tuple[dict[int, float], list[float]]:
-    """Kills one process a round. Returns when each of them died, and how long the lock stayed with a dead holder."""
+    """Kill one process a round. Returns each one's moment of death, and how long the lock stayed with dead holders."""
     deaths: dict[int, float] = {}
     stayed: list[float] = []
     processes = [start(log, lease) for _ in range(PROCESSES)]
     for _ in range(rounds):
         wait_for_holder(log)
         time.sleep(random.uniform(0, 0.3))
-        what, holder, _ = entries(log)[-1]
+        what, holder, _ = read_log(log)[-1]
         victim = next((each for each in processes if each.pid == holder and what == "in"), random.choice(processes))
         deaths[victim.pid or 0] = died = time.time()
         os.kill(victim.pid or 0, signal.SIGKILL)
         victim.join()
-        stayed.append(freed_at(victim) - died)
+        stayed.append(expired_at(victim) - died)
         processes[processes.index(victim)] = start(log, lease)
     for process in processes:
         process.kill()
@@ -66,46 +65,46 @@ def run(rounds: int, lease: int, log: Path) -> tuple[dict[int, float], list[floa
 
 
 def start(log: Path, lease: int) -> BaseProcess:
-    # Forked from a process that has imported everything: a fresh one takes a second, and meanwhile wants no lock.
+    # Forked from a process that has imported everything: a new one would need a second before it competes.
     context = get_context("forkserver")
-    context.set_forkserver_preload([hold.__module__])
+    context.set_forkserver_preload(["config.wsgi", hold.__module__])  # config.wsgi sets Django up
     process = context.Process(target=hold, args=(log, lease), daemon=True)
     process.start()
     return process
 
 
 def wait_for_holder(log: Path) -> None:
-    """Until somebody has come in since: a round without a holder tests nothing."""
-    before = len(entries(log))
-    wait_until(lambda: len(now := entries(log)) > before and now[-1][0] == "in", "a holder", interval=0.02)
+    """Wait until a process takes the lock: a round without a holder tests nothing."""
+    before = len(read_log(log))
+    wait_until(lambda: len(now := read_log(log)) > before and now[-1][0] == "in", "a holder", interval=0.02)
 
 
-def freed_at(process: BaseProcess) -> float:
-    """When the server let go of a dead process's lock; 0.0 if it had none. Asked until it is so, for the last word."""
-    redis, key, freed = get_redis_connection("locks"), PREFIX + NAME, 0.0
+def expired_at(process: BaseProcess) -> float:
+    """When a dead process's lock expired; 0.0 if it had none. Its last renewal may arrive after its death."""
+    redis, key, expiry = get_redis_connection("locks"), PREFIX + NAME, 0.0
 
     def is_free() -> bool:
-        nonlocal freed
+        nonlocal expiry
         holder, end = redis.pipeline().get(key).pexpiretime(key).execute()
         if f"pid {process.pid} ".encode() not in (holder or b""):
             return True
-        freed = end / 1000
+        expiry = end / 1000
         return False
 
     wait_until(is_free, "the end of a dead process's lock", interval=0.02)
-    return freed
+    return expiry
 
 
-def entries(log: Path) -> list[tuple[str, int, float]]:
+def read_log(log: Path) -> list[tuple[str, int, float]]:
     lines = (line.split() for line in log.read_text().splitlines())
     return [(what, int(pid), float(at)) for what, pid, at in lines]
 
 
 def overlaps(log: Path, deaths: dict[int, float]) -> tuple[int, int]:
-    """How often the lock was held, and how often by two at once. A killed holder held it until its death."""
+    """How often the lock was held, and how often by two at once. A killed holder holds it until its death."""
     held: list[tuple[float, float]] = []
     inside: dict[int, float] = {}
-    for what, pid, at in entries(log):
+    for what, pid, at in read_log(log):
         if what == "in":
             inside[pid] = at
         else:

@@ -1,9 +1,9 @@
-"""How long does a password reset wait behind videos? `python -m labs [--rabbitmq] 3 [videos] [seconds of each]`.
+"""How long does a password reset wait behind videos? `python -m labs [--rabbitmq] 3 [videos] [seconds of each]` (30 s).
 
-Wrong: one queue for everything, read by one process, then by four; and a queue of its own, but the same worker. Right:
-a queue and a worker of its own, as in the site's table. A video sleeps, so that the processor has no part in it; the
-resets are the site's own jobs, one every half second. Printed: how long they waited from the click to the start (half
-a minute in all). It teaches that more processes only move the day on which it happens.
+Wrong: one queue for everything, with one process, then with four; and two queues with one worker. Right: a queue and a
+worker each, as in the site's table. A video sleeps, so that the processor does not matter. The resets are jobs of the
+site, one every half second. Printed: their wait from the click to the start. It teaches that more processes only
+postpone the problem.
 """
 
 import json
@@ -34,12 +34,12 @@ SETUPS = {
 
 @shared_task
 def watch(seconds: float) -> None:
-    """A video."""
+    """Stands for a video."""
     time.sleep(seconds)
 
 
 def waits(videos: int, seconds: float, setup: tuple[str, str, list[tuple[str, int]]]) -> Iterator[float]:
-    """The seconds for which each reset has waited."""
+    """The seconds that each reset has waited."""
     long, short, workers = setup
     with ExitStack() as running:
         for queues, concurrency in workers:
@@ -47,15 +47,15 @@ def waits(videos: int, seconds: float, setup: tuple[str, str, list[tuple[str, in
             running.enter_context(processes.celery("worker", *options, app="config"))
         for _ in range(videos):
             watch.apply_async([seconds], queue=long)
-        clicked = [click(short) for _ in range(RESETS)]
-        while Job.objects.filter(pk__in=clicked, started_at=None).exists():
+        job_ids = [publish_reset(short) for _ in range(RESETS)]
+        while Job.objects.filter(pk__in=job_ids, started_at=None).exists():
             time.sleep(0.1)
-    for queued_at, started_at in Job.objects.filter(pk__in=clicked).values_list("queued_at", "started_at"):
+    for queued_at, started_at in Job.objects.filter(pk__in=job_ids).values_list("queued_at", "started_at"):
         yield (started_at - queued_at).total_seconds()
 
 
-def click(queue: str) -> object:
-    """Somebody asks for a reset; for an address that nobody has, so that no mail goes out."""
+def publish_reset(queue: str) -> object:
+    """Publish a reset of a user that does not exist: it sends no mail."""
     time.sleep(PAUSE)
     job = Job.objects.create(task=RESET, queue=queue, arguments={"user_id": None}, queued_at=timezone.now())
     jobs.publish(job)

@@ -1,11 +1,10 @@
 """Are imports into one table faster side by side? `python -m labs 4 [rows a file]` (a minute).
 
-Four files, imported by the site's engine in 1, 2 and 4 processes at once: into one table, into two, and into one where
-all files have the same keys in different orders, as the editions of a price list have. Wrong: nothing keeps them apart.
-Right: concurrency.one_writer; an import that finds its table taken tries again here after 0.05 s, and not after the 5 s
-and more of a real job. Printed: rows a second in all; how much of their time the imports waited for each other's rows
-(lock), for each other inside PostgreSQL, and for the disk; deadlocks. It teaches to measure before adding workers, and
-what the one writer costs where files have nothing in common, and saves where they have.
+The site's engine imports four files in 1, 2 and 4 processes at once: into one table, into two, and into one where all
+files have the same keys in different orders. Wrong: no lock. Right: concurrency.one_writer; an import that finds it
+taken tries again after 0.05 s here, and after 5 s or more in a real job. Printed: rows a second in all, deadlocks, and
+which shares of their time the imports waited for row locks (lock), inside PostgreSQL (inside) and for the disk. It
+teaches to measure before adding workers, and what one writer costs and saves.
 """
 
 import csv
@@ -35,15 +34,15 @@ FILES = 4
 AT_ONCE = (1, 2, 4)
 HEADER = ["external_id", "title", "creator", "category", "released_on", "price", "stock"]
 TABLE = CatalogueItem._meta.db_table
-LOOK_EVERY = 0.02  # seconds
+SAMPLE_SECONDS = 0.02
 WAITS = {"lock": "Lock", "inside": "LWLock", "disk": "IO"}  # as pg_stat_activity calls them
-LOOK = """
+WAIT_EVENTS = """
     SELECT wait_event_type FROM pg_stat_activity
     WHERE application_name = 'lab' AND state IN ('active', 'idle in transaction')"""
 
 
 class Case(NamedTuple):
-    """schemas: where the tables are; the engine writes to the first one on the search path. files: whose keys."""
+    """schemas: of the tables; the engine writes to the first one in the search path. files: their names begin so."""
 
     name: str
     schemas: tuple[str, ...]
@@ -67,7 +66,7 @@ class Import(NamedTuple):
 
 
 def write_files(rows: int) -> None:
-    """`apart<n>.csv` have no key in common, `same<n>.csv` have all of them, each in an order of its own."""
+    """Write `apart<n>.csv` without common keys, and `same<n>.csv` with the same keys in random orders."""
     chance = random.Random(4)
     for number in range(FILES):
         write("apart", number, range(number * rows, (number + 1) * rows))
@@ -89,10 +88,10 @@ def path_of(files: str, number: int) -> Path:
 
 
 def do_import(what: Import) -> int:
-    """Tries until the file is in, from its checkpoint, as a job does. Returns how many deadlocks it lost."""
+    """Import a file, and resume from the checkpoint after a deadlock. Returns the number of its deadlocks."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET search_path = {what.schema}, public; SET application_name = 'lab'")
-    kept: dict[str, Any] = {}
+    saved: dict[str, Any] = {}
     deadlocks = 0
     while True:
         apart = concurrency.one_writer(f"labs.{what.schema}") if what.is_alone else nullcontext()
@@ -101,8 +100,8 @@ def do_import(what: Import) -> int:
                 CsvImport(
                     source=source,
                     table=TargetTable(CatalogueItem, fixed={"owner_id": what.owner_id}),
-                    checkpoint=kept,
-                    save=lambda checkpoint, _: kept.update(checkpoint),
+                    checkpoint=saved,
+                    save=lambda checkpoint, _: saved.update(checkpoint),
                     reject=lambda _: None,
                     report=lambda *_, **__: None,
                 ).run()
@@ -116,31 +115,31 @@ def do_import(what: Import) -> int:
 
 
 def run(processes: ProcessPoolExecutor, imports: list[Import], at_once: int) -> tuple[float, int, Counter[str]]:
-    """So many imports at once, into empty tables. Returns the seconds, the deadlocks, and what was waited for."""
+    """Run the imports into empty tables. Returns the seconds, the deadlocks, and the samples of wait events."""
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE public.{TABLE}, second.{TABLE}")
     over = Event()
-    with ThreadPoolExecutor(at_once) as hands, ThreadPoolExecutor(1) as eyes:
-        seen, began = eyes.submit(watch, over), time.monotonic()
-        deadlocks = sum(hands.map(lambda each: processes.submit(do_import, each).result(), imports))
+    with ThreadPoolExecutor(at_once) as clients, ThreadPoolExecutor(1) as sampler:
+        seen, began = sampler.submit(sample, over), time.monotonic()
+        deadlocks = sum(clients.map(lambda each: processes.submit(do_import, each).result(), imports))
         seconds = time.monotonic() - began
         over.set()
         return seconds, deadlocks, seen.result()
 
 
-def watch(over: Event) -> Counter[str]:
-    """What every import at work waited for, at every look; "" for none that waited."""
+def sample(over: Event) -> Counter[str]:
+    """The wait event of each running import at each sample; "" for one that does not wait."""
     seen: Counter[str] = Counter()
     with connection.cursor() as cursor:
-        while not over.wait(LOOK_EVERY):
-            cursor.execute(LOOK)
+        while not over.wait(SAMPLE_SECONDS):
+            cursor.execute(WAIT_EVENTS)
             seen.update(event or "" for (event,) in cursor.fetchall())
     connection.close()
     return seen
 
 
 def make_tables() -> int:
-    """The second table has the indexes and the foreign key of the first. Returns the id of who owns the rows."""
+    """Make the second table, with the indexes and the foreign key of the first. Returns the owner's id."""
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA second; CREATE TABLE second.{TABLE} (LIKE public.{TABLE} INCLUDING ALL)")
         cursor.execute(f"ALTER TABLE second.{TABLE} ADD FOREIGN KEY (owner_id) REFERENCES {User._meta.db_table}")
@@ -154,7 +153,7 @@ def main() -> None:
     columns = f"{'at once':>12}{'rows/s':>10}{'lock':>8}{'inside':>8}{'disk':>8}{'deadlocks':>11}"
     print(f"{f'{FILES} files of {rows:,} rows':<32}{columns}")
     with ProcessPoolExecutor(max(AT_ONCE), get_context("spawn"), initializer=django.setup) as processes:
-        list(processes.map(time.sleep, [0.5] * max(AT_ONCE)))  # until all are there
+        list(processes.map(time.sleep, [0.5] * max(AT_ONCE)))  # until all have started
         for case, is_alone, at_once in product(CASES, (False, True), AT_ONCE):
             schemas = [case.schemas[number % len(case.schemas)] for number in range(FILES)]
             imports = [Import(path_of(case.files, n), schema, owner_id, is_alone) for n, schema in enumerate(schemas)]

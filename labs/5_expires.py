@@ -1,12 +1,12 @@
-"""Do the runs of a recurring entry pile up? `python -m labs [--rabbitmq] 5 [seconds] [way ...]`; a minute.
+"""Do the runs of a recurring entry pile up? `python -m labs [--rabbitmq] 5 [seconds] [way ...]` (three minutes).
 
-Every 2 s beat sends a task that takes 5 s and a lock. Before it in the queue lies a message that lives for an hour. In
-the first third of the time no worker is up, in the second one, in the last two. The ways:
+Every 2 s beat sends a task that takes 5 s and a lock. A message that expires after an hour is before it in the queue.
+No worker runs in the first third of the time, one in the second, two in the last. The ways:
   never    the entry has no expiry
-  expires  it has one, and is sent whether or not its last message waits
+  expires  it has one, and beat sends it whether or not its last message waits
   waits    as the site does it
-Printed: how many of its messages waited at once, and what became of the runs that were due, as it was and as the site's
-own telemetry counts it. Exit code 1 if the last way let two wait, or if anything was counted wrong.
+Printed: how many of its messages waited at once, and the outcomes of the runs that were due, beside the outcomes that
+the site's telemetry counts. Exit code 1 if two waited in the last way, or if a count is wrong.
 """
 
 import json
@@ -34,15 +34,15 @@ from workers.telemetry import dead_letters, rollups
 from workers.telemetry.recurring_entries import recurring_entries
 
 HEADER = "way      at once    due =  ran + refused + expired   counted right"
-LINE = "{way:<8}{waited:>8}{due:>7}{ran:>7}{refused:>10}{expired:>10}   {is_right}"
+TABLE_LINE = "{way:<8}{waited:>8}{due:>7}{ran:>7}{refused:>10}{expired:>10}   {is_right}"
 WAYS = ("never", "expires", "waits")
-NAME, TASK, NIGHTLY = "every 2 seconds", "labs.expiring.take_five", "labs.expiring.come_first"
+NAME, TASK, NIGHTLY = "every 2 seconds", "labs.recurring_app.run_five_seconds", "labs.recurring_app.run_nightly"
 BEAT = ("beat", "--pidfile=")
 WORKER = ("worker", "--queues=default", "--concurrency=1", "--without-gossip", "--without-mingle")
 
 
 @dataclass
-class Found:
+class Outcomes:
     """due = ran + refused + expired. expired: dropped by a worker or by RabbitMQ, or never sent."""
 
     way: str
@@ -56,7 +56,7 @@ class Found:
 
     @property
     def is_right(self) -> bool:
-        """Whether every run that was due is counted once, as what became of it."""
+        """Whether telemetry counts every run that was due once, with its outcome."""
         wanted = {"succeeded": self.ran, "refused": self.refused, "expired": self.expired}
         return self.counted == {name: count for name, count in wanted.items() if count} and self.shown == (
             self.expired,
@@ -65,30 +65,32 @@ class Found:
 
 
 class Watch(threading.Thread):
-    """Looks ten times a second how many messages of the entry wait."""
+    """Counts the entry's waiting messages ten times a second. maximum: the most at once."""
 
     def __init__(self, ledger: Path) -> None:
         super().__init__(daemon=True)
-        self.ledger, self.most, self.over = ledger, 0, threading.Event()
+        self.ledger, self.maximum, self.over = ledger, 0, threading.Event()
 
     def run(self) -> None:
         while not self.over.wait(0.1):
             with suppress(BrokerUnavailableError):
-                self.most = max(self.most, waiting(self.ledger))
+                self.maximum = max(self.maximum, count_waiting(self.ledger))
 
 
-def waiting(ledger: Path) -> int:
+def count_waiting(ledger: Path) -> int:
     return count_ready("default") - ("nightly" not in ledger.read_text())
 
 
 def run(way: str, seconds: float, ledger: Path) -> int:
-    """Lets beat and its workers work, then the queue run dry. Returns how many messages waited at most."""
+    """Run beat and the workers, then wait until the queue is empty. Returns how many messages waited at most."""
     ledger.touch()
     current_app.send_task(NIGHTLY, queue="default", expires=3600)
     with ExitStack() as stack:
 
         def start(*command: str) -> Popen[bytes]:
-            return stack.enter_context(processes.celery(*command, app="labs.expiring", WAY=way, LEDGER=str(ledger)))
+            return stack.enter_context(
+                processes.celery(*command, app="labs.recurring_app", WAY=way, LEDGER=str(ledger))
+            )
 
         beat, watch, workers = start(*BEAT), Watch(ledger), []
         watch.start()
@@ -97,43 +99,43 @@ def run(way: str, seconds: float, ledger: Path) -> int:
             workers.append(start(*WORKER, f"--hostname={name}@%h"))
             time.sleep(seconds / 3)
         processes.stop(beat)
-        wait_until(lambda: waiting(ledger) == 0 and not busy(ledger), "the end of the last run")
+        wait_until(lambda: count_waiting(ledger) == 0 and not has_running(ledger), "the end of the last run")
         for worker in workers:
             processes.stop(worker)
         watch.over.set()
         watch.join()
-    return watch.most
+    return watch.maximum
 
 
-def busy(ledger: Path) -> bool:
+def has_running(ledger: Path) -> bool:
     lines = Counter(line.split()[0] for line in ledger.read_text().splitlines())
     return lines["begun"] > lines["ran"]
 
 
-def look(way: str, waited: int, ledger: Path) -> Found:
-    """What became of the runs: by the ledger, whose lines the tasks and beat wrote, and by what the site counts."""
+def compare(way: str, waited: int, ledger: Path) -> Outcomes:
+    """The outcomes of the runs: by the ledger of the tasks and of beat, and by the site's telemetry."""
     lines = [line.split() for line in ledger.read_text().splitlines()]
-    ended = Counter(run for what, run in lines if what in ("ran", "refused"))
+    ended = Counter(run for event, run in lines if event in ("ran", "refused"))
     due = PeriodicTask.objects.get(name=NAME).total_run_count
-    what = Counter(what for what, _ in lines)
+    events = Counter(event for event, _ in lines)
     dead_letters.collect_dead_letters(on_letter=pending_guard.clear_marks)
     rollups.collect_runs()
     runs = TaskRun.objects.filter(task=TASK)
     counted = Counter(runs.values_list("outcome", flat=True))
     (state,) = recurring_entries()
-    return Found(
+    return Outcomes(
         way=way,
         waited=waited,
         due=due,
-        ran=what["ran"],
-        refused=what["refused"],
+        ran=events["ran"],
+        refused=events["refused"],
         expired=due - len(ended),
         counted=dict(counted),
         shown=(state.expired, state.refused),
     )
 
 
-def forget() -> None:
+def delete_entry() -> None:
     PeriodicTask.objects.all().delete()
     TaskRun.objects.filter(task=TASK).delete()
 
@@ -145,10 +147,10 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         for way in sys.argv[2:] or WAYS:
             ledger = Path(folder, f"{way}.ledger")
-            all_found.append(found := look(way, run(way, seconds, ledger), ledger))
+            all_found.append(found := compare(way, run(way, seconds, ledger), ledger))
             print(json.dumps(asdict(found) | {"is_right": found.is_right}), flush=True)
-            forget()
+            delete_entry()
     print(HEADER)
     for found in all_found:
-        print(LINE.format(**asdict(found), is_right="yes" if found.is_right else "NO"))
+        print(TABLE_LINE.format(**asdict(found), is_right="yes" if found.is_right else "NO"))
     return int(not all(found.is_right and (found.way != WAYS[-1] or found.waited <= 1) for found in all_found))

@@ -1,9 +1,9 @@
-"""What does it cost to report every row, and what is left of it? `python -m labs 6 [reports]` (ten seconds).
+"""What does a progress report for every row cost, and what survives a flush? `python -m labs 6 [reports]` (10 s).
 
-Wrong: progress in the task's metadata, by update_state, in a result backend: the database, then Redis. Right: the
-site's own job, whose report writes to the cache a few times a second, and whose end is a row. Printed: what a report
-and a poll cost in microseconds, SQL statements and commands to Redis; and what a poll answers after FLUSHALL, while the
-work goes on and when it is done. It teaches that the number belongs where it may be lost, and the result where not.
+Wrong: progress in the task's metadata by update_state, with a result backend in the database, then in Redis. Right: a
+job of the site, whose reports go to the cache a few times a second and whose end is a row. Printed: what a report and a
+poll cost in microseconds, SQL statements and Redis commands, and what a poll answers after FLUSHALL, during the work
+and after it. It teaches that progress belongs where it may be lost, and the result where it may not.
 """
 
 import json
@@ -27,12 +27,12 @@ from workers.models import Job
 from workers.practices import progress
 
 POLLS = 300
-OURS = 200  # times as many reports: they are too quick to be measured otherwise
+OURS = 200  # times as many reports, because one is too quick to measure
 RESULT = {"rows": 1000}
 
 
 def cost(do: Callable[[int], object], times: int) -> dict[str, float]:
-    """Of one call: microseconds, SQL statements (without BEGIN and COMMIT), commands to the cache's server."""
+    """The cost of one call: microseconds, SQL statements (without BEGIN and COMMIT), commands to the cache's server."""
     statements = 0
 
     def count(execute: Any, *arguments: Any) -> Any:
@@ -54,7 +54,7 @@ def commands() -> int:
 
 
 def work() -> None:
-    """A task whose reports this lab makes in its place."""
+    """A task that never runs: the lab makes its reports."""
 
 
 class Metadata:

@@ -1,8 +1,8 @@
-"""How often does practice 7 cry wolf? `python -m labs 7` (a minute).
+"""How often does practice 7 raise a false alarm? `python -m labs 7` (a minute).
 
-Steady tasks, whose run times come from one distribution for ever: a week of hourly p95s is made for each, then the
-hours of a day are judged against it, by the rule that anybody would write first (p95 half as much again as usual) and
-by the one of timing.verify(). Every alarm is false. The last column makes the same tasks three times as slow.
+The run times of each task come from one distribution for ever. The lab makes a week of hourly p95s for each, then
+judges the hours of a day by two rules: the first that comes to mind (p95 half as much again as usual), and that of
+timing.verify(). Every alarm is false. The last column makes the same tasks three times as slow.
 """
 
 import random
@@ -16,12 +16,12 @@ WEEK, DAY = 168, 24
 
 
 def lognormal(chance: random.Random) -> float:
-    """Around a second, one in twenty above five: work that depends on what people upload."""
+    """Around a second, one in twenty above five: the work depends on what users upload."""
     return chance.lognormvariate(0, 1)
 
 
 def bimodal(share: float) -> Callable[[random.Random], float]:
-    """Nothing to do mostly (0.1 s), and a `share` of runs with work (10 s): a sweep, a cache that misses."""
+    """Mostly nothing to do (0.1 s), and a `share` of runs with work (10 s): a sweep, a cache that misses."""
     return lambda chance: chance.gauss(10, 1) if chance.random() < share else chance.gauss(0.1, 0.01)
 
 

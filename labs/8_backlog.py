@@ -1,10 +1,10 @@
-"""How many wait, says who? `python -m labs [--rabbitmq] 8 [jobs] [seconds of each]` (half a minute).
+"""How many jobs wait, by which measurement? `python -m labs [--rabbitmq] 8 [jobs] [seconds of each]` (half a minute).
 
-The lab sends jobs to one worker with Celery's default prefetch, and knows the truth from their rows. Wrong: the length
-of the queue, which leaves out what a worker has taken; and inspect(), which leaves out what nobody has taken, and says
-the same of a worker that is gone as of an idle one. Right: backlog.py. Printed, with the worker at work and after it
-was killed: what each says beside the truth, and what the question takes. It teaches to count both what waits and what
-is taken, and to ask who reads the queue and how old its oldest is: a length alone says neither.
+The lab sends jobs to one worker with Celery's default prefetch, and counts the truth from their rows. Wrong: the length
+of the queue, without what a worker has prefetched; and inspect(), without what waits, which answers the same for a dead
+worker as for an idle one. Right: backlog.py. Printed, with the worker running and after it is killed: each answer
+beside the truth, and the time it takes. It teaches to count both ready and unacknowledged messages, and to look at
+consumers and at the oldest message: a length alone shows neither.
 """
 
 import json
@@ -25,7 +25,7 @@ from workers.models import Job
 from workers.practices import backlog
 from workers.telemetry.queue_flow import measure_flows
 
-# As Celery does by default, it takes up to four messages for each process.
+# Celery's default prefetch: four messages for each process.
 WORKER = ("--hostname=video@%h", "--queues=video", "--concurrency=2", "--prefetch-multiplier=4")
 # As in a new project. The worker imports this module before it looks.
 current_app.conf.worker_enable_remote_control = True
@@ -33,7 +33,7 @@ current_app.conf.worker_enable_remote_control = True
 
 @shared_task
 def work(job_id: str) -> None:
-    """A job that sleeps as long as it is told."""
+    """A job that sleeps."""
     with jobs.working_on(job_id) as job:
         time.sleep(job.arguments["seconds"])
 
@@ -49,7 +49,7 @@ def unfinished() -> int:
 
 
 def oldest() -> float:
-    """Seconds for which the oldest has waited that nobody has begun."""
+    """Seconds that the oldest job without a start has waited."""
     since = Job.objects.filter(started_at=None).aggregate(Min("queued_at"))["queued_at__min"]
     return (timezone.now() - since).total_seconds() if since else 0.0
 
@@ -73,7 +73,7 @@ QUESTIONS: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
 
 
 def look(when: str) -> dict[str, dict[str, float]]:
-    """Asks everybody, and prints what they say beside the truth of that moment."""
+    """Ask each question. Prints each answer beside the truth of that moment."""
     found = {}
     for question, (ask, know) in QUESTIONS.items():
         began = time.monotonic()

@@ -1,11 +1,10 @@
-"""What does one hungry task do to the size of every worker? `python -m labs 9 [rows]` (300,000 where nothing is said).
+"""What does one memory-hungry task do to the size of every worker? `python -m labs 9 [rows]` (default 300,000).
 
-Wrong: four processes that run everything. Each gets a report sooner or later, computes it in its own memory, and keeps
-a part of that for ever; when two do so at once, the machine must hold both peaks. Right: a small worker for the small
-tasks, and one process for the reports, each computed by a process that ends (workers/reports/run.py). The work is
-the same: four reports. Printed for each worker: the memory of its processes before, at most and after (RSS, looked at
-ten times a second), and the smallest dyno that holds them. No process is replaced for its size here, so that it can be
-seen.
+Wrong: one worker with four processes runs everything. Each computes a report sooner or later in its own memory and
+keeps a part of that for ever; when two do so at once, the machine must hold both peaks. Right: a small worker for small
+tasks, and one process for reports, each computed by a subprocess that ends (workers/reports/run.py). Both make four.
+Printed for each worker: the memory of its processes before, at most and after (RSS, sampled ten times a second), and
+the smallest dyno that holds them. No process is recycled for its size here, so that the growth shows.
 """
 
 import json
@@ -45,7 +44,7 @@ SETUPS = {
 
 @shared_task(**LIMITS)
 def report_here(count: int, done: str) -> None:
-    """As it is mostly done: in the memory of the worker. Imported here, for the other worker must stay small."""
+    """As most projects do it: in the worker's memory. The import is here, so that the other worker stays small."""
     process = import_module("workers.reports.process")
     with TemporaryDirectory() as folder:
         task = json.loads(encode_task(rows(count), DUPLICATE_COLUMNS, Path(folder)))
@@ -78,7 +77,7 @@ def chunks(count: int) -> Generator[Chunk]:
 
 
 def sizes(worker: int) -> list[int]:
-    """The RSS of every process of a worker, what its tasks started included; the largest first."""
+    """The RSS of every process of a worker and of its tasks' subprocesses, the largest first."""
     main = psutil.Process(worker)
     found = []
     for process in (main, *main.children(recursive=True)):
@@ -88,35 +87,35 @@ def sizes(worker: int) -> list[int]:
 
 
 def worker(name: str, concurrency: int) -> AbstractContextManager[Popen[bytes]]:
-    """One that reads the queue of its name."""
+    """A worker that consumes the queue of its name."""
     options = f"--hostname {name}@%h --queues {name} --concurrency {concurrency} --include {__name__}"
     quiet = "--without-gossip --without-mingle --without-heartbeat --loglevel ERROR"
     return processes.celery("worker", *options.split(), *quiet.split(), app="config")
 
 
 def run(count: int, setup: tuple[str, dict[str, int]]) -> dict[str, dict[str, Any]]:
-    """For each worker: bytes of its processes before and after, and of all together at most."""
+    """For each worker: bytes of each process before and after, and the peak of their sum."""
     queue, workers = setup
     task, done = (report_here, report_apart)["highmem" in workers], f"labs.9 {uuid4()}"
     cache.set(done, 0, 3600)
     with ExitStack() as running:
         pids = {name: running.enter_context(worker(name, concurrency)).pid for name, concurrency in workers.items()}
-        found: dict[str, dict[str, Any]] = {name: {"before": sizes(pid), "most": 0} for name, pid in pids.items()}
+        found: dict[str, dict[str, Any]] = {name: {"before": sizes(pid), "peak": 0} for name, pid in pids.items()}
         for _ in range(REPORTS):
             task.apply_async([count, done], queue=queue)
         while cache.get(done) < REPORTS:
             for name, pid in pids.items():
-                found[name]["most"] = max(found[name]["most"], sum(sizes(pid)))
+                found[name]["peak"] = max(found[name]["peak"], sum(sizes(pid)))
             time.sleep(0.1)
         time.sleep(1)
         for name, pid in pids.items():
             found[name]["after"] = sizes(pid)
-            large_enough = (size for size, holds in DYNO_BYTES.items() if holds >= found[name]["most"])
+            large_enough = (size for size, holds in DYNO_BYTES.items() if holds >= found[name]["peak"])
             found[name]["dyno"] = next(large_enough, "none")
     return found
 
 
-def shown(sizes: list[int]) -> str:
+def format_sizes(sizes: list[int]) -> str:
     return f"{sum(sizes) // MB:>5} MB ({', '.join(str(size // MB) for size in sizes)})"
 
 
@@ -127,6 +126,6 @@ def main() -> None:
         print(f"{name}, {REPORTS} reports on {count:,} rows", flush=True)
         found[name] = run(count, setup)
         for worker, memory in found[name].items():
-            print(f"  {worker:<9}before {shown(memory['before'])}, after {shown(memory['after'])}")
-            print(f"  {'':<9}at most {memory['most'] // MB} MB: {memory['dyno']}", flush=True)
+            print(f"  {worker:<9}before {format_sizes(memory['before'])}, after {format_sizes(memory['after'])}")
+            print(f"  {'':<9}at most {memory['peak'] // MB} MB: {memory['dyno']}", flush=True)
     print(json.dumps(found))

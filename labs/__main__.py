@@ -1,7 +1,7 @@
 """`python -m labs` lists the experiments. `python -m labs 3` runs one on servers of its own, `--rabbitmq` on RabbitMQ.
 
-A lab may fill, flush and stop those: it never sees the servers of a site, whatever the environment names. What stands
-after the number are its sizes; its docstring says which.
+A lab may fill, flush and stop its servers. It never connects to the servers that the environment names. The arguments
+after the number are its sizes, which its docstring explains.
 """
 
 import ast
@@ -29,7 +29,7 @@ def main() -> int:
         for number, path in LABS.items():
             print(number, (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0])
         return int(bool(words))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it stops what it started
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops what it has started, as Ctrl-C does
     print(f"The load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.", flush=True)
     with ExitStack() as stack:
         folder = str(stack.enter_context(isolated_site("labs")))
@@ -37,12 +37,12 @@ def main() -> int:
         os.environ |= {"DEBUG": "true", "LOG_LEVEL": "ERROR", "TMPDIR": folder}
         if "--rabbitmq" in sys.argv:
             node = stack.enter_context(fresh_node())
-            # Its environment too: with it a lab can call rabbitmqctl.
+            # With the node's environment, a lab can call rabbitmqctl.
             os.environ |= {**node.environment, "BROKER_URL": node.url, "BROKER_MANAGEMENT_URL": node.management}
         django.setup()
         call_command("migrate", verbosity=0)
         sys.argv = words
-        # Only now: a lab imports models.
+        # After setup, because a lab imports models.
         return import_module(f"labs.{LABS[words[0]].stem}").main() or 0
 
 

@@ -1,6 +1,7 @@
-"""The promises that need many rounds, one after the other: `make drills`, half an hour. Each has its own servers.
+"""The promises that need many rounds: `make drills` runs their labs one after the other, in half an hour.
 
-Prints what each lab prints, then one table. Exit code 1 if a promise is broken, or, where CI is set, left out.
+Each has its own servers. Prints the output of each lab, then one table. Exit code 1 if a promise is broken, or, where
+CI is set, if one is skipped.
 """
 
 import json
@@ -13,14 +14,14 @@ from dataclasses import dataclass
 
 from devtools.rabbitmq import SERVER
 
-LINE = "{word:<9} {lab:<25} {took:>5}  {figure}"
+TABLE_LINE = "{verdict:<9} {lab:<25} {seconds:>5}  {figure}"
 
 
 @dataclass(frozen=True)
 class Drill:
-    """A lab that ends with exit code 0 if its promise holds. figure: of the last JSON line that it prints."""
+    """A lab that ends with exit code 0 if its promise holds. figure: a template for its last line of JSON."""
 
-    lab: str  # what stands after `python -m`
+    lab: str  # the arguments of `python -m`
     figure: str
 
 
@@ -38,8 +39,8 @@ DRILLS = (
 
 
 def run(drill: Drill) -> dict[str, str]:
-    """Its row of the table."""
-    row = {"lab": drill.lab, "word": "left out", "took": "", "figure": f"there is no {SERVER}"}
+    """Run a drill. Returns its row of the table."""
+    row = {"lab": drill.lab, "verdict": "skipped", "seconds": "", "figure": f"there is no {SERVER}"}
     if "--rabbitmq" in drill.lab and not SERVER.exists():
         return row
     print(drill.lab, flush=True)
@@ -53,19 +54,19 @@ def run(drill: Drill) -> dict[str, str]:
         except KeyboardInterrupt:
             lab.terminate()
             raise
-    row |= {"word": "BROKEN" if lab.returncode else "holds", "took": f"{time.monotonic() - began:.0f} s"}
+    row |= {"verdict": "BROKEN" if lab.returncode else "holds", "seconds": f"{time.monotonic() - began:.0f} s"}
     return row | {"figure": drill.figure.format_map(found) if found else "it ended without a figure"}
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it stops the lab
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops the lab, as Ctrl-C does
     load = os.getloadavg()[0]
     rows = [run(drill) for drill in DRILLS]
     print(f"\n{os.cpu_count()} processors, load {load:.1f} before the start")
     for row in rows:
-        print(LINE.format(**row))
-    words = {row["word"] for row in rows}
-    return int("BROKEN" in words or ("left out" in words and bool(os.environ.get("CI"))))
+        print(TABLE_LINE.format(**row))
+    verdicts = {row["verdict"] for row in rows}
+    return int("BROKEN" in verdicts or ("skipped" in verdicts and bool(os.environ.get("CI"))))
 
 
 if __name__ == "__main__":

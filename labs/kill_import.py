@@ -1,7 +1,7 @@
-"""Is a killed import the same as one that nobody disturbed? `python -m labs.kill_import [rounds]` (10 s a round).
+"""Does a killed import end like an undisturbed one? `python -m labs.kill_import [rounds]` (10 s a round).
 
-On servers of its own, whatever the environment names: it empties the catalogue again and again. The rounds stand in a
-file of their own, which imports models: Django must be set up before.
+It empties the catalogue for each round, on servers of its own. The rounds are in labs/killed_imports.py, which imports
+models: Django must be set up before.
 """
 
 import os
@@ -13,11 +13,11 @@ from devtools.isolated_site import isolated_site, production_variables
 
 
 def main(rounds: int) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it stops what it started
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops what it has started, as Ctrl-C does
     with isolated_site("kill-import") as folder:
         os.environ |= production_variables(folder) | {"LOG_LEVEL": "WARNING"}
         import_module("bench.wsgi")  # sets Django up
-        return int(import_module("labs.killing").drill(rounds) < rounds)
+        return int(import_module("labs.killed_imports").drill(rounds) < rounds)
 
 
 if __name__ == "__main__":

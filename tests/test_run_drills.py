@@ -1,4 +1,8 @@
-"""The labs whose promise `make drills` tests for long keep it for a few rounds too, on both brokers."""
+"""Two labs of `make drills` for a few rounds, on both brokers.
+
+Not that of killed imports: tests/test_survive_death.py proves it with real workers, tests/test_resume_import.py at each
+checkpoint of the engine.
+"""
 
 import json
 
@@ -7,9 +11,9 @@ from tests.conftest import environment
 from tests.servers import NO_SERVERS
 
 
-def run(*words: str, lab: str = "labs") -> dict:
-    """What a lab found. It ends with 1 if its promise is broken."""
-    done = programs.run(lab, *words, env=environment(**NO_SERVERS))
+def run(*arguments: str) -> dict:
+    """The figures of a lab, which exits with 1 if its promise is broken."""
+    done = programs.run("labs", *arguments, env=environment(**NO_SERVERS))
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     return next(json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
 
@@ -17,10 +21,6 @@ def run(*words: str, lab: str = "labs") -> dict:
 def test_a_lock_keeps_its_promise_while_its_holders_are_killed():
     found = run("2", "3", "1")
     assert (found["rounds"], found["overlaps"]) == (3, 0)
-
-
-def test_a_killed_import_ends_as_one_that_nobody_disturbed():
-    assert run("1", lab="labs.kill_import")["same"] == 1
 
 
 def test_runs_do_not_pile_up_on_redis_and_each_is_counted_once():

@@ -1,6 +1,6 @@
-"""Labs run, wrong and right, at their smallest size, on servers of their own whatever the environment names.
+"""Labs run at their smallest size, on servers of their own, whatever servers the environment names.
 
-2 and 5, whose promise is tested, are in test_run_drills.py. 7 and 9 are not run: a minute, and 20 s with nothing in it.
+test_run_drills.py runs 2 and 5. Nothing runs 7 (a minute) and 9 (20 s without a promise).
 """
 
 import json
@@ -27,7 +27,7 @@ LABS = {
 
 
 def run(*words: str) -> str:
-    """What `python -m labs` prints for it."""
+    """The output of `python -m labs`."""
     done = programs.run("labs", *words, env=environment(**NO_SERVERS))
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     return done.stdout
@@ -43,26 +43,26 @@ def test_a_lab_prints_both_numbers_and_a_line_of_json(words):
     assert json.loads(figures)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_lab_that_is_stopped_leaves_no_process_behind(how):
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_a_lab_that_is_stopped_leaves_no_process_behind(signum):
     command = [sys.executable, "-m", "labs", "3", "2", "0.2"]
     with subprocess.Popen(command, cwd=ROOT, env=environment(**NO_SERVERS), stdout=subprocess.DEVNULL) as lab:
         try:
-            wait_until(lambda: any("celery" in words_of(each) for each in started_by(lab.pid)), "its worker")
-            left = started_by(lab.pid)
+            wait_until(lambda: any("celery" in command_line(each) for each in children_of(lab.pid)), "its worker")
+            children = children_of(lab.pid)
         finally:
-            lab.send_signal(how)
-    wait_until(lambda: not any(map(words_of, left)), "the end of what it started")
+            lab.send_signal(signum)
+    wait_until(lambda: not any(map(command_line, children)), "the end of what it started")
 
 
-def started_by(pid: int) -> list[psutil.Process]:
+def children_of(pid: int) -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).children(recursive=True)
     return []
 
 
-def words_of(process: psutil.Process) -> list[str]:
-    """Its command line; none once it has ended."""
+def command_line(process: psutil.Process) -> list[str]:
+    """Its command line; [] once it has ended."""
     with suppress(psutil.Error):
         return process.cmdline()
     return []

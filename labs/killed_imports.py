@@ -1,7 +1,7 @@
-"""The rounds of kill_import: an import of a file with bad rows and duplicates, killed by SIGKILL at a random moment.
+"""The rounds of kill_import: SIGKILL at a random moment of an import with bad rows and duplicates.
 
-Another worker ends it. Then every row of the table, every rejected row and every count must be those of a run that
-nobody disturbed. In every other round the process that dies is the pool's child and its worker lives on.
+Another worker ends the import. Then every row of the table, every rejected row and every count must be those of an
+undisturbed run. In every other round SIGKILL goes to the pool's child alone, and its worker continues.
 """
 
 import json
@@ -34,19 +34,19 @@ REJECTED = """
 
 
 def drill(rounds: int) -> int:
-    """How many rounds ended as the undisturbed run. Prints a line for each, and the sum as JSON."""
+    """The number of rounds that ended like the undisturbed run. Prints a line for each, and the sums as JSON."""
     call_command("migrate", verbosity=0)
     owner, _ = User.objects.get_or_create(username="kill_import", email="kill_import@example.com")
     began = time.monotonic()
-    with importing(owner) as job, worker("highmem", JOB_LEASE=LEASE):
+    with import_job(owner) as job, worker("highmem", JOB_LEASE=LEASE):
         wait_until(lambda: is_done(job), "the undisturbed run")
         expected = outcome(job)
-    whole = time.monotonic() - began
-    print(f"undisturbed, {whole:.1f} s with its worker's start: {expected}", flush=True)
+    seconds_undisturbed = time.monotonic() - began
+    print(f"undisturbed, {seconds_undisturbed:.1f} s with its worker's start: {expected}", flush=True)
     same = in_the_middle = 0
     for number in range(1, rounds + 1):
-        with importing(owner) as job:
-            reached = killed(job, random.uniform(0, whole), pool_only=number % 2 == 0)
+        with import_job(owner) as job:
+            reached = run_killed(job, random.uniform(0, seconds_undisturbed), pool_only=number % 2 == 0)
             found = outcome(job)
         same += found == expected
         in_the_middle += 0 < reached < ROWS
@@ -55,8 +55,8 @@ def drill(rounds: int) -> int:
     return same
 
 
-def killed(job: Job, after: float, *, pool_only: bool) -> int:
-    """Runs the job to its end through one death, `after` seconds from its worker's start; the rows it had by then."""
+def run_killed(job: Job, after: float, *, pool_only: bool) -> int:
+    """Run the job to its end, with SIGKILL `after` seconds. Returns the number of its rows at that moment."""
     with worker("highmem", JOB_LEASE=LEASE) as process:
         time.sleep(after)
         if pool_only:
@@ -75,10 +75,10 @@ def killed(job: Job, after: float, *, pool_only: bool) -> int:
 
 
 @contextmanager
-def importing(owner: User) -> Iterator[Job]:
-    """A job with the file, in an empty table."""
+def import_job(owner: User) -> Iterator[Job]:
+    """A job that imports the file into an empty table."""
     CatalogueItem.objects.all().delete()
-    upload = store_upload(owner, ContentFile("".join(lines()).encode(), name="catalogue.csv"))
+    upload = store_upload(owner, ContentFile("".join(csv_lines()).encode(), name="catalogue.csv"))
     try:
         yield upload.job
     finally:
@@ -86,8 +86,8 @@ def importing(owner: User) -> Iterator[Job]:
         Job.objects.filter(pk=upload.pk).delete()
 
 
-def lines() -> Iterator[str]:
-    """Every key of the last quarter comes again with another title; one row in 997 is bad."""
+def csv_lines() -> Iterator[str]:
+    """A CSV file: a quarter of the keys come twice, with different titles, and one row in 997 is bad."""
     yield "external_id,title,price,stock\n"
     for row in range(ROWS):
         price = "dear" if row % 997 == 5 else f"{row % 500}.50"
@@ -95,13 +95,13 @@ def lines() -> Iterator[str]:
 
 
 def is_done(job: Job) -> bool:
-    """Does what beat would send every ten seconds."""
+    """Sweep, as beat would every ten seconds, and look at the row."""
     jobs.sweep()
     return Job.objects.get(pk=job.pk).is_final
 
 
 def outcome(job: Job) -> dict[str, object]:
-    """All that must be the same. How many rows were written before the death is not."""
+    """What must be equal. `rows_before`, the rows written before the kill, may differ."""
     job.refresh_from_db()
     with connection.cursor() as cursor:
         cursor.execute(ITEMS)
