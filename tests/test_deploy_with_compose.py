@@ -1,4 +1,4 @@
-"""docker-compose.yml, the Dockerfile and docs/deploy.md, without an engine: what they say, and that it works here."""
+"""docker-compose.yml, the Dockerfile and docs/deploy.md, without Docker: what they say, and that it works here."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -18,26 +18,26 @@ from django.core.management import get_commands
 from django.db import connection
 
 from devtools.embedded import POSTGRES
-from devtools.ports import free_port
-from devtools.processes import ROOT, wait_until
+from devtools.processes import ROOT, web
+from devtools.stack import read_procfile
 from tests.conftest import environment
 from tests.image import copy_code, is_let_through
 from workers.capacity.run_memory import DYNO_BYTES
 from workers.runtime.stopping import GRACE_SECONDS
 
-BIN = Path(sys.executable).parent
+BIN, PROCFILE = Path(sys.executable).parent, ROOT / "Procfile"
 PASSWORDS = ("SECRET_KEY", "POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 SECRETS = dict.fromkeys(PASSWORDS, "of-a-test") | {"EMAIL_URL": "smtp://mail:1025"}
-ONCE = {"release", "bucket"}  # they end, and the others begin
+ONE_OFF = {"release", "bucket"}  # they end before the others start
 
 
 def resolve(secrets: Mapping[str, str] = SECRETS) -> subprocess.CompletedProcess[str]:
     """The file as Compose understands it, with all its profiles."""
-    told = {"PATH": os.defpath, "COMPOSE_PROFILES": "mail,tls", **secrets}
+    variables = {"PATH": os.defpath, "COMPOSE_PROFILES": "mail,tls", **secrets}
     # Neither a .env nor an override that a developer may have here.
     command = [BIN / "docker-compose", "--env-file", os.devnull, "--file", ROOT / "docker-compose.yml"]
     return subprocess.run(
-        [*command, "config", "--format", "json"], env=told, cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "config", "--format", "json"], env=variables, cwd=ROOT, capture_output=True, text=True, check=False
     )
 
 
@@ -49,12 +49,8 @@ def services() -> dict[str, dict]:
     return json.loads(done.stdout)["services"]
 
 
-def ours() -> set[str]:
+def services_of_the_site() -> set[str]:
     return {name for name, service in services().items() if "build" in service}
-
-
-def procfile() -> dict[str, str]:
-    return dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -66,9 +62,12 @@ def test_it_does_not_start_without_a_secret_and_names_it(secret: str):
 
 def test_a_service_runs_each_line_of_the_procfile():
     # A line with a shell's words in it needs a shell.
-    lines = {name: ["sh", "-c", line] if "&&" in line else shlex.split(line) for name, line in procfile().items()}
+    lines = {
+        name: ["sh", "-c", line] if "&&" in line else shlex.split(line)
+        for name, line in read_procfile(PROCFILE).items()
+    }
     assert {name: services()[name]["command"] for name in lines} == lines
-    assert ours() == {*lines, "bucket"}
+    assert services_of_the_site() == {*lines, "bucket"}
 
 
 def test_a_service_has_the_memory_of_the_dyno_that_practice_9_reckons_with():
@@ -77,16 +76,16 @@ def test_a_service_has_the_memory_of_the_dyno_that_practice_9_reckons_with():
     assert {name: int(services()[name]["mem_limit"]) for name in dynos} == dynos
 
 
-def test_every_container_is_bounded_pinned_watched_and_started_again():
+def test_every_container_has_limits_a_version_a_health_check_and_restarts():
     for name, service in services().items():
         assert int(service["mem_limit"]) > 0, name
         assert service["logging"] == {"driver": "local"}, name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        if name in ONCE:
+        if name in ONE_OFF:
             assert (service["restart"], service["healthcheck"]) == ("no", {"disable": True}), name
         else:
             assert (service["restart"], service["healthcheck"]["test"][0][:3]) == ("unless-stopped", "CMD"), name
-        if name in ours():
+        if name in services_of_the_site():
             assert (service["image"], service["pull_policy"]) == ("mediaapp:latest", "never"), name
         else:
             assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?(-\w+)?", service["image"]), name
@@ -95,7 +94,7 @@ def test_every_container_is_bounded_pinned_watched_and_started_again():
 def test_the_release_names_the_image_and_the_mark_in_the_charts():
     done = resolve(SECRETS | {"RELEASE": "1a2b3c4"})
     found = json.loads(done.stdout)["services"]
-    named = {(found[name]["image"], found[name]["environment"]["RELEASE"]) for name in ours()}
+    named = {(found[name]["image"], found[name]["environment"]["RELEASE"]) for name in services_of_the_site()}
     assert named == {("mediaapp:1a2b3c4", "1a2b3c4")}
 
 
@@ -106,14 +105,14 @@ def test_the_proxy_has_a_name_for_the_storage_even_where_the_files_are_at_amazon
     assert urlsplit(found["proxy"]["environment"]["S3_PUBLIC_URL"]).hostname
 
 
-def test_our_own_can_do_no_more_than_they_need_and_have_time_to_stop():
-    for name in ours():
+def test_services_of_the_site_have_no_capabilities_and_enough_time_to_stop():
+    for name in services_of_the_site():
         service = services()[name]
         assert (service["read_only"], service["cap_drop"], service["init"]) == (True, ["ALL"], True), name
         assert int(service["stop_grace_period"].removesuffix("s")) >= GRACE_SECONDS + 5, name
 
 
-def test_nothing_is_open_to_the_world_but_the_proxy():
+def test_only_the_proxy_has_public_ports():
     opened = {name: service.get("ports", []) for name, service in services().items()}
     proxy = opened.pop("proxy")
     assert {(port["published"], port["protocol"]) for port in proxy} == {("80", "tcp"), ("443", "tcp"), ("443", "udp")}
@@ -122,8 +121,8 @@ def test_nothing_is_open_to_the_world_but_the_proxy():
     assert {port.get("host_ip") for each in opened.values() for port in each} == {"127.0.0.1"}
 
 
-def look(name: str, replace: dict[str, str] | None = None, **variables: str) -> int:
-    """The exit code of a service's health check, here. replace: ports and the like, in its words."""
+def run_health_check(name: str, replace: dict[str, str] | None = None, **variables: str) -> int:
+    """The exit code of a service's health check on this machine. replace: its ports and the like."""
     kind, *words = (word.replace("$$", "$") for word in services()[name]["healthcheck"]["test"])
     for old, new in (replace or {}).items():
         assert any(old in word for word in words)
@@ -133,56 +132,46 @@ def look(name: str, replace: dict[str, str] | None = None, **variables: str) -> 
     return subprocess.run(command, env=env, capture_output=True, check=False).returncode
 
 
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[str]:
-    """Where the site is served as the Procfile says."""
-    port = str(free_port())
-    env = environment(PORT=port, WEB_CONCURRENCY="1", PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}")
-    with (tmp_path / "web.log").open("w") as log:
-        process = subprocess.Popen(shlex.split(procfile()["web"]), cwd=ROOT, env=env, stdout=log, stderr=log)
-    yield port
-    process.terminate()
-    process.wait()
-
-
 @pytest.mark.django_db
-def test_the_health_check_of_the_web_is_an_answer(port: str):
-    wait_until(lambda: look("web", {"8000": port}) == 0, "the site")
-    assert look("web", {"8000": "1"}) != 0
-    assert look("web", {"8000": port, "/healthz": "/no-such-page"}) != 0
+def test_the_health_check_of_the_web_passes_for_an_answer_alone():
+    with web(environment(WEB_CONCURRENCY="1"), probe="/healthz") as site:
+        port = str(site.port)
+        assert run_health_check("web", {"8000": port}) == 0
+        assert run_health_check("web", {"8000": "1"}) != 0
+        assert run_health_check("web", {"8000": port, "/healthz": "/no-such-page"}) != 0
 
 
 @pytest.mark.parametrize("name", ["default", "video", "highmem", "beat"])
-def test_that_of_what_turns_is_a_young_file(tmp_path: Path, name: str):
-    assert look(name, READY_DIR=str(tmp_path)) != 0
+def test_the_health_check_of_a_worker_and_of_beat_is_a_recent_file(tmp_path: Path, name: str):
+    assert run_health_check(name, READY_DIR=str(tmp_path)) != 0
     file = tmp_path / name
     file.touch()
-    assert look(name, READY_DIR=str(tmp_path)) == 0
+    assert run_health_check(name, READY_DIR=str(tmp_path)) == 0
     os.utime(file, (file.stat().st_mtime - 180,) * 2)
-    assert look(name, READY_DIR=str(tmp_path)) != 0
+    assert run_health_check(name, READY_DIR=str(tmp_path)) != 0
 
 
 @pytest.mark.django_db
-def test_that_of_postgresql_is_an_answer_by_tcp():
+def test_the_health_check_of_postgresql_connects_by_tcp():
     here, nowhere = str(connection.settings_dict["PORT"]), "1"
-    assert look("postgres", PGPORT=here) == 0
-    assert look("postgres", PGPORT=nowhere) != 0
+    assert run_health_check("postgres", PGPORT=here) == 0
+    assert run_health_check("postgres", PGPORT=nowhere) != 0
 
 
-def test_that_of_rabbitmq_is_an_open_port_for_each_of_its_two_uses(rabbitmq_node):
+def test_the_health_check_of_rabbitmq_connects_to_both_of_its_ports(rabbitmq_node):
     amqp, management = (str(urlsplit(url).port) for url in (rabbitmq_node.url, rabbitmq_node.management))
-    assert look("rabbitmq", {"/15672": f"/{management}", "/5672": f"/{amqp}"}) == 0
-    assert look("rabbitmq", {"/15672": "/1", "/5672": f"/{amqp}"}) != 0
-    assert look("rabbitmq", {"/15672": f"/{management}", "/5672": "/1"}) != 0
+    assert run_health_check("rabbitmq", {"/15672": f"/{management}", "/5672": f"/{amqp}"}) == 0
+    assert run_health_check("rabbitmq", {"/15672": "/1", "/5672": f"/{amqp}"}) != 0
+    assert run_health_check("rabbitmq", {"/15672": f"/{management}", "/5672": "/1"}) != 0
 
 
-def test_that_of_the_storage_asks_for_what_is_there(s3: dict[str, str]):
+def test_the_health_check_of_the_storage_asks_for_a_path_that_exists(s3: dict[str, str]):
     url = urlsplit(services()["storage"]["healthcheck"]["test"][-1])
     with urlopen(f"{s3['S3_ENDPOINT_URL']}{url.path}") as answer:
         assert answer.status == HTTPStatus.OK
 
 
-def test_the_dockerfile_has_nothing_that_hadolint_minds():
+def test_hadolint_finds_nothing_in_the_dockerfile():
     done = subprocess.run([BIN / "hadolint", "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 

@@ -1,6 +1,6 @@
 """A platform restarts each process of the Procfile in the middle of its work: nothing is lost, nothing is done twice.
 
-Every process has a folder of its own and knows nothing but its environment, which is one of production.
+Every process has a folder of its own, the environment of production, and its packages.
 """
 
 import os
@@ -72,14 +72,13 @@ def catalogue(folder: Path, prefix: str, rows: int) -> Path:
     return path
 
 
-def ask(platform: Platform, select: str, *values: object) -> tuple[Any, ...]:
-    """A row of the site's database."""
+def select_row(platform: Platform, select: str, *values: object) -> tuple[Any, ...]:
     with closing(psycopg.connect(platform.environment["DATABASE_URL"])) as connection:
         return connection.execute(select, values).fetchone()
 
 
-class Errand:
-    """The main job: a video and a catalogue to upload and to watch, and a new password."""
+class UserJourney:
+    """Upload a video and a catalogue, wait for their jobs, and reset the password."""
 
     def __init__(self, visitor: DynoVisitor, mails: MailServer, video: Path, csv: Path) -> None:
         self.visitor, self.mails = visitor, mails
@@ -89,22 +88,22 @@ class Errand:
         self.jobs = {}
 
     def upload(self, worker: str) -> None:
-        """Uploads what this worker will work on."""
+        """Upload the file that this worker processes."""
         self.jobs[worker] = self.visitor.upload(self.files[worker])
 
     def row(self, worker: str) -> tuple[str, int]:
-        """State and attempt of what it works on."""
+        """State and attempt of the job."""
         select = "SELECT state, attempt FROM workers_job WHERE id = %s"
-        return ask(self.visitor.platform, select, self.jobs[worker].split("/")[2])
+        return select_row(self.visitor.platform, select, self.jobs[worker].split("/")[2])
 
-    def ask_for_a_mail(self) -> None:
+    def request_reset(self) -> None:
         self.visitor.submit_form(RESET, email=self.visitor.address)
 
     def run(self) -> None:
-        """All of it, in peace."""
+        """The whole journey without an interruption."""
         self.upload("video")
         self.upload("highmem")
-        self.ask_for_a_mail()
+        self.request_reset()
         self.wait_until_done()
 
     def wait_until_done(self) -> None:
@@ -121,29 +120,29 @@ class Errand:
         visitor.log_in(NEW_PASSWORD)
 
 
-def freeze_at_work(platform: Platform, errand: Errand, worker: str) -> None:
-    """Uploads a file, and stops the worker's clock in the middle of it; again, if this was too late for the first."""
-    dyno, visitor = platform.dynos[worker], errand.visitor
+def freeze_at_work(platform: Platform, journey: UserJourney, worker: str) -> None:
+    """Upload a file and freeze the worker in the middle of its job. If the job has ended by then, try again."""
+    dyno, visitor = platform.dynos[worker], journey.visitor
 
-    def begun() -> bool:
-        state = visitor.read_state(errand.jobs[worker])
+    def has_started() -> bool:
+        state = visitor.read_state(journey.jobs[worker])
         return state["done"] > 0 or state["state"] not in ("queued", "running")
 
     while True:
-        errand.upload(worker)
-        wait_until(begun, f"the {worker} dyno to begin")
+        journey.upload(worker)
+        wait_until(has_started, f"the {worker} dyno to begin")
         dyno.freeze()
-        if errand.row(worker)[0] == "running":
+        if journey.row(worker)[0] == "running":
             return
         dyno.resume()
 
 
-def restart_every_process(platform: Platform, errand: Errand, signum: int) -> None:
-    """Sends the signal to each dyno in the middle of its part of the errand; another one takes its place."""
-    visitor, mails = errand.visitor, errand.mails
+def restart_every_process(platform: Platform, journey: UserJourney, signum: int) -> None:
+    """Replace each dyno, with the signal, in the middle of its part of the journey."""
+    visitor, mails = journey.visitor, journey.mails
     stopped = [platform.replace("beat", signum)]
     for worker in ("video", "highmem"):
-        freeze_at_work(platform, errand, worker)
+        freeze_at_work(platform, journey, worker)
         stopped.append(platform.replace(worker, signum))
     with visitor.submitting_form_slowly(RESET, email=visitor.address) as send_last_byte:
         stopped.append(platform.replace("web", signum))
@@ -152,7 +151,7 @@ def restart_every_process(platform: Platform, errand: Errand, signum: int) -> No
             assert b" 302 " in send_last_byte()
     if signum == signal.SIGKILL:
         visitor.wait_for_site()
-        errand.ask_for_a_mail()
+        journey.request_reset()
     wait_until(mails.connected.is_set, "the default dyno to call the mail server")
     stopped.append(platform.replace("default", signum))
     mails.may_answer.set()
@@ -169,12 +168,12 @@ def test_each_process_is_restarted_in_the_middle_of_its_work(platform: Platform,
     alice = DynoVisitor(platform, "alice")
     alice.wait_for_site()
     alice.sign_up()
-    Errand(alice, mails, short, catalogue(tmp_path, "A", FEW)).run()
+    UserJourney(alice, mails, short, catalogue(tmp_path, "A", FEW)).run()
     for prefix, signum in (("B", signal.SIGTERM), ("C", signal.SIGKILL)):
-        errand = Errand(alice, mails, long, catalogue(tmp_path, prefix, MANY))
-        restart_every_process(platform, errand, signum)
-        errand.wait_until_done()
-        assert min(errand.row(worker)[1] for worker in errand.jobs) > 1, "nothing was interrupted"
-    Errand(alice, mails, short, catalogue(tmp_path, "D", FEW)).run()
-    (rows,) = ask(platform, "SELECT count(*) FROM mediaapp_catalogueitem")
+        journey = UserJourney(alice, mails, long, catalogue(tmp_path, prefix, MANY))
+        restart_every_process(platform, journey, signum)
+        journey.wait_until_done()
+        assert min(journey.row(worker)[1] for worker in journey.jobs) > 1, "nothing was interrupted"
+    UserJourney(alice, mails, short, catalogue(tmp_path, "D", FEW)).run()
+    (rows,) = select_row(platform, "SELECT count(*) FROM mediaapp_catalogueitem")
     assert rows == 2 * (FEW - BAD) + 2 * (MANY - BAD)
