@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from mediaapp.uploads.mapping import catalogue_table
-from tests.test_map_columns import job_of, page_of, send
+from tests.mappings import job_of, mapping_url, upload_csv
 from workers.csvimport.preview import make_preview
 from workers.csvimport.reading.errors import CsvUnreadable
 from workers.csvimport.reading.inspection import inspect_file
@@ -47,20 +47,20 @@ def test_of_a_hostile_file_only_the_beginning_is_read_and_shown(as_alice, troubl
     with suppress(CsvUnreadable):  # a line of a million characters is no CSV
         make_preview(source, catalogue_table(1), synonyms={}, choices={})
     assert source.read_bytes <= 1_500_000
-    upload = send(as_alice, source.getvalue())
+    upload = upload_csv(as_alice, source.getvalue())
     Job.objects.update(state="needs_mapping")
-    page = as_alice.get(page_of(upload))
+    page = as_alice.get(mapping_url(upload))
     assert page.status_code == 200
     assert len(page.content) < 700_000
 
 
 def test_one_line_of_100_mb_is_no_csv_and_its_import_says_so(as_alice):
-    upload = send(as_alice, b"a,b\n" + b"x" * 100_000_000)
+    upload = upload_csv(as_alice, b"a,b\n" + b"x" * 100_000_000)
     assert upload.job.state == "queued"
     import_catalogue(str(upload.pk))
     assert (job_of(upload).state, "a line is longer" in job_of(upload).message) == ("failed", True)
     as_alice.post(reverse("change_mapping", args=[upload.pk]))
-    assert "a line is longer" in as_alice.get(page_of(upload)).content.decode()
+    assert "a line is longer" in as_alice.get(mapping_url(upload)).content.decode()
 
 
 @pytest.mark.parametrize(("price", "mark"), [("99999999.999", "."), ("99.999.999,999", ","), ("-0.001", ".")])

@@ -16,7 +16,7 @@ from django.utils import timezone
 from mediaapp.models import CatalogueItem, Report, User
 from mediaapp.reports import MAX_REPORTS, request_report
 from tests.factories import State, upload_of
-from tests.test_report_figures import COLUMNS, FULL, Made
+from tests.test_report_figures import COLUMNS, FULL, ComputedReport
 from workers import jobs
 from workers.capacity.run_memory import MAIN_PROCESS_BYTES, MB
 from workers.default.tasks import delete_files
@@ -35,7 +35,7 @@ def finished(owner: User, folder: Path, rows: list[tuple] | None = None, **resul
     now = timezone.now()
     moments = {"started_at": now, "finished_at": now}
     Job.objects.filter(pk=report.pk).update(state=State.DONE, result=MADE | result, attempt=1, **moments)
-    made = Made(folder, [(HOSTILE, *FULL[1:])] * 2 + [FULL] if rows is None else rows)
+    made = ComputedReport(folder, [(HOSTILE, *FULL[1:])] * 2 + [FULL] if rows is None else rows)
     names = {"summary": "report.json", "parquet": "rows.parquet", "csv": "rows.csv"}
     for kind, path in made.paths.items():
         default_storage.save(report.storage_name(names[kind]), ContentFile(path.read_bytes()))

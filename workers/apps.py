@@ -1,4 +1,4 @@
-"""The workers as a Django app: rules for `manage.py check`, and one pool of connections for each Redis."""
+"""The workers as a Django app: system checks, and one pool of connections for each Redis."""
 
 from celery.signals import beat_init
 from django.apps import AppConfig
@@ -20,6 +20,6 @@ class WorkersConfig(AppConfig):
         for practice in registry.PRACTICES:
             register(lambda app_configs, check=practice.module.check, **_: check())
         beat_init.connect(recurring.disable_removed)
-        # Two threads that need one for the first time would make two (docs/facts/servers.md#two-pools).
+        # Two threads that both need the first connection would make two pools (docs/facts/servers.md#two-pools).
         for alias in settings.CACHES:
             get_redis_connection(alias)

@@ -1,6 +1,6 @@
-"""The ground: what the workers keep in the database.
+"""What the workers keep in the database: jobs and their rejected rows, runs of tasks, samples of queues.
 
-A job is a row; only its percentage is in the cache. Nothing here knows Celery, the cache or the site.
+Only a job's progress is elsewhere, in the cache. Nothing here knows Celery, the cache or the site.
 """
 
 import uuid
@@ -15,13 +15,12 @@ class Job(models.Model):
     """One piece of work for a user, from the request to its end.
 
     needs_mapping -> queued -> running -> done | failed | cancelled
-          ^             ^---------'  handed back, or taken up again after its worker died
-          '--------------------- failed | cancelled, when its owner wants its columns read otherwise
+          ^             ^---------'  requeued: its worker stopped or died, or the work has to wait
+          '--------------------- done | failed | cancelled: its owner changes the mapping
 
-    While it needs a mapping it waits for its owner's word, and no broker knows of it.
-
-    The row is the outbox too: `dispatched_at` is set once the broker took the message. `attempt` grows at each claim
-    and is the fence: a holder with an older number can write nothing any more.
+    A job that needs a mapping waits for its owner, and no broker knows of it. The row is the outbox: `dispatched_at` is
+    set once the broker took the message. `attempt` grows with each claim and is the fencing token: a process with an
+    older number can write nothing any more.
     """
 
     class State(models.TextChoices):
@@ -79,12 +78,12 @@ class Job(models.Model):
 
     @property
     def is_active(self) -> bool:
-        """Whether its page is worth asking again: it goes on by itself."""
+        """Whether it changes by itself, so that its page polls."""
         return self.state in self.ACTIVE
 
 
 class RejectedRow(models.Model):
-    """One record of a CSV that could not go in: where it stands, what it says, and why."""
+    """One record of a CSV that the import rejected."""
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="rejected_rows")
     line = models.PositiveBigIntegerField()
@@ -99,9 +98,9 @@ class RejectedRow(models.Model):
 
 
 class TaskRun(models.Model):
-    """One run of one task, however it ended. Telemetry: collected by signals, kept for 30 days, never truth.
+    """One run of one task, however it ended. Telemetry from signals, kept for 30 days; the job's row is the truth.
 
-    Its words are of any length: one that does not fit would stop the collection of all the others.
+    Texts have no limit of length: one that did not fit would stop the collection of all others.
     """
 
     class Outcome(models.TextChoices):
@@ -127,7 +126,7 @@ class TaskRun(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(F("ended_at"), F("task"), name="task_run_ended"),
-            # Of 333,000 runs a day a few are skipped, and practice 5 counts those of a day: 156 ms without.
+            # Practice 5 counts the skipped runs of a day, a few of 333,000: 156 ms without this index.
             models.Index(
                 F("ended_at"),
                 F("task"),
@@ -142,7 +141,7 @@ class TaskRun(models.Model):
 
 
 class TaskHour(models.Model):
-    """An hour of a task's runs, rolled up; kept for a year."""
+    """The rollup of a task's runs in one hour; kept for a year."""
 
     task = models.TextField()
     queue = models.TextField()
@@ -166,7 +165,7 @@ class TaskHour(models.Model):
 
 
 class QueueSample(models.Model):
-    """How a queue stood at a moment: taken twice a minute, kept for 30 days."""
+    """The state of a queue at one moment: taken twice a minute, kept for 30 days."""
 
     queue = models.CharField(max_length=40)
     taken_at = models.DateTimeField()
