@@ -1,11 +1,13 @@
 """The browser, and what a person does in it again and again."""
 
 import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 SLOW = 120_000  # milliseconds that anything may take on a busy machine
@@ -62,3 +64,28 @@ def mailed_link(page: Page, address: str) -> str:
     href = page.frame_locator("iframe").locator("a[href*='/accounts/reset/']").first.get_attribute("href")
     assert href
     return href
+
+
+def take_screenshots(folder: Path, page: Page, name: str) -> None:
+    """Light and dark, desktop and phone. Fails if the page scrolls sideways."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for width in (1100, 375):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
+            page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1100, "height": 900})
+
+
+@contextmanager
+def slow_script(page: Page, name: str) -> Iterator[None]:
+    """The page is open, and its script loads only when the block ends."""
+    held: list[Route] = []
+    page.route(re.compile(name), lambda route: held.append(route))
+    with page.expect_request(re.compile(name)):
+        page.goto(page.url, wait_until="commit")
+    yield
+    assert len(held) == 1
+    held[0].continue_()
+    page.unroute(re.compile(name))

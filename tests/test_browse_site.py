@@ -8,15 +8,25 @@ import re
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from devtools.ports import free_port
 from devtools.processes import ROOT
-from tests.browsing import BAD, NEW_PASSWORD, ROWS, SLOW, mailed_link, sign_up, write_catalogue
+from tests.browsing import (
+    BAD,
+    NEW_PASSWORD,
+    ROWS,
+    SLOW,
+    mailed_link,
+    sign_up,
+    slow_script,
+    take_screenshots,
+    write_catalogue,
+)
 from tests.site import UpCommand
 from tests.videos import make_video, repeat_video
 
@@ -25,7 +35,6 @@ Photograph = Callable[[Page, str], None]
 
 @pytest.fixture(scope="module", params=["valkey", "rabbitmq"])
 def site(request: pytest.FixtureRequest) -> Iterator[UpCommand]:
-    """`manage.py up` with its data in a folder of its own."""
     broker = {"BROKER_URL": request.getfixturevalue("rabbitmq")} if request.param == "rabbitmq" else {}
     with tempfile.TemporaryDirectory(prefix="mediaapp-browse-") as folder:
         up = UpCommand(ROOT, free_port(), LOCAL_DIR=folder, **broker)
@@ -54,17 +63,7 @@ def photograph(site: UpCommand, tmp_path_factory: pytest.TempPathFactory) -> Pho
         return lambda page, name: None  # the same pages
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
 
-    def take(page: Page, name: str) -> None:
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            for width in (1100, 375):
-                page.set_viewport_size({"width": width, "height": 900})
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
-                page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
-        page.emulate_media(color_scheme="light")
-        page.set_viewport_size({"width": 1100, "height": 900})
-
-    return take
+    return partial(take_screenshots, folder)
 
 
 def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Photograph, tmp_path: Path):
@@ -189,19 +188,6 @@ def test_a_program_named_mp4_is_rejected_at_once(page: Page, photograph: Photogr
     page.locator("input[type=file]").set_input_files(tmp_path / "film.mp4")
     expect(page.locator("#transfers li.bad")).to_contain_text("neither a video nor a CSV file")
     photograph(page, "upload-refused")
-
-
-@contextmanager
-def slow_script(page: Page, name: str) -> Iterator[None]:
-    """The page is open, and its script loads only when the block ends."""
-    held: list[Route] = []
-    page.route(re.compile(name), lambda route: held.append(route))
-    with page.expect_request(re.compile(name)):
-        page.goto(page.url, wait_until="commit")
-    yield
-    assert len(held) == 1
-    held[0].continue_()
-    page.unroute(re.compile(name))
 
 
 @pytest.mark.parametrize("site", ["valkey"], indirect=True)

@@ -120,7 +120,8 @@ def hints(source: str) -> list[str]:
 
 
 def test_no_file_is_long():
-    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in OURS}
+    files = [*OURS, *(path for name in ("bench", "devtools", "labs", "tests") for path in (ROOT / name).rglob("*.py"))]
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
     assert {path: lines for path, lines in long.items() if lines > 300} == {}
 
 
