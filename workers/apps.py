@@ -14,7 +14,7 @@ class WorkersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from workers.practices import recurring, registry  # noqa: PLC0415 - they import models, which are not there any earlier
+        from workers.practices import recurring, registry  # noqa: PLC0415 - they import models, which are loaded by now
 
         register(checks.check)
         for practice in registry.PRACTICES:
