@@ -1,4 +1,4 @@
-"""The site's Celery app with times that a test can wait for, and with tasks that misbehave: `--app tests.fast_app`."""
+"""The site's Celery app with short times and faulty tasks: `--app tests.fast_app`."""
 
 import os
 from datetime import timedelta

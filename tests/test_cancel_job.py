@@ -16,7 +16,7 @@ def job_of(upload) -> Job:
     return Job.objects.get(pk=upload.pk)
 
 
-def test_a_waiting_job_ends_at_once(as_alice, alice):
+def test_a_queued_job_ends_at_once(as_alice, alice):
     upload, other = upload_of(alice), upload_of(alice)
     assert cancel(as_alice, upload).url == reverse("job", args=[upload.pk])
     assert (job_of(upload).state, job_of(other).state) == (State.CANCELLED, State.QUEUED)
@@ -32,30 +32,30 @@ def test_a_running_job_is_asked_to_stop(as_alice, alice):
 
 
 @pytest.mark.parametrize("state", Job.FINAL)
-def test_a_job_that_has_ended_stays_as_it_is(as_alice, alice, state):
+def test_an_ended_job_does_not_change(as_alice, alice, state):
     upload = upload_of(alice, state)
     page = as_alice.post(reverse("cancel", args=[upload.pk]), follow=True)
     assert "there was nothing to cancel" in page.content.decode()
     assert (job_of(upload).state, job_of(upload).cancel_requested_at) == (state, None)
 
 
-def test_somebody_else_cancels_nothing(as_bob, client, alice):
+def test_another_user_cannot_cancel_it(as_bob, client, alice):
     upload = upload_of(alice)
     assert cancel(as_bob, upload).status_code == 404
     assert cancel(client, upload).url.startswith("/accounts/login/")
     assert job_of(upload).state == State.QUEUED
 
 
-def test_staff_may_stop_what_does_harm(as_stella, alice):
+def test_staff_can_cancel_any_job(as_stella, alice):
     upload = upload_of(alice)
     cancel(as_stella, upload)
     assert job_of(upload).state == State.CANCELLED
 
 
-def test_a_link_or_a_foreign_form_cancels_nothing(as_alice, alice):
+def test_a_get_request_or_a_form_without_csrf_token_cancels_nothing(as_alice, alice):
     upload = upload_of(alice)
-    careful = Client(enforce_csrf_checks=True)
-    careful.force_login(alice)
+    csrf_client = Client(enforce_csrf_checks=True)
+    csrf_client.force_login(alice)
     assert as_alice.get(reverse("cancel", args=[upload.pk])).status_code == 405
-    assert cancel(careful, upload).status_code == 403
+    assert cancel(csrf_client, upload).status_code == 403
     assert job_of(upload).state == State.QUEUED

@@ -1,4 +1,4 @@
-"""What somebody made or sent is deleted: its files go too, from a disk and from a bucket, even if that is away now."""
+"""An upload, a report or an account is deleted: its files go too, on a disk and in a bucket, also later."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def storage(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("bucket")
 
 
-def film_of(owner: User) -> Upload:
+def upload_with_files_of(owner: User) -> Upload:
     upload = upload_of(owner, State.DONE)
     for name in ("source", "video.mp4", "poster.jpg"):
         add_file(upload, name, b"some bytes")
@@ -53,16 +53,16 @@ def run_deletions() -> None:
         delete_files.run(str(job.pk))
 
 
-def test_an_upload_takes_its_files_and_leaves_the_others_alone(storage, alice):
-    gone, stays = film_of(alice), film_of(alice)
+def test_deleting_an_upload_deletes_its_files_and_no_others(storage, alice):
+    gone, stays = upload_with_files_of(alice), upload_with_files_of(alice)
     gone.delete()
     run_deletions()
     assert names_in(gone.folder) == []
     assert names_in(stays.folder) == ["poster.jpg", "source", "video.mp4"]
 
 
-def test_an_account_takes_all_that_it_owned_and_leaves_those_of_others_alone(storage, alice, bob):
-    gone, stays = [film_of(alice), report_of(alice)], [film_of(bob), report_of(bob)]
+def test_deleting_an_account_deletes_all_its_files_and_no_others(storage, alice, bob):
+    gone, stays = [upload_with_files_of(alice), report_of(alice)], [upload_with_files_of(bob), report_of(bob)]
     alice.delete()
     run_deletions()
     assert [names_in(each.folder) for each in gone] == [[], []]
@@ -70,8 +70,8 @@ def test_an_account_takes_all_that_it_owned_and_leaves_those_of_others_alone(sto
     assert [job.state for job in deletions()] == [State.DONE, State.DONE]
 
 
-def test_a_bucket_that_is_away_is_asked_again_and_ever_more_rarely(bucket, settings, alice):
-    gone, there = film_of(alice), settings.S3_ENDPOINT_URL
+def test_a_deletion_is_retried_with_growing_pauses_while_the_bucket_is_away(bucket, settings, alice):
+    gone, there = upload_with_files_of(alice), settings.S3_ENDPOINT_URL
     gone.job.delete()
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
     settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
@@ -88,9 +88,9 @@ def test_a_bucket_that_is_away_is_asked_again_and_ever_more_rarely(bucket, setti
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_account_with_many_files_does_not_wait_for_the_broker_and_the_sweep_sends_them(broker, alice):
+def test_deleting_an_account_with_many_files_leaves_the_publishing_to_the_sweep(broker, alice):
     for _ in range(3):
-        film_of(alice)
+        upload_with_files_of(alice)
     alice.delete()
     assert (broker.llen("default"), [job.dispatched_at for job in deletions()]) == (0, [None] * 3)
     Job.objects.update(queued_at=timezone.now() - timedelta(seconds=6))
@@ -98,8 +98,8 @@ def test_an_account_with_many_files_does_not_wait_for_the_broker_and_the_sweep_s
 
 
 @pytest.mark.parametrize("folder", ["", ".", "uploads"])
-def test_a_folder_that_holds_the_files_of_many_is_never_deleted(alice, folder):
-    stays = film_of(alice)
+def test_a_folder_of_several_objects_is_never_deleted(alice, folder):
+    stays = upload_with_files_of(alice)
     with pytest.raises(ValueError, match="of others too"):
         cleanup.delete_folder(folder)
     assert names_in(stays.folder) == ["poster.jpg", "source", "video.mp4"]

@@ -1,4 +1,4 @@
-"""What is too old is deleted at night, and the rest is left alone."""
+"""The nightly task deletes what is too old, and nothing else."""
 
 import os
 import time
@@ -16,7 +16,7 @@ from workers.storage import cleanup
 DAY = 24 * 3600
 
 
-def test_uploads_that_broke_off_are_deleted_after_a_day_and_those_on_their_way_are_not(settings, tmp_path: Path):
+def test_temporary_files_of_uploads_are_deleted_after_a_day(settings, tmp_path: Path):
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path
     for name, age in (("old", 2 * DAY), ("new", 60)):
         (tmp_path / name).touch()
@@ -26,7 +26,7 @@ def test_uploads_that_broke_off_are_deleted_after_a_day_and_those_on_their_way_a
 
 
 @pytest.mark.django_db
-def test_ended_jobs_that_no_page_shows_are_deleted_after_a_day_and_files_jobs_and_waiting_mails_are_not(alice):
+def test_ended_jobs_that_no_page_shows_are_deleted_after_a_day(alice):
     mail, video = "workers.default.tasks.send_password_reset", "workers.video.tasks.transcode_video"
     old = timezone.now() - timedelta(days=2)
     kept = set()

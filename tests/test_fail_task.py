@@ -27,7 +27,7 @@ def is_over(broker: Redis) -> bool:
 
 
 @pytest.mark.parametrize("task", ["run_out_of_memory", "leave"])
-def test_the_worker_goes_on_with_the_next_task(start: Start, broker: Redis, task: str):
+def test_a_worker_survives_a_task_that_runs_out_of_memory_or_exits(start: Start, broker: Redis, task: str):
     send(task)
     send("do_nothing")
     worker = start("highmem", app="tests.fast_app")
@@ -37,7 +37,7 @@ def test_the_worker_goes_on_with_the_next_task(start: Start, broker: Redis, task
 
 
 @pytest.mark.parametrize("task", ["run_out_of_memory_in_a_job", "leave_in_a_job"])
-def test_a_job_that_does_it_has_failed_and_says_so(start: Start, broker: Redis, alice: User, task: str):
+def test_a_job_that_runs_out_of_memory_or_exits_has_failed(start: Start, broker: Redis, alice: User, task: str):
     job = Job.objects.create(task=f"tests.faulty_tasks.{task}", queue="highmem", owner=alice, queued_at=timezone.now())
     jobs.publish(job)
     worker = start("highmem", app="tests.fast_app")

@@ -1,4 +1,4 @@
-"""No secret comes into a log, a message or a page: not while all goes well, and not while everything fails."""
+"""No log, message or page has a secret, neither while all goes well nor while everything fails."""
 
 import json
 import os
@@ -35,8 +35,8 @@ WRONG = "marked 77aa typed by mistake"
 LINK = re.compile(r"/accounts/reset/([^/\s]+)/([^/\s\"]+)/")
 
 
-class Said:
-    """What was written anywhere, by where; `leaks` are the places that have a secret."""
+class Output:
+    """All texts that the site wrote, by place; `leaks` lists the places with a secret."""
 
     def __init__(self, node: Node) -> None:
         self.texts: dict[str, str] = {}
@@ -85,24 +85,24 @@ class Said:
 
 
 @pytest.fixture
-def said(vhost: Node) -> Said:
-    return Said(vhost)
+def output(vhost: Node) -> Output:
+    return Output(vhost)
 
 
 @pytest.fixture
-def given(vhost: Node) -> dict[str, str]:
+def site_environment(vhost: Node) -> dict[str, str]:
     """The environment of a site on RabbitMQ, with marked secrets, whose mails go to a file."""
     return MARKED | {"BROKER_URL": vhost.url, "BROKER_MANAGEMENT_URL": vhost.management, "EMAIL_URL": mails()}
 
 
 @pytest.fixture
-def away(vhost: Node, given: dict[str, str]) -> dict[str, str]:
+def environment_away(vhost: Node, site_environment: dict[str, str]) -> dict[str, str]:
     """The same, while no server answers; passwords stay what they are."""
     urls = {"DATABASE_URL": environment()["DATABASE_URL"], "BROKER_URL": vhost.url} | {
         name: getattr(settings, name) for name in ("REDIS_URL", "LOCKS_URL")
     }
     gone = {name: re.sub(r":\d+/", ":1/", url) for name, url in urls.items()}
-    return given | gone | {"BROKER_MANAGEMENT_URL": re.sub(r":\d+$", ":1", vhost.management)}
+    return site_environment | gone | {"BROKER_MANAGEMENT_URL": re.sub(r":\d+$", ":1", vhost.management)}
 
 
 def mails() -> str:
@@ -134,10 +134,12 @@ def messages(node: Node, queue: str) -> Iterator[str]:
             yield f"{message.body!r} {json.dumps(message.headers, default=str)} {message.properties!r}"
 
 
-def test_none_is_told_while_all_goes_well(said: Said, given, vhost: Node, start, alice, stella, tmp_path: Path):
+def test_no_secret_leaks_while_all_goes_well(
+    output: Output, site_environment, vhost: Node, start, alice, stella, tmp_path: Path
+):
     give_password(stella, STAFFS)
-    start("video", **given)  # declares the queues
-    with serving(tmp_path, WEB_CONCURRENCY="1", **given) as web:
+    start("video", **site_environment)  # declares the queues
+    with serving(tmp_path, WEB_CONCURRENCY="1", **site_environment) as web:
         visitor = Visitor(web.port)
         for path, fields in {
             "/accounts/signup/": {
@@ -150,48 +152,50 @@ def test_none_is_told_while_all_goes_well(said: Said, given, vhost: Node, start,
             "/accounts/login/?next=/uploads/": {"username": "carol", "password": TYPED},
             "/accounts/password_reset/": {"email": alice.email},
         }.items():
-            said.add(path, visitor.post(path, **fields).data.decode())
+            output.add(path, visitor.post(path, **fields).data.decode())
         wait_until(lambda: Job.objects.filter(dispatched_at__isnull=False), "the message")
         for message in messages(vhost, "urgent"):
-            said.add("a message", message)
+            output.add("a message", message)
         Job.objects.update(dispatched_at=None)  # that message was taken out: the sweep sends another one
-        beat = start("beat", **given)
-        start("default", **given)
+        beat = start("beat", **site_environment)
+        start("default", **site_environment)
         wait_until(lambda: Job.objects.filter(state=Job.State.DONE), "the mail")
         beat.kill()
         (mail,) = Path(settings.MEDIA_ROOT, "mails").iterdir()
         link = LINK.search(mail.read_text().replace("=\n", ""))
-        said.secrets["the reset token"] = link[2]
+        output.secrets["the reset token"] = link[2]
         visitor.get(link[0])
-        said.add("a new password", visitor.post(link[0], new_password1=TYPED, new_password2=TYPED).data.decode())
+        output.add("a new password", visitor.post(link[0], new_password1=TYPED, new_password2=TYPED).data.decode())
         visitor = Visitor(web.port)
-        said.add("a login", visitor.post("/accounts/login/", username="stella", password=STAFFS).data.decode())
+        output.add("a login", visitor.post("/accounts/login/", username="stella", password=STAFFS).data.decode())
         wait_until(lambda: 'id="connections"' in visitor.get("/practices/").data.decode(), "the figures of staff")
         for path in ("/practices/", "/", "/nowhere/", link[0] + "more/", "/readyz", "/admin/"):
-            said.add(path, visitor.get(path).data.decode())
+            output.add(path, visitor.get(path).data.decode())
         for command in ("doctor", "check", "budget"):
-            said.manage(command, **given)
+            output.manage(command, **site_environment)
     for log in tmp_path.glob("*.log"):
-        said.add(log.name, log.read_text())
-    assert len(said.texts) > 15
-    assert said.leaks == []
+        output.add(log.name, log.read_text())
+    assert len(output.texts) > 15
+    assert output.leaks == []
 
 
-def test_none_is_told_while_everything_fails(said: Said, given, away, alice, tmp_path: Path):
-    token = said.secrets["the reset token"] = "abc123-0123456789abcdef0123456789abcdef"
-    with serving(tmp_path, WEB_CONCURRENCY="1", **away) as web:
+def test_no_secret_leaks_while_everything_fails(
+    output: Output, site_environment, environment_away, alice, tmp_path: Path
+):
+    token = output.secrets["the reset token"] = "abc123-0123456789abcdef0123456789abcdef"
+    with serving(tmp_path, WEB_CONCURRENCY="1", **environment_away) as web:
         visitor = Visitor(web.port)
         for path in (f"/accounts/reset/MQ/{token}/", "/catalogue/", "/practices/", "/readyz", "/admin/login/"):
-            said.add(path, visitor.get(path).data.decode())
-        said.add("a form", visitor.post("/accounts/login/", username="alice", password=TYPED).data.decode())
+            output.add(path, visitor.get(path).data.decode())
+        output.add("a form", visitor.post("/accounts/login/", username="alice", password=TYPED).data.decode())
         for path in ("/accounts/login/", "/accounts/signup/", "/accounts/password_reset/"):
             fields = {"username": "dora", "email": "d@example.com", "password": TYPED, "password1": TYPED}
-            said.add(path, visitor.post(path, **fields, password2=TYPED).data.decode())
+            output.add(path, visitor.post(path, **fields, password2=TYPED).data.decode())
     for command in (("doctor",), ("check", "--deploy"), ("migrate", "--noinput"), ("budget",)):
-        said.manage(*command, **away)
+        output.manage(*command, **environment_away)
     for name, words in {"default": "Cannot connect to", "beat": "Traceback"}.items():
-        said.add(name, log_tail(name, words, tmp_path, **away))
+        output.add(name, log_tail(name, words, tmp_path, **environment_away))
     for log in tmp_path.glob("*.log"):
-        said.add(log.name, log.read_text())
+        output.add(log.name, log.read_text())
     assert "Internal Server Error: /accounts/reset/" in web.log.read_text()
-    assert said.leaks == []
+    assert output.leaks == []

@@ -27,7 +27,7 @@ SECONDLY, HOURLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.de
 
 @pytest.fixture
 def senders(broker: Redis) -> Callable[[str], list[int]]:
-    """The pids of the beats that sent a task, in the order of its messages. Takes them away: beat waits for that."""
+    """Returns the pids of the beats that sent a task, in order. It removes the messages, which beat waits for."""
     taken: list[dict[str, str]] = []
 
     def read(task: str = SECONDLY) -> list[int]:
@@ -44,7 +44,7 @@ def start_beat(start) -> Callable[[], Popen]:
 
 
 def make_overdue() -> None:
-    """The hourly task, as if another beat had sent it two hours ago and then died."""
+    """Makes the hourly task look as if another beat had sent it two hours ago and then died."""
     assert PeriodicTask.objects.filter(task=HOURLY).update(last_run_at=timezone.now() - timedelta(hours=2)) == 1
 
 
@@ -55,7 +55,7 @@ def waits_for_a_table(cursor) -> bool:
 
 @pytest.fixture
 def beats(start_beat, senders) -> tuple[Popen, Popen]:
-    """The one that leads, then the one that waits. Both were there, with a task overdue, when the lead fell vacant."""
+    """The leader, then the beat that waits. Both ran, with a task overdue, when the lock became free."""
     with locks.exclusive("beat", lease=DEADLINE_SECONDS):
         pair = [start_beat(), start_beat()]
         make_overdue()
@@ -65,7 +65,7 @@ def beats(start_beat, senders) -> tuple[Popen, Popen]:
     return pair[0], pair[1]
 
 
-def test_the_other_one_takes_over_from_a_frozen_leader_and_from_a_killed_one(beats, senders):
+def test_the_other_beat_takes_over_from_a_frozen_and_from_a_killed_leader(beats, senders):
     first, second = beats
     first.send_signal(signal.SIGSTOP)
     wait_until(lambda: second.pid in senders(), "the second one to lead")
@@ -93,7 +93,7 @@ def test_a_beat_that_takes_over_sends_what_is_due_by_the_database(start_beat, se
     wait_until(lambda: senders(HOURLY) == [beat.pid], "the overdue task")
 
 
-def test_a_leader_that_is_stopped_leaves_the_lead_free(start_beat):
+def test_a_stopped_leader_releases_the_lock(start_beat):
     beat = start_beat()
     wait_until(lambda: cache.get(HEARTBEAT), "the leader")
     assert [lock.holder.endswith(f" {beat.pid}") for lock in held_locks()] == [True]
@@ -102,7 +102,7 @@ def test_a_leader_that_is_stopped_leaves_the_lead_free(start_beat):
     assert not locks.is_held("beat")
 
 
-def test_a_leader_that_is_stopped_in_the_middle_of_a_query_ends_too(start_beat):
+def test_a_leader_that_is_stopped_during_a_query_ends_too(start_beat):
     beat = start_beat()
     wait_until(lambda: cache.get(HEARTBEAT), "the leader")
     with transaction.atomic(), connection.cursor() as cursor:

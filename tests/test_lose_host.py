@@ -25,7 +25,7 @@ from tests.conftest import environment
 from tests.dynos import Dyno, Platform
 from tests.hosts import ADDRESS_RANGE, PROGRAMS, Host, NamespaceError
 from tests.outages import unreachable_broker
-from tests.test_survive_death import assert_every_row_counts_once, catalogue, committed_rows, in_the_middle, job_of
+from tests.test_survive_death import assert_every_row_counts_once, catalogue, committed_rows, is_half_written, job_of
 from workers.models import Job
 
 SWEEP = "from workers.jobs import sweep; sweep()"
@@ -94,7 +94,7 @@ def cut_off_in_the_middle(
     wait_until(committed_rows, "the import to begin")
     name = job_of(upload).worker.partition("@")[2]
     workers[name].freeze()
-    if found := in_the_middle():
+    if found := is_half_written():
         hosts[name].disconnect()
     workers[name].resume()
     if found:

@@ -1,4 +1,4 @@
-"""A job reaches the broker: at once, or later by the sweep when the broker was away. No request waits for it."""
+"""A job is published at once, or later by the sweep if the broker was away. No request waits for a broker."""
 
 import json
 import socket
@@ -68,7 +68,7 @@ def test_the_message_carries_the_jobs_id_and_nothing_else(alice, broker):
     assert read(job).dispatched_at is not None
 
 
-def test_it_is_published_after_the_commit_and_not_before(alice, broker):
+def test_a_job_is_published_after_the_commit_and_not_before(alice, broker):
     with transaction.atomic():
         video_job(alice)
         assert messages(broker) == []
@@ -83,7 +83,7 @@ def test_nothing_is_published_for_a_job_that_was_rolled_back(alice, broker):
     assert Job.objects.count() == 0
 
 
-def test_with_the_broker_away_the_job_stays_in_its_row_and_the_sweep_sends_it(alice, broker, use_broker):
+def test_a_job_that_the_broker_did_not_take_is_published_by_the_sweep(alice, broker, use_broker):
     use_broker(AWAY)
     job = video_job(alice)
     assert read(job).dispatched_at is None
@@ -95,30 +95,30 @@ def test_with_the_broker_away_the_job_stays_in_its_row_and_the_sweep_sends_it(al
     assert read(job).dispatched_at is not None
 
 
-def test_the_sweep_leaves_a_job_alone_that_is_just_being_published(alice, broker):
+def test_the_sweep_skips_a_job_that_is_being_published(alice, broker):
     with transaction.atomic():
         job = Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
     assert jobs.sweep() == 0
     assert read(job).dispatched_at is None
 
 
-def test_a_published_job_is_not_sent_twice(alice, broker):
+def test_the_sweep_does_not_publish_a_published_job_again(alice, broker):
     video_job(alice)
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(minutes=10))
     assert jobs.sweep() == 0
     assert len(messages(broker)) == 1
 
 
-def test_jobs_whose_messages_the_broker_lost_are_sent_again(alice, broker):
+def test_the_sweep_publishes_a_job_again_whose_message_the_broker_lost(alice, broker):
     job = video_job(alice)
     broker.flushdb()
-    assert jobs.sweep() == 0  # it was told a moment ago: its message may be in a worker's hands
+    assert jobs.sweep() == 0  # published a moment ago: a worker may hold its message
     Job.objects.update(dispatched_at=timezone.now() - timezone.timedelta(minutes=2))
     assert jobs.sweep() == 1
     assert messages(broker)[0]["headers"]["id"] == str(job.id)
 
 
-def test_jobs_behind_others_in_a_full_queue_are_left_alone(alice, broker):
+def test_the_sweep_skips_jobs_whose_messages_wait_in_their_queue(alice, broker):
     for _ in range(3):
         video_job(alice)
     Job.objects.update(dispatched_at=timezone.now() - timezone.timedelta(hours=1))
@@ -127,30 +127,30 @@ def test_jobs_behind_others_in_a_full_queue_are_left_alone(alice, broker):
 
 
 @pytest.fixture
-def mute_port() -> Iterator[int]:
-    """A server that takes every connection and never says a word."""
+def silent_port() -> Iterator[int]:
+    """A server that accepts every connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken: list[socket.socket] = []
+        accepted: list[socket.socket] = []
 
-        def take() -> None:
+        def accept() -> None:
             while True:
                 try:
-                    taken.append(server.accept()[0])
+                    accepted.append(server.accept()[0])
                 except OSError:
                     return
 
-        thread = threading.Thread(target=take)
+        thread = threading.Thread(target=accept)
         thread.start()
         yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
     thread.join()
-    for connection in taken:
+    for connection in accepted:
         connection.close()
 
 
 @pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """A port whose backlog is full: the kernel drops what knocks, as a firewall does."""
+def packet_dropping_port() -> Iterator[int]:
+    """A port whose backlog is full: the kernel drops the packets of new clients, as a firewall does."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         port = server.getsockname()[1]
         fillers = [socket.socket() for _ in range(4)]
@@ -163,9 +163,9 @@ def deaf_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
-@pytest.mark.parametrize("port", ["mute_port", "deaf_port"])
-def test_a_broker_that_does_not_answer_fails_within_the_limits(alice, use_broker, request, scheme, port, monkeypatch):
-    """Every wait is bounded by a socket's limit, and the limits add up to less than two seconds."""
+@pytest.mark.parametrize("port", ["silent_port", "packet_dropping_port"])
+def test_publishing_to_a_silent_broker_fails_within_the_timeouts(alice, use_broker, request, scheme, port, monkeypatch):
+    """A socket's timeout bounds each wait."""
     limits: list[float | None] = []
     settimeout = socket.socket.settimeout
     monkeypatch.setattr(
@@ -178,7 +178,7 @@ def test_a_broker_that_does_not_answer_fails_within_the_limits(alice, use_broker
     assert max(limit for limit in limits if limit is not None) <= 1
 
 
-def test_a_full_queue_takes_no_more_and_the_sweep_sends_the_rest_when_there_is_room(alice, broker, monkeypatch):
+def test_a_full_queue_takes_no_more_until_there_is_room(alice, broker, monkeypatch):
     monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], max_messages=2))
     waiting = [video_job(alice) for _ in range(3)]
     assert [read(job).dispatched_at is None for job in waiting] == [False, False, True]
@@ -189,21 +189,21 @@ def test_a_full_queue_takes_no_more_and_the_sweep_sends_the_rest_when_there_is_r
     assert len(messages(broker)) == 2
 
 
-def test_a_full_queue_leaves_the_others_alone(alice, broker, monkeypatch):
+def test_a_full_queue_does_not_stop_another_one(alice, broker, monkeypatch):
     monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], max_messages=1))
     video_job(alice)
     jobs.create("workers.default.tasks.send_password_reset", owner_id=None, arguments={})
     assert len(messages(broker, "urgent")) == 1
 
 
-def test_a_queue_that_stands_with_other_arguments_is_a_broker_away(alice, vhost):
+def test_a_queue_that_exists_with_other_arguments_counts_as_broker_away(alice, vhost):
     with Connection(vhost.url) as connection:
         connection.default_channel.queue_declare("video", durable=True)
     Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
     code = "from workers import jobs; from workers.models import Job; print(jobs.publish(Job.objects.get()))"
-    said = in_subprocess.run(code, BROKER_URL=vhost.url)
-    assert said.endswith("False\n")
-    assert "PRECONDITION_FAILED" in said
+    output = in_subprocess.run(code, BROKER_URL=vhost.url)
+    assert output.endswith("False\n")
+    assert "PRECONDITION_FAILED" in output
 
 
 def test_the_password_of_the_broker_is_in_no_log(alice, use_broker, caplog):

@@ -1,4 +1,4 @@
-"""Somebody has forgotten their password."""
+"""Somebody resets a forgotten password."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def kept_mails(settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
 
-def ask(address: str) -> Job:
+def request_reset(address: str) -> Job:
     """Fills in the form; returns the job that it queued."""
     before = set(Job.objects.values_list("pk", flat=True))
     assert Client().post(RESET, {"email": address}).url == DONE
@@ -40,7 +40,7 @@ def ask(address: str) -> Job:
 
 def mail_to(user: User, mailoutbox) -> str:
     """The text of the mail that the worker sends."""
-    send_password_reset.run(str(ask(user.email).pk))
+    send_password_reset.run(str(request_reset(user.email).pk))
     (mail,) = mailoutbox
     assert mail.to == [user.email]
     return mail.body
@@ -50,7 +50,7 @@ def link_in(text: str) -> str:
     return re.search(r"http\S+", text)[0]
 
 
-def choose(link: str, password: str = NEW):
+def set_password(link: str, password: str = NEW):
     """Opens the link in a fresh browser and chooses a new password there."""
     browser = Client()
     page = browser.get(link.removeprefix("http://testserver"), follow=True)
@@ -74,7 +74,7 @@ def test_the_answer_is_the_same_whether_the_address_has_an_account_or_not(alice,
 
 
 def test_the_message_carries_the_jobs_id_and_nothing_else(alice, broker):
-    job = ask("alice@example.com")
+    job = request_reset("alice@example.com")
     (message,) = broker.lrange("urgent", 0, -1)
     arguments, options, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
     assert (arguments, options) == ([str(job.pk)], {})
@@ -92,52 +92,52 @@ def test_the_mail_has_a_link_to_this_site_in_both_its_parts(alice, mailoutbox):
 
 def test_the_link_sets_a_new_password_once(alice, mailoutbox):
     link = link_in(mail_to(alice, mailoutbox))
-    assert choose(link).status_code == 200
+    assert set_password(link).status_code == 200
     assert Client().login(username="alice", password=NEW)
-    choose(link, "yet another secret")
+    set_password(link, "yet another secret")
     assert not Client().login(username="alice", password="yet another secret")
 
 
 def test_a_weak_password_is_refused(alice, mailoutbox):
     link = link_in(mail_to(alice, mailoutbox))
-    assert choose(link, "12345678").context["form"].errors
+    assert set_password(link, "12345678").context["form"].errors
     assert not Client().login(username="alice", password="12345678")
 
 
-def test_a_link_of_somebody_else_or_a_made_up_one_sets_nothing(alice, bob, mailoutbox):
+def test_a_link_for_another_user_or_a_forged_one_sets_nothing(alice, bob, mailoutbox):
     link = link_in(mail_to(bob, mailoutbox))
     hers = link.replace(link.split("/")[-3], base64.urlsafe_b64encode(str(alice.pk).encode()).decode().rstrip("="))
     for bad in (hers, link[:-5] + "xxxx/", link.replace(link.split("/")[-3], "!!")):
-        choose(bad)
+        set_password(bad)
     assert not Client().login(username="alice", password=NEW)
     assert not Client().login(username="bob", password=NEW)
 
 
 def test_every_session_of_the_account_ends(as_alice, as_bob, alice, mailoutbox):
-    choose(link_in(mail_to(alice, mailoutbox)))
+    set_password(link_in(mail_to(alice, mailoutbox)))
     assert as_alice.get("/").status_code == 302
     assert as_bob.get("/").status_code == 200
 
 
 @pytest.mark.parametrize("address", ["nobody@example.com", "inactive@example.com"])
-def test_nobody_and_somebody_inactive_get_no_mail(alice, mailoutbox, address):
+def test_an_unknown_address_and_an_inactive_user_get_no_mail(alice, mailoutbox, address):
     User.objects.create_user("ina", "inactive@example.com", "a long enough secret", is_active=False)
-    job = ask(address)
+    job = request_reset(address)
     send_password_reset.run(str(job.pk))
     assert mailoutbox == []
     job.refresh_from_db()
     assert (job.state, job.result) == (Job.State.DONE, {"sent": False})
 
 
-def test_who_is_deactivated_before_the_mail_is_made_gets_none(alice, mailoutbox):
-    job = ask(alice.email)
+def test_a_user_deactivated_before_the_worker_runs_gets_no_mail(alice, mailoutbox):
+    job = request_reset(alice.email)
     User.objects.update(is_active=False)
     send_password_reset.run(str(job.pk))
     assert mailoutbox == []
 
 
 def test_a_second_delivery_sends_no_second_mail(alice, mailoutbox):
-    job = ask(alice.email)
+    job = request_reset(alice.email)
     send_password_reset.run(str(job.pk))
     with pytest.raises(Ignore):
         send_password_reset.run(str(job.pk))
@@ -145,14 +145,14 @@ def test_a_second_delivery_sends_no_second_mail(alice, mailoutbox):
 
 
 def test_the_case_of_the_address_does_not_matter(alice, mailoutbox):
-    send_password_reset.run(str(ask("ALICE@Example.com").pk))
+    send_password_reset.run(str(request_reset("ALICE@Example.com").pk))
     assert mailoutbox[0].to == ["alice@example.com"]
 
 
 def test_while_the_mail_server_is_away_the_job_waits_a_minute_and_keeps_no_token(alice, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-    job = ask(alice.email)
+    job = request_reset(alice.email)
     send_password_reset.run(str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.dispatched_at) == (Job.State.QUEUED, None)
@@ -163,7 +163,7 @@ def test_while_the_mail_server_is_away_the_job_waits_a_minute_and_keeps_no_token
 def test_after_an_hour_without_a_mail_server_the_job_fails(alice, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-    job = ask(alice.email)
+    job = request_reset(alice.email)
     Job.objects.update(attempt=MAX_MAIL_ATTEMPTS - 1)
     send_password_reset.run(str(job.pk))
     job.refresh_from_db()
@@ -171,16 +171,16 @@ def test_after_an_hour_without_a_mail_server_the_job_fails(alice, settings):
 
 
 @pytest.fixture
-def unwilling_server() -> Iterator[int]:
-    """The port of a mail server that refuses every receiver."""
+def rejecting_server() -> Iterator[int]:
+    """The port of a mail server that rejects every recipient."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def talk() -> None:
             with server.accept()[0] as client, client.makefile("rwb", buffering=0) as lines:
-                lines.write(b"220 here\r\n")
+                lines.write(b"220 ready\r\n")
                 for line in lines:
                     refused = line.upper().startswith(b"RCPT")
-                    lines.write(b"550 nobody here\r\n" if refused else b"250 fine\r\n")
+                    lines.write(b"550 unknown\r\n" if refused else b"250 ok\r\n")
                     if line.upper().startswith(b"QUIT"):
                         return
 
@@ -190,10 +190,10 @@ def unwilling_server() -> Iterator[int]:
         thread.join()
 
 
-def test_a_receiver_whom_the_mail_server_refuses_is_not_tried_again(alice, settings, unwilling_server):
+def test_a_rejected_recipient_is_not_tried_again(alice, settings, rejecting_server):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", unwilling_server
-    job = ask(alice.email)
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", rejecting_server
+    job = request_reset(alice.email)
     send_password_reset.run(str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.message) == (Job.State.FAILED, "The mail server refused the mail.")
@@ -201,11 +201,11 @@ def test_a_receiver_whom_the_mail_server_refuses_is_not_tried_again(alice, setti
 
 def test_with_the_broker_away_the_answer_is_the_same_and_the_job_is_kept(alice):
     with unreachable_broker():
-        job = ask(alice.email)
+        job = request_reset(alice.email)
     assert (job.state, job.dispatched_at) == (Job.State.QUEUED, None)
 
 
 @pytest.mark.parametrize("address", ["", "not an address", "a\x00b@example.com", "x" * 300 + "@example.com"])
-def test_what_is_no_address_queues_nothing(db, address):
+def test_an_invalid_address_queues_nothing(db, address):
     assert Client().post(RESET, {"email": address}).context["form"].errors
     assert not Job.objects.exists()

@@ -1,4 +1,4 @@
-"""The broker goes down and comes back while a worker is busy: the worker goes on, and takes what comes after."""
+"""The broker restarts while a worker is busy: the worker goes on, and takes new messages."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""After a rollback the old code meets the messages, the rows and the schedule of the new one."""
+"""After a rollback the old code meets messages, rows and migrations of the new code."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,7 +31,7 @@ def job() -> Job:
     return Job.objects.create(task=LATER, queue="video", queued_at=hour_ago, dispatched_at=hour_ago)
 
 
-def test_a_task_that_the_old_code_does_not_know_waits_in_its_row_and_stops_nobody(
+def test_a_job_of_a_task_that_the_old_code_lacks_stays_queued_and_blocks_no_other(
     start: Start, broker: Redis, job: Job, tmp_path: Path
 ):
     start("video")
@@ -48,7 +48,9 @@ def test_a_task_that_the_old_code_does_not_know_waits_in_its_row_and_stops_nobod
     assert (job.state, job.attempt, job.crash_count) == (Job.State.QUEUED, 0, 0)
 
 
-def test_rabbitmq_puts_its_message_aside_and_the_row_waits_too(start: Start, vhost, job: Job, tmp_path: Path):
+def test_a_job_of_a_task_that_the_old_code_lacks_stays_queued_on_rabbitmq_too(
+    start: Start, vhost, job: Job, tmp_path: Path
+):
     start("video", BROKER_URL=vhost.url)
     both = [(LATER, str(job.pk)), (KNOWN, str(uuid4()))]
     code = f"from workers.runtime.publishing import publish; [publish(*each, 'video') for each in {both}]"
@@ -60,7 +62,7 @@ def test_rabbitmq_puts_its_message_aside_and_the_row_waits_too(start: Start, vho
     assert (job.state, job.attempt) == (Job.State.QUEUED, 0)
 
 
-def test_old_code_migrates_nothing_where_the_database_is_ahead(capsys):
+def test_the_old_code_migrates_nothing_if_the_database_is_ahead(capsys):
     row = ("workers", "9999_of_the_next_release")
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, now())", row)

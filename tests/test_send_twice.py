@@ -18,7 +18,7 @@ from workers.models import Job
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 
 
-def test_the_owner_is_not_locked_while_the_storage_begins_the_parts(as_alice, alice):
+def test_the_owners_row_is_not_locked_while_the_storage_begins_a_multipart_upload(as_alice, alice):
     found = []
 
     def lock() -> None:
@@ -28,29 +28,29 @@ def test_the_owner_is_not_locked_while_the_storage_begins_the_parts(as_alice, al
         finally:
             connection.close()
 
-    def lock_beside(**_: object) -> None:
+    def lock_in_thread(**_: object) -> None:
         with ThreadPoolExecutor(1) as thread:
             thread.submit(lock).result()
 
-    default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", lock_beside)
+    default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", lock_in_thread)
     open_upload(as_alice, LARGE)
     assert found == [alice]
 
 
-def test_one_that_two_windows_open_at_once_is_one(as_alice):
+def test_two_windows_that_open_a_file_at_once_open_one_upload(as_alice):
     other = []
 
-    def open_beside(**_: object) -> None:
+    def open_in_between(**_: object) -> None:
         if not other:
             other.append({})
             other[0] = open_upload(as_alice, LARGE)
 
-    default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", open_beside)
+    default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", open_in_between)
     assert open_upload(as_alice, LARGE) == other[0]
     assert OpenUpload.objects.count() == 1
 
 
-def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
+def test_completing_the_multipart_upload_twice_closes_the_upload(as_alice):
     how = open_upload(as_alice, LARGE)
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
@@ -59,7 +59,7 @@ def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
     events = default_storage.client.meta.events
 
     def answer_as_amazon(**_: object) -> tuple:
-        """404 to the second question. SeaweedFS says 200 to it."""
+        """404 to the second request, where SeaweedFS answers 200."""
         events.unregister("before-call.s3.CompleteMultipartUpload", answer_as_amazon)
         direct.bucket.complete_multipart(*where, parts)
         return SimpleNamespace(status_code=404), {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 404}}
@@ -68,7 +68,7 @@ def test_a_close_whose_question_to_join_was_asked_twice_is_closed(as_alice):
     assert as_alice.post(how["close"]).status_code == 201
 
 
-def test_a_part_that_is_sent_again_after_the_close_is_refused(as_alice):
+def test_a_part_sent_again_after_the_close_is_rejected(as_alice):
     how = open_upload(as_alice, LARGE)
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
@@ -78,13 +78,13 @@ def test_a_part_that_is_sent_again_after_the_close_is_refused(as_alice):
     assert default_storage.open(Upload.objects.get().file).read() == LARGE
 
 
-def test_a_small_file_that_is_chosen_again_is_not_one_more(as_alice):
+def test_choosing_a_small_file_again_opens_no_second_upload(as_alice):
     assert open_upload(as_alice)["close"] == open_upload(as_alice)["close"]
     assert open_upload(as_alice)["close"] != open_upload(as_alice, last_modified=2)["close"]
     assert open_upload(as_alice, last_modified="")["close"] != open_upload(as_alice, last_modified="")["close"]
 
 
-def test_a_file_that_is_closed_many_times_is_one_job(as_alice, alice, broker):
+def test_closing_a_file_many_times_makes_one_job(as_alice, alice, broker):
     how = open_upload(as_alice)
     send_form(how["form"])
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_closed_many_times_is_one_job(as_alice, alice, broker):
     assert (Job.objects.count(), broker.llen("imports")) == (1, 1)
 
 
-def test_a_close_that_was_broken_off_after_the_parts_were_joined_goes_on(as_alice):
+def test_a_close_that_was_interrupted_after_completion_continues(as_alice):
     how = open_upload(as_alice, LARGE)
     for number in (1, 2):
         send_part(as_alice, how["parts"], number)
@@ -112,7 +112,7 @@ def test_a_close_that_was_broken_off_after_the_parts_were_joined_goes_on(as_alic
     assert Upload.objects.get().size == len(LARGE)
 
 
-def test_a_file_that_is_sent_again_after_the_close_is_not_the_one_that_is_worked_on(as_alice):
+def test_a_file_sent_again_after_the_close_does_not_replace_the_checked_one(as_alice):
     how = open_upload(as_alice)
     send_form(how["form"])
     as_alice.post(how["close"])

@@ -1,4 +1,4 @@
-"""Servers elsewhere are spoken to by TLS, and a certificate is verified unless somebody wrote that it is not."""
+"""Connections to external servers use TLS, and verify the certificate unless REDIS_TLS says otherwise."""
 
 import json
 from collections.abc import Iterator
@@ -22,19 +22,18 @@ ASK = """
 import json
 from django_redis import get_redis_connection
 from workers.brokers.connection import connect, is_amqp
-from workers.brokers.connection import connect, is_amqp
 from workers.brokers.rabbitmq import management_api
 from workers.runtime import publishing
 def ask(question):
-    for _ in range(20):  # a loaded machine may be later than the site's own deadlines, which is no answer
+    for _ in range(20):  # a loaded machine may exceed the site's deadlines, which proves nothing
         try:
             question()
             return "ok"
         except Exception as error:
-            said = str(error)
-        if "CERTIFICATE_VERIFY_FAILED" in said:
+            message = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in message:
             break
-    return said
+    return message
 questions = {
     "cache": lambda: get_redis_connection("default").ping(),
     "locks": lambda: get_redis_connection("locks").ping(),
@@ -46,20 +45,20 @@ print(json.dumps({name: ask(question) for name, question in questions.items()}))
 """
 
 
-class Elsewhere:
-    """The addresses of all servers, as a platform would give them, and who signed for them."""
+class TlsServers:
+    """TLS addresses of all servers, as a platform gives them, and the authority that signed their certificates."""
 
     def __init__(self, authority: Authority, stack: ExitStack, name: str = "127.0.0.1") -> None:
         self.authority = authority
         self.proxies: dict[str, TlsProxy] = {}
         plain = {"DATABASE_URL": environment()["DATABASE_URL"], "BROKER_URL": settings.BROKER_URL}
         plain |= {"REDIS_URL": settings.REDIS_URL, "LOCKS_URL": settings.LOCKS_URL}
-        self.given = {}
+        self.variables = {}
         for variable, url in plain.items():
             proxy = self.proxies[variable] = stack.enter_context(tls_proxy(authority, url, name))
             scheme = urlsplit(url).scheme.replace("redis", "rediss")
-            self.given[variable] = at_port(url, proxy.port)._replace(scheme=scheme).geturl()
-        self.given["DATABASE_URL"] += f"?sslmode=verify-full&sslrootcert={authority.file}"
+            self.variables[variable] = at_port(url, proxy.port)._replace(scheme=scheme).geturl()
+        self.variables["DATABASE_URL"] += f"?sslmode=verify-full&sslrootcert={authority.file}"
 
 
 def at_port(url: str, port: int):
@@ -73,56 +72,56 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def servers(authority: Authority, db) -> Iterator[Elsewhere]:
+def servers(authority: Authority, db) -> Iterator[TlsServers]:
     with ExitStack() as stack:
-        yield Elsewhere(authority, stack)
+        yield TlsServers(authority, stack)
 
 
-def ask(**given: str) -> dict[str, str]:
-    """What each server answers to a process that was given these variables."""
-    return json.loads(in_subprocess.run(f"exec({ASK!r})", **given).splitlines()[-1])
+def ask(**variables: str) -> dict[str, str]:
+    """What each server answers to a process with these variables."""
+    return json.loads(in_subprocess.run(f"exec({ASK!r})", **variables).splitlines()[-1])
 
 
-def refused(answers: dict[str, str]) -> set[str]:
-    """Who was not believed."""
+def unverified(answers: dict[str, str]) -> set[str]:
+    """The servers whose certificates failed the verification."""
     return {name for name, answer in answers.items() if "CERTIFICATE_VERIFY_FAILED" in answer}
 
 
-def test_a_certificate_of_the_given_authority_is_believed(servers: Elsewhere):
-    assert set(ask(**servers.given, REDIS_CA=str(servers.authority.file)).values()) == {"ok"}
+def test_a_certificate_of_the_given_authority_is_accepted(servers: TlsServers):
+    assert set(ask(**servers.variables, REDIS_CA=str(servers.authority.file)).values()) == {"ok"}
 
 
-def test_its_text_does_as_well_as_its_file(servers: Elsewhere):
-    assert set(ask(**servers.given, REDIS_CA=servers.authority.pem).values()) == {"ok"}
+def test_the_authority_can_be_given_as_text(servers: TlsServers):
+    assert set(ask(**servers.variables, REDIS_CA=servers.authority.pem).values()) == {"ok"}
 
 
-def test_one_that_nobody_knows_is_not(servers: Elsewhere):
-    assert refused(ask(**servers.given)) == {"cache", "locks", "publish", "read"}
+def test_a_certificate_of_an_unknown_authority_is_rejected(servers: TlsServers):
+    assert unverified(ask(**servers.variables)) == {"cache", "locks", "publish", "read"}
 
 
-def test_unless_it_is_written_that_none_is_verified(servers: Elsewhere):
-    assert set(ask(**servers.given, REDIS_TLS="unverified").values()) == {"ok"}
+def test_redis_tls_unverified_accepts_any_certificate(servers: TlsServers):
+    assert set(ask(**servers.variables, REDIS_TLS="unverified").values()) == {"ok"}
 
 
-def test_nor_is_one_for_another_name(authority: Authority, db):
+def test_a_certificate_for_another_name_is_rejected(authority: Authority, db):
     with ExitStack() as stack:
-        servers = Elsewhere(authority, stack, name="other.example.com")
-        assert refused(ask(**servers.given, REDIS_CA=authority.pem)) == {"cache", "locks", "publish", "read"}
+        servers = TlsServers(authority, stack, name="other.example.com")
+        assert unverified(ask(**servers.variables, REDIS_CA=authority.pem)) == {"cache", "locks", "publish", "read"}
 
 
-def test_rabbitmq_is_believed_by_its_own_authority_alone(vhost: Node, authority: Authority, db):
+def test_rabbitmq_is_verified_by_broker_ca_alone(vhost: Node, authority: Authority, db):
     management = tls_proxy(vhost.authority, vhost.management)
     with management as proxy:
         given = {"BROKER_URL": vhost.encrypted}
         given["BROKER_MANAGEMENT_URL"] = at_port(vhost.management, proxy.port)._replace(scheme="https").geturl()
         assert set(ask(**given, BROKER_CA=vhost.authority.pem).values()) == {"ok"}
-        assert refused(ask(**given, BROKER_CA=authority.pem)) == {"publish", "read", "state"}
-        assert refused(ask(**given)) == {"publish", "read", "state"}
+        assert unverified(ask(**given, BROKER_CA=authority.pem)) == {"publish", "read", "state"}
+        assert unverified(ask(**given)) == {"publish", "read", "state"}
 
 
 @pytest.mark.parametrize("kind", ["valkey", "rabbitmq"])
-def test_a_worker_does_its_job_over_nothing_but_tls(kind, request, start, servers: Elsewhere, alice):
-    given = servers.given | {"REDIS_CA": servers.authority.pem}
+def test_a_worker_does_its_job_over_nothing_but_tls(kind, request, start, servers: TlsServers, alice):
+    given = servers.variables | {"REDIS_CA": servers.authority.pem}
     if kind == "rabbitmq":
         node = request.getfixturevalue("vhost")
         given |= {"BROKER_URL": node.encrypted, "BROKER_CA": node.authority.pem}
@@ -134,5 +133,5 @@ def test_a_worker_does_its_job_over_nothing_but_tls(kind, request, start, server
         "from workers.jobs import publish; from workers.models import Job; publish(Job.objects.get())", **given
     )
     wait_until(lambda: Job.objects.get(pk=job.pk).state == Job.State.DONE, "the mail")
-    spoken_to = {variable for variable, proxy in servers.proxies.items() if proxy.handshakes}
-    assert spoken_to == set(servers.proxies) - ({"BROKER_URL"} if kind == "rabbitmq" else set())
+    contacted = {variable for variable, proxy in servers.proxies.items() if proxy.handshakes}
+    assert contacted == set(servers.proxies) - ({"BROKER_URL"} if kind == "rabbitmq" else set())

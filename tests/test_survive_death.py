@@ -24,7 +24,7 @@ from workers import jobs
 from workers.models import Job, RejectedRow
 from workers.practices import progress
 
-ROWS, BAD, AGAIN = 150_000, 30, 25  # AGAIN: rows of the second half that have the key of one in the first
+ROWS, BAD, DUPLICATES = 150_000, 30, 25  # DUPLICATES: rows of the second half with a key of the first
 LEASE = "2"  # seconds, so that a dead worker's job is free soon
 Start = Callable[..., subprocess.Popen]
 
@@ -33,7 +33,7 @@ def catalogue(rows: int = ROWS) -> Iterator[str]:
     yield "external_id,title,price\n"
     for row in range(rows):
         price = "dear" if row % (ROWS // BAD) == 7 else f"{row % 500}.50"
-        key = row - ROWS // 2 if row >= ROWS // 2 and row % (ROWS // 2 // AGAIN) == 11 else row
+        key = row - ROWS // 2 if row >= ROWS // 2 and row % (ROWS // 2 // DUPLICATES) == 11 else row
         yield f"B-{key},Title {row},{price}\n"
 
 
@@ -51,11 +51,11 @@ def committed_rows() -> int:
     return job_of(Upload.objects.get()).result.get("rows", 0)
 
 
-def in_the_middle() -> bool:
+def is_half_written() -> bool:
     return 0 < committed_rows() < ROWS - 30_000
 
 
-def swept_until_done(upload: Upload) -> bool:
+def sweep_and_check_final(upload: Upload) -> bool:
     jobs.sweep()
     return job_of(upload).is_final
 
@@ -64,74 +64,80 @@ def assert_every_row_counts_once(upload: Upload) -> None:
     job = job_of(upload)
     assert job.state == Job.State.DONE, (job.message, job.detail)
     counts = {name: job.result[name] for name in ("created", "updated", "unchanged", "rejected", "rows")}
-    expected = {"created": ROWS - BAD - AGAIN, "updated": AGAIN, "unchanged": 0, "rejected": BAD, "rows": ROWS}
+    expected = {
+        "created": ROWS - BAD - DUPLICATES,
+        "updated": DUPLICATES,
+        "unchanged": 0,
+        "rejected": BAD,
+        "rows": ROWS,
+    }
     assert counts == expected
-    assert CatalogueItem.objects.count() == ROWS - BAD - AGAIN
+    assert CatalogueItem.objects.count() == ROWS - BAD - DUPLICATES
     assert list(RejectedRow.objects.order_by("line").values_list("line", flat=True)) == [
         row + 2 for row in range(7, ROWS, ROWS // BAD)
     ]
 
 
-def test_kill_9_of_the_whole_worker(importing: Upload, start: Start):
+def test_an_import_survives_kill_9_of_its_worker(importing: Upload, start: Start):
     worker = start("highmem", JOB_LEASE=LEASE)
-    wait_until(in_the_middle, "the middle of the import")
+    wait_until(is_half_written, "the middle of the import")
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     assert job_of(importing).state == Job.State.RUNNING
     start("highmem", JOB_LEASE=LEASE)
-    wait_until(lambda: swept_until_done(importing), "the other worker to end it")
+    wait_until(lambda: sweep_and_check_final(importing), "the other worker to end it")
     assert_every_row_counts_once(importing)
     assert job_of(importing).attempt >= 2
 
 
-def test_kill_9_of_the_pool_child_alone(importing: Upload, start: Start):
+def test_an_import_survives_kill_9_of_its_pool_process(importing: Upload, start: Start):
     worker = start("highmem", JOB_LEASE=LEASE)
-    wait_until(in_the_middle, "the middle of the import")
+    wait_until(is_half_written, "the middle of the import")
     for child in psutil.Process(worker.pid).children():
         child.kill()
-    wait_until(lambda: swept_until_done(importing), "the same worker to end it")
+    wait_until(lambda: sweep_and_check_final(importing), "the same worker to end it")
     assert_every_row_counts_once(importing)
 
 
-def test_a_platform_that_stops_every_process_gets_the_job_back_at_once(importing: Upload, start: Start):
+def test_an_import_is_requeued_at_once_when_a_platform_stops_every_process(importing: Upload, start: Start):
     worker = start("highmem")
-    wait_until(in_the_middle, "the middle of the import")
+    wait_until(is_half_written, "the middle of the import")
     os.killpg(worker.pid, signal.SIGTERM)
     worker.wait(DEADLINE_SECONDS)
     job = job_of(importing)
     assert (job.state, job.crash_count) == (Job.State.QUEUED, 0)
     start("highmem")
-    wait_until(lambda: swept_until_done(importing), "the other worker to end it")
+    wait_until(lambda: sweep_and_check_final(importing), "the other worker to end it")
     assert_every_row_counts_once(importing)
 
 
-def test_a_flushed_cache_loses_a_number_and_no_result(importing: Upload, start: Start):
+def test_a_flushed_cache_costs_an_import_nothing(importing: Upload, start: Start):
     start("highmem")
-    wait_until(in_the_middle, "the middle of the import")
+    wait_until(is_half_written, "the middle of the import")
     get_redis_connection("default").flushall()
     wait_until(lambda: job_of(importing).is_final, "the import to end")
     assert_every_row_counts_once(importing)
     assert job_of(importing).attempt == 1
 
 
-def test_flushed_locks_do_not_stop_the_work(importing: Upload, start: Start):
+def test_flushed_locks_do_not_stop_an_import(importing: Upload, start: Start):
     start("highmem", JOB_LEASE=LEASE)
-    wait_until(in_the_middle, "the middle of the import")
+    wait_until(is_half_written, "the middle of the import")
     get_redis_connection("locks").flushdb()
     wait_until(lambda: job_of(importing).is_final, "the import to end")
     assert_every_row_counts_once(importing)
 
 
-def test_a_restarted_database_is_an_interruption(importing: Upload, start: Start):
+def test_an_import_survives_lost_database_connections(importing: Upload, start: Start):
     start("highmem", JOB_LEASE=LEASE)
-    wait_until(in_the_middle, "the middle of the import")
+    wait_until(is_half_written, "the middle of the import")
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-    wait_until(lambda: swept_until_done(importing), "the import to go on")
+    wait_until(lambda: sweep_and_check_final(importing), "the import to go on")
     assert_every_row_counts_once(importing)
 
 
-def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice: User, start: Start, tmp_path: Path):
+def test_a_killed_worker_leaves_no_ffmpeg_and_its_video_is_transcoded_again(alice: User, start: Start, tmp_path: Path):
     path = repeat_video(
         make_video(tmp_path / "short.mp4", seconds=3, size="640x360", rate=25), 20, tmp_path / "long.mp4"
     )
@@ -139,13 +145,13 @@ def test_a_video_whose_worker_is_killed_leaves_no_ffmpeg_and_is_made_again(alice
         upload = store_upload(alice, ContentFile(file.read(), name="long.mp4"))
     worker = start("video", JOB_LEASE=LEASE)
     wait_until(lambda: (progress.read(upload.pk) or {}).get("done"), "the transcode to be under way")
-    family = psutil.Process(worker.pid).children(recursive=True)
-    assert any("ffmpeg" in process.name() for process in family)
+    processes = psutil.Process(worker.pid).children(recursive=True)
+    assert any("ffmpeg" in process.name() for process in processes)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
-    assert psutil.wait_procs(family, timeout=DEADLINE_SECONDS)[1] == []
+    assert psutil.wait_procs(processes, timeout=DEADLINE_SECONDS)[1] == []
     start("video", JOB_LEASE=LEASE)
-    wait_until(lambda: swept_until_done(upload), "the other worker to end it")
+    wait_until(lambda: sweep_and_check_final(upload), "the other worker to end it")
     assert job_of(upload).state == Job.State.DONE, job_of(upload).detail
     folder = Path(default_storage.path(upload.file)).parent
     assert sorted(path.name for path in folder.iterdir()) == ["poster.jpg", "source", "video.mp4"]

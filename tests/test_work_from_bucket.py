@@ -24,9 +24,9 @@ from tests.test_survive_death import (
     LEASE,
     assert_every_row_counts_once,
     catalogue,
-    in_the_middle,
+    is_half_written,
     job_of,
-    swept_until_done,
+    sweep_and_check_final,
 )
 from tests.videos import make_video
 from workers import jobs
@@ -121,12 +121,12 @@ def test_a_video_is_transcoded(start: Start, host: Host, alice: User, tmp_path: 
 def test_another_host_continues_the_import_of_a_dead_one(start: Start, host: Host, other_host: Host, alice: User):
     books = upload(alice, "".join(catalogue()).encode())
     worker = host.start(start, "highmem", JOB_LEASE=LEASE)
-    wait_until(in_the_middle, "the middle of the import")
+    wait_until(is_half_written, "the middle of the import")
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     assert len(host.left()) == 1
     other_host.start(start, "highmem", JOB_LEASE=LEASE)
-    wait_until(lambda: swept_until_done(books), "the other host to end it")
+    wait_until(lambda: sweep_and_check_final(books), "the other host to end it")
     assert_every_row_counts_once(books)
     assert job_of(books).attempt >= 2
     assert other_host.left() == []
@@ -142,7 +142,7 @@ def test_a_job_waits_for_a_storage_that_is_away_and_loses_nothing(start: Start, 
     assert host.left() == []
     relay.is_cut = False
     Job.objects.filter(pk=job.pk).update(not_before=job.queued_at)  # as if its pause were over
-    wait_until(lambda: swept_until_done(books), "the worker to end it")
+    wait_until(lambda: sweep_and_check_final(books), "the worker to end it")
     assert (job_of(books).state, job_of(books).result["rows"]) == (Job.State.DONE, 20_000)
 
 

@@ -1,4 +1,4 @@
-"""A worker takes up a job: one attempt at a time, one right end for whatever happens inside."""
+"""A worker runs a job: one attempt at a time, and one defined end for each way in which the work can end."""
 
 import threading
 
@@ -26,7 +26,7 @@ def read(job: Job) -> Job:
     return Job.objects.get(pk=job.pk)
 
 
-def test_finished_work_is_done_with_its_result(job):
+def test_a_job_whose_work_ends_is_done_with_its_result(job):
     with jobs.working_on(str(job.id)) as attempt:
         assert read(job).state == State.RUNNING
         attempt.result = {"rows": 7}
@@ -35,7 +35,7 @@ def test_finished_work_is_done_with_its_result(job):
     assert ended.finished_at is not None
 
 
-def test_a_second_delivery_of_its_message_does_nothing(job):
+def test_a_second_delivery_of_a_message_does_nothing(job):
     with jobs.working_on(str(job.id)):
         pass
     with pytest.raises(Ignore), jobs.working_on(str(job.id)):
@@ -43,7 +43,7 @@ def test_a_second_delivery_of_its_message_does_nothing(job):
     assert read(job).attempt == 1
 
 
-def test_a_delivery_while_it_runs_does_nothing(job):
+def test_a_delivery_while_the_job_runs_does_nothing(job):
     def deliver_again() -> None:
         with pytest.raises(Ignore), jobs.working_on(str(job.id)):
             second.append("ran")
@@ -63,7 +63,7 @@ def test_a_message_for_an_unknown_job_does_nothing():
         pytest.fail("there is no such job")
 
 
-def test_an_error_with_a_sentence_speaks_to_people(job):
+def test_an_error_with_a_sentence_shows_it_to_the_owner(job):
     class CsvUnreadable(Exception):
         sentence = "This file could not be read."
         detail = "moov atom not found"
@@ -75,7 +75,7 @@ def test_an_error_with_a_sentence_speaks_to_people(job):
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("x"), MemoryError()])
-def test_any_other_error_is_our_fault_and_tells_people_nothing_of_our_code(job, error):
+def test_any_other_error_is_internal_and_shows_nothing_of_our_code(job, error):
     with jobs.working_on(str(job.id)):
         raise error
     ended = read(job)
@@ -83,13 +83,13 @@ def test_any_other_error_is_our_fault_and_tells_people_nothing_of_our_code(job, 
     assert type(error).__name__ in ended.detail
 
 
-def test_work_over_its_time_limit_fails_with_words(job):
+def test_a_job_over_its_time_limit_fails_with_a_message(job):
     with jobs.working_on(str(job.id)):
         raise SoftTimeLimitExceeded
     assert (read(job).state, read(job).message) == (State.FAILED, jobs.user_messages.TIME_LIMIT_EXCEEDED)
 
 
-def test_a_stopped_worker_hands_the_job_back_where_its_checkpoint_stands(job):
+def test_a_stopped_worker_requeues_its_job_at_its_checkpoint(job):
     with pytest.raises(KeyboardInterrupt), jobs.working_on(str(job.id)) as attempt:
         attempt.save({"records": 100}, {"created": 100})
         raise KeyboardInterrupt
@@ -101,7 +101,7 @@ def test_a_stopped_worker_hands_the_job_back_where_its_checkpoint_stands(job):
     assert read(job).attempt == 2
 
 
-def test_work_that_cannot_go_on_now_waits_its_time_without_a_worker(job):
+def test_a_job_that_retries_later_waits_without_a_worker(job):
     with jobs.working_on(str(job.id)):
         raise RetryLater(300, "Waiting for another import into your catalogue.")
     back = read(job)
@@ -114,7 +114,7 @@ def test_work_that_cannot_go_on_now_waits_its_time_without_a_worker(job):
     assert back in recovery.undispatched()
 
 
-def test_a_cancelled_job_stops_at_its_next_report_and_keeps_what_it_saved(job):
+def test_a_cancelled_job_stops_at_its_next_report_and_keeps_its_result(job):
     with jobs.working_on(str(job.id)) as attempt:
         attempt.save({"records": 5}, {"created": 5})
         assert jobs.cancel(job)
@@ -136,7 +136,7 @@ def test_an_attempt_that_lost_its_lease_can_write_nothing(job):
     assert (other.state, other.checkpoint, other.finished_at) == (State.RUNNING, {}, None)
 
 
-def test_its_progress_is_in_the_cache_while_it_runs_and_gone_at_the_end(job):
+def test_progress_is_in_the_cache_while_the_job_runs_and_not_after(job):
     with jobs.working_on(str(job.id)) as attempt:
         attempt.report(5, 15, "writing", created=5)
         state = jobs.state_of(read(job))
@@ -146,27 +146,27 @@ def test_its_progress_is_in_the_cache_while_it_runs_and_gone_at_the_end(job):
     assert jobs.state_of(read(job))["state"] == "done"
 
 
-def test_a_job_whose_worker_died_goes_back_to_the_queue(job):
+def test_an_orphan_goes_back_to_its_queue(job):
     Job.objects.filter(pk=job.pk).update(state=State.RUNNING, attempt=1, started_at=timezone.now())
     assert recovery.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk)) == 1
     assert (read(job).state, read(job).crash_count, read(job).dispatched_at) == (State.QUEUED, 1, None)
 
 
-def test_a_job_that_killed_three_workers_fails_with_words(job):
+def test_a_job_that_crashed_three_workers_fails_with_a_message(job):
     for _ in range(recovery.MAX_CRASHES):
         Job.objects.filter(pk=job.pk).update(state=State.RUNNING, started_at=timezone.now())
         recovery.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk))
     assert (read(job).state, read(job).message) == (State.FAILED, jobs.user_messages.CRASHED_TOO_OFTEN)
 
 
-def test_work_that_gets_on_between_two_deaths_is_no_poison(job):
+def test_a_checkpoint_resets_the_crash_count(job):
     Job.objects.filter(pk=job.pk).update(crash_count=recovery.MAX_CRASHES - 1)
     with jobs.working_on(str(job.id)) as attempt:
         attempt.save({"records": 5}, {})
         assert read(job).crash_count == 0
 
 
-def test_only_running_jobs_without_a_lock_are_orphans(job, alice):
+def test_a_running_job_is_an_orphan_only_if_nobody_holds_its_lock(job, alice):
     old = timezone.now() - timezone.timedelta(minutes=1)
     orphan = jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={})
     for each in (job, orphan):
@@ -175,7 +175,7 @@ def test_only_running_jobs_without_a_lock_are_orphans(job, alice):
         assert list(recovery.orphans()) == [orphan]
 
 
-def test_without_the_server_of_the_locks_the_job_waits_in_its_row(job, settings):
+def test_a_job_stays_queued_while_the_server_of_the_locks_is_away(job, settings):
     away = settings.CACHES["locks"] | {"LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = settings.CACHES | {"locks": away}
     with pytest.raises(Ignore), jobs.working_on(str(job.id)):
@@ -183,7 +183,7 @@ def test_without_the_server_of_the_locks_the_job_waits_in_its_row(job, settings)
     assert (read(job).state, read(job).dispatched_at) == (State.QUEUED, None)
 
 
-def test_a_copy_that_comes_just_before_the_claim_does_not_hold_it_up(job):
+def test_a_second_delivery_before_the_claim_does_not_delay_the_job(job):
     with locks.exclusive(f"job:{job.id}", lease=30), pytest.raises(Ignore), jobs.working_on(str(job.id)):
         pytest.fail("somebody else has its lock")
     with jobs.working_on(str(job.id)):

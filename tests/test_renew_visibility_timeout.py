@@ -1,4 +1,4 @@
-"""On Redis a message is delivered again once its lease ends: a living worker renews it, a dead one's comes back."""
+"""Redis delivers a message again after its visibility timeout: a living worker renews it, a dead one does not."""
 
 import os
 import signal
@@ -13,13 +13,13 @@ from devtools.processes import wait_until
 from tests.faulty_tasks import let_go, lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LEASE = 3  # seconds
+VISIBILITY_TIMEOUT = 3  # seconds
 Start = Callable[..., Popen]
 
 
 @pytest.fixture
-def start_one(start: Start) -> Callable[[], Popen]:
-    return lambda: start("highmem", app="tests.fast_app", VISIBILITY_TIMEOUT=str(LEASE))
+def start_worker(start: Start) -> Callable[[], Popen]:
+    return lambda: start("highmem", app="tests.fast_app", VISIBILITY_TIMEOUT=str(VISIBILITY_TIMEOUT))
 
 
 def send_waiting_task() -> None:
@@ -28,33 +28,33 @@ def send_waiting_task() -> None:
 
 
 def delivered_at(broker: Redis) -> float:
-    """When the lease of the one message began, by the broker's book; 0 for none."""
+    """When the timeout of the one message began, as the broker notes it; 0 for none."""
     return max((score for _, score in broker.zrange("unacked_index", 0, -1, withscores=True)), default=0)
 
 
 def is_renewed_for(seconds: float, broker: Redis) -> bool:
-    """Waits until its lease began so much later than now, or another worker began the task again."""
+    """Waits until the timeout was renewed so much later than now, or another worker began the task again."""
     since = delivered_at(broker)
     wait_until(lambda: delivered_at(broker) > since + seconds or len(lines()) > 1, "the renewals")
     return len(lines()) == 1
 
 
-def test_a_task_longer_than_the_lease_runs_once_even_if_the_connection_is_lost(start_one, broker: Redis):
-    start_one()
+def test_a_task_longer_than_the_timeout_runs_once_even_if_the_connection_is_lost(start_worker, broker: Redis):
+    start_worker()
     send_waiting_task()
-    start_one()
-    assert is_renewed_for(1.5 * LEASE, broker)
+    start_worker()
+    assert is_renewed_for(1.5 * VISIBILITY_TIMEOUT, broker)
     broker.client_kill_filter(_type="normal", skipme=True)
-    assert is_renewed_for(1.5 * LEASE, broker)
+    assert is_renewed_for(1.5 * VISIBILITY_TIMEOUT, broker)
     let_go()
     wait_until(lambda: not broker.exists("unacked", "unacked_index"), "its acknowledgement")
     assert lines() == ["waiting"]
     assert broker.llen("highmem") == 0
 
 
-def test_the_message_of_a_killed_worker_comes_to_another_one(start_one, broker: Redis):
-    worker = start_one()
+def test_the_message_of_a_killed_worker_comes_to_another_one(start_worker, broker: Redis):
+    worker = start_worker()
     send_waiting_task()
-    start_one()
+    start_worker()
     os.killpg(worker.pid, signal.SIGKILL)
     wait_until(lambda: lines() == ["waiting", "waiting"], "the other worker to begin")
