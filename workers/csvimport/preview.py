@@ -28,8 +28,8 @@ DIALECT_CHARACTERS = 1 << 16  # characters that tell the delimiter and the quote
 class Preview:
     """names: the header's. columns: field name -> index of its column. rows: the first 1,000 whose quotes match.
 
-    dialect: the owner's choices, and guesses for the rest. doubts: the dialect's fields of which the file says both or
-    neither. missing: required fields without a column; with any, no row is checked. is_exact: the columns are those
+    dialect: the owner's choices, and guesses for the rest. doubts: the dialect's fields that the file leaves
+    open. missing: required fields without a column; with any, no row is checked. is_exact: the columns are those
     that an import finds by the names alone.
     """
 

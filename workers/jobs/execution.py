@@ -48,8 +48,8 @@ def working_on(job_id: str) -> Iterator[Attempt]:
     except stopping.WorkerStopping:
         publish(Job.objects.get(pk=job_id))  # now that its lock is free
     except (locks.Busy, RedisError):
-        # Nobody delivers this message again, so the sweep has to, if the row is still queued. `not_before` stays
-        # empty: the holder of the lock may be about to claim the row.
+        # This message is gone. If the row is still queued, the sweep sends another one. `not_before` stays empty: the
+        # holder of the lock may be about to claim the row.
         Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(dispatched_at=None)
         raise Ignore from None
     except locks.LeaseLost as lost:

@@ -58,7 +58,7 @@ class Lease:
 
 @contextmanager
 def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
-    """Holds the lock `name`, which ends in its object's id where it has one, while the block runs.
+    """Holds the lock `name` while the block runs. The name ends in the object's id, if the work has an object.
 
     lease: seconds after which a dead holder's lock frees itself. Raises Busy if it is held, RedisError if the server
     of the locks is away.

@@ -2,10 +2,9 @@
 
 The fault: expiry alone does not keep a queue short. On Redis an expired message stays until a worker takes it. RabbitMQ
 drops one only at the head of its queue (docs/facts/servers.md#expired-at-the-head).
-Here beat marks an entry as pending when it sends it. A worker that takes a message, to run or to drop it, clears the
-marks that are older than the message, since a queue is read in order. While a mark stands and the queue is not empty,
-beat skips the entry and counts its run as expired. An empty queue, or any message that a worker takes later, ends that.
-A message that a dying worker gives back is the one exception: then two messages of one entry wait.
+Here beat marks an entry as pending when it sends it. While the mark stands and the queue is not empty, beat skips the
+entry and counts its run as expired. A worker that takes or drops a message clears all marks that are older than it,
+because a queue is read in order. One exception: a dying worker gives its message back, and two of one entry wait.
 """
 
 import logging

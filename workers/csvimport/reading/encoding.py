@@ -16,7 +16,7 @@ from workers.csvimport.reading.western import is_plainly_western
 REPLACEMENT = "\ufffd"  # what the error handler "replace" puts where bytes are not of the encoding
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 LEGACY = ("cp1250", "cp1251", "cp1253", "cp1254", "mac_roman", "cp850", "shift_jis", "gb18030", "big5", "euc_kr")
-# The first five are found without a question; somebody must confirm the others.
+# find_encoding() returns one of the first five. A file in any other encoding waits for its owner.
 ERROR_HANDLERS = {
     "utf-8-sig": "replace",
     "windows-1252": "strict",
@@ -26,7 +26,7 @@ ERROR_HANDLERS = {
     **dict.fromkeys(LEGACY, "replace"),
 }
 # Windows-1252 has pairs that are valid UTF-8, such as the end of „Spaß“, but few among all its letters. Where neither
-# kind is so many times the other, the owner is asked. An import whose owner was not asked takes UTF-8.
+# kind is CLEAR_RATIO times the other, guess_encoding() is not certain, and find_encoding() takes UTF-8.
 CLEAR_RATIO = 10
 SAMPLE_BYTES = 1 << 14  # charset-normalizer takes 5 ms for them
 
