@@ -9,10 +9,11 @@ from django.utils import timezone
 
 from devtools.processes import ROOT, wait_until
 from workers import jobs
+from workers.capacity.connections import connection_budgets
 from workers.capacity.process_files import read_queues
 from workers.models import Job, TaskRun
-from workers.practices import queues
-from workers.queues import table
+from workers.practices import locks, queues, timing
+from workers.queues import Queue, Worker, table
 from workers.telemetry import rollups
 
 
@@ -164,3 +165,27 @@ def test_verify_holds_while_a_video_waits(alice):
     finding = queues.verify()
     assert finding.ok is True
     assert "1 others queued" in finding.summary
+
+
+@pytest.mark.parametrize("part", ["canary_task", "telemetry_tasks", "broker_tasks"])
+def test_check_fires_for_a_misspelled_task_of_the_table(db, settings, part):
+    name = "workers.default.tasks.nope"
+    settings.QUEUE_TABLE = replace(table(), **{part: name if part == "canary_task" else (name,)})
+    assert ("practices.E302", True) in [(message.id, name in message.msg) for message in queues.check()]
+    connection_budgets()  # and nothing else fails for it
+    timing.verify()
+
+
+def test_check_fires_for_a_scheduled_task_that_does_not_exist(monkeypatch):
+    entry = {"task": "workers.default.tasks.nope", "schedule": 10.0, "options": {"expire_seconds": 5}}
+    monkeypatch.setitem(current_app.conf.beat_schedule, "a typo", entry)
+    (message,) = queues.check()
+    assert (message.id, entry["task"] in message.msg) == ("practices.E302", True)
+
+
+def test_check_fires_for_a_worker_whose_folder_is_missing(settings):
+    audio = Worker("audio", 1, (Queue("audio", 60, ("workers.audio.tasks.encode",), max_messages=10),))
+    settings.QUEUE_TABLE = replace(table(), workers=(*table().workers, audio))
+    found = {message.id: message.msg for message in queues.check()}
+    assert "workers.audio.tasks.encode" in found["practices.E302"]
+    assert locks.check() == timing.check() == []

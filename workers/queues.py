@@ -89,6 +89,11 @@ class Table:
         return tuple(dict.fromkeys(task.rpartition(".")[0] for task in self.routes))
 
     @cached_property
+    def named_tasks(self) -> set[str]:
+        """Those that have a part in a practice."""
+        return {self.canary_task, *self.telemetry_tasks, *self.broker_tasks}
+
+    @cached_property
     def consumers(self) -> dict[str, str]:
         """The name of the worker that consumes each queue."""
         return {queue.name: worker.name for worker in self.workers for queue in worker.queues}
@@ -108,8 +113,12 @@ def table() -> Table:
 
 
 def load_tasks() -> dict[str, Task]:
-    """Imports the table's task modules. Returns all tasks of their top-level packages, by name."""
+    """Imports the table's task modules that exist. Returns all tasks of their top-level packages, by name."""
     for module in table().task_modules:
-        import_module(module)
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if not f"{module}.".startswith(f"{error.name}."):
+                raise  # the module exists, and something that it imports does not
     packages = {module.partition(".")[0] for module in table().task_modules}
     return {name: task for name, task in current_app.tasks.items() if name.partition(".")[0] in packages}

@@ -33,9 +33,13 @@ def daily(at: str, task: str) -> Entry:
     return _entry(task, crontab(hour=f"{hour},{hour}", minute=str(minute)))
 
 
+def scheduled_tasks() -> set[str]:
+    return {entry["task"] for entry in current_app.conf.beat_schedule.values()}
+
+
 def scheduled_queues() -> list[str]:
     """The queues that beat sends to, sorted. Nothing in them has a job's row."""
-    return sorted({table().queue_of(entry["task"]) for entry in current_app.conf.beat_schedule.values()})
+    return sorted({table().queue_of(task) for task in scheduled_tasks()})
 
 
 def _entry(task: str, schedule: timedelta | crontab) -> Entry:

@@ -83,7 +83,8 @@ def _connections_of(name: str, concurrency: int | None) -> Counter[str]:
 
 def _broker_tasks(worker: str) -> int:
     """Tasks of a worker that open a connection of their own to the broker. One run of each happens at a time."""
-    return sum(table().consumers[table().queue_of(task)] == worker for task in table().broker_tasks)
+    queues = [table().routes[task]["queue"] for task in table().broker_tasks if task in table().routes]
+    return sum(table().consumers[queue] == worker for queue in queues)
 
 
 def _web_process() -> Counter[str]:

@@ -17,6 +17,7 @@ from workers.capacity.process_files import read_app_formation, read_queues
 from workers.models import Job
 from workers.practices import Finding
 from workers.queues import Kind, load_tasks, table
+from workers.schedule import scheduled_tasks
 from workers.telemetry.waits import p95_waits
 
 SHORT_SECONDS = 30  # that a task may run on a worker for which people wait
@@ -56,27 +57,26 @@ def _check_files() -> Iterator[CheckMessage]:
 
 def _check_tasks() -> Iterator[CheckMessage]:
     tasks, routes = load_tasks(), table().routes
-    for name in sorted(tasks.keys() ^ routes.keys()):
+    known = tasks.keys() & routes.keys()
+    for name in sorted((tasks.keys() | routes.keys() | table().named_tasks | scheduled_tasks()) - known):
         hint = f"Name every task once, under its queue, in config/queues.py. {CHAPTER}"
-        yield Error(f"{name} is in the table or in the code, but not in both.", hint=hint, id="practices.E302")
-    for name in sorted(tasks.keys() & routes.keys()):
-        longest, limit = table().queues[table().queue_of(name)].max_run_seconds, tasks[name].time_limit
-        if (limit or float("inf")) > longest:
+        yield Error(f"{name} has no queue in the table, or no code.", hint=hint, id="practices.E302")
+    for name in sorted(known):
+        longest, limit = table().queues[table().queue_of(name)].max_run_seconds, tasks[name].time_limit or float("inf")
+        if limit > longest:
+            fault = f"{name} may run for {limit} s, and its queue says {longest} s."
             hint = f"Lower time_limit in its decorator, or move it to a queue for longer tasks. {CHAPTER}"
-            yield Error(
-                f"{name} may run for {limit} s, and its queue says {longest} s.", hint=hint, id="practices.E303"
-            )
+            yield Error(fault, hint=hint, id="practices.E303")
 
 
 def _check_workers() -> Iterator[CheckMessage]:
     for worker in (each for each in table().workers if each.is_time_sensitive):
         for queue in worker.queues:
             if queue.max_run_seconds > SHORT_SECONDS:
-                yield Error(
-                    f"The queue {queue.name} of the {worker.name} worker has tasks of up to {queue.max_run_seconds} s.",
-                    hint=f"At most {SHORT_SECONDS} s there: what people wait for would wait behind them. {CHAPTER}",
-                    id="practices.E306",
-                )
+                seconds = queue.max_run_seconds
+                fault = f"The queue {queue.name} of the {worker.name} worker has tasks of up to {seconds} s."
+                hint = f"At most {SHORT_SECONDS} s there: what people wait for would wait behind them. {CHAPTER}"
+                yield Error(fault, hint=hint, id="practices.E306")
 
 
 def _check_delivery() -> Iterator[CheckMessage]:

@@ -131,7 +131,9 @@ def verify() -> Finding:
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     if last is None or timezone.now() - last > MAX_SILENCE:
-        workers = {table().consumers[table().queue_of(task)] for task in table().telemetry_tasks}
+        workers = {
+            table().consumers[table().queue_of(task)] for task in table().telemetry_tasks if task in table().routes
+        }
         question = f"Are beat and the {' and '.join(sorted(workers))} worker up?"
         return Finding(None, "unknown", f"No run was collected in the last minutes. {question}")
     if not speeds:
