@@ -69,15 +69,15 @@ def test_real_processes_under_work_open_no_more_than_is_counted(
         def is_all_done() -> bool:
             nonlocal most
             most |= count(pids, node)
+            if not all(most[name, "broker"] for name in pids):
+                return False  # RabbitMQ lists a connection up to two seconds after it was opened
             mails = Job.objects.filter(queue="urgent", state=Job.State.DONE).count()
             return mails > 8 and not Job.objects.exclude(queue="urgent").exclude(state=Job.State.DONE).exists()
 
-        wait_until(is_all_done, "the mails, the video and the table")
+        wait_until(is_all_done, "a count of every process's connections, the mails, the video and the table")
     allowed = counted(given.get("BROKER_URL", site.BROKER_URL))
     assert {key: (each, allowed[key]) for key, each in most.items() if each > allowed[key]} == {}
-    # That something was counted at all.
-    assert most["web", "database"] >= 2
-    assert all(most[name, "broker"] for name in pids)
+    assert most["web", "database"] >= 2  # something was counted at all
 
 
 HOLD = """
