@@ -1,1 +1,1 @@
-"""The bars of the design, measured: `make bench`, or `python -m bench [name ...] [--quick]`. Imported by nobody."""
+"""`make bench`, or `python -m bench [name ...] [--quick]`, measures the bars of the design. Nothing imports it."""

@@ -1,4 +1,4 @@
-"""CSV files as a shop would export them, and the other ways to get one into the catalogue."""
+"""CSV files as a shop would export them, and other ways to import one into the catalogue."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -20,23 +20,23 @@ BATCH = 5_000
 COPY = f"COPY {TABLE} ({', '.join(HEADER)}) FROM STDIN (FORMAT csv, HEADER)"
 
 
-def catalogue(path: Path, rows: int, *, more: int = 0) -> Path:
-    """Writes the same rows every time; `more` is added to each one's stock."""
-    chance = Random(7)  # noqa: S311 - no secret
+def write_catalogue(path: Path, rows: int, *, extra_stock: int = 0) -> Path:
+    """Writes the same rows every time, but for `extra_stock` in each."""
+    random = Random(7)  # noqa: S311 - no secret
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for number in range(rows):
             comma = ", with a comma" * (number % 10 == 0)
-            day = f"{1950 + chance.randrange(70)}-{1 + chance.randrange(12):02}-{1 + chance.randrange(28):02}"
-            price, stock = f"{chance.randrange(100_000) / 100:.2f}", chance.randrange(1000) + more
-            creator, category = f"Creator {chance.randrange(5000)}", chance.choice(["Book", "Film", "Record", "Game"])
+            day = f"{1950 + random.randrange(70)}-{1 + random.randrange(12):02}-{1 + random.randrange(28):02}"
+            price, stock = f"{random.randrange(100_000) / 100:.2f}", random.randrange(1000) + extra_stock
+            creator, category = f"Creator {random.randrange(5000)}", random.choice(["Book", "Film", "Record", "Game"])
             writer.writerow([f"SKU-{number:09}", f"Title number {number}{comma}", creator, category, day, price, stock])
     return path
 
 
-def copy(path: Path, owner: User) -> None:
-    r"""What psql's \copy does. The owner, which the file does not have, is the column's default meanwhile."""
+def import_by_copy(path: Path, owner: User) -> None:
+    r"""As psql's \copy does. The file has no owner, so the owner is the column's default meanwhile."""
     with connection.cursor() as cursor, path.open("rb") as file:
         cursor.execute(f"ALTER TABLE {TABLE} ALTER owner_id SET DEFAULT {owner.pk}")
         with cursor.copy(COPY) as rows:
@@ -45,8 +45,8 @@ def copy(path: Path, owner: User) -> None:
         cursor.execute(f"ALTER TABLE {TABLE} ALTER owner_id DROP DEFAULT")
 
 
-def bulk_create(path: Path, owner: User) -> None:
-    """Django's own, without a check of any cell: texts become what the database makes of them."""
+def import_by_bulk_create(path: Path, owner: User) -> None:
+    """Checks no cell: the database converts the texts."""
     with path.open(newline="") as file:
         items = (CatalogueItem(owner=owner, **row) for row in csv.DictReader(file))
         while batch := list(islice(items, BATCH)):
@@ -55,7 +55,7 @@ def bulk_create(path: Path, owner: User) -> None:
             )
 
 
-class Items(ModelResource):  # type: ignore[misc] # it has no types
+class ItemResource(ModelResource):  # type: ignore[misc] # it has no types
     """django-import-export as its documentation begins."""
 
     owner = Field(attribute="owner_id", column_name="owner")
@@ -66,16 +66,14 @@ class Items(ModelResource):  # type: ignore[misc] # it has no types
         fields = ("owner", *HEADER)
 
 
-class ItemsInBulk(Items):
-    """The same with its bulk mode."""
-
-    class Meta(Items.Meta):
+class BulkItemResource(ItemResource):
+    class Meta(ItemResource.Meta):
         use_bulk = True
         batch_size = BATCH
 
 
-def import_export(resource: Callable[[], ModelResource]) -> Callable[[Path, User], None]:
-    """An import with the resource. The file is in memory as a whole, as it has to be."""
+def importer_with(resource: Callable[[], ModelResource]) -> Callable[[Path, User], None]:
+    """An import by django-import-export, which needs the whole file in memory."""
 
     def run(path: Path, owner: User) -> None:
         table: Any = Dataset().load(path.read_text(), format="csv")
@@ -85,22 +83,22 @@ def import_export(resource: Callable[[], ModelResource]) -> Callable[[Path, User
     return run
 
 
-def refresh() -> None:
-    """As autovacuum and the checkpointer would leave the table a while later."""
+def vacuum_table() -> None:
+    """As autovacuum and the checkpointer would do a while later."""
     with connection.cursor() as cursor:
         cursor.execute(f"VACUUM ANALYZE {TABLE}")
         cursor.execute("CHECKPOINT")
 
 
-def empty() -> None:
-    """No row, and no work for the disk left over from before."""
+def empty_table() -> None:
+    """Leaves no row, and no pending write."""
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {TABLE}")
         cursor.execute("CHECKPOINT")
 
 
-def ways() -> Iterator[tuple[str, Callable[[Path, User], None]]]:
+def slow_importers() -> Iterator[tuple[str, Callable[[Path, User], None]]]:
     """Those that are too slow for a million rows."""
-    yield "bulk_create", bulk_create
-    yield "django-import-export, bulk", import_export(ItemsInBulk)
-    yield "django-import-export", import_export(Items)
+    yield "bulk_create", import_by_bulk_create
+    yield "django-import-export, bulk", importer_with(BulkItemResource)
+    yield "django-import-export", importer_with(ItemResource)

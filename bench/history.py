@@ -1,4 +1,4 @@
-"""The doctor and its page on a site that has run for long: database time with ten million task runs kept."""
+"""Database time of the doctor and of its page, with ten million task runs in the database."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from config.celery import app
 from workers.practices import registry
 
 RUNS, HOURS, SAMPLES, ROUNDS = 10_000_000, 24 * 365, 2 * 60 * 24 * 30, 5
-# What beat sends comes at its own pace (every 10 s, 10 s and 30 s of 30 days), the rest is the users'.
+# Of a thousand runs, as many are of beat's tasks as it sends in 30 days (every 10 s, 10 s and 30 s).
 FILL_RUNS = """
     INSERT INTO workers_taskrun
         (id, task, queue, worker, release, outcome, ended_at, wait_seconds, run_seconds, peak_bytes)
@@ -45,23 +45,23 @@ FILL_SAMPLES = """
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    """The database as it is after 30 days; each page some times, the median of what PostgreSQL spent on it."""
+    """The median of some rounds, on a database as it is after 30 days."""
     runs, hours, samples, rounds = (10_000, 48, 100, 1) if quick else (RUNS, HOURS, SAMPLES, ROUNDS)
     with connection.cursor() as cursor:
         cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     began = time.monotonic()
-    fill(runs, hours, samples)
+    fill_tables(runs, hours, samples)
     seconds = time.monotonic() - began
-    for name, show in {"doctor": doctor, "/practices/": page}.items():
-        spent = [milliseconds(show) for _ in range(rounds)]
-        note = f"the first time {spent[0]:.0f} ms; {runs:,} runs, filled in {seconds:.0f} s"
-        yield Row(f"database time of {name}", median(spent), "ms", at_most=100, note=note)
+    for name, run in {"doctor": run_doctor, "/practices/": load_page}.items():
+        milliseconds = [database_milliseconds(run) for _ in range(rounds)]
+        note = f"the first time {milliseconds[0]:.0f} ms; {runs:,} runs, filled in {seconds:.0f} s"
+        yield Row(f"database time of {name}", median(milliseconds), "ms", at_most=100, note=note)
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE workers_taskrun, workers_taskhour, workers_queuesample")
 
 
-def fill(runs: int, hours: int, samples: int) -> None:
-    """Writes the rows, and beat's entries, and leaves the tables as autovacuum would."""
+def fill_tables(runs: int, hours: int, samples: int) -> None:
+    """Writes the rows and beat's entries, and vacuums the tables."""
     DatabaseScheduler(app).setup_schedule()
     with connection.cursor() as cursor:
         cursor.execute(FILL_RUNS, {"runs": runs})
@@ -70,22 +70,21 @@ def fill(runs: int, hours: int, samples: int) -> None:
         cursor.execute("VACUUM ANALYZE workers_taskrun, workers_taskhour, workers_queuesample")
 
 
-def doctor() -> None:
-    """What a terminal shows."""
+def run_doctor() -> None:
     with suppress(SystemExit):
         call_command("doctor", stdout=StringIO())
 
 
-def page() -> None:
-    """What anybody sees who is the first for a while."""
+def load_page() -> None:
+    """As the first visitor for a while: nothing is cached."""
     registry.finding_cache.clear()
     Client().get("/practices/")
 
 
-def milliseconds(show: Callable[[], None]) -> float:
-    """The time that PostgreSQL spends on planning and executing what is asked meanwhile, side by side or not."""
+def database_milliseconds(run: Callable[[], None]) -> float:
+    """What PostgreSQL spends on planning and executing the queries of `run`, parallel ones too."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_statements_reset()")
-        show()
+        run()
         cursor.execute("SELECT sum(total_plan_time + total_exec_time) FROM pg_stat_statements WHERE toplevel")
         return float(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""What servers and processes did meanwhile: counted by themselves, read before and after."""
+"""What servers and processes used between two moments, by their own counters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -8,74 +8,73 @@ from django.conf import settings
 from django.db import connection
 from redis import from_url
 
-UNCOUNTED = "/* the bench's own */"
-SPENT = f"""
+UNCOUNTED = "/* the bench's own */"  # in a statement: it is not counted
+STATEMENTS = f"""
     SELECT coalesce(sum(calls), 0)::float, coalesce(sum(total_plan_time + total_exec_time), 0)::float,
         coalesce(sum(wal_bytes), 0)::float
     FROM pg_stat_statements WHERE toplevel AND query NOT LIKE '%%the bench''s own%%' {UNCOUNTED}"""  # noqa: S608
 
 
 @dataclass(frozen=True)
-class Spent:
-    """statements: of SQL, BEGIN and COMMIT too. sql: ms of planning and executing. wal: bytes that the statements
-    wrote to the log; autovacuum writes more.
+class Usage:
+    """statements: of SQL, BEGIN and COMMIT too. wal_bytes: of the statements; autovacuum writes more.
 
-    cache, broker: commands, of the cache's and locks' server and of the broker's; cache_bytes, broker_bytes: both ways.
-    cpu: seconds of the processes asked about. database: CPU seconds of PostgreSQL.
+    sql_ms: planning and execution. cache: the server of cache and locks. The bytes of cache and broker count both ways.
+    cpu_seconds: of the given processes.
     """
 
     statements: float
-    sql: float
-    wal: float
-    cache: float
+    sql_ms: float
+    wal_bytes: float
+    cache_commands: float
     cache_bytes: float
-    broker: float
+    broker_commands: float
     broker_bytes: float
-    cpu: float
-    database: float
+    cpu_seconds: float
+    database_cpu_seconds: float
 
-    def __sub__(self, before: "Spent") -> "Spent":
-        return Spent(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
+    def __sub__(self, before: "Usage") -> "Usage":
+        return Usage(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
 
-    def __truediv__(self, times: float) -> "Spent":
-        return Spent(*(getattr(self, each.name) / times for each in fields(self)))
-
-
-def spent_since(before: Spent, times: int, *processes: int) -> Spent:
-    """What each of so many times has cost since `before`, without what it costs to ask."""
-    now = spent(*processes)
-    asking = spent(*processes) - now
-    return (now - before - asking) / times
+    def __truediv__(self, count: float) -> "Usage":
+        return Usage(*(getattr(self, each.name) / count for each in fields(self)))
 
 
-def spent(*processes: int) -> Spent:
-    """Everything so far; processes: pids, whose children count too."""
+def usage_since(before: Usage, count: int, *pids: int) -> Usage:
+    """The usage of each of `count` things since `before`, without that of the measurement itself."""
+    now = read_usage(*pids)
+    measurement = read_usage(*pids) - now
+    return (now - before - measurement) / count
+
+
+def read_usage(*pids: int) -> Usage:
+    """Everything so far. pids: processes, whose children count too."""
     with connection.cursor() as cursor:
-        cursor.execute(SPENT)
-        statements, sql, wal = cursor.fetchone()
-    cache, broker = redis(settings.REDIS_URL), redis(settings.BROKER_URL)
-    return Spent(statements, sql, wal, *cache, *broker, cpu(processes), database_cpu())
+        cursor.execute(STATEMENTS)
+        statements, sql_ms, wal_bytes = cursor.fetchone()
+    cache, broker = redis_traffic(settings.REDIS_URL), redis_traffic(settings.BROKER_URL)
+    return Usage(statements, sql_ms, wal_bytes, *cache, *broker, cpu_seconds(pids), database_cpu_seconds())
 
 
-def redis(url: str) -> tuple[float, float]:
-    """Commands that a server has run, and bytes that came and went."""
+def redis_traffic(url: str) -> tuple[float, float]:
+    """Commands that a server has run, and bytes that it has received and sent."""
     with from_url(url) as server:
         commands = sum(each["calls"] for each in server.info("commandstats").values())
         stats = server.info("stats")
     return float(commands), float(stats["total_net_input_bytes"] + stats["total_net_output_bytes"])
 
 
-def cpu(processes: Iterable[int]) -> float:
-    """Seconds, of ended children too."""
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Of the processes and their children, ended ones too."""
     total = 0.0
-    for pid in processes:
+    for pid in pids:
         main = psutil.Process(pid)
         total += sum(main.cpu_times()[:4]) + sum(sum(child.cpu_times()[:4]) for child in main.children(recursive=True))
     return total
 
 
-def database_cpu() -> float:
+def database_cpu_seconds() -> float:
     """Of all of PostgreSQL's processes."""
     connection.ensure_connection()
     server = psutil.Process(connection.connection.info.backend_pid).parent()
-    return cpu([server.pid]) if server else 0.0
+    return cpu_seconds([server.pid]) if server else 0.0

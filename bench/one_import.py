@@ -1,6 +1,6 @@
-"""`python -m bench.one_import FILE OWNER`: an import job in a process of its own, as in a fresh worker; its figures.
+"""`python -m bench.one_import FILE OWNER` runs one import job in a fresh process and prints its figures as JSON.
 
-The task itself, with its lock, claim, checkpoints and progress; FILE is a name in MEDIA_ROOT.
+It calls the task itself, with its lock, claim, checkpoints and progress. FILE is a name in MEDIA_ROOT.
 """
 
 import json
@@ -19,22 +19,20 @@ COUNTS = ("created", "updated", "unchanged", "rejected")
 
 def main(source: str, owner_id: int) -> None:
     arguments = {"source": source, "table": "mediaapp.CatalogueItem"}
-    task = "workers.highmem.tasks.import_catalogue"
     job = Job.objects.create(
-        task=task, queue="imports", owner_id=owner_id, arguments=arguments, queued_at=timezone.now()
+        task=import_catalogue.name, queue="imports", owner_id=owner_id, arguments=arguments, queued_at=timezone.now()
     )
     began, cpu = time.monotonic(), time.process_time()
     import_catalogue(str(job.pk))
-    took = {"seconds": time.monotonic() - began, "cpu": time.process_time() - cpu}
+    times = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
     job.refresh_from_db()
     if job.state != Job.State.DONE:
         raise AssertionError(job.detail)
-    print(json.dumps(took | {name: job.result[name] for name in COUNTS} | {"rss": peak()}))
+    print(json.dumps(times | {name: job.result[name] for name in COUNTS} | {"rss_mb": peak_rss_mb()}))
     job.delete()
 
 
-def peak() -> float:
-    """Of this process, in MB."""
+def peak_rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -1,4 +1,4 @@
-"""Polls of a running job: what one costs, and how many a site answers beside polls of a result backend."""
+"""Polls of a running job: what one costs, and how many a second, against polls of a result backend."""
 
 import socket
 import time
@@ -15,86 +15,85 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from bench.rows import Row
-from bench.urls import asked
+from bench.urls import result_app
 from devtools.processes import web
 from mediaapp.models import Upload, User
 from workers.models import Job
 from workers.practices import progress
 
 CLIENTS, SECONDS, ROUNDS = 8, 0.5, 21
-LATER = 3600  # seconds for which the job seems to report
+FRESH_SECONDS = 3600  # for which the job seems to report
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    """One running job of one user, asked for in three ways: the site's own, and two of a result backend."""
+    """One running job of one user, polled by the site's view and by two views of a result backend."""
     seconds, rounds = (0.1, 1) if quick else (SECONDS, ROUNDS)
-    job, browser = running_job()
+    job, browser = create_running_job()
     poll = f"/jobs/{job.pk}/progress.json"
-    asked.backend.store_result(str(job.pk), {"done": 5, "total": 15}, "PROGRESS")
-    browser.get(poll)  # the first one leaves the cookie for the others
-    sql, commands = cost(browser, poll)
+    result_app.backend.store_result(str(job.pk), {"done": 5, "total": 15}, "PROGRESS")
+    browser.get(poll)  # sets the cookie for the following ones
+    sql, commands = count_queries(browser, poll)
     yield Row("poll of a running job, SQL statements", sql, "", at_most=0)
     yield Row("poll of a running job, commands to the cache", commands, "", at_most=1)
     cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
-    addresses = [poll, f"/asked/{job.pk}/signed-in.json", f"/asked/{job.pk}/anybody.json"]
+    paths = [poll, f"/results/{job.pk}/private.json", f"/results/{job.pk}/public.json"]
     with web(app="bench") as server:
-        site = server.url
-        for address in addresses:
-            rate(site, address, cookies, seconds)  # to open its connections
-        rates = [[rate(site, address, cookies, seconds) for address in addresses] for _ in range(rounds)]
-    ours, signed_in, anybody = (median(each) for each in zip(*rates, strict=True))
-    ratio = median(mine / other for mine, other, _ in rates)
-    note = f"{ours:.0f}/s, AsyncResult for the signed-in {signed_in:.0f}/s"
+        for path in paths:
+            polls_per_second(server.url, path, cookies, seconds)  # opens its connections
+        rates = [[polls_per_second(server.url, path, cookies, seconds) for path in paths] for _ in range(rounds)]
+    ours, private, public = (median(each) for each in zip(*rates, strict=True))
+    ratio = median(own / other for own, other, _ in rates)
+    note = f"{ours:.0f}/s, AsyncResult with a login {private:.0f}/s"
     yield Row("polls/s, ours / AsyncResult from django-db", ratio, at_least=5, note=note)
-    ratio = median(mine / other for mine, _, other in rates)
-    note = f"{anybody:.0f}/s: without asking who asks"
-    yield Row("polls/s, ours / AsyncResult that answers anybody", ratio, note=note)
+    ratio = median(own / other for own, _, other in rates)
+    yield Row("polls/s, ours / AsyncResult without a login", ratio, note=f"{public:.0f}/s")
 
 
-def running_job() -> tuple[Job, Client]:
+def create_running_job() -> tuple[Job, Client]:
     """A job that has reported, and its owner's browser."""
     owner, _ = User.objects.get_or_create(username="polling", email="polling@example.com")
     now = timezone.now()
     task = "workers.video.tasks.transcode_video"
     job = Job.objects.create(task=task, queue="video", owner=owner, state=Job.State.RUNNING, queued_at=now)
     Upload.objects.create(job=job, owner=owner, kind="video", name="clip.mp4", file="none", size=1)
-    told = progress.Progress(job.pk, owner.pk)
-    told.report(5, 15, "transcoding")
-    # Else it would be old news after ten seconds.
-    cache.set(told.key, cache.get(told.key) | {"updated_at": time.time() + LATER}, LATER)
+    reporter = progress.Progress(job.pk, owner.pk)
+    reporter.report(5, 15, "transcoding")
+    # Otherwise it would be stale after ten seconds.
+    state = cache.get(reporter.key) | {"updated_at": time.time() + FRESH_SECONDS}
+    cache.set(reporter.key, state, FRESH_SECONDS)
     browser = Client()
     browser.force_login(owner)
     return job, browser
 
 
-def cost(browser: Client, address: str) -> tuple[int, int]:
-    """SQL statements and commands to the cache of one poll."""
+def count_queries(browser: Client, path: str) -> tuple[int, int]:
+    """SQL statements and cache commands of one poll."""
     server = get_redis_connection("default")
 
-    def commands() -> int:
+    def count_commands() -> int:
         return sum(each["calls"] for name, each in server.info("commandstats").items() if name != "cmdstat_info")
 
-    before = commands()
+    before = count_commands()
     with CaptureQueriesContext(connection) as captured:
-        browser.get(address)
-    return len(captured), commands() - before
+        browser.get(path)
+    return len(captured), count_commands() - before
 
 
-def rate(site: str, address: str, cookies: str, seconds: float) -> float:
-    """Answers per second to CLIENTS that each ask again at once, over connections that stay open."""
-    asking = (site, address, cookies, time.monotonic() + seconds)
+def polls_per_second(site: str, path: str, cookies: str, seconds: float) -> float:
+    """Answers to CLIENTS that poll without a pause, over connections that stay open."""
+    arguments = (site, path, cookies, time.monotonic() + seconds)
     with ThreadPoolExecutor(CLIENTS) as clients:
-        counts = [each.result() for each in [clients.submit(ask, *asking) for _ in range(CLIENTS)]]
+        counts = [each.result() for each in [clients.submit(poll_until, *arguments) for _ in range(CLIENTS)]]
     return sum(counts) / seconds
 
 
-def ask(site: str, address: str, cookies: str, until: float) -> int:
-    """How many answers one client got. Not http.client: it would take more of the processors than the site."""
-    where = urlsplit(site)
-    request = f"GET {address} HTTP/1.1\r\nHost: {where.netloc}\r\nCookie: {cookies}\r\n\r\n".encode()
+def poll_until(site: str, path: str, cookies: str, deadline: float) -> int:
+    """How many answers one client gets. http.client would take more CPU than the site. Raises RuntimeError."""
+    url = urlsplit(site)
+    request = f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\nCookie: {cookies}\r\n\r\n".encode()
     count = 0
-    with socket.create_connection((where.hostname, where.port), timeout=30) as connected:
-        while time.monotonic() < until:
+    with socket.create_connection((url.hostname, url.port), timeout=30) as connected:
+        while time.monotonic() < deadline:
             connected.sendall(request)
             answer = connected.recv(65536)
             if not answer.startswith(b"HTTP/1.1 200"):

@@ -1,13 +1,12 @@
-"""Password resets, from the request to the mail server, with nothing else to do and beside a backlog.
+"""Password resets, from the request to the mail server, on an idle site and with a backlog.
 
-Real processes: the site, the three workers, a mail server. On one machine videos and imports also take processors from
-the resets, which they do not on machines of their own; so in a third state their workers keep to the last processor.
+Real processes: the site, the three workers, a mail server. On one machine, videos and imports also take processors from
+the resets. So in a third state their workers are pinned to the last processor.
 """
 
 import http.client
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -20,9 +19,9 @@ from django.conf import settings
 from django_redis import get_redis_connection
 
 from bench.rows import Row
-from bench.transcode import film
+from bench.transcode import write_video
 from devtools.mail_server import MailServer, fresh_mail_server
-from devtools.processes import DEADLINE_SECONDS, wait_until, web, worker
+from devtools.processes import DEADLINE_SECONDS, Process, wait_until, web, worker
 from mediaapp.models import CatalogueItem, User
 from workers import jobs
 from workers.models import Job
@@ -31,59 +30,58 @@ from workers.telemetry.recorder import STREAM
 RESETS, ROUNDS, VIDEOS, IMPORTS, ROWS = 40, 3, 200, 5, 300_000
 WARM_UP = 8  # resets, so that each process of the pool has opened its connections
 ADDRESS = "forgetful@example.com"
-TOKEN = "x" * 32  # the site takes any that comes twice
+TOKEN = "x" * 32  # the site accepts any, if cookie and form have the same one
 FORM = urlencode({"email": ADDRESS, "csrfmiddlewaretoken": TOKEN})
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": f"csrftoken={TOKEN}"}
 Times = dict[str, list[float]]
-STATES = ("idle", "backlog", "apart")
+STATES = ("idle", "backlog", "pinned")
 UNLIMITED = {"TRIES_PER_ADDRESS": "100000/1m", "TRIES_PER_CLIENT": "100000/1m"}
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
     """The p95 of all resets in each state, in milliseconds."""
     resets, rounds, videos, rows = (2, 1, 1, 100) if quick else (RESETS, ROUNDS, VIDEOS, ROWS)
-    took, waits = watch(resets, rounds, videos, rows, warm_up=1 if quick else WARM_UP)
-    p95, waited = ({state: p95_of(each) for state, each in figures.items()} for figures in (took, waits))
+    seconds, waits = measure_states(resets, rounds, videos, rows, warm_up=1 if quick else WARM_UP)
+    p95, p95_waits = ({state: p95_ms(each) for state, each in figures.items()} for figures in (seconds, waits))
     note = f"{p95['backlog']:.0f} ms, idle {p95['idle']:.0f} ms; medians "
-    note += " and ".join(f"{1000 * median(took[state]):.0f}" for state in ("backlog", "idle"))
+    note += " and ".join(f"{1000 * median(seconds[state]):.0f}" for state in ("backlog", "idle"))
     ratio = p95["backlog"] / p95["idle"]
     yield Row(f"reset to SMTP, p95, {videos} videos + import / idle", ratio, at_most=1.2, note=note)
-    note = f"{p95['apart']:.0f} ms: nearer to machines of their own"
-    yield Row("the same, videos and imports on one processor / idle", p95["apart"] / p95["idle"], note=note)
-    note = f"idle {waited['idle']:.1f} ms, videos and imports on one processor {waited['apart']:.1f} ms"
-    yield Row("wait in the urgent queue, p95, with the backlog", waited["backlog"], "ms", note=note)
+    note = f"{p95['pinned']:.0f} ms: closer to machines of their own"
+    yield Row("the same, videos and imports on one processor / idle", p95["pinned"] / p95["idle"], note=note)
+    note = f"idle {p95_waits['idle']:.1f} ms, videos and imports on one processor {p95_waits['pinned']:.1f} ms"
+    yield Row("wait in the urgent queue, p95, with the backlog", p95_waits["backlog"], "ms", note=note)
 
 
-def watch(resets: int, rounds: int, videos: int, rows: int, *, warm_up: int) -> tuple[Times, Times]:
-    """Rounds of the three states in turn; seconds of all resets, and of their waits in the queue, by state."""
+def measure_states(resets: int, rounds: int, videos: int, rows: int, *, warm_up: int) -> tuple[Times, Times]:
+    """Seconds of all resets, and of their waits in the queue, by state. Rounds of the three states in turn."""
     User.objects.create_user("forgetful", ADDRESS, "never typed")
     owner = User.objects.create_user("busy", "busy@example.com", "never typed")
     clip, table = prepare_files(rows)
-    took: Times = {state: [] for state in STATES}
+    seconds: Times = {state: [] for state in STATES}
     waits: Times = {state: [] for state in STATES}
     with ExitStack() as processes:
         mails, names = processes.enter_context(fresh_mail_server()), ("default", "video", "highmem")
         _, *busy = [processes.enter_context(worker(name, EMAIL_URL=mails.url)) for name in names]
         site = processes.enter_context(web(UNLIMITED, app="bench")).url
         for _ in range(warm_up):
-            reset(site, mails)
+            request_reset(site, mails)
         for _ in range(rounds):
             for state in STATES:
-                keep_to_last_processor(busy, state == "apart")
+                pin_to_last_processor(busy, is_pinned=state == "pinned")
                 with nullcontext() if state == "idle" else backlog(owner, clip, table, videos):
                     get_redis_connection("locks").delete(STREAM)
-                    took[state] += [reset(site, mails) for _ in range(resets)]
-                    wait_until(lambda: len(urgent_waits()) >= resets, "the notes on the resets")
+                    seconds[state] += [request_reset(site, mails) for _ in range(resets)]
+                    wait_until(lambda: len(urgent_waits()) >= resets, "the records of the resets")
                     waits[state] += urgent_waits()
-    return took, waits
+    return seconds, waits
 
 
-def p95_of(seconds: list[float]) -> float:
-    """In milliseconds."""
+def p95_ms(seconds: list[float]) -> float:
     return 1000 * quantiles(seconds, n=20)[-1]
 
 
-def reset(site: str, mails: MailServer) -> float:
+def request_reset(site: str, mails: MailServer) -> float:
     """Seconds from the request until the mail server has the mail."""
     connection = http.client.HTTPConnection(site.removeprefix("http://"), timeout=30)
     began = time.monotonic()
@@ -95,23 +93,23 @@ def reset(site: str, mails: MailServer) -> float:
 
 
 def urgent_waits() -> list[float]:
-    """Seconds between publication and start of the resets, as practice 7 has noted them so far."""
-    notes = [json.loads(fields[b"run"]) for _, fields in get_redis_connection("locks").xrange(STREAM)]
-    return [note["wait_seconds"] for note in notes if note["queue"] == "urgent"]
+    """Seconds between publication and start of the resets, as practice 7 has recorded them so far."""
+    runs = [json.loads(fields[b"run"]) for _, fields in get_redis_connection("locks").xrange(STREAM)]
+    return [run["wait_seconds"] for run in runs if run["queue"] == "urgent"]
 
 
-def keep_to_last_processor(workers: list[subprocess.Popen[bytes]], keep: bool) -> None:
-    """Or lets them have all again. What they start later inherits it."""
+def pin_to_last_processor(workers: list[Process], *, is_pinned: bool) -> None:
+    """Or unpins them. Processes that they start later inherit it."""
     allowed = sorted(os.sched_getaffinity(0))
     for started in workers:
         main = psutil.Process(started.pid)
         for process in (main, *main.children(recursive=True)):
-            process.cpu_affinity(allowed[-1:] if keep else allowed)
+            process.cpu_affinity(allowed[-1:] if is_pinned else allowed)
 
 
 @contextmanager
 def backlog(owner: User, clip: str, table: str, videos: int) -> Iterator[None]:
-    """So many videos and some imports, one of each running and the others waiting; afterwards none is left."""
+    """Videos and IMPORTS imports, of which one each runs and the others wait. Afterwards none remains."""
     for _ in range(videos):
         jobs.create("workers.video.tasks.transcode_video", owner_id=owner.pk, arguments={"source": clip})
     for _ in range(IMPORTS):
@@ -121,17 +119,17 @@ def backlog(owner: User, clip: str, table: str, videos: int) -> Iterator[None]:
     try:
         yield
     finally:
-        left = Job.objects.filter(owner=owner).exclude(state__in=Job.FINAL)
-        for job in left.all():
+        remaining = Job.objects.filter(owner=owner).exclude(state__in=Job.FINAL)
+        for job in remaining.all():
             jobs.cancel(job)
-        wait_until(lambda: not left.exists(), "the end of the backlog")
+        wait_until(lambda: not remaining.exists(), "the end of the backlog")
 
 
 def prepare_files(rows: int) -> tuple[str, str]:
-    """Names in the storage: a video of a few seconds, and a CSV."""
+    """Storage names of a video of three seconds and of a CSV."""
     folder = Path(settings.MEDIA_ROOT, "backlog")
     folder.mkdir(parents=True)
-    film(folder / "source", 3, "640x360")
+    write_video(folder / "source", 3, "640x360")
     with (folder / "table.csv").open("w") as table:
         table.write("external_id,title,creator,category,price,stock\n")
         table.writelines(f"item-{each},Title {each},Somebody,books,9.99,{each}\n" for each in range(rows))

@@ -1,16 +1,17 @@
-"""A line of the table: a figure beside its bar."""
+"""A row of the table: a figure and its bar."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Row:
-    """what: the thing measured. figure: in `unit`; "x" is a ratio of two measurements of one run.
+    """figure: in `unit`; "x" is a ratio of two measurements of one run.
 
-    at_least, at_most: the bar; neither for a figure that only explains another one. note: what a reader must know.
+    at_least, at_most: the bar; neither for a figure that only explains another one. note: what the figure needs to be
+    understood.
     """
 
-    what: str
+    label: str
     figure: float
     unit: str = "x"
     at_least: float | None = None
@@ -18,15 +19,14 @@ class Row:
     note: str = ""
 
     @property
-    def holds(self) -> bool | None:
-        """None where there is no bar."""
+    def is_met(self) -> bool | None:
+        """None without a bar."""
         if self.at_least is not None:
             return self.figure >= self.at_least
         return self.figure <= self.at_most if self.at_most is not None else None
 
     @property
-    def wanted(self) -> str:
-        """The bar in words."""
+    def bar(self) -> str:
         if self.at_least is not None:
             return f"at least {self.at_least:g} {self.unit}".rstrip()
         return f"at most {self.at_most:g} {self.unit}".rstrip() if self.at_most is not None else ""

@@ -1,4 +1,4 @@
-"""What both a plain worker and ours run: tasks that know nothing of us."""
+"""Tasks that a plain worker and ours both run."""
 
 import time
 
@@ -12,7 +12,7 @@ def do_nothing() -> None: ...
 
 
 @shared_task
-def take_a_second() -> None:
-    """It waits instead of computing: what a processor does meanwhile, and a longer second, is all overhead."""
+def sleep_one_second() -> None:
+    """It does not compute, so any CPU time, and any time beyond the second, is overhead."""
     for _ in range(STEPS):
         time.sleep(1 / STEPS)

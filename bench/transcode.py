@@ -1,4 +1,4 @@
-"""A transcode as a job, with all that is around it, against the bare ffmpeg command with the same options."""
+"""A transcode as a whole job, against the bare ffmpeg command with the same options."""
 
 import subprocess
 import time
@@ -20,50 +20,49 @@ ROUNDS = 5
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    """Rounds of both, one after the other; the median of their ratios."""
+    """The median of the ratios of rounds, each of both in turn."""
     seconds, size, rounds = (1, "160x120", 1) if quick else (20, "1280x720", ROUNDS)
     folder = Path(settings.MEDIA_ROOT, "bench")
     folder.mkdir(parents=True)
     source = folder / "source"
-    film(source, seconds, size)
+    write_video(source, seconds, size)
     bare, ours = [], []
     for _ in range(rounds):
-        bare.append(seconds_of_bare(source, folder / "bare.mp4"))
-        ours.append(seconds_of_job(source))
-    ratio = median(one / other for one, other in zip(ours, bare, strict=True))
+        bare.append(time_ffmpeg(source, folder / "bare.mp4"))
+        ours.append(time_job(source))
+    ratio = median(own / other for own, other in zip(ours, bare, strict=True))
     note = f"{seconds} s of {size}: {median(ours):.2f} s, bare {median(bare):.2f} s"
     yield Row("transcode job / bare ffmpeg, wall time", ratio, at_most=1.03, note=note)
 
 
-def film(path: Path, seconds: int, size: str) -> None:
-    """Writes a video with a moving picture and a tone."""
+def write_video(path: Path, seconds: int, size: str) -> None:
+    """With a moving picture and a tone."""
     inputs = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25", "-f", "lavfi", "-i", "sine=440")
     coding = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "mp4")
-    ffmpeg(*inputs, "-t", str(seconds), *coding, str(path))
+    run_ffmpeg(*inputs, "-t", str(seconds), *coding, str(path))
 
 
-def ffmpeg(*arguments: str) -> None:
-    """The bare command."""
+def run_ffmpeg(*arguments: str) -> None:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-y", "-v", "error", *arguments]
     subprocess.run(command, check=True)  # noqa: S603 - nothing in it comes from outside
 
 
-def seconds_of_bare(source: Path, target: Path) -> float:
+def time_ffmpeg(source: Path, target: Path) -> float:
     began = time.monotonic()
-    ffmpeg("-i", str(source), *VIDEO_OPTIONS, str(target))
+    run_ffmpeg("-i", str(source), *VIDEO_OPTIONS, str(target))
     return time.monotonic() - began
 
 
-def seconds_of_job(source: Path) -> float:
-    """From the claim of its row to its last word: probe, poster and film, with lock, progress and looks at the row."""
+def time_job(source: Path) -> float:
+    """Seconds from the claim of its row to its final state: probe, poster, film, lock and progress."""
     arguments = {"source": str(source.relative_to(settings.MEDIA_ROOT))}
     job = Job.objects.create(
         id=uuid4(), task=transcode_video.name, queue="video", arguments=arguments, queued_at=timezone.now()
     )
     began = time.monotonic()
     transcode_video(str(job.id))
-    took = time.monotonic() - began
+    seconds = time.monotonic() - began
     job.refresh_from_db()
     if job.state != Job.State.DONE:
         raise RuntimeError(f"{job}: {job.message} {job.detail}")
-    return took
+    return seconds

@@ -1,4 +1,4 @@
-"""The site's addresses, and the same question put to Celery's result backend, as most sites put it."""
+"""The site's URLs, and two views that ask Celery's result backend about a task, as most sites do."""
 
 from typing import Any
 
@@ -10,21 +10,21 @@ from django.urls import include, path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-asked = Celery("asked", backend="django-db", set_as_current=False)
+result_app = Celery("results", backend="django-db", set_as_current=False)
 
 
 @never_cache
 @require_safe
-def tell_anybody(request: HttpRequest, task_id: str) -> JsonResponse:
-    """As celery-progress and its like do it: who knows the id gets the answer."""
-    result: Any = AsyncResult(task_id, app=asked)
+def public_result(request: HttpRequest, task_id: str) -> JsonResponse:
+    """As celery-progress does it: anybody with the id gets the answer."""
+    result: Any = AsyncResult(task_id, app=result_app)
     return JsonResponse({"state": result.state, "info": result.info})
 
 
-tell_signed_in = login_required(tell_anybody)
+private_result = login_required(public_result)
 
 urlpatterns = [
     path("", include("config.urls")),
-    path("asked/<str:task_id>/anybody.json", tell_anybody),
-    path("asked/<str:task_id>/signed-in.json", tell_signed_in),
+    path("results/<str:task_id>/public.json", public_result),
+    path("results/<str:task_id>/private.json", private_result),
 ]
