@@ -1,4 +1,4 @@
-"""Create the bucket if it is missing, and set its CORS and lifecycle rules."""
+"""`manage.py prepare_storage`: creates the bucket if it is missing, and sets its CORS and lifecycle rules."""
 
 from typing import cast
 
@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from workers.storage.object_reader import as_os_errors
 from workers.storage.object_storage import ObjectStorage
 
-ABORT_AFTER_DAYS = 3  # delete_old aborts multipart uploads after a day; this is for a site that is away
+ABORT_AFTER_DAYS = 3  # of multipart uploads. delete_old aborts them after a day, while the site runs.
 
 
 class Command(BaseCommand):
@@ -32,7 +32,7 @@ def prepare() -> None:
         with as_os_errors(bucket):
             client.head_bucket(Bucket=bucket)
     except FileNotFoundError:
-        # AWS refuses the name of its first region here.
+        # AWS refuses us-east-1 as a LocationConstraint.
         region = {} if settings.AWS_REGION == "us-east-1" else {"LocationConstraint": settings.AWS_REGION}
         with as_os_errors(bucket):
             client.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": region} if region else {}))
