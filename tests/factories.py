@@ -38,7 +38,7 @@ def upload_of(owner: User, state: str = State.QUEUED, *, kind: str = "video", na
 
 
 def running_upload_of(owner: User, done: int = 5, total: int = 15) -> Upload:
-    """A video that is being transcoded, and has told so a moment ago."""
+    """A video in transcoding, which reported its progress a moment ago."""
     upload = upload_of(owner, State.RUNNING, attempt=1, worker="video@host")
     Progress(upload.pk, owner.pk).report(done, total, "transcoding")
     return upload

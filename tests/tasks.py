@@ -42,7 +42,7 @@ def refuse() -> None:
 
 
 @shared_task(bind=True)
-def hand_back_once(task: Task) -> None:
+def requeue_once(task: Task) -> None:
     if not task.request.delivery_info["redelivered"]:
         raise Reject("stopping", requeue=True)
 

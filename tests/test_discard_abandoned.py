@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture(autouse=True)
-def told(settings, monkeypatch) -> None:
+def cleaned_up_by_the_site(settings, monkeypatch) -> None:
     monkeypatch.setattr(direct, "CLEAN_UP_SECONDS", 120)
     settings.CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned_uploads"]
 

@@ -66,7 +66,7 @@ def test_it_answers_to_its_own_name_and_to_a_probe_and_to_nobody_elses(start):
 
 
 @pytest.mark.parametrize(
-    ("told", "release"),
+    ("variables", "release"),
     [
         ({}, ""),
         (
@@ -77,8 +77,8 @@ def test_it_answers_to_its_own_name_and_to_a_probe_and_to_nobody_elses(start):
         ({"RELEASE": "2026-11-22", "HEROKU_RELEASE_VERSION": "v42"}, "2026-11-22"),
     ],
 )
-def test_the_charts_learn_which_release_runs(start, told, release):
-    assert start("s.RELEASE", **SECRETS, **told).stdout == f"{release}\n"
+def test_the_release_is_read_from_the_platform(start, variables, release):
+    assert start("s.RELEASE", **SECRETS, **variables).stdout == f"{release}\n"
 
 
 def test_development_needs_none(start):

@@ -51,7 +51,7 @@ def test_each_way_to_end_has_its_outcome(start: Start, broker: Redis, monkeypatc
     start("default", **OURS)
     send("be_killed_once", 1.2)
     send("exceed_hard_limit")
-    for task in ("refuse", "hand_back_once", "fail", "retry_once"):
+    for task in ("refuse", "requeue_once", "fail", "retry_once"):
         send(task)
     send("sleep", 0.3)
     (run,) = wait_for_runs("sleep", "succeeded")
@@ -60,7 +60,7 @@ def test_each_way_to_end_has_its_outcome(start: Start, broker: Redis, monkeypatc
     assert (run.queue, run.release, run.worker.split("@")[0]) == ("default", "v7", "default")
     wait_for_runs("fail", "failed")
     wait_for_runs("refuse", "refused")
-    wait_for_runs("hand_back_once", "retried", "succeeded")
+    wait_for_runs("requeue_once", "retried", "succeeded")
     first, again = wait_for_runs("retry_once", "retried", "succeeded")
     between = (again.ended_at - first.ended_at).total_seconds() - again.run_seconds
     assert (
@@ -90,14 +90,14 @@ def test_each_way_to_end_has_its_outcome_on_rabbitmq(start: Start, rabbitmq: str
         "for name, args in {calls!r}:\n"
         "    app.send_task('tests.tasks.' + name, args=args, queue='default')\n"
     )
-    calls = [("sleep", [0.3]), ("fail", []), ("hand_back_once", []), ("retry_once", []), ("be_killed_once", [1.2])]
+    calls = [("sleep", [0.3]), ("fail", []), ("requeue_once", []), ("retry_once", []), ("be_killed_once", [1.2])]
     program = "import django; django.setup()\n" + code.format(calls=calls)
     variables = environment(BROKER_URL=rabbitmq, DJANGO_SETTINGS_MODULE="config.settings")
     subprocess.run([sys.executable, "-c", program], env=variables, check=True)
     (run,) = wait_for_runs("sleep", "succeeded")
     assert run.wait_seconds is not None
     wait_for_runs("fail", "failed")
-    wait_for_runs("hand_back_once", "retried", "succeeded")
+    wait_for_runs("requeue_once", "retried", "succeeded")
     assert {run.queue for run in wait_for_runs("retry_once", "retried", "succeeded")} == {"default"}
     wait_until(lambda: len(runs_of("be_killed_once")) == 2, "the lost run")
     assert Counter(run.outcome for run in runs_of("be_killed_once")) == Counter(["lost", "succeeded"])
