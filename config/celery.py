@@ -22,6 +22,7 @@ from django.utils.log import configure_logging
 from config.queues import TABLE
 from config.schedule import SCHEDULE
 from workers import log_context
+from workers.brokers.connection import is_amqp
 from workers.brokers.declarations import declarations, queue_type
 from workers.practices import broker
 from workers.runtime import (
@@ -33,7 +34,7 @@ from workers.runtime import (
     visibility_timeout,
 )
 
-AMQP = settings.BROKER_URL.startswith("amqp")
+AMQP = is_amqp()
 REDIS_TRANSPORT = {
     # Redis delivers a dead worker's message again after this timeout and at most 30 s more; with kombu's defaults,
     # 100 s more (docs/facts/celery.md#visibility-timeout). A living worker
@@ -151,5 +152,5 @@ def prepare_broker(**_: object) -> None:
     broker.prepare_queues()
 
 
-# The last receiver of worker_ready: whoever waits for the file finds a worker that handles signals.
+# The last receiver of worker_ready: a process that waits for the file finds a worker that handles signals.
 worker_ready.connect(heartbeat_file.start)

@@ -27,12 +27,12 @@ CHAPTER = "See docs/4-concurrency.md."
 
 
 @contextmanager
-def one_writer(table: str) -> Iterator[locks.Lease]:
-    """Holds the right to write into a table (a model's label) while the block runs.
+def one_writer(label: str) -> Iterator[locks.Lease]:
+    """Holds the right to write into the table of a model, by its label, while the block runs.
 
     Raises locks.Busy while another import writes, RedisError if the server of the locks is away.
     """
-    with locks.exclusive(f"import:{table}", lease=settings.JOB_LEASE) as lease:
+    with locks.exclusive(f"import:{label}", lease=settings.JOB_LEASE) as lease:
         yield lease
 
 
@@ -59,23 +59,23 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """Holds while no two jobs of a serialized queue work on one table. Says how fast the last ones were."""
+    """ok while no two jobs of a serialized queue work on one table. Says how fast the last ones were."""
     serialized = {queue.name: queue.serialize_by for queue in table().queues.values() if queue.serialize_by}
     if not serialized:
         return Finding(True, "no queue is serialized")
     running = Job.objects.filter(queue__in=serialized, state=Job.State.RUNNING)
     try:
         working = running.filter(started_at__lt=timezone.now() - CLAIM_GRACE).only("queue", "arguments")
-        counts = Counter(str(job.arguments.get(serialized[job.queue])) for job in working)
+        counts = Counter((job.queue, str(job.arguments.get(serialized[job.queue]))) for job in working)
         last = measure_throughput(serialized)
     except DatabaseError as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
-    at_work = ", ".join(f"{count} on {name}" for name, count in sorted(counts.items())) or "none"
+    at_work = ", ".join(f"{count} on {name}" for (_, name), count in sorted(counts.items())) or "none"
     speed = "none has ended yet"
     if last:
         speed = (
             f"the last {last.jobs} wrote {last.rows_per_second:,.0f} rows/s, {last.jobs_beside:.1f} jobs beside them"
         )
-    crowded = [name for name, count in counts.items() if count > 1]
+    crowded = [name for (_, name), count in counts.items() if count > 1]
     reason = f"Several jobs are at work on {', '.join(crowded)}, and slow each other down." if crowded else ""
     return Finding(not crowded, f"{', '.join(serialized)} at work: {at_work}; {speed}", reason)

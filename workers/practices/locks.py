@@ -28,6 +28,7 @@ from redis.lock import Lock
 
 from workers.practices import Finding
 from workers.queues import load_tasks
+from workers.schedule import scheduled_tasks
 from workers.telemetry.held_locks import PREFIX, held_locks, make_token
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def check() -> list[CheckMessage]:
         hint = f"Set LOCKS_URL to another database or server: cache.clear() would drop them. {CHAPTER}"
         messages.append(Error("The locks live in the same database as the cache.", hint=hint, id="practices.E201"))
     load_tasks()
-    for task in sorted({entry["task"] for entry in current_app.conf.beat_schedule.values()} & current_app.tasks.keys()):
+    for task in sorted(scheduled_tasks() & current_app.tasks.keys()):
         if not TAKES_LOCK.search(inspect.getsource(current_app.tasks[task].run)):
             fault = f"{task} is scheduled and takes no lock: a slow run would meet the next one."
             lock = f'with locks.exclusive("{task.rpartition(".")[2]}", lease=30):'
@@ -145,7 +146,7 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """Holds while every held lock has a timeout."""
+    """ok while every held lock has a timeout."""
     try:
         locks = held_locks()
     except RedisError as error:

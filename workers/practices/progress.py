@@ -95,7 +95,7 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """Holds while every progress key ends by itself, and every running job gives a sign of life."""
+    """ok while every progress key ends by itself, and every running job gives a sign of life."""
     grace = timezone.now() - timedelta(seconds=STALE_AFTER)
     running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=grace)
     try:

@@ -98,7 +98,7 @@ def _check_delivery() -> Iterator[CheckMessage]:
 
 
 def verify() -> Finding:
-    """Holds while each time-sensitive queue keeps its target: the oldest job now, and the last hour's p95."""
+    """ok while each time-sensitive queue keeps its target: the oldest job now, and the last hour's p95."""
     targets = {q.name: q.target_seconds for q in table().queues.values() if q.kind == Kind.TIME_SENSITIVE}
     queued = Job.objects.filter(state=Job.State.QUEUED)
     try:

@@ -52,7 +52,7 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """Holds while every enabled entry expires before its next run and has a queue, none is late, and beat ticks."""
+    """ok while every enabled entry expires before its next run and has a queue, none is late, and beat ticks."""
     try:
         entries = recurring_entries()
     except DatabaseError as error:

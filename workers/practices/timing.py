@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from celery import Task, current_app
+from celery import Task
 from celery.signals import (
     before_task_publish,
     task_postrun,
@@ -26,6 +26,7 @@ from django.utils import timezone
 
 from workers.practices import Finding
 from workers.queues import load_tasks, table
+from workers.schedule import scheduled_tasks
 from workers.telemetry import slowdown
 from workers.telemetry.metadata import run_metadata, wait_seconds
 from workers.telemetry.recorder import Run, RunRecorder
@@ -113,8 +114,7 @@ def _check_limits() -> Iterator[CheckMessage]:
 
 
 def _check_schedule() -> Iterator[CheckMessage]:
-    scheduled = {entry["task"] for entry in current_app.conf.beat_schedule.values()}
-    for name in sorted(set(table().telemetry_tasks) - scheduled):
+    for name in sorted(set(table().telemetry_tasks) - scheduled_tasks()):
         hint = f"Write every(timedelta(...), {name!r}) into config/schedule.py. Else no run is collected. {CHAPTER}"
         yield Error(f"The schedule does not send {name}.", hint=hint, id="practices.E702")
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from celery import current_app
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -30,7 +31,8 @@ def try_mark_pending(entry: Any) -> bool:
 
     True, too, if a server does not answer: an unnecessary message does less harm than a missing one.
     """
-    queue = entry.options.get("queue") or table().routes.get(entry.task, {}).get("queue", "default")
+    default = current_app.conf.task_default_queue
+    queue = entry.options.get("queue") or table().routes.get(entry.task, {}).get("queue", default)
     key, redis = PENDING_KEY.format(queue), get_redis_connection("locks")
     try:
         if redis.zscore(key, entry.name) is not None and count_ready(queue):
