@@ -6,17 +6,18 @@ import struct
 
 import pytest
 
-from mediaapp.uploads.filetypes import FileKind, UploadRejected, detect_kind
+from mediaapp.models import Upload
+from mediaapp.uploads.filetypes import UploadRejected, detect_kind
 from tests.videos import bare_ffmpeg, make_video
 
 TABLE = "sku;name;price\n1;Käse;2,50\n"
 
 
-def kind_of_bytes(content: bytes) -> FileKind:
+def kind_of_bytes(content: bytes) -> Upload.Kind:
     return detect_kind(io.BytesIO(content), len(content))
 
 
-def kind_of_path(path) -> FileKind:
+def kind_of_path(path) -> Upload.Kind:
     with path.open("rb") as file:
         return detect_kind(file, path.stat().st_size)
 
@@ -41,42 +42,42 @@ def test_every_common_container_is_a_video(tmp_path, suffix):
         "wmv": ("-c:v", "wmv2", "-c:a", "wmav2"),
     }
     path = make_video(tmp_path / f"film.{suffix}", *options.get(suffix, ()), seconds=0.5)
-    assert kind_of_path(path) is FileKind.VIDEO
+    assert kind_of_path(path) is Upload.Kind.VIDEO
 
 
 def test_webm_and_ogg_are_videos_too(tmp_path):
     webm = make_video(tmp_path / "f.webm", "-c:v", "libvpx", "-c:a", "libopus", seconds=0.5)
     ogg = make_video(tmp_path / "f.ogv", "-c:v", "libtheora", "-c:a", "libvorbis", seconds=0.5)
-    assert kind_of_path(webm) is kind_of_path(ogg) is FileKind.VIDEO
+    assert kind_of_path(webm) is kind_of_path(ogg) is Upload.Kind.VIDEO
 
 
 def test_an_avi_named_mp4_is_a_video(tmp_path):
     avi = make_video(tmp_path / "f.avi")
-    assert kind_of_path(avi.rename(tmp_path / "f.mp4")) is FileKind.VIDEO
+    assert kind_of_path(avi.rename(tmp_path / "f.mp4")) is Upload.Kind.VIDEO
 
 
 def test_fragmented_and_live_videos_are_videos(tmp_path):
     source = make_video(tmp_path / "f.mp4")
     fragments = ("-movflags", "frag_keyframe+empty_moov")
     for options in (("-f", "mp4", *fragments), ("-f", "matroska", "-live", 1)):
-        assert kind_of_bytes(bare_ffmpeg("-i", source, "-c", "copy", *options, "-")) is FileKind.VIDEO
+        assert kind_of_bytes(bare_ffmpeg("-i", source, "-c", "copy", *options, "-")) is Upload.Kind.VIDEO
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("rows", [1, 10_000])
 def test_tables_in_every_encoding_of_the_import_are_csv(encoding, rows):
-    assert kind_of_bytes((TABLE * rows).encode(encoding)) is FileKind.CSV
+    assert kind_of_bytes((TABLE * rows).encode(encoding)) is Upload.Kind.CSV
 
 
 @pytest.mark.parametrize("shift", range(4))
 def test_a_character_at_the_end_of_the_read_bytes_may_be_cut(shift):
     text = "name\n" + "x" * shift + "🧀\n" * 30_000
-    assert kind_of_bytes(text.encode()) is FileKind.CSV
-    assert kind_of_bytes(text.encode("utf-16")) is FileKind.CSV
+    assert kind_of_bytes(text.encode()) is Upload.Kind.CSV
+    assert kind_of_bytes(text.encode("utf-16")) is Upload.Kind.CSV
 
 
 def test_an_invalid_byte_in_a_utf8_file_is_left_to_the_import():
-    assert kind_of_bytes("name\nTür\n".encode() + b"\x81\n") is FileKind.CSV
+    assert kind_of_bytes("name\nTür\n".encode() + b"\x81\n") is Upload.Kind.CSV
 
 
 def test_a_truncated_video_names_the_bytes_that_arrived():
@@ -86,7 +87,7 @@ def test_a_truncated_video_names_the_bytes_that_arrived():
 
 @pytest.mark.parametrize("header", ["tax-free,price", "the moov;b", "sku", '"a\nb"\tc', "   ,a"])
 def test_unusual_headers_are_csv(header):
-    assert kind_of_bytes(f"{header}\n1,2\n".encode()) is FileKind.CSV
+    assert kind_of_bytes(f"{header}\n1,2\n".encode()) is Upload.Kind.CSV
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_a_heic_photograph_is_rejected():
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
 def test_a_truncated_video_is_rejected(tmp_path, suffix, kept):
     whole = make_video(tmp_path / f"film.{suffix}", seconds=2).read_bytes()
-    assert kind_of_bytes(whole) is FileKind.VIDEO
+    assert kind_of_bytes(whole) is Upload.Kind.VIDEO
     with pytest.raises(UploadRejected, match=r"stops before its end: .* of .* arrived|has no index"):
         kind_of_bytes(whole[: int(len(whole) * kept)])
 
@@ -151,7 +152,7 @@ def test_a_truncated_video_with_its_index_in_front_is_rejected(tmp_path):
 def test_bytes_that_a_camera_appends_are_accepted(tmp_path):
     whole = make_video(tmp_path / "film.mp4").read_bytes()
     for appended in (b"\0", bytes(1000), b"8db42d694ccc418790edff439fe026bf"):
-        assert kind_of_bytes(whole + appended) is FileKind.VIDEO
+        assert kind_of_bytes(whole + appended) is Upload.Kind.VIDEO
 
 
 @pytest.mark.parametrize("kind", ["film", "table", "refused"])

@@ -9,7 +9,7 @@ from django.test import Client
 from devtools.processes import wait_until
 from mediaapp.models import OpenUpload, Upload
 from mediaapp.uploads import direct, receive
-from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE, FileKind
+from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE
 from tests.direct_uploads import JSON, LARGE, ROWS, bucket_contents, open_upload, send_form, send_part
 from workers.models import Job
 
@@ -31,7 +31,7 @@ def test_a_small_file_is_one_form_and_becomes_a_job_at_its_close(as_alice, alice
     upload = Upload.objects.get()
     assert (answer.status_code, answer.json()["page"]) == (201, f"/jobs/{upload.pk}/")
     assert how["close"] == f"/uploads/{upload.pk}/close/"
-    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, FileKind.CSV, "books.csv", len(ROWS))
+    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, Upload.Kind.CSV, "books.csv", len(ROWS))
     assert (upload.job.owner, upload.job.state, upload.job.arguments["source"]) == (alice, "queued", upload.file)
     assert bucket_contents() == {upload.file: len(ROWS)}
     assert default_storage.open(upload.file).read() == ROWS
@@ -142,7 +142,7 @@ def test_a_rejected_file_gets_a_message_and_leaves_nothing(as_alice, content):
 
 
 def test_a_file_over_the_limit_of_its_kind_is_rejected(as_alice, monkeypatch):
-    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, FileKind.CSV, len(ROWS) - 1)
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Upload.Kind.CSV, len(ROWS) - 1)
     how = open_upload(as_alice)
     send_form(how["form"])
     assert "at most" in as_alice.post(how["close"]).json()["error"]

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from mediaapp.models import Upload
 from mediaapp.uploads import receive
-from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE, FileKind
+from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UNKNOWN_TYPE_MESSAGE
 from tests.outages import unreachable_broker
 from tests.videos import make_video
 from workers.models import Job
@@ -48,7 +48,7 @@ def test_an_uploaded_csv_becomes_a_published_job_of_its_owner(as_alice, alice, b
     response = send(as_alice, table())
     upload = Upload.objects.get()
     assert (response.status_code, response.url) == (302, reverse("job", args=[upload.pk]))
-    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, FileKind.CSV, "books.csv", len(ROWS))
+    assert (upload.owner, upload.kind, upload.name, upload.size) == (alice, Upload.Kind.CSV, "books.csv", len(ROWS))
     assert (upload.job.owner, upload.job.state, upload.job.queue) == (alice, "queued", "imports")
     assert upload.job.dispatched_at
     assert upload.job.arguments == {
@@ -63,7 +63,7 @@ def test_an_uploaded_csv_becomes_a_published_job_of_its_owner(as_alice, alice, b
 
 def test_an_uploaded_video_goes_to_the_video_queue(as_alice, broker, tmp_path):
     send(as_alice, table("holiday.txt", make_video(tmp_path / "film.mp4").read_bytes()))
-    assert (Upload.objects.get().kind, broker.llen("video"), broker.llen("imports")) == (FileKind.VIDEO, 1, 0)
+    assert (Upload.objects.get().kind, broker.llen("video"), broker.llen("imports")) == (Upload.Kind.VIDEO, 1, 0)
 
 
 def test_a_program_gets_the_urls_of_its_job(as_alice):
@@ -111,10 +111,10 @@ def test_a_form_without_a_file_says_so(as_alice, sent):
 
 
 def test_a_file_over_the_limit_of_its_kind_is_rejected(as_alice, monkeypatch):
-    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, FileKind.CSV, len(ROWS) - 1)
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Upload.Kind.CSV, len(ROWS) - 1)
     assert "at most" in send(as_alice, table(), headers=JSON).json()["error"]
     assert is_empty()
-    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, FileKind.CSV, len(ROWS))
+    monkeypatch.setitem(receive.MAX_BYTES_BY_KIND, Upload.Kind.CSV, len(ROWS))
     assert send(as_alice, table(), headers=JSON).status_code == 201
 
 
@@ -232,7 +232,7 @@ def test_a_file_name_is_never_used_as_a_path(as_alice, sent, kept):
 
 
 def test_an_error_after_the_file_is_stored_deletes_it(as_alice, monkeypatch):
-    monkeypatch.setitem(receive.TASK_BY_KIND, FileKind.CSV, "workers.nowhere.tasks.unknown")
+    monkeypatch.setitem(receive.TASK_BY_KIND, Upload.Kind.CSV, "workers.nowhere.tasks.unknown")
     as_alice.raise_request_exception = False
     assert send(as_alice, table()).status_code == 500
     assert is_empty()

@@ -5,9 +5,9 @@ Reads about 70 KB of a file of any size. No library does this (docs/facts/tools.
 
 import codecs
 import re
-from enum import StrEnum
 from typing import BinaryIO
 
+from mediaapp.models import Upload
 from workers.byte_format import format_bytes
 from workers.csvimport.reading.encoding import ERROR_HANDLERS, guess_encoding
 
@@ -45,11 +45,6 @@ SPREADSHEET_MESSAGE = "This is a spreadsheet or an archive. Save the sheet as CS
 UNKNOWN_TYPE_MESSAGE = "This is neither a video nor a CSV file, whatever its name says. Upload one of these."
 
 
-class FileKind(StrEnum):
-    VIDEO = "video"
-    CSV = "csv"
-
-
 class UploadRejected(Exception):
     """The file is not accepted. `sentence` tells the user why, and what to do."""
 
@@ -58,7 +53,7 @@ class UploadRejected(Exception):
         self.sentence = sentence
 
 
-def detect_kind(file: BinaryIO, size: int) -> FileKind:
+def detect_kind(file: BinaryIO, size: int) -> Upload.Kind:
     """The kind of a file of `size` bytes. Raises UploadRejected. The file's position is 0 afterwards."""
     file.seek(0)
     try:
@@ -66,11 +61,11 @@ def detect_kind(file: BinaryIO, size: int) -> FileKind:
         if not head.strip():
             raise UploadRejected(EMPTY_MESSAGE)
         if _is_video(head, file, size):
-            return FileKind.VIDEO
+            return Upload.Kind.VIDEO
         if SPREADSHEET.match(head):
             raise UploadRejected(SPREADSHEET_MESSAGE)
         if _is_csv(head, is_whole_file=len(head) == size):
-            return FileKind.CSV
+            return Upload.Kind.CSV
         raise UploadRejected(UNKNOWN_TYPE_MESSAGE)
     finally:
         file.seek(0)

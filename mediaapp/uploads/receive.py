@@ -12,20 +12,20 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from mediaapp.models import CatalogueItem, Upload, User
-from mediaapp.uploads.filetypes import FileKind, UploadRejected, detect_kind
+from mediaapp.uploads.filetypes import UploadRejected, detect_kind
 from mediaapp.uploads.mapping import guess_import_arguments
 from workers import jobs
 from workers.byte_format import format_bytes
 
-MAX_BYTES_BY_KIND = {FileKind.VIDEO: settings.MAX_VIDEO_BYTES, FileKind.CSV: settings.MAX_CSV_BYTES}
+MAX_BYTES_BY_KIND = {Upload.Kind.VIDEO: settings.MAX_VIDEO_BYTES, Upload.Kind.CSV: settings.MAX_CSV_BYTES}
 MAX_BYTES: int = max(MAX_BYTES_BY_KIND.values())
 # Without JavaScript a browser sends the file in one request, which a platform's router ends after 30 s.
 MAX_BYTES_THROUGH_SITE = 16_000_000
 SOURCE_NAME = "uploads/{}/source"  # name in default_storage, with the upload's id
 REJECTIONS_KEY = "mediaapp.upload_problems"
 TASK_BY_KIND = {
-    FileKind.VIDEO: "workers.video.tasks.transcode_video",
-    FileKind.CSV: "workers.highmem.tasks.import_catalogue",
+    Upload.Kind.VIDEO: "workers.video.tasks.transcode_video",
+    Upload.Kind.CSV: "workers.highmem.tasks.import_catalogue",
 }
 
 
@@ -44,7 +44,7 @@ def store_upload(owner: User, file: UploadedFile) -> Upload:
         raise
 
 
-def inspect_file(owner: User, file: BinaryIO, size: int) -> tuple[FileKind, dict[str, Any]]:
+def inspect_file(owner: User, file: BinaryIO, size: int) -> tuple[Upload.Kind, dict[str, Any]]:
     """The file's kind, and the arguments of its import as guess_import_arguments() returns them.
 
     Reads some pieces of the file. Raises UploadRejected if it is of no kind, empty, truncated or too large.
@@ -53,7 +53,7 @@ def inspect_file(owner: User, file: BinaryIO, size: int) -> tuple[FileKind, dict
     if size > MAX_BYTES_BY_KIND[kind]:
         actual, limit = format_bytes(size), format_bytes(MAX_BYTES_BY_KIND[kind])
         raise UploadRejected(f"The file has {actual}; for a {kind} we take {limit} at most.")
-    return kind, guess_import_arguments(owner.pk, file) if kind == FileKind.CSV else {}
+    return kind, guess_import_arguments(owner.pk, file) if kind == Upload.Kind.CSV else {}
 
 
 def create_upload(upload: Upload, import_arguments: dict[str, Any]) -> Upload:
@@ -65,7 +65,7 @@ def create_upload(upload: Upload, import_arguments: dict[str, Any]) -> Upload:
     arguments = {"source": upload.file, "table": CatalogueItem._meta.label} | import_arguments
     with transaction.atomic():
         jobs.create(
-            TASK_BY_KIND[FileKind(upload.kind)],
+            TASK_BY_KIND[Upload.Kind(upload.kind)],
             job_id=upload.pk,
             owner_id=upload.owner_id,
             arguments=arguments,
