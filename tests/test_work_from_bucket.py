@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import polars as pl
 import pytest
@@ -105,6 +106,9 @@ def test_a_csv_is_imported_and_reported_on(start: Start, host: Host, alice: User
         assert report.summary()["rows"] == 2
         with default_storage.open(report.storage_name("rows.parquet")) as file:
             assert sorted(pl.read_parquet(file.read())["title"]) == ["Dune", "Emma"]
+        # The test's server guesses a type itself where none is given, and adds a charset to this one.
+        with urlopen(default_storage.url(report.storage_name("rows.csv"))) as answer:
+            assert answer.headers["Content-Type"] == "text/csv"
     assert host.left() == []
 
 

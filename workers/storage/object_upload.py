@@ -5,6 +5,7 @@ It calls `read` between two requests, and an exception raised there ends the upl
 `Callback` runs inside a request: what it raises is taken for a lost connection (docs/facts/servers.md#boto3-uploads).
 """
 
+import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +16,7 @@ from django.core.files import File
 from workers.storage.object_reader import as_os_errors
 
 PART_BYTES = 8 * 1024**2  # S3 takes 10,000 parts of at least 5 MiB
-CONTENT_TYPE = "application/octet-stream"
+UNKNOWN_TYPE = "application/octet-stream"
 TRANSFER = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
 
 
@@ -50,5 +51,6 @@ def upload(client: Any, bucket: str, name: str, path: Path, report: Callable[[in
         file = ReportingFile(content, report)
         if file.size < PART_BYTES:
             report(0)
-        options = {"ExtraArgs": {"ContentType": CONTENT_TYPE}, "Callback": file.count, "Config": TRANSFER}
+        content_type = mimetypes.guess_type(name)[0] or UNKNOWN_TYPE
+        options = {"ExtraArgs": {"ContentType": content_type}, "Callback": file.count, "Config": TRANSFER}
         client.upload_fileobj(file, bucket, name, **options)
