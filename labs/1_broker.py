@@ -150,7 +150,7 @@ def run_right() -> dict[str, Any]:
     broker.prepare_queues()
     began = time.monotonic()
     publishing.publish(VIDEO, str(uuid4()), "video")
-    while "nobody reads it" not in (why := broker.verify().reason):
+    while "no consumer" not in (why := broker.verify().reason):
         time.sleep(0.1)
     show("right: the doctor", 1, noticed := time.monotonic() - began, why)
     publisher = Publisher(lambda: publishing.publish(VIDEO, str(uuid4()), "video"))
@@ -210,7 +210,7 @@ def empty_broker() -> None:
 
 
 def main() -> None:
-    state.CACHE_SECONDS = 0  # each look asks anew
+    state.CACHE_SECONDS = 0  # each look asks again
     limit_memory()
     print(f"{'':<24}{'messages':>9}{'the next':>12}")
     wrong = run_wrong(int(sys.argv[1]) if sys.argv[1:] else 20)

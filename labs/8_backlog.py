@@ -100,7 +100,7 @@ def time_to_empty() -> dict[str, float]:
 
 def main() -> None:
     count, seconds = (int(sys.argv[1]), float(sys.argv[2])) if sys.argv[2:] else (40, 0.5)
-    state.CACHE_SECONDS = 0  # each look asks anew
+    state.CACHE_SECONDS = 0  # each look asks again
     print(f"{'':<39}{'says':>8}{'truth':>8}{'in':>12}")
     with processes.celery("worker", *WORKER, f"--include={__name__}", app="config"):
         send(count, seconds)

@@ -18,7 +18,9 @@ from django.core.management import call_command
 from devtools.isolated_site import isolated_site
 from devtools.rabbitmq import fresh_node
 
-LABS = {path.name.partition("_")[0]: path for path in sorted(Path(__file__).parent.glob("[1-9]_*.py"))}
+FOLDER = Path(__file__).parent
+LABS = {path.name.partition("_")[0]: path for path in sorted(FOLDER.glob("[1-9]_*.py"))}
+LABS["kill_import"] = FOLDER / "kill_import.py"
 
 
 def main() -> int:

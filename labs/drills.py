@@ -32,7 +32,7 @@ RUNS = (
 IMPORTS = "{same} of {rounds} killed imports ended as an undisturbed one, {in_the_middle} of them killed in the middle"
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
-    Drill("labs.kill_import 50", IMPORTS),
+    Drill("labs kill_import 50", IMPORTS),
     Drill("labs 5 60", RUNS),
     Drill("labs --rabbitmq 5 60", RUNS),
 )
