@@ -36,7 +36,7 @@ def relay(bucket, settings) -> Iterator[Relay]:
     there = urlsplit(settings.S3_ENDPOINT_URL)
     with running_relay((there.hostname, there.port)) as relay:
         settings.S3_ENDPOINT_URL = f"http://{relay.address}"
-        settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
+        settings.STORAGES = dict(settings.STORAGES)  # which makes a new default_storage
         yield relay
 
 

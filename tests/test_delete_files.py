@@ -74,7 +74,7 @@ def test_a_deletion_is_retried_with_growing_pauses_while_the_bucket_is_away(buck
     gone, there = upload_with_files_of(alice), settings.S3_ENDPOINT_URL
     gone.job.delete()
     settings.S3_ENDPOINT_URL = "http://127.0.0.1:1"
-    settings.STORAGES = dict(settings.STORAGES)  # which makes default_storage anew
+    settings.STORAGES = dict(settings.STORAGES)  # which makes a new default_storage
     run_deletions()
     assert [(job.state, job.message) for job in deletions()] == [(State.QUEUED, workspace.STORAGE_AWAY)]
     Job.objects.update(not_before=None)

@@ -25,9 +25,9 @@ def test_a_request_id_goes_from_the_router_into_the_workers_log(start, broker, a
         wait_until(lambda: Job.objects.filter(state=Job.State.DONE), "the mail")
         job = Job.objects.get()
         site, worker = web.log.read_text(), tmp_path / "default0.log"
-    assert f"INFO workers.jobs.dispatch request={CLICK} job={job.id} job_published job={job.id} queue=urgent" in site
+    assert f"INFO workers.jobs.dispatch request={CLICK} job={job.id} job_published queue=urgent" in site
     assert f"INFO gunicorn.access request={CLICK} job=- POST /accounts/password_reset/ 302" in site
-    done = f"INFO workers.jobs.attempt request={CLICK} job={job.id} job_finished job={job.id} state=done"
+    done = f"INFO workers.jobs.attempt request={CLICK} job={job.id} job_finished state=done"
     wait_until(lambda: done in worker.read_text(), "the worker's last line")
     lines = site.splitlines() + worker.read_text().splitlines()
     assert [line for line in lines if line.startswith(("INFO", "WARN", "ERROR")) and not EVERY_LINE.match(line)] == []

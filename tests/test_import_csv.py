@@ -203,7 +203,7 @@ def test_a_file_that_turns_bad_in_its_last_chunk_has_no_rest_to_stop_for_and_is_
     bad = import_for(alice, HEADER + "A1,T,,,,5,\n" * 1_999 + "A1,T,,,,x,\n" * bad_rows)
     assert counts(bad.run(max_rejected_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)
     assert len(bad.rejections) == bad_rows
-    assert counts(bad.run(max_rejected_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)  # taken up again
+    assert counts(bad.run(max_rejected_share=0.5, chunk_lines=CHUNK_LINES)) == (1, 0, 1_998, bad_rows)  # continued
 
 
 def test_one_more_row_behind_the_bad_ones_is_a_rest_to_stop_for(alice):

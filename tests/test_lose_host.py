@@ -121,7 +121,7 @@ def test_a_job_goes_on_elsewhere(
     def is_with_the_other(state: str) -> bool:
         in_subprocess.run(SWEEP, **brokers)
         job = job_of(upload)
-        assert job.result["rows"] >= reached, "it began anew"
+        assert job.result["rows"] >= reached, "it began from the start"
         return job.worker == f"highmem@{other}" and job.state in (state, Job.State.DONE)
 
     wait_until(lambda: is_with_the_other(Job.State.RUNNING), "the other host to take the job up")

@@ -106,7 +106,7 @@ def test_what_never_ran_counts_for_nothing(hour):
     assert queue_of("video")["runs"] == before
     runs("video", hour, every=60, of=5, run=0.01, outcome="retried")
     assert (queue_of("video")["runs"], queue_of("video")["requeued"]) == (before, 5)
-    assert "5 more gave back their place" in shown()
+    assert "5 more were requeued" in shown()
 
 
 def test_too_few_runs_are_no_figure(hour):
@@ -126,7 +126,7 @@ def test_one_dyno_fewer_is_one_that_nobody_reads_and_one_more_costs_more(hour):
     assert (fewer["dynos"], fewer["wait"], fewer["cost"]) == (0, None, -250)
     assert (now["dynos"], now["cost"], now["wait"]["utilization"]) == (1, 0, pytest.approx(0.5))
     assert (more["dynos"], more["cost"], more["wait"]["utilization"]) == (2, 250, pytest.approx(0.25))
-    assert "nobody reads video" in shown()
+    assert "no consumer of video" in shown()
 
 
 def test_more_than_can_be_done_is_said_in_words(hour, settings):

@@ -90,7 +90,7 @@ class Attempt:
         progress.clear(self.id)
         if state != Job.State.DONE:
             timing.set_outcome(state)  # Celery sees a success: the error ends here
-        log.info("job_finished job=%s state=%s message=%r", self.id, state, message)
+        log.info("job_finished state=%s message=%r", state, message)
 
     def requeue(self, message: str = "", delay_seconds: float = 0) -> None:
         """Puts the job back into its queue at its checkpoint, not to start again before `delay_seconds`."""
@@ -123,7 +123,7 @@ class Attempt:
             if connection.in_atomic_block:
                 raise
             connection.close()
-            log.warning("job_cancel_check_failed job=%s error=%r", self.id, error)
+            log.warning("job_cancel_check_failed error=%r", error)
             return
         if row is None:
             raise self._lease_lost()

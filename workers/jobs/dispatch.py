@@ -25,8 +25,8 @@ def publish(job: Job) -> bool:
         try:
             publishing.publish(job.task, str(job.id), job.queue)
         except (BrokerError, OSError) as error:
-            log.warning("job_not_published job=%s queue=%s error=%r", job.id, job.queue, error)
+            log.warning("job_not_published queue=%s error=%r", job.queue, error)
             return False
-        log.info("job_published job=%s queue=%s", job.id, job.queue)
+        log.info("job_published queue=%s", job.queue)
     Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(dispatched_at=timezone.now())
     return True

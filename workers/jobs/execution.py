@@ -53,7 +53,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
         Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(dispatched_at=None)
         raise Ignore from None
     except locks.LeaseLost as lost:
-        log.warning("job_attempt_lost job=%s reason=%r", job_id, str(lost))
+        log.warning("job_attempt_lost reason=%r", str(lost))
         timing.set_outcome("lost")
         raise Ignore from None
 
@@ -69,7 +69,7 @@ def _claim(job_id: str) -> Job:
         "started_at": now,
     }
     if not due.update(state=Job.State.RUNNING, message="", **claim):
-        log.info("job_message_ignored job=%s", job_id)
+        log.info("job_message_ignored")
         raise Ignore
     return Job.objects.get(pk=job_id)
 
@@ -88,7 +88,7 @@ def _end_with_error(attempt: Attempt, error: BaseException) -> None:
     elif isinstance(error, SoftTimeLimitExceeded):
         attempt.finish(Job.State.FAILED, user_messages.TIME_LIMIT_EXCEEDED)
     else:
-        log.warning("job_failed job=%s error=%r", attempt.id, error)
+        log.warning("job_failed error=%r", error)
         detail = getattr(error, "detail", "") or traceback.format_exc()
         message = getattr(error, "sentence", user_messages.INTERNAL_ERROR)
         attempt.finish(Job.State.FAILED, message, detail[-DETAIL_CHARACTERS:])

@@ -58,7 +58,7 @@ def queue_faults(broker: BrokerState) -> Iterator[str]:
             yield f"{name} is no queue of ours: {queue['ready']} messages that nobody will read."
         elif queue["ready"] and queue["consumers"] == 0:
             worker = table().consumers[name]
-            yield f"{queue['ready']} messages in {name}, and nobody reads it. Is the {worker} worker up?"
+            yield f"{queue['ready']} messages in {name}, and no consumer. Is the {worker} worker up?"
         elif (
             is_amqp() and isinstance(limit := table().queues[name].max_messages, int) and queue["max_messages"] != limit
         ):

@@ -51,7 +51,7 @@ def _check_files() -> Iterator[CheckMessage]:
             yield Error(f"{file}: {fault}", hint=hint, id="practices.E301")
     formation = read_app_formation()
     for worker in sorted(expected.keys() - formation.keys()) if formation is not None else ():
-        hint = f"Add it: nobody reads {expected[worker]} on a platform that runs it. {CHAPTER}"
+        hint = f"Add it: nothing consumes {expected[worker]} on a platform that runs it. {CHAPTER}"
         yield Error(f"app.json: the formation has no {worker}.", hint=hint, id="practices.E301")
 
 

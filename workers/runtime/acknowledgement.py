@@ -41,4 +41,4 @@ def check_acknowledgements(consumer: Any) -> None:
     held = {request.message.delivery_tag for request in unacknowledged_requests()}
     lost = set(qos._delivered) - set(qos._dirty) - held
     if lost:
-        raise LostAcknowledgementError(f"{len(lost)} messages were not acknowledged: the connection is made anew")
+        raise LostAcknowledgementError(f"{len(lost)} messages were not acknowledged: the worker connects again")

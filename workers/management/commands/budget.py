@@ -71,7 +71,7 @@ def history_lines(histories: list[QueueHistory]) -> Iterator[str]:
             history.queue.name, f"{history.runs:,}", *rates, *map(format_seconds, times), target, met
         )
         if history.requeued:
-            yield f"{'':<19}{history.requeued:,} more gave back their place and waited anew: not in these waits"
+            yield f"{'':<19}{history.requeued:,} more were requeued and waited again: not in these waits"
     if not histories:
         yield "  nothing ran: are beat and the default worker up?"
 
@@ -105,7 +105,7 @@ def scenario_lines(view: Outlook, scenario: Scenario) -> Iterator[str]:
     cost = "not listed" if scenario.cost is None else f"{scenario.cost:+,.0f}" if scenario.cost else "now"
     if scenario.wait is None or view.hour is None:
         names = ", ".join(queue.name for queue in view.worker.queues)
-        yield SCENARIO_LINE.format(dynos, scenario.processes, "", "", "", cost) + f"  nobody reads {names}"
+        yield SCENARIO_LINE.format(dynos, scenario.processes, "", "", "", cost) + f"  no consumer of {names}"
         return
     times = (scenario.wait.mean_seconds, scenario.wait.quantile(0.95))
     line = SCENARIO_LINE.format(
