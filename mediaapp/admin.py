@@ -1,4 +1,4 @@
-"""The admin. Accounts are edited here; jobs, uploads and reports are read-only, because workers write them."""
+"""The admin. Only accounts are edited here; workers write the other rows."""
 
 from typing import Any
 
@@ -14,8 +14,6 @@ from workers.models import Job
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Staff cancel or retry a job on its page, which applies the rules of its states."""
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -53,7 +51,7 @@ class AccountAdmin(UserAdmin):
 
 @login_required
 def redirect_staff(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-    """Replaces the admin's own login, which does not limit tries, by the site's login page."""
+    """Replaces the admin's own login page, which does not limit tries."""
     if not admin.site.has_permission(request):
         raise PermissionDenied
     return redirect("admin:index")

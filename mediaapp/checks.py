@@ -1,4 +1,4 @@
-"""The checks of `manage.py check --deploy`, which the release step runs before it migrates."""
+"""The checks of `manage.py check --deploy`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,10 +23,6 @@ OPTIONAL_TLS_MODES = {
 
 
 def check_deploy(**_: Any) -> list[CheckMessage]:
-    """W001: a Redis certificate is not verified. W002: a remote server has no TLS. W003: no proxy is configured.
-
-    W004: the formation may open more connections than a server's plan allows.
-    """
     return [*_check_verified(), *_check_encrypted(), *_check_proxies(), *_check_connections()]
 
 

@@ -10,8 +10,6 @@ from workers import jobs
 
 
 class SignUpForm(UserCreationForm):
-    """Requires an email address, because the reset mail goes there."""
-
     email = forms.EmailField(widget=forms.EmailInput(attrs={"autocomplete": "email"}))
 
     class Meta(UserCreationForm.Meta):
@@ -20,10 +18,7 @@ class SignUpForm(UserCreationForm):
 
 
 class QueuedPasswordResetForm(PasswordResetForm):
-    """Django's form, but a worker writes and sends the mail.
-
-    An unknown address gets a job too, without a user: neither time nor text of the answer reveals who has an account.
-    """
+    """An unknown address gets a job too: neither time nor text of the response reveals who has an account."""
 
     def save(self, **_: Any) -> None:  # type: ignore[override]
         user = next(iter(self.get_users(self.cleaned_data["email"])), None)

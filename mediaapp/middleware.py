@@ -1,4 +1,4 @@
-"""Gives every request an id for its log lines: the router's X-Request-ID, or a new one."""
+"""Gives every request an id for its log lines."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9+/=-]{20,200}")
 
 
 class RequestIDMiddleware:
-    """The first middleware. The ids stay set after the response, because gunicorn writes the access log later."""
+    """The ids stay set after the response, because gunicorn writes the access log later."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -31,5 +31,4 @@ class RequestIDMiddleware:
         return response
 
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: dict[str, Any]) -> None:
-        """Sets the job's id for the log, if the URL has one."""
         log_context.job_id.set(str(kwargs.get("job_id", log_context.UNKNOWN)))

@@ -1,4 +1,4 @@
-"""What users own: account, uploads, catalogue, reports. The rows of an owner are deleted with the account."""
+"""What users own. The rows of an owner are deleted with the account."""
 
 import json
 import logging
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 class User(AbstractUser):
-    """An account. Its email address is unique regardless of case, so that a reset mail has one recipient.
+    """Email addresses are unique regardless of case.
 
-    Upper, because Django's iexact compares UPPER(email): the reset form's query uses this index.
+    The index is on Upper, because Django's iexact compares UPPER(email).
     """
 
     email = models.EmailField("email address")
@@ -41,7 +41,7 @@ class User(AbstractUser):
 
 
 class Upload(models.Model):
-    """An uploaded file and its job. Both have one id, which URLs, the progress key and file names contain."""
+    """An uploaded file and its job, which share one id."""
 
     class Kind(models.TextChoices):
         VIDEO = "video"
@@ -63,11 +63,10 @@ class Upload(models.Model):
 
     @property
     def folder(self) -> str:
-        """The folder in default_storage that holds the file and its results, and nothing else."""
+        """Contains this upload's files only, because it is deleted with the row."""
         return str(PurePath(self.file).parent)
 
     def storage_name(self, name: str) -> str:
-        """The name in default_storage of a result in this folder."""
         return f"{self.folder}/{name}"
 
 
@@ -91,7 +90,7 @@ class OpenUpload(models.Model):
 
 
 class Report(models.Model):
-    """Figures on a whole catalogue or on one CSV file, and the job that computes them (workers/reports/run.py)."""
+    """Figures on a whole catalogue or on one CSV file."""
 
     kind = "report"
 
@@ -112,15 +111,13 @@ class Report(models.Model):
 
     @property
     def folder(self) -> str:
-        """The folder of its files in default_storage, deleted with the row."""
         return FOLDER.format(self.pk)
 
     def storage_name(self, name: str) -> str:
-        """The name in default_storage of a file in this folder."""
         return f"{self.folder}/{name}"
 
     def summary(self) -> dict[str, Any] | None:
-        """The figures that its worker wrote (workers/reports/process.py). None: no file. {}: the storage is away."""
+        """None: there is no file. {}: the storage is away."""
         try:
             with default_storage.open(self.storage_name(SUMMARY)) as file:
                 return dict(json.load(file))
@@ -134,13 +131,13 @@ class Report(models.Model):
 @receiver(post_delete, sender=Upload)
 @receiver(post_delete, sender=Report)
 def delete_files(instance: Upload | Report, **_: Any) -> None:
-    """Creates a job that deletes the folder: the storage may be away while the row is deleted."""
+    """A job deletes the folder, because the storage may be away now."""
     folder = {"folder": instance.folder}
     jobs.create("workers.default.tasks.delete_files", owner_id=None, arguments=folder, publish_now=False)
 
 
 class CatalogueItem(models.Model):
-    """A row of an owner's catalogue. An import inserts or updates by (owner, external_id)."""
+    """An import inserts or updates by (owner, external_id)."""
 
     owner = models.ForeignKey(User, models.CASCADE, related_name="catalogue")
     external_id = models.CharField(max_length=64)
@@ -163,7 +160,7 @@ class CatalogueItem(models.Model):
 
 
 class ColumnMapping(models.Model):
-    """The mapping of columns to fields that an owner confirmed. The next file with these columns starts at once."""
+    """The mapping of columns to fields that an owner confirmed."""
 
     owner = models.ForeignKey(User, models.CASCADE, related_name="column_mappings")
     columns_digest = models.CharField(max_length=64, help_text="Of the names of all columns, in any order.")

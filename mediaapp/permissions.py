@@ -1,4 +1,4 @@
-"""Who may see what. Owners and staff see an upload, a report and their jobs; anybody else gets 404."""
+"""Owners and staff see an upload, a report and their jobs; anybody else gets 404."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -27,9 +27,9 @@ VIEWER_COOKIE_SECONDS = 600  # after that, a poll reads the session from the dat
 
 
 def login_required_for(page: str) -> Callable[[View], View]:
-    """login_required for a view that takes a POST: after the login, the user gets the form's page, not the view.
+    """login_required for a view that takes a POST: after the login, the user gets the form's page.
 
-    page: a URL name with the view's arguments. The form's values are lost, and a message says so.
+    page: a URL name with the view's arguments.
     """
 
     def decorate(view: View) -> View:
@@ -49,7 +49,7 @@ def login_required_for(page: str) -> Callable[[View], View]:
 
 
 def get_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
-    """The upload with its job. Raises Http404 unless the request is its owner's or staff's."""
+    """Raises Http404 unless the user is its owner or staff."""
     uploads = Upload.objects.select_related("job")
     if not request.user.is_authenticated:
         raise Http404
@@ -62,7 +62,7 @@ def get_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
 
 
 def get_subject_or_404(request: HttpRequest, job_id: UUID) -> Upload | Report:
-    """The upload or the report of a job, with the job. Raises Http404 as get_upload_or_404() does."""
+    """Raises Http404 as get_upload_or_404() does."""
     try:
         return get_upload_or_404(request, job_id)
     except Http404:
@@ -74,7 +74,7 @@ def get_subject_or_404(request: HttpRequest, job_id: UUID) -> Upload | Report:
 
 
 def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
-    """Raises Http404 for staff too: only the owner decides what the columns of a file mean."""
+    """Raises Http404 for staff too."""
     upload = get_upload_or_404(request, job_id)
     if upload.owner_id != request.user.pk:
         raise Http404
@@ -82,10 +82,7 @@ def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
 
 
 def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Sets a signed cookie with the user's id, so that polls need no SQL for the session.
-
-    The session key is the salt: the cookie is invalid in another session, and after the log-out.
-    """
+    """Lets polls identify the user without SQL. The session key is the salt, so the cookie ends with the session."""
     response.set_signed_cookie(
         VIEWER_COOKIE,
         f"{request.user.pk}{' staff' if request.user.is_staff else ''}",
@@ -99,7 +96,7 @@ def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def read_running_progress(request: HttpRequest, job_id: UUID) -> dict[str, Any] | None:
-    """A running job's progress: one cache read, no SQL. None: the caller reads the row with get_subject_or_404().
+    """Uses no SQL. After None, call get_subject_or_404(), which checks the permission.
 
     A user who was deactivated may still read for VIEWER_COOKIE_SECONDS.
     """

@@ -1,4 +1,4 @@
-"""Limits tries to log in, sign up or reset a password: per typed address, and per client network."""
+"""Limits tries to log in, sign up or reset a password."""
 
 import logging
 import unicodedata
@@ -15,10 +15,7 @@ TOO_MANY_TRIES_MESSAGE = "Too many tries. Wait a while, then try again."
 
 
 def is_over_try_limit(request: HttpRequest, group: str, address: str) -> bool:
-    """Counts a try, and returns whether the address or the client exceeds its limit.
-
-    The counters are on the locks server, where cache.clear() does not reset them. If it is away, no try is refused.
-    """
+    """Counts a try. If the locks server is away, no try is refused."""
     limits = [
         _limit(f"{group} address", normalize_address(address), settings.TRIES_PER_ADDRESS, Action.INCREASE),
         _limit(f"{group} client", client_address(request), settings.TRIES_PER_CLIENT, Action.INCREASE),
@@ -27,7 +24,7 @@ def is_over_try_limit(request: HttpRequest, group: str, address: str) -> bool:
 
 
 def reset_tries(group: str, address: str) -> None:
-    """Resets the address after a success. The client's count stays: it may be guessing other accounts' passwords."""
+    """The client's count stays: it may be guessing other accounts' passwords."""
     _limit(f"{group} address", normalize_address(address), settings.TRIES_PER_ADDRESS, Action.RESET)
 
 
@@ -40,19 +37,19 @@ def _limit(group: str, key: str, rate: str, action: Action) -> Ratelimit | None:
 
 
 def normalize_address(address: str) -> str:
-    """Normalises as Django does for user names, so that variants of a letter share one count."""
+    """Variants of a letter share one count."""
     return unicodedata.normalize("NFKC", address).strip().casefold()
 
 
 def client_address(request: HttpRequest) -> str:
-    """The client's network. Trusts only what our PROXIES added to X-Forwarded-For: clients can forge the rest."""
+    """Trusts only what our PROXIES added to X-Forwarded-For: clients can forge the rest."""
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
     hops = [hop.strip() for hop in (*forwarded, request.META.get("REMOTE_ADDR", "")) if hop.strip()]
     return client_network(hops[-min(settings.PROXIES + 1, len(hops))]) if hops else ""
 
 
 def client_network(hop: str) -> str:
-    """The address, or for IPv6 its /64 network: a client controls all addresses of it."""
+    """Returns the /64 network of an IPv6 address, because a client controls all of it."""
     try:
         address = ip_address(hop)
     except ValueError:

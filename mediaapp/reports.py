@@ -1,4 +1,4 @@
-"""request_report() is the only place that creates a report and its job. It also deletes an owner's oldest reports."""
+"""The only place that creates reports and their jobs."""
 
 from django.db import transaction
 
@@ -12,9 +12,9 @@ MAX_REPORTS = 5  # per owner: each holds a copy of the rows
 
 
 def request_report(owner: User, upload: Upload | None = None) -> Report:
-    """A report on the owner's catalogue, or on one CSV file.
+    """Returns the existing report if the same one is queued or running.
 
-    Returns the existing report if the same one is queued or running.
+    Otherwise deletes the owner's oldest reports. upload: None for the whole catalogue.
     """
     # The report reads a file with the arguments of its import.
     import_arguments = upload.job.arguments | {"source": upload.file} if upload else {}

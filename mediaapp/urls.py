@@ -1,4 +1,4 @@
-"""The site's URLs. Other programs use them, so they do not change."""
+"""Other programs use these URLs, so they do not change."""
 
 from django.contrib.auth import views as auth
 from django.urls import path

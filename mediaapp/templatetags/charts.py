@@ -1,7 +1,4 @@
-"""Charts of a report as server-side SVG: the Content-Security-Policy allows no inline style or script.
-
-CSS stretches an SVG to its container, so labels are HTML beside it and keep their size.
-"""
+"""Charts as server-side SVG: the Content-Security-Policy allows no inline style or script."""
 
 from itertools import pairwise
 from typing import Any
@@ -26,7 +23,6 @@ KIND_LABELS = {
 
 @register.filter
 def format_value(value: Any) -> str:
-    """1,234.5 for a number, yes or no for a boolean, a dash for None; a text or a date as it is."""
     if value is None:
         return "\u2013"
     if isinstance(value, bool):
@@ -39,7 +35,6 @@ def format_value(value: Any) -> str:
 
 @register.filter
 def column_title(name: str) -> str:
-    """Released on, for released_on."""
     return name.replace("_", " ").capitalize()
 
 
@@ -50,7 +45,6 @@ def kind_label(kind: str) -> str:
 
 @register.filter
 def percent_of(part: float, whole: float) -> float:
-    """Percent with one decimal. Anything above 0 is at least 0.1."""
     if not whole:
         return 0.0
     return max(round(100 * part / whole, 1), 0.1 if part else 0.0)
@@ -58,7 +52,6 @@ def percent_of(part: float, whole: float) -> float:
 
 @register.filter
 def correlation_class(r: float | None) -> str:
-    """The CSS class of a cell with the correlation r."""
     if r is None or abs(r) < 0.3:
         return "weak"
     return "strong" if abs(r) >= 0.7 else "clear"
@@ -66,7 +59,6 @@ def correlation_class(r: float | None) -> str:
 
 @register.inclusion_tag("reports/_histogram.html")
 def histogram(column: dict[str, Any]) -> dict[str, Any]:
-    """A column's histogram, a box plot of its quantiles below it, and a table of both."""
     spread = column["spread"]
     counts, largest, width = spread["bars"], max(spread["bars"]), WIDTH / len(spread["bars"])
     bars = [
@@ -90,9 +82,8 @@ def histogram(column: dict[str, Any]) -> dict[str, Any]:
 
 @register.inclusion_tag("reports/_small_dyno.html")
 def small_dyno_memory(peak: int) -> dict[str, Any]:
-    """What a run with a peak of `peak` bytes, plus the worker's main process, would do to a dyno of 512 MB.
+    """A dyno swaps above its memory, and is restarted above twice its memory:
 
-    A dyno swaps above its memory, and is restarted above twice its memory:
     https://devcenter.heroku.com/articles/dyno-memory-behavior
     """
     needed = peak + MAIN_PROCESS_BYTES

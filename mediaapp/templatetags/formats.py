@@ -1,4 +1,4 @@
-"""Template filters that format sizes, times and the dialect of a CSV. None of them queries the database."""
+"""Template filters. None of them queries the database."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,6 @@ register.filter("human_size", format_bytes)
 
 @register.filter
 def playing_time(seconds: float) -> str:
-    """A video's length as players show it: 0:07, 12:04, 1:02:03."""
     minutes, second = divmod(int(seconds), MINUTE)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
@@ -26,7 +25,7 @@ def playing_time(seconds: float) -> str:
 
 @register.filter
 def duration(seconds: float) -> str:
-    """Rounded to one unit: 3 s, 4 min, 2 h, 3 days."""
+    """Rounded to one unit."""
     if seconds < 100:
         return f"{max(seconds, 0):.0f} s"
     if seconds < 100 * MINUTE:
@@ -51,13 +50,11 @@ def time_until(moment: datetime) -> str:
 
 @register.filter
 def task_name(task: str) -> str:
-    """The function's name: sweep_jobs of workers.default.tasks.sweep_jobs."""
     return task.rpartition(".")[2]
 
 
 @register.filter
 def ago(moment: datetime) -> str:
-    """just now, 2 min ago, yesterday; the date if it was a week ago or more: 5 Mar 2026."""
     seconds = age_seconds(moment)
     if seconds < 45:
         return "just now"
@@ -79,7 +76,6 @@ def percent_done(state: dict[str, Any]) -> int:
 
 @register.filter
 def size_change(before: float, after: float) -> str:
-    """66 % smaller, 5 % larger, the same."""
     share = round(100 * (before - after) / before) if before else 0
     if share == 0:
         return "the same"
@@ -109,7 +105,6 @@ DATE_EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
 
 @register.filter
 def encoding_name(codec: str) -> str:
-    """A Python codec by the name that spreadsheet programs use."""
     return ENCODING_NAMES.get(codec, codec.removesuffix("-sig").upper())
 
 
@@ -120,13 +115,11 @@ def delimiter_name(character: str) -> str:
 
 @register.filter
 def date_example(order: str) -> str:
-    """An example date in the order ymd, dmy or mdy."""
     return DATE_EXAMPLES.get(order, order)
 
 
 @register.simple_tag
 def dialect_value(name: str, value: str) -> str:
-    """The label of a value of a CSV's dialect, for its select box."""
     if name == "encoding":
         return encoding_name(value or "utf-8")
     labels = {"delimiter": DELIMITER_NAMES, "quote": QUOTE_NAMES, "decimal": NUMBER_EXAMPLES, "dates": DATE_EXAMPLES}[

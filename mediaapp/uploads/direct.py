@@ -1,8 +1,6 @@
-"""Uploads that go straight from a browser to the bucket, not through a web process.
+"""Uploads that go straight from a browser to the bucket.
 
-The site opens an upload, presigns its requests, and closes it: that creates the Upload and its job. A small file is one
-presigned form. A large file is a multipart upload, which can continue hours after a lost connection. Each function may
-raise OSError if the storage does not answer; all of them can be repeated.
+Each function may raise OSError if the storage does not answer; all of them can be repeated.
 """
 
 import logging
@@ -39,7 +37,7 @@ NOT_ARRIVED_MESSAGE = "The file has not arrived whole."
 
 
 class FileNotArrivedError(Exception):
-    """The file to close has not arrived, or not all of it."""
+    """The file has not arrived, or not all of it."""
 
 
 class TooManyOpenUploadsError(Exception):
@@ -47,7 +45,7 @@ class TooManyOpenUploadsError(Exception):
 
 
 def check_size(size: int) -> None:
-    """Raises UploadRejected for an empty file, and for one that is larger than any kind may be."""
+    """Raises UploadRejected."""
     if size > receive.MAX_BYTES:
         raise UploadRejected(f"The file has {format_bytes(size)}; we take {format_bytes(receive.MAX_BYTES)} at most.")
     if size < 1:
@@ -55,9 +53,9 @@ def check_size(size: int) -> None:
 
 
 def open_upload(owner: User, name: str, size: int, last_modified: int | None) -> OpenUpload:
-    """A new open upload, or the owner's existing one of the same file.
+    """Returns the owner's existing open upload of the same file, if any. Raises TooManyOpenUploadsError.
 
-    size: bytes. last_modified: milliseconds, None if unknown. Raises TooManyOpenUploadsError.
+    size: bytes. last_modified: milliseconds, None if unknown.
     """
     opened = OpenUpload(owner=owner, name=receive.clean_file_name(name), size=size, last_modified=last_modified)
     if known := _find_open(opened):
@@ -76,7 +74,6 @@ def open_upload(owner: User, name: str, size: int, last_modified: int | None) ->
 
 
 def _find_open(opened: OpenUpload) -> OpenUpload | None:
-    """The owner's open upload of the same file. Raises TooManyOpenUploadsError if none exists and none may be added."""
     oldest = timezone.now() - OPEN_UPLOAD_TTL
     known = opened.owner.open_uploads.filter(opened_at__gt=oldest, last_modified__isnull=False)
     same = known.filter(name=opened.name, size=opened.size, last_modified=opened.last_modified).first()
@@ -86,33 +83,31 @@ def _find_open(opened: OpenUpload) -> OpenUpload | None:
 
 
 def source_name(opened: OpenUpload) -> str:
-    """The file's name in the storage after the close."""
     return receive.SOURCE_NAME.format(opened.pk)
 
 
 def build_form(opened: OpenUpload) -> dict[str, Any]:
-    """The "url" and "fields" of a presigned form for a small file."""
+    """The presigned form for a small file."""
     return bucket.presign_form(INCOMING_NAME.format(opened.pk), opened.size)
 
 
 def part_length(opened: OpenUpload, number: int) -> int:
-    """The bytes of part `number`, which counts from 1. 0 or less if no such part exists."""
+    """In bytes; 0 or less if part `number`, which counts from 1, does not exist."""
     size = opened.part_size or 0
     return min(size, opened.size - size * (number - 1)) if number > 0 else 0
 
 
 def sign_part(opened: OpenUpload, number: int) -> str:
-    """A presigned URL to which the browser PUTs the part."""
+    """The URL to which the browser PUTs the part."""
     return bucket.presign_part(source_name(opened), opened.parts_id, number, part_length(opened, number))
 
 
 def list_parts(opened: OpenUpload) -> list[dict[str, Any]]:
-    """The parts that have arrived. Raises FileNotFoundError if the storage has joined or dropped them."""
+    """Raises FileNotFoundError if the storage has joined or dropped the parts."""
     return bucket.list_parts(source_name(opened), opened.parts_id)
 
 
 def list_part_numbers(opened: OpenUpload) -> list[int]:
-    """The numbers of the parts that have arrived."""
     try:
         return [part["PartNumber"] for part in list_parts(opened)]
     except FileNotFoundError:  # an interrupted close has joined them
@@ -120,9 +115,9 @@ def list_part_numbers(opened: OpenUpload) -> list[int]:
 
 
 def close_upload(owner: User, upload_id: UUID) -> Upload:
-    """Inspects what arrived and starts its job. A second close returns the same Upload.
+    """A second close returns the same Upload.
 
-    Raises FileNotArrivedError; UploadRejected after it deleted the file; OpenUpload.DoesNotExist if it is not open.
+    Raises FileNotArrivedError; UploadRejected after it deleted the file; OpenUpload.DoesNotExist.
     """
     try:
         with transaction.atomic():
@@ -151,7 +146,7 @@ def _create_upload(opened: OpenUpload) -> Upload:
 
 
 def _move_into_place(opened: OpenUpload) -> None:
-    """Copies or joins the file to the name that no presigned request can write. Safe to repeat."""
+    """Moves the file to a name that no presigned request can write. Safe to repeat."""
     if not opened.parts_id:
         bucket.copy(INCOMING_NAME.format(opened.pk), source_name(opened))
         return
@@ -163,7 +158,7 @@ def _move_into_place(opened: OpenUpload) -> None:
 
 
 def discard_upload(owner: User, upload_id: UUID) -> None:
-    """Deletes an open upload and what has arrived of it. Raises OpenUpload.DoesNotExist."""
+    """Raises OpenUpload.DoesNotExist."""
     with transaction.atomic():
         _discard(OpenUpload.objects.select_for_update().get(pk=upload_id, owner=owner))
 
@@ -179,10 +174,7 @@ def _discard(opened: OpenUpload) -> None:
 
 
 def discard_abandoned_uploads() -> int:
-    """Deletes uploads that were opened before OPEN_UPLOAD_TTL and never closed, for CLEAN_UP_SECONDS at most.
-
-    Returns the number of deleted uploads and files.
-    """
+    """Stops after CLEAN_UP_SECONDS. Returns the number of deleted uploads and files."""
     deadline, oldest = time.monotonic() + CLEAN_UP_SECONDS, timezone.now() - OPEN_UPLOAD_TTL
     abandoned = OpenUpload.objects.filter(opened_at__lt=oldest).order_by("opened_at")
     count = 0

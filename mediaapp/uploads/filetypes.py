@@ -1,6 +1,6 @@
-"""Detects by its content whether an uploaded file is a video or a CSV, and rejects any other file.
+"""Detects by its content whether an uploaded file is a video or a CSV.
 
-Reads about 70 KB of a file of any size. No library does this (docs/facts/tools.md#file-types).
+No library does this (docs/facts/tools.md#file-types).
 """
 
 import codecs
@@ -46,7 +46,7 @@ UNKNOWN_TYPE_MESSAGE = "This is neither a video nor a CSV file, whatever its nam
 
 
 class UploadRejected(Exception):
-    """The file is not accepted. `sentence` tells the user why, and what to do."""
+    """`sentence` tells the user why, and what to do."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -54,7 +54,7 @@ class UploadRejected(Exception):
 
 
 def detect_kind(file: BinaryIO, size: int) -> Upload.Kind:
-    """The kind of a file of `size` bytes. Raises UploadRejected. The file's position is 0 afterwards."""
+    """Raises UploadRejected. The file's position is 0 afterwards."""
     file.seek(0)
     try:
         head = file.read(HEAD_BYTES)
@@ -89,7 +89,6 @@ def _reject_truncated(size: int, end: int) -> None:
 
 
 def _reject_truncated_mp4(file: BinaryIO, size: int) -> None:
-    """An MP4 must have an index (the box moov), and its top-level boxes must be complete."""
     offset, has_index = 0, False
     for _ in range(MAX_BOXES):
         file.seek(offset)
@@ -113,13 +112,13 @@ def _reject_truncated_mp4(file: BinaryIO, size: int) -> None:
 
 
 def _avi_end(head: bytes) -> int:
-    """The length that the header declares. 0 if the recording was interrupted: it left 0 or all ones."""
+    """0 if the recording was interrupted."""
     declared = int.from_bytes(head[4:8], "little")
     return 0 if declared == 0xFFFFFFFF else declared
 
 
 def _matroska_end(head: bytes) -> int:
-    """The offset at which the segment after the header ends. 0 if it is unknown, as in a live recording."""
+    """0 if it is unknown, as in a live recording."""
     header_length, offset = _matroska_length(head, 4)
     offset += header_length
     if head[offset : offset + 4] != b"\x18\x53\x80\x67":
@@ -137,7 +136,6 @@ def _matroska_length(head: bytes, offset: int) -> tuple[int, int]:
 
 
 def _is_csv(head: bytes, *, is_whole_file: bool) -> bool:
-    """Text with a first line, in an encoding that the import can read, and neither markup nor a script."""
     text = _decode(head, is_whole_file=is_whole_file)
     if text is None or CONTROL_CHARACTER.search(text) or MARKUP_OR_SCRIPT.match(text):
         return False

@@ -1,4 +1,4 @@
-"""Maps the columns of a CSV to fields: by name, by what the owner confirmed before, or by asking the owner."""
+"""Maps the columns of a CSV to fields."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -30,15 +30,11 @@ SYNONYMS = {
 
 
 def catalogue_table(owner_id: int) -> TargetTable:
-    """The table into which an owner's files are imported."""
     return TargetTable(CatalogueItem, fixed={"owner_id": owner_id})
 
 
 def guess_import_arguments(owner_id: int, file: IO[bytes]) -> dict[str, Any]:
-    """The arguments "dialect" and "columns" of a new file's import. The dialect is None if the owner must confirm it.
-
-    {} if the file cannot be read: the import then fails with the reason.
-    """
+    """The dialect is None if the owner must confirm it. {}: the file is unreadable, and its import will fail."""
     try:
         file_preview, is_known = preview_mapping(owner_id, file)
     except CsvUnreadable:
@@ -53,9 +49,9 @@ def guess_import_arguments(owner_id: int, file: IO[bytes]) -> dict[str, Any]:
 def preview_mapping(
     owner_id: int, file: IO[bytes], choices: Mapping[str, str] | None = None, columns: dict[str, int] | None = None
 ) -> tuple[Preview, bool]:
-    """The preview with the given choices or with guesses, and whether the owner confirmed these columns before.
+    """The preview, and whether the owner confirmed these columns before. Raises CsvUnreadable.
 
-    choices, columns: as for make_preview(). Raises CsvUnreadable.
+    choices, columns: as for make_preview().
     """
     table, choices = catalogue_table(owner_id), choices or {}
     file_preview = make_preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns)
@@ -73,7 +69,6 @@ def preview_mapping(
 
 
 def save_mapping(owner_id: int, confirmed: Preview) -> None:
-    """Saves what the owner confirmed, for the next file with the same columns."""
     labels = make_unique_labels(confirmed.names)
     ColumnMapping.objects.update_or_create(
         owner_id=owner_id,
@@ -87,5 +82,5 @@ def save_mapping(owner_id: int, confirmed: Preview) -> None:
 
 
 def columns_digest_of(names: list[str]) -> str:
-    """A digest of the column names, in any order."""
+    """Independent of the order of the names."""
     return sha256("\0".join(sorted(make_unique_labels(names))).encode()).hexdigest()

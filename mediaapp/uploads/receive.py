@@ -1,4 +1,4 @@
-"""Receives uploads through the site. create_upload() also starts the jobs of files that arrived in the bucket."""
+"""Receives uploads through the site, and starts the jobs of all uploads."""
 
 import uuid
 from pathlib import PurePath
@@ -30,7 +30,7 @@ TASK_BY_KIND = {
 
 
 def store_upload(owner: User, file: UploadedFile) -> Upload:
-    """Stores the file and starts its job. Raises UploadRejected as inspect_file() does; then nothing is stored."""
+    """Raises UploadRejected as inspect_file() does; then nothing is stored."""
     size, content = file.size or 0, cast(BinaryIO, file)
     kind, import_arguments = inspect_file(owner, content, size)
     # The browser's file name is data, never a path.
@@ -45,10 +45,7 @@ def store_upload(owner: User, file: UploadedFile) -> Upload:
 
 
 def inspect_file(owner: User, file: BinaryIO, size: int) -> tuple[Upload.Kind, dict[str, Any]]:
-    """The file's kind, and the arguments of its import as guess_import_arguments() returns them.
-
-    Reads some pieces of the file. Raises UploadRejected if it is of no kind, empty, truncated or too large.
-    """
+    """The kind, and the import's arguments. Raises UploadRejected."""
     kind = detect_kind(file, size)
     if size > MAX_BYTES_BY_KIND[kind]:
         actual, limit = format_bytes(size), format_bytes(MAX_BYTES_BY_KIND[kind])
@@ -57,9 +54,9 @@ def inspect_file(owner: User, file: BinaryIO, size: int) -> tuple[Upload.Kind, d
 
 
 def create_upload(upload: Upload, import_arguments: dict[str, Any]) -> Upload:
-    """Writes the Upload of a stored file and its Job in one transaction, which publishes the task on commit.
+    """Writes the Upload and its Job in one transaction, which publishes the task on commit.
 
-    import_arguments: from inspect_file(). With the dialect None, the job waits until the owner confirms its mapping.
+    With the dialect None in `import_arguments`, the job waits until the owner confirms the mapping.
     """
     upload.file = SOURCE_NAME.format(upload.pk)
     arguments = {"source": upload.file, "table": CatalogueItem._meta.label} | import_arguments
@@ -76,17 +73,15 @@ def create_upload(upload: Upload, import_arguments: dict[str, Any]) -> Upload:
 
 
 def clean_file_name(name: str | None) -> str:
-    """The last part of the path that a browser sent, without unprintable characters."""
     return PurePath("".join(filter(str.isprintable, name or ""))).name[-255:] or "unnamed"
 
 
 def max_bytes_through_site() -> int:
-    """With a bucket, only browsers without JavaScript send files through the site."""
     return min(MAX_BYTES, MAX_BYTES_THROUGH_SITE) if settings.S3_BUCKET else MAX_BYTES
 
 
 class LimitedUploadHandler(FileUploadHandler):
-    """Skips a file that is larger than any kind may be, and keeps a message for the response."""
+    """Skips a file that is too large, and keeps a message for the response."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
         max_bytes = max_bytes_through_site()
@@ -102,5 +97,4 @@ class LimitedUploadHandler(FileUploadHandler):
 
     @staticmethod
     def rejections_of(request: HttpRequest) -> list[str]:
-        """The messages about skipped files."""
         return list(request.META.get(REJECTIONS_KEY, []))

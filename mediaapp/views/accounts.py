@@ -1,4 +1,4 @@
-"""Account pages: Django's views with a limit on tries, and a reset mail that a worker sends."""
+"""Account pages: Django's views with a limit on tries."""
 
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from mediaapp.rate_limits import TOO_MANY_TRIES_MESSAGE, is_over_try_limit, rese
 
 
 class LimitedTriesMixin:
-    """Answers 429 after too many POSTs of a `group` with one value of `field`, or from one client."""
+    """Answers 429 after too many POSTs with one value of `field`, or from one client."""
 
     group: ClassVar[str]
     field: ClassVar[str]
@@ -47,8 +47,6 @@ class LoginView(LimitedTriesMixin, auth.LoginView):
 
 
 class PasswordResetView(LimitedTriesMixin, auth.PasswordResetView):
-    """Answers with the same time and text whether or not the address has an account."""
-
     group, field = "reset", "email"
     form_class = QueuedPasswordResetForm
 

@@ -1,4 +1,4 @@
-"""The catalogue: the rows that the user's CSV files imported."""
+"""The rows that the user's CSV files imported."""
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -21,7 +21,6 @@ B-0003,Night Trains,Mara Lind,,,,
 @require_safe
 @login_required
 def show_catalogue(request: AuthenticatedRequest) -> HttpResponse:
-    """The user's own rows, with search and pages."""
     items = CatalogueItem.objects.filter(owner=request.user).order_by("external_id")
     query = request.GET.get("q", "").replace("\x00", "").strip()
     if query:

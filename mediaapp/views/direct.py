@@ -1,7 +1,4 @@
-"""The JSON API that opens, sends and closes an upload, for the page's script and for programs (docs/storage.md).
-
-With a bucket, the file goes straight to it by presigned URLs. Without one, it is a form to the site.
-"""
+"""The JSON API that opens, sends and closes an upload (docs/storage.md)."""
 
 import logging
 from collections.abc import Callable
@@ -32,7 +29,7 @@ UPLOAD_GONE_MESSAGE = "This upload is no longer open. Choose the file again."
 
 
 def json_endpoint(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A POST of a logged-in user. Each error becomes a status and JSON with a message."""
+    """Only for logged-in users. Each error becomes JSON with a message."""
 
     @wraps(view)
     @never_cache
@@ -59,11 +56,7 @@ def json_endpoint(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
 
 @json_endpoint
 def open_upload(request: AuthenticatedRequest) -> JsonResponse:
-    """Takes `name`, `size` and `last_modified`. Answers how to send the file, and the URLs that close or discard it.
-
-    "form": the URL and the fields of one form. "parts": their size, the numbers that have arrived, and the URL that
-    signs the others. Without "close", the response to the form is already that of close_upload().
-    """
+    """Without a bucket there is no "close": the form's own response is that of close_upload()."""
     name, size, last_modified = (request.POST.get(field, "") for field in ("name", "size", "last_modified"))
     if not (name and _is_number(size)):
         return _error(INCOMPLETE_MESSAGE, 400)
@@ -84,7 +77,6 @@ def open_upload(request: AuthenticatedRequest) -> JsonResponse:
 
 @json_endpoint
 def sign_part(request: AuthenticatedRequest, upload_id: UUID) -> JsonResponse:
-    """A presigned URL for the part `number`."""
     opened = OpenUpload.objects.get(pk=upload_id, owner=request.user)
     number = request.POST.get("number", "")
     if not _is_number(number) or direct.part_length(opened, int(number)) < 1:
@@ -94,14 +86,14 @@ def sign_part(request: AuthenticatedRequest, upload_id: UUID) -> JsonResponse:
 
 @json_endpoint
 def close_upload(request: AuthenticatedRequest, upload_id: UUID) -> JsonResponse:
-    """201 with the job's URLs, also when repeated; 409 if the file has not arrived, 422 if it is rejected."""
+    """May be repeated. 409 if the file has not arrived, 422 if it is rejected."""
     upload = direct.close_upload(request.user, upload_id)
     return JsonResponse(job_urls(upload.pk), status=201)
 
 
 @json_endpoint
 def discard_upload(request: AuthenticatedRequest, upload_id: UUID) -> HttpResponse:
-    """Deletes what has arrived. The form of the library gets a redirect, also if the upload is gone."""
+    """The form of the library gets a redirect, even if the upload is gone."""
     if wants_json(request):
         direct.discard_upload(request.user, upload_id)
         return JsonResponse({})

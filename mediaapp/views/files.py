@@ -1,7 +1,4 @@
-"""The files that a job made, for its owner and staff: video, poster, rejected rows.
-
-The site serves a file from its own disk. For a bucket, it redirects to a presigned URL that soon expires.
-"""
+"""The files that a job made, for its owner and staff."""
 
 from pathlib import PurePath
 from typing import Any
@@ -35,7 +32,7 @@ REDIRECT_SECONDS = 300  # for which a browser may reuse the redirect without a r
 @login_required
 @cache_control(private=True, max_age=3600)
 def serve_video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
-    """The transcoded video. `?download` saves it under the name of the uploaded file."""
+    """`?download` saves it under the name of the uploaded file."""
     upload = get_upload_or_404(request, job_id)
     headers = {"Content-Type": "video/mp4"}
     if "download" in request.GET:
@@ -49,7 +46,6 @@ def serve_video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 @login_required
 @cache_control(private=True, max_age=3600)
 def serve_poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
-    """A frame of the video, as JPEG."""
     upload = get_upload_or_404(request, job_id)
     return serve_job_file(request, upload, upload.storage_name("poster.jpg"), {"Content-Type": "image/jpeg"})
 
@@ -57,7 +53,6 @@ def serve_poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 @require_safe
 @login_required
 def download_rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
-    """The rejected rows as CSV, each with its line and reason, for the owner to correct and upload again."""
     upload = get_upload_or_404(request, job_id)
     header = upload.job.result.get("header")
     if upload.kind != Upload.Kind.CSV or not header:
@@ -72,10 +67,9 @@ def download_rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpR
 def serve_job_file(
     request: HttpRequest, subject: Upload | Report, name: str, headers: dict[str, str], length: float = 0
 ) -> HttpResponseBase:
-    """A file that the subject's job made. Raises Http404 until the job is done.
+    """Raises Http404 until the job is done. name: in default_storage. length: seconds of a video.
 
-    name: in default_storage. headers: Content-Type and Content-Disposition. length: seconds of a video. The presigned
-    URL outlives the video's length, because a player that seeks uses its first URL again.
+    A presigned URL outlives the video, because a player that seeks uses its first URL again.
     """
     if subject.job.state != Job.State.DONE:
         raise Http404
@@ -92,7 +86,7 @@ def serve_job_file(
 
 
 def _serve_from_disk(request: HttpRequest, path: str, headers: dict[str, str]) -> FileResponse:
-    """A file on this machine. Whitenoise answers range requests, which players need to seek."""
+    """Whitenoise answers range requests, which players need to seek."""
     try:
         static_response = StaticFile(path, list(headers.items())).get_response(request.method, request.META)
     except (MissingFileError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Probes of a platform: liveness of the process, readiness of the servers that it needs."""
+"""Liveness and readiness probes for a platform."""
 
 from collections.abc import Callable
 from threading import BoundedSemaphore
@@ -44,14 +44,14 @@ PROBE_SLOTS = BoundedSemaphore(2 * len(CHECKS))
 @never_cache
 @require_safe
 def liveness(request: HttpRequest) -> HttpResponse:
-    """200 without any server."""
+    """Depends on no other server."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 @never_cache
 @require_safe
 def readiness(request: HttpRequest) -> JsonResponse:
-    """200 if all servers answer, else 503 with the exception's name for each that does not."""
+    """503 with the exception's name for each server that does not answer."""
     answers = {
         name: type(answer).__name__ if isinstance(answer, Exception) else "ok"
         for name, answer in run_with_deadline(CHECKS, PROBE_SLOTS).items()

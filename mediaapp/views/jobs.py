@@ -1,4 +1,4 @@
-"""A job's page, its polls, and the actions cancel and retry."""
+"""A job's page, its polls and its actions."""
 
 from uuid import UUID
 
@@ -21,7 +21,6 @@ from workers.models import Job
 @require_safe
 @login_required
 def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """A job that waits for its mapping redirects to the mapping page."""
     subject = get_subject_or_404(request, job_id)
     if subject.job.state == Job.State.NEEDS_MAPPING:
         return redirect("mapping", job_id)
@@ -41,9 +40,9 @@ def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """The progress part of the page. While the job runs, it costs no SQL.
+    """Uses no SQL while the job runs.
 
-    `was=queued` comes from a page that has not shown the job running: it gets all parts that a new state changes.
+    `was=queued`: the page has not shown the job running, so it needs all parts of the new state.
     """
     age = request.GET.get("age", "")[:6]
     context = {"poll_after": poll_seconds(int(age) if age.isdecimal() else 0), "job_id": job_id}
@@ -61,7 +60,7 @@ def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 def show_progress_json(request: HttpRequest, job_id: UUID) -> JsonResponse:
-    """The state of a job for programs. While the job runs, it costs no SQL."""
+    """Uses no SQL while the job runs."""
     if current := read_running_progress(request, job_id):
         return JsonResponse(jobs.running_state(current))
     response = JsonResponse(jobs.state_of(get_subject_or_404(request, job_id).job))
@@ -72,7 +71,6 @@ def show_progress_json(request: HttpRequest, job_id: UUID) -> JsonResponse:
 @require_POST
 @login_required_for("job")
 def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Ends a waiting job now; a running one stops within two seconds."""
     if not jobs.cancel(get_subject_or_404(request, job_id).job):
         messages.info(request, "It had ended before, so there was nothing to cancel.")
     return redirect("job", job_id)
@@ -81,7 +79,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 @login_required_for("job")
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Publishes a failed or cancelled job again. `force` imports the good rows of a file with many bad ones."""
+    """`force` imports the good rows of a file with many bad ones."""
     subject = get_subject_or_404(request, job_id)
     job, is_unconfirmed = subject.job, subject.job.arguments.get("dialect", {}) is None
     if subject.kind == Upload.Kind.CSV and is_unconfirmed:  # cancelled before the owner confirmed the mapping
@@ -94,18 +92,17 @@ def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 def may_force(job: Job) -> bool:
-    """Whether the import failed for too many bad rows, so that its owner may import the good ones anyway."""
+    """Whether the owner may import the good rows of a file with too many bad ones."""
     max_rejected = settings.IMPORT_MAX_BAD_SHARE * job.result.get("rows", 0)
     has_too_many = job.result.get("rejected", 0) > max_rejected
     return job.state == Job.State.FAILED and has_too_many and not job.arguments.get("force")
 
 
 def will_resume(job: Job) -> bool:
-    """Whether a retry resumes at the checkpoint. False if the file itself was the cause of the failure."""
+    """False if the file itself was the cause of the failure."""
     return job.state == Job.State.CANCELLED or job.message in jobs.user_messages.NOT_CAUSED_BY_FILE
 
 
 def poll_seconds(page_age_seconds: int) -> float:
-    """Seconds until the next poll: the longer a page has been open, the more."""
     age = page_age_seconds
     return 1 if age < 30 else 2 if age < 120 else 5 if age < 600 else 15

@@ -1,4 +1,4 @@
-"""The library: the user's uploads, and the form to upload more."""
+"""The user's uploads, and the form to upload more."""
 
 import logging
 from typing import cast
@@ -53,7 +53,7 @@ def show_library(request: AuthenticatedRequest) -> HttpResponse:
 @csrf_exempt
 @require_POST
 def upload_files(request: HttpRequest) -> HttpResponse:
-    """Takes files in the field `file`. Answers 302 to the job, or 201 with JSON if the client accepts JSON."""
+    """Takes files in the field `file`. Answers with JSON if the client accepts it."""
     if not request.user.is_authenticated:
         if wants_json(request):
             return JsonResponse({"error": LOG_IN_MESSAGE}, status=403)
@@ -81,7 +81,7 @@ def _receive_files(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _answer_program(uploads: list[Upload], problems: list[str]) -> JsonResponse:
-    """The URLs of the first upload: programs send one file at a time."""
+    """Programs send one file at a time."""
     answer = {"error": " ".join(problems)} if problems else {}
     if not uploads:
         return JsonResponse(answer, status=422)
@@ -89,7 +89,6 @@ def _answer_program(uploads: list[Upload], problems: list[str]) -> JsonResponse:
 
 
 def job_urls(job_id: UUID) -> dict[str, str]:
-    """A new job for a program: its id, and the paths of its page and its progress."""
     return {
         "id": str(job_id),
         "page": reverse("job", args=[job_id]),
@@ -106,5 +105,5 @@ def _answer_browser(request: HttpRequest, uploads: list[Upload], problems: list[
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether the Accept header names JSON; a browser's */* does not count."""
+    """A browser's */* does not count."""
     return "application/json" in request.headers.get("Accept", "")

@@ -1,4 +1,4 @@
-"""The page on which an owner checks and confirms the mapping of a CSV's columns."""
+"""The page on which an owner confirms the mapping of a CSV's columns."""
 
 from dataclasses import asdict
 from typing import Any
@@ -40,7 +40,7 @@ MAX_OPTIONS = 500  # columns in a select box; files with more are rare, and are 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required_for("mapping")
 def show_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """A preview of the import. A POST previews other choices and saves nothing."""
+    """A POST previews other choices and saves nothing."""
     upload = get_upload_or_404(request, job_id)
     if upload.job.state != Job.State.NEEDS_MAPPING:
         return redirect("job", job_id)
@@ -50,7 +50,6 @@ def show_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 @login_required_for("job")
 def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Starts the import with the form's choices, and saves them for the next file with these columns."""
     upload = get_owned_upload_or_404(request, job_id)
     if upload.job.state != Job.State.NEEDS_MAPPING:
         return redirect("job", job_id)
@@ -69,7 +68,7 @@ def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @require_POST
 @login_required_for("job")
 def change_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Reopens the mapping of an import that has ended. Its rows stay until the new import updates them."""
+    """The imported rows stay until the new import updates them."""
     upload = get_owned_upload_or_404(request, job_id)
     if upload.kind == Upload.Kind.CSV:
         jobs.reopen_mapping(upload.job)
@@ -89,7 +88,7 @@ def _show(request: HttpRequest, upload: Upload) -> HttpResponse:
 
 
 def _preview(upload: Upload, form: QueryDict) -> Preview:
-    """The preview with the form's choices; without a form, with those of the last import or with guesses."""
+    """Without a form, uses the choices of the last import, or guesses."""
     previous = upload.job.arguments
     choices = _choices(form or previous.get("dialect") or {})
     try:
@@ -107,7 +106,7 @@ def _preview(upload: Upload, form: QueryDict) -> Preview:
 
 
 def _choices(form: Any) -> dict[str, str]:
-    """The form's choices of the dialect, without values that the page does not offer."""
+    """Drops values that the page does not offer."""
     return {name: form[name] for name, values in DIALECT_CHOICES.items() if form.get(name) and form[name] in values}
 
 
@@ -118,7 +117,6 @@ def _columns(upload: Upload, form: QueryDict, column_count: int) -> dict[str, in
 
 
 def _selects(chosen: dict[str, str], preview: Preview | None) -> list[dict[str, Any]]:
-    """A select box for each part of the dialect: the offered values, the chosen one, the guess."""
     return [
         {
             "name": name,
@@ -159,7 +157,6 @@ def _mapping_context(upload: Upload, preview: Preview) -> dict[str, Any]:
 
 
 def _samples(rows: list[list[str]], column: int | None) -> list[str]:
-    """The first three different values of a column."""
     if column is None:
         return []
     return list(dict.fromkeys(row[column] for row in rows if column < len(row) and row[column].strip()))[:3]

@@ -1,4 +1,4 @@
-"""The live state of the nine practices. Everybody sees whether each holds; only staff see the figures."""
+"""Everybody sees whether each of the nine practices holds; only staff see the figures."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,7 +31,7 @@ STAFF_TABLES: Mapping[str, Callable[[], Any]] = {
 @never_cache
 @require_safe
 def show_practices(request: HttpRequest) -> HttpResponse:
-    """The findings are at most registry.TTL seconds old. A table whose server is away is None."""
+    """A table whose server is away is None."""
     staff = is_staff(request)
     findings = registry.finding_cache.read()
     outcomes = [finding.ok for _, finding in findings]
@@ -44,7 +44,7 @@ def show_practices(request: HttpRequest) -> HttpResponse:
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """False if the database is away: nobody is known then, and the page is shown without figures."""
+    """False if the database is away."""
     try:
         return request.user.is_staff
     except Error:

@@ -1,4 +1,4 @@
-"""Requests a report, and downloads its rows. The report itself is on the page of its job."""
+"""Requests a report, and downloads its rows."""
 
 from uuid import UUID
 
@@ -22,7 +22,6 @@ TYPES = {PARQUET: "application/vnd.apache.parquet", CSV: "text/csv; charset=utf-
 @require_POST
 @login_required_for("catalogue")
 def report_on_catalogue(request: AuthenticatedRequest) -> HttpResponse:
-    """Requests a report on all rows of the user, and redirects to it."""
     if not CatalogueItem.objects.filter(owner=request.user).exists():
         messages.info(request, "There is nothing to report on yet: your catalogue has no rows.")
         return redirect("catalogue")
@@ -32,7 +31,6 @@ def report_on_catalogue(request: AuthenticatedRequest) -> HttpResponse:
 @require_POST
 @login_required_for("job")
 def report_on_upload(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Requests a report on the accepted rows of one CSV file, and redirects to it."""
     upload = get_upload_or_404(request, job_id)
     if upload.kind != Upload.Kind.CSV:
         raise Http404
@@ -43,7 +41,6 @@ def report_on_upload(request: HttpRequest, job_id: UUID) -> HttpResponse:
 @login_required
 @cache_control(private=True, max_age=3600)
 def download_rows(request: HttpRequest, job_id: UUID, kind: str) -> HttpResponseBase:
-    """kind: "parquet" or "csv"."""
     report = get_subject_or_404(request, job_id)
     if not isinstance(report, Report):
         raise Http404
