@@ -1,7 +1,4 @@
-"""The Celery app: each option with its reason. docs/facts/celery.md has the measurements.
-
-Some options depend on the broker: a value that keeps work on RabbitMQ strands it on Redis.
-"""
+"""The Celery app. Some options depend on the broker: a value that keeps work on RabbitMQ strands it on Redis."""
 
 from celery import Celery
 from celery.app.utils import Settings
@@ -138,7 +135,7 @@ def use_the_sites_logging(**_: object) -> None:
 
 @celeryd_init.connect
 def name_connections(sender: str, conf: Settings, **_: object) -> None:
-    """Redis keeps no list of consumers, so practice 1 finds a worker by the name of its connections."""
+    """On Redis, practice 1 finds a worker by the name of its connections."""
     if not AMQP:
         conf.broker_transport_options = REDIS_TRANSPORT | {"client_name": sender}
 
@@ -146,8 +143,9 @@ def name_connections(sender: str, conf: Settings, **_: object) -> None:
 @worker_init.connect
 @worker_ready.connect
 def prepare_broker(**_: object) -> None:
-    """Before the start, because Celery binds the queues of all workers to its delay queues. Again when the worker is
-    ready, because RabbitMQ may have been away before.
+    """Runs before the start, because Celery then binds all queues to its delay queues.
+
+    Runs again when the worker is ready, because RabbitMQ may have been away.
     """
     broker.prepare_queues()
 

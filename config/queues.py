@@ -1,8 +1,6 @@
-"""THE TABLE: which worker consumes which queues, and which tasks go into them. Edit it first.
+"""THE TABLE: which worker consumes which queues, and which tasks go into them.
 
-Routes, declarations, checks, doctor, pages and bill read it. `manage.py check` compares it with the Procfile,
-docker-compose.yml, app.json and the code. A message takes about 2 KB, so 10,000 of them take 20 MB
-(docs/facts/servers.md#message-memory).
+A message takes about 2 KB of the broker's memory (docs/facts/servers.md#message-memory).
 """
 
 from workers.queues import Kind, Queue, Table, Worker

@@ -1,4 +1,4 @@
-"""What beat sends, one plain line an entry. Each expires before its next run, by itself (practice 5)."""
+"""What beat sends. Each entry expires before its next run (practice 5)."""
 
 from datetime import timedelta
 

@@ -1,8 +1,4 @@
-"""Django's settings, read from the environment from top to bottom. .env.example describes every variable.
-
-A variable comes from the process's environment, else from `.env`, else from `.local/env`, which `make run` writes.
-Without DEBUG no secret has a default: a missing one stops the start with its name. Celery: config/celery.py.
-"""
+"""Django's settings. A variable comes from the process's environment, else `.env`, else `.local/env`."""
 
 import sys
 from importlib.util import find_spec

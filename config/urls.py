@@ -1,4 +1,4 @@
-"""All URLs. mediaapp/urls.py has those that other programs use."""
+"""All URLs."""
 
 from django.conf import settings
 from django.contrib import admin

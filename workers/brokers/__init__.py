@@ -1,22 +1,14 @@
-"""What RabbitMQ, Redis and Valkey tell of themselves, in one shape.
-
-state.py asks, connection.py connects within short timeouts, declarations.py declares the table's queues. rabbitmq.py
-and valkey.py know how each server answers.
-"""
+"""The state of RabbitMQ, Redis and Valkey in one shape."""
 
 from typing import TypedDict
 
 
 class BrokerUnavailableError(Exception):
-    """The broker did not answer, or refused. The text says why and contains no password."""
+    """The broker did not answer, or refused. The text contains no password."""
 
 
 class QueueState(TypedDict):
-    """A queue at this moment; None where this broker does not tell.
-
-    ready: messages that no consumer has taken. unacked: taken and not acknowledged. size_bytes: of both. max_messages:
-    where the broker refuses more.
-    """
+    """None where the broker does not tell. size_bytes: of ready and unacked messages."""
 
     ready: int | None
     unacked: int | None
@@ -26,10 +18,7 @@ class QueueState(TypedDict):
 
 
 class BrokerState(TypedDict):
-    """The broker at this moment. memory: None where unknown or unlimited. alarms: resources that RabbitMQ lacks.
-
-    eviction_policy: of a Redis, which drops keys unless it is `noeviction`; "" for RabbitMQ.
-    """
+    """memory: None where unknown or unlimited. eviction_policy: "" for RabbitMQ."""
 
     memory_bytes: int | None
     memory_limit_bytes: int | None

@@ -1,4 +1,4 @@
-"""A connection to ask the broker something, with short timeouts: no page, check or sweep hangs on a silent broker."""
+"""Asks the broker with short timeouts, so that no page, check or sweep hangs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,19 +35,17 @@ REDIS_PORT = 6379
 
 
 def is_amqp() -> bool:
-    """Whether the broker is RabbitMQ."""
     return bool(settings.BROKER_URL.startswith("amqp"))
 
 
 def server_of(url: str) -> tuple[str | None, int]:
-    """The host and the port of a broker's or a cache's URL."""
     parts = urlsplit(url)
     return parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme, REDIS_PORT)
 
 
 @contextmanager
 def connect() -> Iterator[Connection]:
-    """A connection with SHORT_TIMEOUTS. Raises BrokerUnavailableError, also for an error inside the block."""
+    """Raises BrokerUnavailableError, also for an error inside the block."""
     options = {"connect_timeout": SHORT_TIMEOUTS["connect_timeout"], "transport_options": SHORT_TIMEOUTS}
     try:
         with current_app.connection_for_read(settings.BROKER_URL, **options) as connection:
@@ -58,13 +56,13 @@ def connect() -> Iterator[Connection]:
 
 
 def count_ready(queue: str) -> int:
-    """Messages that wait in a queue at this moment, counted without taking one. Raises BrokerUnavailableError."""
+    """Raises BrokerUnavailableError."""
     with connect() as connection:
         return declare_passively(connection, queue)["ready"] or 0
 
 
 def declare_passively(connection: Connection, queue: str) -> QueueState:
-    """All but `unacked` of a queue. One that does not exist, as an empty one on Redis, is EMPTY."""
+    """Only `ready` and `consumers` are known. EMPTY for a queue that does not exist."""
     channel: Any = connection.default_channel
     try:
         answer = channel.queue_declare(queue=queue, passive=True)

@@ -1,4 +1,4 @@
-"""The queues of the table as kombu declares them, on RabbitMQ and on Redis."""
+"""Declares the queues of the table."""
 
 import re
 
@@ -19,17 +19,15 @@ MAX_DEAD_LETTERS = 10_000
 
 
 def queue_type() -> str:
-    """How RabbitMQ keeps the queues: quorum, unless QUEUE_TYPE says classic (docs/decisions/0004-quorum-queues.md)."""
+    """The type of RabbitMQ's queues (docs/decisions/0004-quorum-queues.md)."""
     return settings.QUEUE_TYPE or QUEUE_TYPES[0]
 
 
 def declarations(*, amqp: bool) -> list[Declaration]:
-    """One for each queue of the table.
+    """Limits are policies, because RabbitMQ refuses new arguments for an existing queue.
 
-    RabbitMQ gets a topic exchange: on a direct one a countdown blocks the whole worker of a quorum queue
-    (docs/facts/servers.md#eta-on-quorum). Redis gets a direct one: an evicted topic binding loses messages silently
-    (docs/facts/servers.md#eviction). Arguments are only what never changes, since RabbitMQ refuses other ones for a
-    queue that exists. A limit is a policy (practice 1).
+    RabbitMQ needs a topic exchange (docs/facts/servers.md#eta-on-quorum).
+    Redis needs a direct one (docs/facts/servers.md#eviction).
     """
     exchange = Exchange("mediaapp", type="topic" if amqp else "direct")
     arguments: dict[str, str | int] = {}
@@ -62,10 +60,7 @@ def dead_letter_queue() -> Declaration:
 
 
 def declare_queues() -> None:
-    """Declares the queues on RabbitMQ, with their limits and a place for dead letters. Raises BrokerUnavailableError.
-
-    Redis and Valkey have none of these: a list has no limit, and a worker drops an expired task by itself.
-    """
+    """Does nothing on Redis. Raises BrokerUnavailableError."""
     if not is_amqp():
         return
     with connect() as connection:

@@ -1,8 +1,6 @@
-"""RabbitMQ through its management API: its memory, its alarms, its queues and their policies.
+"""RabbitMQ through its management API. The login needs the tags `monitoring` and `policymaker`.
 
-Memory and counts are 5 to 10 s old, alarms are live (docs/facts/servers.md#management-api). The login needs the tag
-`monitoring`, and `policymaker` to set a policy. http.client, because urllib sends the login to where an answer
-redirects.
+It uses http.client, because urllib sends the login to the target of a redirect.
 """
 
 import json
@@ -23,22 +21,21 @@ QUEUE_COLUMNS = "name,messages_ready,messages_unacknowledged,message_bytes,consu
 
 
 def management_url(broker_url: str) -> str:
-    """The usual address of a broker's management API: port 15672, or with TLS that of https."""
+    """The usual address: port 15672, or with TLS that of https."""
     parts = urlsplit(broker_url)
     host = parts.netloc.removesuffix(f":{parts.port}")
     return f"https://{host}" if parts.scheme == "amqps" else f"http://{host}:15672"
 
 
 def management_api() -> "ManagementApi":
-    """That of the settings' broker."""
     url = settings.BROKER_MANAGEMENT_URL or management_url(settings.BROKER_URL)
     return ManagementApi(url, settings.BROKER_URL, settings.BROKER_CA)
 
 
 class ManagementApi:
-    """The API at `url` (with its login), for the virtual host of `broker_url`. Methods raise BrokerUnavailableError.
+    """url: with the login. authority: a certificate in PEM; "" for the system's authorities.
 
-    authority: the certificate, in PEM, that verifies an https server; "" for the system's authorities.
+    Methods raise BrokerUnavailableError.
     """
 
     def __init__(self, url: str, broker_url: str, authority: str = "") -> None:
@@ -46,7 +43,7 @@ class ManagementApi:
         self.vhost = quote(unquote(urlsplit(broker_url).path[1:]) or "/", safe="")
 
     def read_state(self) -> BrokerState:
-        """The memory of the fullest node, and the queues of the virtual host."""
+        """The memory is that of the fullest node."""
         nodes = [node for node in self._request(f"/api/nodes?columns={NODE_COLUMNS}") if node.get("mem_limit")]
         fullest: dict[str, int] = max(nodes, key=lambda node: node.get("mem_used", 0) / node["mem_limit"], default={})
         alarms = self._request("/api/health/checks/alarms").get("alarms", ())
@@ -60,7 +57,7 @@ class ManagementApi:
         }
 
     def set_max_messages(self, limits: dict[str, int]) -> None:
-        """Has each queue refuse what comes beyond its limit, so that the publisher gets an error."""
+        """The publisher to a full queue gets an error."""
         current = {policy["name"]: policy for policy in self._request(f"/api/policies/{self.vhost}")}
         for queue, max_messages in limits.items():
             policy = {
@@ -99,7 +96,7 @@ class ManagementApi:
 
 
 def _queue_state(queue: dict[str, Any]) -> QueueState:
-    """A queue as the API describes it: without figures when it was declared a moment ago."""
+    """A queue that was declared a moment ago has no figures."""
     return {
         "ready": queue.get("messages_ready", 0),
         "unacked": queue.get("messages_unacknowledged"),

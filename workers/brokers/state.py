@@ -1,6 +1,6 @@
-"""What the broker says now. Every page view may ask, so all processes share one answer for CACHE_SECONDS.
+"""The broker's state, which all processes share for CACHE_SECONDS.
 
-RabbitMQ's own figures are 5 to 10 s older than that (docs/facts/servers.md#management-api).
+RabbitMQ's own figures are older (docs/facts/servers.md#management-api).
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ CACHE_SECONDS = 5
 
 
 def read_broker_state() -> BrokerState:
-    """Its memory, its alarms and every queue that it has. Raises BrokerUnavailableError."""
+    """Raises BrokerUnavailableError."""
     state: BrokerState | None = cache.get(CACHE_KEY)
     if state is None:
         state = _ask_broker()
@@ -26,10 +26,7 @@ def read_broker_state() -> BrokerState:
 
 
 def read_queue_states() -> dict[str, QueueState]:
-    """Each queue of the table. Raises BrokerUnavailableError.
-
-    Where RabbitMQ's management API does not answer, each queue is asked by itself: all but `unacked` is known then.
-    """
+    """Without RabbitMQ's management API, only `ready` and `consumers` are known. Raises BrokerUnavailableError."""
     try:
         known = read_broker_state()["queues"]
     except BrokerUnavailableError:
@@ -41,7 +38,6 @@ def read_queue_states() -> dict[str, QueueState]:
 
 
 def read_queue_states_or_unknown() -> dict[str, QueueState]:
-    """Each queue of the table; UNKNOWN where the broker does not answer."""
     try:
         return read_queue_states()
     except BrokerUnavailableError:

@@ -1,8 +1,4 @@
-"""Redis or Valkey as a broker: its memory, and the keys that kombu keeps there.
-
-The server knows no consumers, and neither size nor limit of a queue. A consumer is a connection with a worker's name
-(config/celery.py), so a killed worker is gone at once.
-"""
+"""Redis or Valkey as a broker. A consumer is a connection with a worker's name (config/celery.py)."""
 
 import json
 from collections import Counter
@@ -18,7 +14,7 @@ PRIORITY_SEPARATOR = "\x06"  # between queue and priority in kombu's keys
 
 
 def read_state(client: Any, consumers: Mapping[str, str]) -> BrokerState:
-    """What the server says. consumers: the name of the worker for each queue. Raises BrokerUnavailableError."""
+    """consumers: the name of the worker for each queue. Raises BrokerUnavailableError."""
     try:
         memory = client.info("memory")
         ready = _count_ready(client)
@@ -46,7 +42,6 @@ def read_state(client: Any, consumers: Mapping[str, str]) -> BrokerState:
 
 
 def _count_ready(client: Any) -> Counter[str]:
-    """Messages in each list of the database."""
     if (keys := client.dbsize()) > MAX_KEYS:
         raise BrokerUnavailableError(
             f"The broker's database holds {keys} keys, too many to look through: give it one of its own."
@@ -59,7 +54,6 @@ def _count_ready(client: Any) -> Counter[str]:
 
 
 def _count_workers(client: Any) -> Counter[str]:
-    """Connected workers by their name, the part before the @."""
     database = str(client.connection_pool.connection_kwargs["db"])
     names = {each["name"] for each in client.client_list() if each["db"] == database}
     return Counter(name.partition("@")[0] for name in names)

@@ -13,21 +13,15 @@ from django.utils.http import urlsafe_base64_encode
 
 
 class MailServerUnavailable(Exception):
-    """The mail server did not take the mail; it may take it later."""
+    """The mail server may take the mail later."""
 
 
 class MailRejected(Exception):
-    """The mail server will never take this mail."""
-
     sentence = "The mail server refused the mail."
 
 
 def send(user_id: int | None) -> bool:
-    """Sends the mail with a new token. False, and no mail, for None or an inactive user.
-
-    None stands for an address without an account: the form queues it too, so that its answer takes the same time.
-    Raises MailServerUnavailable, MailRejected.
-    """
+    """Sends nothing and returns False for None or an inactive user. Raises MailServerUnavailable, MailRejected."""
     user = get_user_model().objects.filter(pk=user_id, is_active=True).first() if user_id else None
     if user is None:
         return False

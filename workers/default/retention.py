@@ -1,4 +1,4 @@
-"""Deletes what is too old to keep: jobs that no page shows, and what the site names in CLEAN_UPS."""
+"""Deletes old jobs that no page shows, and calls the site's CLEAN_UPS."""
 
 import logging
 from datetime import timedelta
@@ -17,13 +17,12 @@ KEEP_HIDDEN_JOBS = timedelta(days=1)
 
 
 def delete_hidden_jobs() -> int:
-    """Deletes the ended jobs that no page shows: deletions, and password mails, for unknown addresses too."""
     hidden = Job.objects.filter(task__in=HIDDEN_TASKS, state__in=Job.FINAL)
     return hidden.filter(finished_at__lt=timezone.now() - KEEP_HIDDEN_JOBS).delete()[0]
 
 
 def run_site_cleanups() -> None:
-    """Calls each function in settings.CLEAN_UPS. An error of one does not stop the others."""
+    """An OSError or a DatabaseError of one function does not stop the others."""
     for name in settings.CLEAN_UPS:
         try:
             count = import_string(name)()

@@ -1,7 +1,4 @@
-"""The tasks of the default worker. Queue `urgent`: mails that people wait for. Queue `default`: the rest.
-
-Every task here has the app's hard limit of 30 s (config/celery.py), so that no short task waits behind a long one.
-"""
+"""The tasks of the default worker. Each keeps the app's limit of 30 s, so that none waits behind a long one."""
 
 from celery import shared_task
 
@@ -21,7 +18,7 @@ MAIL_RETRY_SECONDS = 60
 
 @shared_task
 def send_password_reset(job_id: str) -> None:
-    """Mails a reset link to the user in the job. Tries once a minute, for an hour."""
+    """Tries once a minute, for an hour."""
     with jobs.working_on(job_id) as job:
         try:
             job.result = {"sent": password_reset.send(job.arguments["user_id"])}
@@ -33,7 +30,6 @@ def send_password_reset(job_id: str) -> None:
 
 @shared_task
 def delete_files(job_id: str) -> None:
-    """Deletes a folder of the storage that belongs to nobody any more."""
     # A silent storage holds a slot for 16 s, and urgent mails share the slots: so the pause between tries doubles.
     with jobs.working_on(job_id) as job, retry_if_storage_is_away(job.number):
         cleanup.delete_folder(job.arguments["folder"])
@@ -41,14 +37,12 @@ def delete_files(job_id: str) -> None:
 
 @shared_task
 def sweep_jobs() -> None:
-    """Every 10 seconds: requeues the jobs of dead workers, and publishes jobs that have no message."""
     with locks.exclusive("sweep_jobs", lease=LEASE_SECONDS):
         jobs.sweep()
 
 
 @shared_task
 def collect_runs() -> None:
-    """Every 10 seconds: moves recorded runs and dead letters from their stream into rows."""
     with locks.exclusive("collect_runs", lease=LEASE_SECONDS):
         dead_letters.collect_dead_letters(on_letter=pending_guard.clear_marks)
         rollups.collect_runs()
@@ -56,20 +50,18 @@ def collect_runs() -> None:
 
 @shared_task
 def roll_up_runs() -> None:
-    """Every hour: rolls up the runs of each hour."""
     with locks.exclusive("roll_up_runs", lease=LEASE_SECONDS):
         rollups.roll_up_hours()
 
 
 @shared_task
 def answer_canary(queue: str) -> None:
-    """Twice a minute: shows that a queue is consumed (practice 8)."""
+    """Shows that a queue is consumed (practice 8)."""
     backlog.answer_canary(queue)
 
 
 @shared_task
 def delete_old() -> None:
-    """Every night: deletes what is too old to keep."""
     with locks.exclusive("delete_old", lease=LEASE_SECONDS):
         retention.delete_hidden_jobs()
         queue_samples.delete_old_samples()

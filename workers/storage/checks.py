@@ -1,4 +1,4 @@
-"""System checks of the object storage's settings. Without S3_BUCKET, files are on the local disk."""
+"""System checks of the object storage's settings."""
 
 from typing import Any
 
@@ -13,10 +13,6 @@ STORAGE_WITHOUT_TLS = "The site has TLS and its storage has none: browsers refus
 
 
 def check(**_: Any) -> list[checks.CheckMessage]:
-    """E001: a bucket without keys. E002: a server without a bucket. W001: links that browsers refuse to follow.
-
-    W002: the site accepts files for which no worker has room.
-    """
     messages: list[checks.CheckMessage] = []
     if not settings.S3_BUCKET:
         if settings.S3_ENDPOINT_URL:

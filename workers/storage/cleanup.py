@@ -1,4 +1,4 @@
-"""Deletes files that nobody needs: an object's folder, and what uploads left that never arrived whole."""
+"""Deletes files that nobody needs."""
 
 import logging
 import time
@@ -19,7 +19,7 @@ PARTS_SECONDS = 5
 
 
 def delete_folder(folder: str) -> None:
-    """Deletes the files in a folder of the storage that belongs to one object. Raises OSError."""
+    """Raises OSError; ValueError for a top-level folder, which holds the files of others too."""
     if "/" not in folder:
         raise ValueError(f"{folder} holds the files of others too")
     if isinstance(default_storage, FileSystemStorage):
@@ -30,7 +30,7 @@ def delete_folder(folder: str) -> None:
 
 
 def delete_broken_uploads() -> int:
-    """Deletes the temporary files of uploads whose web process ended. Returns how many files."""
+    """Deletes temporary files that are older than KEEP_UPLOADS. Returns how many."""
     oldest = time.time() - KEEP_UPLOADS.total_seconds()
     files = [file for file in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir() if file.stat().st_mtime < oldest]
     for file in files:
@@ -39,10 +39,7 @@ def delete_broken_uploads() -> int:
 
 
 def abort_old_multipart() -> int:
-    """Deletes from the bucket the parts of files that began a day ago and were never joined. Returns how many files.
-
-    The site ends most of those; these belong to workers that were killed. It stops after PARTS_SECONDS.
-    """
+    """Aborts multipart uploads that are older than KEEP_UPLOADS, for PARTS_SECONDS at most. Returns how many."""
     if not settings.S3_BUCKET:
         return 0
     bucket: Any = default_storage

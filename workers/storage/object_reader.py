@@ -1,4 +1,4 @@
-"""Read an object of the bucket by ranges, as if it were a file on a disk. Its errors are those of a disk."""
+"""Reads an object of the bucket by ranges, as if it were a file on a disk."""
 
 import io
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ NOT_FOUND = 404
 
 @contextmanager
 def as_os_errors(name: str) -> Iterator[None]:
-    """Raises FileNotFoundError for a 404 of the block's requests, OSError for any other error of boto3."""
+    """Raises FileNotFoundError for a 404, OSError for any other error of boto3."""
     try:
         yield
     except (BotoCoreError, ClientError, HTTPError) as error:
@@ -26,10 +26,7 @@ def as_os_errors(name: str) -> Iterator[None]:
 
 
 class ObjectReader(io.RawIOBase):
-    """The bytes of an object: a small range after each seek, then larger ones.
-
-    client: boto3's. `size`: bytes. Raises OSError if the object is replaced meanwhile: two versions are never mixed.
-    """
+    """Raises OSError if the object is replaced meanwhile: two versions are never mixed."""
 
     def __init__(self, client: Any, bucket: str, name: str) -> None:
         self._client, self._name = client, name

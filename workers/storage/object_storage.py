@@ -1,8 +1,6 @@
-"""default_storage in an S3 bucket (S3_BUCKET and its neighbours in config/settings.py).
+"""default_storage in an S3 bucket. Errors are those of a disk: FileNotFoundError, OSError.
 
-Files are read by ranges, and links are for browsers. Objects are private: no ACL is sent, because buckets of AWS refuse
-ACLs since 2023. The path of an address has the bucket's name, which servers other than AWS's need. Errors are those of
-a disk: FileNotFoundError, OSError.
+No ACL is sent, because new buckets of AWS refuse ACLs. Servers other than AWS's need the path style.
 """
 
 import io
@@ -36,10 +34,9 @@ CLIENT_CONFIG = Config(
 
 
 class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
-    """A bucket. `client` sends requests, `public_client` signs the requests that browsers send."""
+    """`client` sends requests, `public_client` signs the requests that browsers send."""
 
     def get_default_settings(self) -> dict[str, Any]:
-        """Our settings over those of django-storages."""
         defaults: dict[str, Any] = super().get_default_settings()
         return defaults | {
             "bucket_name": settings.S3_BUCKET,
@@ -51,17 +48,16 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
 
     @cached_property
     def connection(self) -> Any:
-        """One for all threads. django-storages has one for each, which takes memory (docs/facts/servers.md#boto3)."""
+        """One for all threads, to save memory (docs/facts/servers.md#boto3)."""
         return self._create_session().resource("s3", **self._client_options(self.endpoint_url))
 
     @property
     def client(self) -> Any:
-        """boto3's client."""
         return self.connection.meta.client
 
     @cached_property
     def public_client(self) -> Any:
-        """boto3's client for links. A signature is valid for the host in the link only."""
+        """A signature is valid for the host in the link only."""
         if self.endpoint_url == settings.S3_PUBLIC_URL:
             return self.client
         return self._create_session().client("s3", **self._client_options(settings.S3_PUBLIC_URL))
@@ -70,7 +66,7 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
         return {"region_name": self.region_name, "endpoint_url": url, "config": self.client_config}
 
     def url(self, name: str, parameters: Any = None, expire: int | None = None, http_method: str | None = None) -> str:
-        """A presigned URL. parameters: of get_object, such as ResponseContentDisposition. expire: seconds."""
+        """parameters: of get_object, such as ResponseContentDisposition. expire: seconds."""
         return self._presign("get_object", self._key(name) | (parameters or {}), expire or LINK_SECONDS, http_method)
 
     def exists(self, name: str) -> bool:
@@ -87,12 +83,12 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
             super().delete(name)
 
     def copy(self, source: str, name: str) -> None:
-        """The server copies within the bucket; 5 GB at most."""
+        """The object has 5 GB at most."""
         with as_os_errors(source):
             self.client.copy_object(**self._key(name), CopySource=self._key(source))
 
     def upload(self, path: Path, name: str, report: Callable[[int], None]) -> None:
-        """Stores a local file, and reports before each part: see object_upload."""
+        """report: called with the bytes so far, before each part."""
         object_upload.upload(self.client, self.bucket_name, name, path, report)
 
     def presign_form(self, name: str, size: int) -> dict[str, Any]:
@@ -105,12 +101,12 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
         )
 
     def begin_multipart(self, name: str) -> str:
-        """Begins a multipart upload. Returns its id, `parts_id` of the other methods."""
+        """Returns the `parts_id` that the other methods take."""
         with as_os_errors(name):
             return str(self.client.create_multipart_upload(**self._key(name), ContentType=UPLOAD_TYPE)["UploadId"])
 
     def presign_part(self, name: str, parts_id: str, number: int, size: int) -> str:
-        """Where a browser PUTs one part of exactly `size` bytes."""
+        """For a PUT of exactly `size` bytes."""
         part = {"UploadId": parts_id, "PartNumber": number, "ContentLength": size}
         return self._presign("upload_part", self._key(name) | part, LINK_SECONDS)
 
@@ -121,7 +117,7 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
             return [part for page in pages for part in page.get("Parts", ())]
 
     def complete_multipart(self, name: str, parts_id: str, parts: list[dict[str, Any]]) -> None:
-        """Makes one object of the parts of list_parts, in their order."""
+        """parts: of list_parts, in their order."""
         named = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]
         with as_os_errors(name):
             self.client.complete_multipart_upload(
@@ -129,18 +125,17 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
             )
 
     def abort_multipart(self, name: str, parts_id: str) -> None:
-        """Deletes the parts. Raises FileNotFoundError as list_parts does."""
+        """Raises FileNotFoundError as list_parts does."""
         with as_os_errors(name):
             self.client.abort_multipart_upload(**self._key(name), UploadId=parts_id)
 
     def list_names_before(self, prefix: str, moment: datetime) -> Iterator[str]:
-        """The names of files under `prefix` that were stored before `moment`."""
         with as_os_errors(prefix):
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=prefix):
                 yield from (each["Key"] for each in page.get("Contents", ()) if each["LastModified"] < moment)
 
     def list_multipart_before(self, moment: datetime) -> Iterator[tuple[str, str]]:
-        """Name and id of multipart uploads that began before `moment` and are neither completed nor aborted."""
+        """Name and id of uploads that are neither completed nor aborted."""
         with as_os_errors(self.bucket_name):
             for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket_name):
                 for upload in page.get("Uploads", ()):

@@ -1,8 +1,7 @@
-"""Upload a local file to a bucket. Readers see the whole file or nothing.
+"""Uploads a local file to a bucket. Readers see the whole file or nothing.
 
-boto3 splits a large file into parts and sends them in the calling thread, so that `report` may use the database.
-It calls `read` between two requests, and an exception raised there ends the upload and removes its parts. boto3's own
-`Callback` runs inside a request: what it raises is taken for a lost connection (docs/facts/servers.md#boto3-uploads).
+`read` calls `report` between two requests, in the calling thread, because `report` may use the database.
+boto3 takes an exception of its `Callback` for a lost connection (docs/facts/servers.md#boto3-uploads).
 """
 
 import mimetypes
@@ -21,7 +20,7 @@ TRANSFER = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PA
 
 
 class ReportingFile(File):
-    """A file that calls `report(position)` before boto3 reads the next part."""
+    """Calls `report(position)` before boto3 reads the next part."""
 
     def __init__(self, file: IO[bytes], report: Callable[[int], None]) -> None:
         super().__init__(file)
@@ -43,9 +42,9 @@ class ReportingFile(File):
 
 
 def upload(client: Any, bucket: str, name: str, path: Path, report: Callable[[int], None]) -> None:
-    """Stores the file under `name`, and replaces an earlier one. A file smaller than a part takes one request.
+    """Replaces an earlier file. Raises OSError.
 
-    report(bytes so far): called before the file and before each part. What it raises ends the upload. Raises OSError.
+    report: called with the bytes so far; what it raises ends the upload.
     """
     with path.open("rb") as content, as_os_errors(name):
         file = ReportingFile(content, report)

@@ -1,7 +1,6 @@
-"""Folders in SCRATCH_DIR, one for each job, which all workers of a machine fill to SCRATCH_BYTES together.
+"""A folder for each job in SCRATCH_DIR. All workers of a machine together use SCRATCH_BYTES at most.
 
-A process locks the folder of its job. The kernel releases the lock of a killed process, and the next job on this
-machine removes the folder.
+A process locks the folder of its job. The next job on this machine removes folders without a lock.
 """
 
 import fcntl
@@ -23,7 +22,6 @@ PREFIX = "mediaapp-job-"  # nothing else in SCRATCH_DIR is ours to remove
 
 @contextmanager
 def open_scratch_folder() -> Iterator[Path]:
-    """An empty folder, which is removed at the end of the block."""
     root = Path(settings.SCRATCH_DIR)
     root.mkdir(parents=True, exist_ok=True)
     with _exclusive(root):
@@ -40,7 +38,7 @@ def open_scratch_folder() -> Iterator[Path]:
 
 
 def reserve(file: IO[bytes], size: int) -> bool:
-    """Allocates `size` bytes for the file. False: SCRATCH_BYTES or the disk do not have them now."""
+    """False: SCRATCH_BYTES or the disk do not have the bytes now."""
     root = Path(settings.SCRATCH_DIR)
     with _exclusive(root):
         if used_bytes(root) + size > settings.SCRATCH_BYTES:
@@ -53,7 +51,7 @@ def reserve(file: IO[bytes], size: int) -> bool:
 
 
 def used_bytes(folder: Path) -> int:
-    """The size of all files in the folder, reserved bytes included."""
+    """Includes reserved bytes."""
     used = 0
     for parent, _, names in os.walk(folder):
         for name in names:

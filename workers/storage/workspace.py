@@ -1,8 +1,4 @@
-"""Give a job the storage's files as local files.
-
-On a disk that the site and its workers share, nothing is copied. From a bucket, a file is copied into the job's
-scratch folder, and the results are uploaded when the block ends without an exception.
-"""
+"""Gives a job the storage's files as local files."""
 
 import logging
 import time
@@ -48,25 +44,25 @@ class WorkspaceError(Exception):
 
 
 class LocalWorkspace:
-    """Where a job works if the storage is a disk of this machine."""
+    """For a storage on a disk of this machine."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
 
     def fetch(self, name: str) -> Path:
-        """The path of a stored file. Raises WorkspaceError."""
+        """Raises WorkspaceError."""
         path = Path(default_storage.path(name))
         if not path.exists():
             raise WorkspaceError(FILE_GONE)
         return path
 
     def results_folder(self, name: str) -> Path:
-        """A folder of the storage. An engine must rename a file into it once the file is complete."""
+        """An engine must rename a file into it once the file is complete."""
         return Path(default_storage.path(name))
 
 
 class RemoteWorkspace:
-    """Where a job works if the storage is a bucket."""
+    """For a storage in a bucket."""
 
     def __init__(self, folder: Path, report: Report) -> None:
         self._folder = folder
@@ -75,10 +71,7 @@ class RemoteWorkspace:
         self._target = ""
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """The job's report.
-
-        Raises WorkspaceError if the results are too large, RetryLater if other jobs use the room.
-        """
+        """Raises WorkspaceError if the results are too large, RetryLater if other jobs use the room."""
         self._report(done, total, stage, **figures)
         if scratch.used_bytes(self._folder) > settings.SCRATCH_BYTES:
             raise WorkspaceError(RESULTS_TOO_LARGE.format(format_bytes(settings.SCRATCH_BYTES)))
@@ -86,10 +79,7 @@ class RemoteWorkspace:
             raise RetryLater(RETRY_SECONDS, NO_ROOM)
 
     def fetch(self, name: str) -> Path:
-        """A copy of the stored file.
-
-        Raises RetryLater, or WorkspaceError: a file that is too large is not copied at all.
-        """
+        """Raises RetryLater or WorkspaceError. A file that is too large is not copied at all."""
         target = self._folder / "source"
         with retry_if_storage_is_away():
             try:
@@ -124,7 +114,7 @@ class RemoteWorkspace:
             position += len(block)
 
     def results_folder(self, name: str) -> Path:
-        """An empty folder. Its files are uploaded to the storage's folder `name`."""
+        """Its files are uploaded to the storage's folder `name`."""
         self._target = name
         self._results.mkdir()
         return self._results
@@ -155,9 +145,9 @@ class RemoteWorkspace:
 
 @contextmanager
 def open_workspace(report: Report) -> Iterator[LocalWorkspace | RemoteWorkspace]:
-    """Where a job reads files and makes its results.
+    """Uploads the results to a bucket when the block ends without an exception.
 
-    report(done, total, stage): the job's. It is called during copies too, with bytes; what it raises ends them.
+    report: also called during copies, with bytes; what it raises ends them.
     """
     if isinstance(default_storage, FileSystemStorage):
         yield LocalWorkspace(report)
