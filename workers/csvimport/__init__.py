@@ -1,1 +1,1 @@
-"""A CSV file into a table of the database: a library for the preview of the site and the import of the worker."""
+"""Imports CSV files into database tables, and previews what an import would do."""

@@ -17,11 +17,7 @@ FIRST_PAGES = 2  # in the first chunk, so that the import of a wrong file ends e
 
 @dataclass
 class RowChunk:
-    """copy_lines, keys, lines, cells: of each good record the line for COPY, the key, and its place in the file.
-
-    records: how many of the file's. next_line: where the file goes on. After close(), last_rows and last_row_count:
-    the lines for COPY with only the last record of each key.
-    """
+    """copy_lines, keys, lines and cells have an item for each good record; `records` counts the rejected ones too."""
 
     copy_lines: list[str] = field(default_factory=list)
     keys: list[Any] = field(default_factory=list)
@@ -34,7 +30,7 @@ class RowChunk:
     last_row_count: int = 0
 
     def close(self) -> "RowChunk":
-        """Makes the bytes for COPY in the thread that reads: the database waits for the other one."""
+        """Sets last_rows: the lines for COPY with only the last record of each key."""
         last_rows = dict(zip(self.keys, self.copy_lines, strict=True)).values()
         self.last_rows, self.last_row_count = "".join(last_rows).encode(), len(last_rows)
         return self
@@ -42,14 +38,13 @@ class RowChunk:
 
 @dataclass
 class ChunkMaker:
-    """default_columns: values of each column that the file does not set; in a row for COPY they come first."""
+    """The default_columns come first in a row for COPY."""
 
     validator: RowValidator
     default_columns: Sequence[Iterator[Any]]
     pages_per_chunk: int
 
     def make_chunks(self, pages: Iterable[RecordPage]) -> Iterator[RowChunk]:
-        """A page fits the processor's cache; a transaction is worth several pages."""
         chunk = RowChunk()
         for number, page in enumerate(pages, 1):
             self._add(page, chunk)
@@ -73,7 +68,6 @@ class ChunkMaker:
 
 
 def read_ahead(chunks: Generator[RowChunk, None, None]) -> Generator[RowChunk, None, None]:
-    """A thread makes each chunk while the caller uses the one before."""
     with closing(chunks), ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, chunks, None)
         while chunk := coming.result():

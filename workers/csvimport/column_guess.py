@@ -1,4 +1,4 @@
-"""Guesses which column is meant for which field: by its name, a synonym or a similar name; a date also by its cells."""
+"""Guesses which column is meant for which field."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ Synonyms = Mapping[str, Sequence[str]]  # field name -> other words for it, in a
 
 
 def guess_columns(names: list[str], rows: list[list[str]], table: TargetTable, synonyms: Synonyms) -> dict[str, int]:
-    """Field name -> index of its column. A column is used once, for its most certain match."""
+    """Field name -> index of its column."""
     fields = table.importable[::-1]
     own_words = {_fold(word): field.name for field in fields for word in (str(field.verbose_name), field.name)}
     words = {_fold(word): field.name for field in fields for word in synonyms.get(field.name, ())} | own_words
@@ -35,7 +35,6 @@ def guess_columns(names: list[str], rows: list[list[str]], table: TargetTable, s
 
 
 def _find_field(name: str, words: dict[str, str], own_words: dict[str, str]) -> tuple[str, float]:
-    """The field, "" for none, and how certain that is. own_words: the fields' own names."""
     folded = _fold(name)
     if folded in words:
         return words[folded], 2 if folded in own_words else 1
@@ -49,7 +48,6 @@ def _find_field(name: str, words: dict[str, str], own_words: dict[str, str]) -> 
 def _match_only_date(
     names: list[str], rows: list[list[str]], fields: list[Field], columns: dict[str, int]
 ) -> dict[str, int]:
-    """One date field and one column of dates that are left belong together."""
     date_fields = [field.name for field in fields if isinstance(field, DateField) and field.name not in columns]
     free = [index for index in range(min(len(names), MAX_COLUMNS)) if index not in columns.values()]
     date_columns = [
@@ -63,6 +61,6 @@ def _has_dates(cells: list[str]) -> bool:
 
 
 def _fold(name: str) -> str:
-    """Without accents, spaces and signs: "Art.-Nr." is "artnr"."""
+    """ "Art.-Nr." becomes "artnr"."""
     letters = unicodedata.normalize("NFKD", name.casefold())
     return re.sub(r"[\W_]+", "", "".join(letter for letter in letters if not unicodedata.combining(letter)))

@@ -1,4 +1,4 @@
-"""What new rows hold in columns that their file does not set: the fixed value, the default, the time."""
+"""What new rows hold in columns that their file does not set."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -12,7 +12,7 @@ from workers.csvimport.target_table import TargetTable
 
 
 def iterate_defaults(table: TargetTable, file_fields: list[Field]) -> dict[Field, Iterator[Any]]:
-    """For each field that neither the file nor the database sets."""
+    """A callable default is called for each row."""
     blank = table.model(**table.fixed)
     return {
         field: _iterate_values(field, blank, is_fixed=field.attname in table.fixed)
@@ -22,8 +22,6 @@ def iterate_defaults(table: TargetTable, file_fields: list[Field]) -> dict[Field
 
 
 def _iterate_values(field: Field, blank: Any, *, is_fixed: bool) -> Iterator[Any]:
-    """A callable default, such as uuid4, is called for each row."""
-
     def prepare(value: Any) -> Any:
         return field.get_db_prep_save(value, connection)
 

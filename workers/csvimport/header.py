@@ -1,8 +1,4 @@
-"""Matches a file's columns with the fields of a model, by the names in the header.
-
-A field's name or verbose name counts, without regard to case, spaces, underscores and hyphens. Columns without a field
-are ignored and listed.
-"""
+"""Matches the columns of a file with the fields of a model."""
 
 import re
 from dataclasses import dataclass
@@ -20,10 +16,7 @@ MAX_LISTED_NAMES = 20  # in a sentence
 
 @dataclass(frozen=True)
 class Header:
-    """positions: field -> index of its column. ignored: names without a field.
-
-    has_rejections: this is a mended file of rejected rows, and its cells went through `escape_formula`.
-    """
+    """has_rejections: this is a corrected file of rejected rows, whose cells went through `escape_formula`."""
 
     names: list[str]
     positions: dict[Field, int]
@@ -32,11 +25,10 @@ class Header:
 
     @property
     def width(self) -> int:
-        """Of a row, in cells."""
         return len(self.names) + len(REJECTION_COLUMNS) * self.has_rejections
 
     def original_cells(self, cells: list[str]) -> list[str]:
-        """Without the escapes and the two columns of an earlier file of rejected rows."""
+        """Without what an earlier file of rejected rows added."""
         if not self.has_rejections:
             return cells
         width = len(self.names)
@@ -44,9 +36,9 @@ class Header:
 
 
 def match_header(cells: list[str], table: TargetTable, columns: dict[str, int] | None = None) -> Header:
-    """Raises CsvUnreadable when a column that every row needs is missing, or is there twice.
+    """Raises CsvUnreadable if a required column is missing, or if two columns have the name of one field.
 
-    columns: field name -> index of its column, as the owner confirmed them; None: match by the names.
+    columns: field name -> index of its column; None: match by the names.
     """
     names, has_rejections = parse_names(cells)
     positions = match_names(names, table) if columns is None else select_columns(columns, len(names), table)
@@ -60,14 +52,13 @@ def match_header(cells: list[str], table: TargetTable, columns: dict[str, int] |
 
 
 def parse_names(cells: list[str]) -> tuple[list[str], bool]:
-    """The names, and whether the columns of a file of rejected rows stood behind them."""
+    """The names without REJECTION_COLUMNS, and whether the header ended with those."""
     names = [cell.strip().replace("\0", "") for cell in cells]
     has_rejections = [name.lower() for name in names[-2:]] == REJECTION_COLUMNS
     return (list(map(unescape_formula, names[:-2])), True) if has_rejections else (names, False)
 
 
 def make_unique_labels(names: list[str]) -> list[str]:
-    """Such as "Price", "Price (2)", and "column 3" for a column without a name."""
     labels: dict[str, None] = {}
     for number, name in enumerate(names, 1):
         label = name or f"column {number}"
@@ -78,7 +69,7 @@ def make_unique_labels(names: list[str]) -> list[str]:
 
 
 def match_names(names: list[str], table: TargetTable) -> dict[Field, int]:
-    """Field -> index of the column with its name. Raises CsvUnreadable when there are two."""
+    """Raises CsvUnreadable if two columns have the name of one field."""
     fields = {_normalize(str(field.verbose_name)): field for field in table.importable}
     fields |= {_normalize(field.name): field for field in table.importable}
     positions: dict[Field, int] = {}
@@ -95,7 +86,7 @@ def match_names(names: list[str], table: TargetTable) -> dict[Field, int]:
 
 
 def select_columns(columns: dict[str, int], width: int, table: TargetTable) -> dict[Field, int]:
-    """Without fields that are not the table's, and columns that the file does not have."""
+    """Ignores unknown fields, and columns that the file does not have."""
     return {field: columns[field.name] for field in table.importable if columns.get(field.name, width) < width}
 
 

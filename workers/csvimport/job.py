@@ -1,4 +1,4 @@
-"""Gives an import job's arguments and callbacks to the engine."""
+"""Runs the CSV import of a job."""
 
 from functools import partial
 from typing import IO, Any
@@ -13,7 +13,6 @@ from workers.jobs.attempt import Attempt
 
 
 def run_import_job(job: Attempt, source: IO[bytes]) -> dict[str, Any]:
-    """With the argument "force", any share of the rows may be rejected."""
     return CsvImport(
         source=source,
         table=TargetTable.of_owner(job.arguments["table"], job.owner_id),

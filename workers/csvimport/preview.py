@@ -1,7 +1,4 @@
-"""What an import would do: its dialect, its columns, and the rows that it would reject.
-
-Reads only the file's beginning, so that a web request can afford it, whatever the file is.
-"""
+"""Shows what an import would do; reads only what a web request can afford."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,11 +23,10 @@ DIALECT_CHARACTERS = 1 << 16  # characters that tell the delimiter and the quote
 
 @dataclass(frozen=True)
 class Preview:
-    """names: the header's. columns: field name -> index of its column. rows: the first 1,000 whose quotes match.
+    """columns: field name -> index of its column. doubts: fields of the dialect that are uncertain.
 
-    dialect: the owner's choices, and guesses for the rest. doubts: the dialect's fields that the file leaves
-    open. missing: required fields without a column; with any, no row is checked. is_exact: the columns are those
-    that an import finds by the names alone.
+    missing: required fields without a column; with any, no row is checked.
+    is_exact: an import finds the same columns by the names alone.
     """
 
     names: list[str]
@@ -54,7 +50,7 @@ def make_preview(
 ) -> Preview:
     """Raises CsvUnreadable.
 
-    choices: Dialect's fields as the owner chose them, "" or absent for a guess. columns: as chosen; None: guess them.
+    choices: Dialect's fields, "" or absent for a guess. columns: as the owner chose them; None: guess them.
     """
     choices = {name: choice for name, choice in choices.items() if choice}
     text, encoding, is_certain = read_head(source, choices.get("encoding", ""))
@@ -84,7 +80,6 @@ def make_preview(
 
 
 def _guess_formats(page: RecordPage, positions: dict[Field, int]) -> dict[str, tuple[str, bool]]:
-    """Dialect's field -> its value for the columns in use, and whether that is certain."""
     numbers, dates = list[str](), list[str]()
     for field, index in positions.items():
         cells = [row[index] for row in page.rows if index < len(row)]

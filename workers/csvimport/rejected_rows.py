@@ -1,4 +1,4 @@
-"""The rows that an import rejected, stored with their reasons, and returned as a CSV to mend and upload again."""
+"""The rows that an import rejected, stored and returned as a CSV."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ FETCHED_ROWS = 500
 
 
 class Rejection(NamedTuple):
-    """line: where the record begins in its file, counted from 1. cells: as in the file."""
+    """line: counted from 1, where the record begins."""
 
     line: int
     reason: str
@@ -28,7 +28,7 @@ class Rejection(NamedTuple):
 
 
 def store_rejections(job_id: UUID, rejections: list[Rejection], max_rows: int = MAX_STORED_ROWS) -> None:
-    """Adds rows to the job's until it has max_rows, in the caller's transaction."""
+    """Runs in the caller's transaction. Ignores what exceeds max_rows of the job."""
     if not rejections:
         return
     room = max(0, max_rows - RejectedRow.objects.filter(job=job_id).count())
@@ -43,10 +43,7 @@ def store_rejections(job_id: UUID, rejections: list[Rejection], max_rows: int = 
 
 
 def stream_rejections(job_id: UUID, header: list[str], delimiter: str = ",") -> Iterator[str]:
-    """The file to mend, in pieces: the original cells, the line, the reason, and cells beyond the header.
-
-    Begins with a byte order mark: without one, Excel does not read it as UTF-8.
-    """
+    """Begins with a byte order mark, without which Excel does not read it as UTF-8."""
     text = io.StringIO()
     text.write("\ufeff")
     writer = csv.writer(text, delimiter=delimiter)
@@ -70,5 +67,4 @@ def _take_text(buffer: io.StringIO) -> str:
 
 
 def _replace_nul(text: str) -> str:
-    """PostgreSQL stores no NUL."""
     return text.replace("\0", "\u2400")

@@ -1,8 +1,4 @@
-"""Writes rows one by one where the database refuses some of a chunk, and says why.
-
-The loop runs inside the database, since savepoints from Python cost milliseconds each (docs/import.md). The model's own
-message for a constraint goes first.
-"""
+"""Writes rows one by one, and says why the database refuses some."""
 
 from typing import Any, NamedTuple
 
@@ -39,7 +35,7 @@ CREATE = """
 
 
 class RowResult(NamedTuple):
-    """is_new: None where an equal row was there already. sqlstate: of the error, None where there is none."""
+    """is_new: None if an equal row was there already. It has no meaning beside a sqlstate."""
 
     is_new: bool | None
     sqlstate: str | None
@@ -49,7 +45,7 @@ class RowResult(NamedTuple):
 
 
 def write_one_by_one(staging: str, write: str) -> list[RowResult]:
-    """For each row of the table `staging`, in its order. write: the statement for the record `staged`."""
+    """The results are in the table's order. write: the statement for the record `staged`."""
     with connection.cursor() as cursor:
         cursor.execute(CREATE.format(function=FUNCTION, staging=staging, write=write))
         cursor.execute(f"SELECT * FROM {FUNCTION}()")  # noqa: S608
@@ -59,8 +55,6 @@ def write_one_by_one(staging: str, write: str) -> list[RowResult]:
 
 
 class RowErrorMessages:
-    """Asks the database for its constraints once."""
-
     def __init__(self, model: type[Model]) -> None:
         self.field_names = {str(field.column): field.name for field in model._meta.concrete_fields}
         self.own_messages = {
@@ -72,7 +66,6 @@ class RowErrorMessages:
             self.constraints: dict[Any, Any] = connection.introspection.get_constraints(cursor, model._meta.db_table)
 
     def message_for(self, error: RowResult) -> str:
-        """Such as "barcode: another row has the same"."""
         if error.constraint in self.own_messages:
             return self.own_messages[error.constraint]
         if error.sqlstate not in MESSAGES:

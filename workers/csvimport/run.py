@@ -1,7 +1,6 @@
 """Imports a CSV file into a table: each chunk's rows, rejected rows and checkpoint are one transaction.
 
-Stopped at any moment, an import goes on after its last committed chunk, and each record counts once. It knows neither
-Celery, the cache nor jobs. A thread makes the next chunk while the database writes one.
+A stopped import continues after its last committed chunk, and counts each record once.
 """
 
 import gc
@@ -32,8 +31,6 @@ COUNTS = ("created", "updated", "unchanged", "rejected")
 
 
 class TooManyRejectedError(Exception):
-    """Probably the wrong file, or one for another table."""
-
     def __init__(self, rejected: int, rows: int) -> None:
         self.sentence = (
             f"Stopped after {rows:,} rows, because {rejected:,} of them were rejected. What was imported before stays. "
@@ -44,10 +41,7 @@ class TooManyRejectedError(Exception):
 
 @contextmanager
 def tune_for_two_threads() -> Iterator[None]:
-    """Collects garbage less often, since an import makes no cycles. Switches threads sooner: the database waits.
-
-    See docs/facts/tools.md#switch-interval.
-    """
+    """See docs/facts/tools.md#switch-interval."""
     thresholds, switch_seconds = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(50_000, *thresholds[1:])
     sys.setswitchinterval(0.0005)
@@ -60,13 +54,12 @@ def tune_for_two_threads() -> Iterator[None]:
 
 @dataclass(kw_only=True)
 class CsvImport:
-    """One attempt to write every record of a file as a new or updated row, by the table's key.
+    """Writes every record of a file as a new or updated row, by the table's key.
 
     source: seekable; stays open. checkpoint: what the last attempt gave to save, or {}. dialect: None: guess it.
     columns: field name -> index of its column; None: by the names in the header.
     save(checkpoint, result), reject(rejections): called in the chunk's transaction; raising rolls the chunk back.
-    report(done, total, stage, **counts): called after each chunk, in records; total is 0 while it is unknown.
-    max_rejected_share: with more of the records so far rejected, and another chunk to come, TooManyRejectedError.
+    report(done, total, stage, **counts): in records; total is 0 while it is unknown.
     """
 
     source: IO[bytes]
@@ -83,10 +76,10 @@ class CsvImport:
 
     @tune_for_two_threads()
     def run(self) -> dict[str, Any]:
-        """The result: "rows" = created + updated + unchanged + rejected, "rows_before" of them by earlier attempts.
+        """The result: "rows_before" of the "rows" were counted by earlier attempts.
 
-        Of records with one key the last one stays; those that it replaces within its chunk count as unchanged. Raises
-        CsvUnreadable, also after some rows. The last commits are on disk with the caller's next ordinary commit.
+        Raises CsvUnreadable or TooManyRejectedError, also after some rows.
+        The last commits are on disk with the caller's next ordinary commit.
         """
         file_format = self._find_format()
         cells, first_line = read_header(self.source, file_format)
@@ -129,11 +122,7 @@ class CsvImport:
             raise TooManyRejectedError(rejected, rows)
 
     def _write(self, chunk: RowChunk, writer: TableWriter, file_format: FileFormat) -> None:
-        """Commits the chunk's rows, its rejected rows and the checkpoint; on success, the result counts them.
-
-        The checkpoint has the counts only: the header is in the file, and may be wide. A running job's checkpoint
-        survives a release, so its keys stay.
-        """
+        """A running job's checkpoint survives a release, so its keys stay."""
         with transaction.atomic():
             written = writer.write(chunk)
             result = _add_counts(self.result, chunk, written)
@@ -143,7 +132,6 @@ class CsvImport:
         self.result = result
 
     def _report_rows(self, expected: int) -> None:
-        """expected: an estimate, which quotes inside unquoted cells can make too small."""
         rows = self.result["rows"]
         stage = f"writing {self.table.model._meta.verbose_name_plural}"
         self.report(rows, max(expected, rows), stage, **{name: self.result[name] for name in COUNTS})

@@ -1,4 +1,4 @@
-"""The table that an import writes to: its model, its key, and its fields that a file may set."""
+"""The table that an import writes to."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,9 @@ from workers.csvimport.cells.fields import can_be_imported, needs_value
 
 @dataclass(frozen=True)
 class TargetTable:
-    """fixed: values by column name that no file may set, such as {"owner_id": 5}.
+    """fixed: values by column name, such as {"owner_id": 5}.
 
-    Raises LookupError, with the fields' names, for a model whose rows need what no file can set.
+    Raises LookupError for a model whose rows need what no file can set.
     """
 
     model: type[Model]
@@ -32,15 +32,11 @@ class TargetTable:
 
     @classmethod
     def of_owner(cls, model_label: str, owner_id: int | None) -> "TargetTable":
-        """model_label: such as "mediaapp.CatalogueItem"."""
         return cls(apps.get_model(model_label), fixed={"owner_id": owner_id})
 
     @property
     def key(self) -> list[Field]:
-        """The fields of the first unique constraint that covers every row and has no NULL.
-
-        Raises LookupError if a file can fill none of the model's.
-        """
+        """The first unique constraint without NULLs that a file can fill. Raises LookupError if there is none."""
         meta = self.model._meta
         unique = [constraint.fields for constraint in meta.total_unique_constraints if not constraint.deferrable]
         for names in [*unique, *([field.name] for field in meta.concrete_fields if field.unique)]:

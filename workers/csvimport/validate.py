@@ -1,4 +1,4 @@
-"""Checks records against the model: values, or all the reasons against a record."""
+"""Checks records against the model."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,8 +16,6 @@ from workers.csvimport.target_table import TargetTable
 
 
 class ValidRecords(NamedTuple):
-    """The good records of a page: each one's line and cells in the file, and the values of each field's column."""
-
     lines: list[int]
     cells: list[list[str]]
     columns: list[list[Any]]
@@ -37,7 +35,7 @@ class RowValidator:
         self.key = [index for index, field in enumerate(header.positions) if field in table.key]
 
     def validate_page(self, page: RecordPage) -> tuple[ValidRecords, list[Rejection]]:
-        """The good records, and the others in the order of their lines."""
+        """The rejections are sorted by line."""
         lines, rows = page.lines, page.rows
         rejections = [self._reject(line, QUOTES_MISMATCHED, cells) for line, cells in page.broken]
         width = self.header.width
@@ -58,12 +56,11 @@ class RowValidator:
         return ValidRecords(lines, rows, columns), sorted(rejections)
 
     def keys_of(self, records: ValidRecords) -> Iterable[Any]:
-        """The value of each record's key, a tuple if it has several fields."""
+        """A key of several fields is a tuple."""
         first, *others = (records.columns[index] for index in self.key)
         return zip(first, *others, strict=True) if others else first
 
     def _clean(self, rows: list[list[str]]) -> tuple[list[list[Any]], dict[int, str]]:
-        """The values of each column, and the reason by index of each wrong row."""
         cells = list(zip(*rows, strict=True)) or [()] * self.header.width
         columns = []
         reasons = defaultdict[int, list[str]](list)

@@ -1,7 +1,6 @@
-"""Writes rows into a table: as fast as COPY while all are new, one by one where the database refuses some.
+"""Writes rows into a table, inside the caller's transaction.
 
-Runs inside the caller's transaction. A column that the file does not have keeps its value in existing rows; in new ones
-it gets its field's default.
+In existing rows, a column that the file does not have keeps its value.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ PREPARE = "SET LOCAL synchronous_commit = off; SET CONSTRAINTS ALL IMMEDIATE"
 
 @dataclass
 class WriteResult:
-    """Of a chunk's good records. The others of them were there already and equal."""
+    """The chunk's other good records count as unchanged."""
 
     created: int = 0
     updated: int = 0
@@ -77,7 +76,7 @@ class TableWriter:
         return result
 
     def _insert(self, rows: bytes) -> bool:
-        """Half the work. False, and nothing written, if the table refuses one row."""
+        """False, and nothing written, if the table refuses one row."""
         try:
             copy_lines(self.insert, rows)
         except (IntegrityError, DataError):
@@ -115,7 +114,6 @@ class TableWriter:
 
 
 def _make_update(file_fields: list[Field], default_fields: list[Field], key: list[Field]) -> str:
-    """Equal rows are not written: no new row version, no work for the indexes and for VACUUM."""
     compared = [_column(field) for field in file_fields if field not in key]
     if not compared:
         return "NOTHING"

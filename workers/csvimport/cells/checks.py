@@ -61,7 +61,7 @@ def _make_bound_check(validator: BaseValidator) -> Check:
 
 
 def _make_digits_check(validator: DecimalValidator) -> Check:
-    """Unlike Django's, it ignores zeros at the end of a number: 12.5000 is a price with two decimal places."""
+    """Unlike Django's, it ignores zeros at the end: 12.5000 has two decimal places."""
     places, max_digits = validator.decimal_places or 0, validator.max_digits or 0
     whole_digits = max_digits - places
     # One digit more: 99999999.999 rounds to nine digits before the point.

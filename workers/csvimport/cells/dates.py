@@ -1,7 +1,4 @@
-"""Dates as people of several countries write them: 2024-12-31, 31.12.2024, 31/12/2024, 12/31/2024.
-
-Where the year comes first the order is clear; where it comes last, the dialect says it. A year has four digits.
-"""
+"""Dates as people of several countries write them."""
 
 import re
 from collections import Counter
@@ -45,7 +42,7 @@ def make_date_parser(order: str) -> Callable[[list[str]], list[date]]:
 
 
 def guess_dates(cells: Iterable[str]) -> tuple[str, bool]:
-    """The order, and whether it is certain: 01/02/2024 alone may be in either."""
+    """The order, and whether it is certain."""
     votes = Counter(map(_vote, cells))
     if votes["dmy"] or votes["mdy"]:
         return max(("dmy", "mdy"), key=votes.__getitem__), True
@@ -58,7 +55,6 @@ def looks_like_date(cell: str) -> bool:
 
 
 def _vote(cell: str) -> str:
-    """The order that a cell proves, "?" where it might be either, "" for no vote."""
     found = _YEAR_LAST.fullmatch(_MIDNIGHT.sub("", cell.strip()))
     if not found:
         return ""
@@ -69,7 +65,6 @@ def _vote(cell: str) -> str:
 
 
 def _rewrite_as_iso(cells: list[str], order: str) -> list[str]:
-    """A cell in no known format stays as it is."""
     if max(map(len, cells)) > MAX_DATE_CHARACTERS:
         return cells
     text = "\n".join(cells)

@@ -1,10 +1,10 @@
-"""The error of a cell, and how its sentence shows the cell."""
+"""The error of a cell."""
 
 MAX_SHOWN_CHARACTERS = 40
 
 
 class CellError(Exception):
-    """A cell is no value for its field. The message completes "price: ..."."""
+    """The message completes "price: ..."."""
 
 
 def quote_short(text: str) -> str:

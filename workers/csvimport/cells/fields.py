@@ -1,6 +1,6 @@
-"""Which fields a file may set, and how a field without a parser of its own cleans its cells.
+"""Which fields a file may set, and how a field cleans its own cells.
 
-Files, paths and bytes are not imported: a cell could name somebody else's file. Nor are relations and primary keys.
+Files and paths are not imported: a cell could name somebody else's file.
 """
 
 import json
@@ -30,19 +30,18 @@ def can_be_imported(field: Field) -> bool:
 
 
 def is_set_by_database(field: Field) -> bool:
-    """By a serial number, an expression or a default."""
     return isinstance(field, models.AutoField) or field.generated or field.db_default is not NOT_PROVIDED
 
 
 def needs_value(field: Field, blank: models.Model) -> bool:
-    """Whether a row cannot do without a value from the file or the caller. blank: a new instance."""
+    """blank: a new instance."""
     if field.null or field.has_default() or is_set_by_database(field):
         return False
     return field.pre_save(blank, add=True) is None or (isinstance(field, NOT_IMPORTED) and not field.blank)
 
 
 def make_field_parser(field: Field) -> Parser:
-    """Calls the field's clean() for each cell. What a custom field raises becomes CellError."""
+    """An error that the field's clean() raises becomes CellError."""
     read = parse_json if isinstance(field, models.JSONField) else str
 
     def parse(cells: list[str]) -> list[Any]:
@@ -59,7 +58,7 @@ def make_field_parser(field: Field) -> Parser:
 
 
 def prepare_value(field: Field, value: Any) -> Any:
-    """For COPY. A time without an offset is in the site's time zone, as in Django's forms."""
+    """For COPY. A time without an offset is in the site's time zone."""
     if isinstance(field, models.JSONField) and value is not None:
         return json.dumps(value, cls=field.encoder)
     if isinstance(value, datetime) and settings.USE_TZ and timezone.is_naive(value):
@@ -68,7 +67,7 @@ def prepare_value(field: Field, value: Any) -> Any:
 
 
 def parse_json(cell: str) -> Any:
-    """Raises CellError where the cell is no JSON, or none that PostgreSQL can store."""
+    """Raises CellError unless the cell is JSON that PostgreSQL can store."""
     try:
         value = json.loads(cell, parse_constant=_parse_finite, parse_float=_parse_finite)
         json.dumps(value, ensure_ascii=False).encode()  # half a pair of surrogates is no character
@@ -80,12 +79,10 @@ def parse_json(cell: str) -> Any:
 
 
 def format_validation_error(error: ValidationError) -> str:
-    """Django's message as the end of "price: ..."."""
     return " ".join(error.messages).rstrip(".")
 
 
 def _parse_finite(text: str) -> float:
-    """Raises ValueError for NaN and Infinity, which only Python takes for JSON."""
     if not math.isfinite(number := float(text)):
         raise ValueError(text)
     return number

@@ -1,7 +1,4 @@
-"""Escapes cells that a spreadsheet would run as formulas, with an apostrophe, and takes it off again.
-
-See https://owasp.org/www-community/attacks/CSV_Injection.
-"""
+"""Escapes cells that a spreadsheet would run as formulas: https://owasp.org/www-community/attacks/CSV_Injection."""
 
 import re
 

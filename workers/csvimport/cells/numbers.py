@@ -1,7 +1,6 @@
-"""Numbers as people of several countries write them: 1234.56, 1,234.56, 1.234,56, 1 234,56, 1'234.56, € 12,50.
+"""Numbers as people of several countries write them.
 
-Parsers take a whole column. Marks between thousands must stand where thousands are, so that 12,50 in a file with
-decimal points is an error and not 1250.
+Marks between thousands must stand between thousands: in a file with decimal points, 12,50 is an error and not 1250.
 """
 
 import re
@@ -31,7 +30,7 @@ _TO_PYTHON = {".": _PLAIN | {ord(","): None}, ",": _PLAIN | {ord("."): None, ord
 
 
 def make_decimal_parser(mark: str) -> Callable[[list[str]], list[Decimal]]:
-    """mark: what stands before the decimals, "." or ","."""
+    """mark: "." or ","."""
 
     def parse(cells: list[str]) -> list[Decimal]:
         try:
@@ -77,7 +76,7 @@ def make_integer_parser(mark: str) -> Callable[[list[str]], list[int]]:
 
 
 def guess_decimal(cells: Iterable[str]) -> tuple[str, bool]:
-    """The mark, and whether it is certain: 1.234 alone may have either."""
+    """The decimal mark, and whether it is certain."""
     votes = Counter(map(_vote, cells))
     if votes["."] or votes[","]:
         return max(".,", key=votes.__getitem__), True
@@ -85,7 +84,6 @@ def guess_decimal(cells: Iterable[str]) -> tuple[str, bool]:
 
 
 def _vote(cell: str) -> str:
-    """The mark that a cell proves, "?" where it might be either, "" for no vote."""
     if len(cell) > MAX_NUMBER_CHARACTERS:
         return ""
     number = _MONEY.sub("", cell.strip())
@@ -101,7 +99,6 @@ def _vote(cell: str) -> str:
 
 
 def _replace_mark(cells: list[str], mark: str) -> list[str]:
-    """The fast way. Raises ValueError where the cells need more than another mark."""
     _check_no_underscores(cells)
     if mark == ".":
         return cells
@@ -113,7 +110,6 @@ def _replace_mark(cells: list[str], mark: str) -> list[str]:
 
 
 def _rewrite_as_python(cells: list[str], mark: str) -> list[str]:
-    """Raises ValueError where a cell is in no known format."""
     if max(map(len, cells)) > MAX_NUMBER_CHARACTERS:
         raise ValueError
     plain = _MONEY.sub("", "\n".join(cells)).split("\n")
@@ -123,7 +119,6 @@ def _rewrite_as_python(cells: list[str], mark: str) -> list[str]:
 
 
 def _check_no_underscores(cells: list[str]) -> list[str]:
-    """Raises ValueError for 1_000, which Python alone takes for a number."""
     if "_" in "".join(cells):
         raise ValueError
     return cells

@@ -1,1 +1,1 @@
-"""From bytes to records: encoding, dialect, records with their line numbers."""
+"""Reads a CSV file as records with their line numbers."""

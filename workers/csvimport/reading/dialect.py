@@ -1,4 +1,4 @@
-"""How a CSV file is written, guessed from its first lines. The owner sees each guess and can change it."""
+"""How a CSV file is written, guessed from its first lines."""
 
 import csv
 import io
@@ -15,9 +15,9 @@ SAMPLE_RECORDS = 100
 
 @dataclass(frozen=True)
 class Dialect:
-    """encoding: a Python codec, "" where all of the file's bytes decide. quote: one of QUOTES.
+    """encoding: "" if the whole file decides. quote: one of QUOTES.
 
-    decimal: the mark before the decimals. dates: the order where the year is last; year first is read in any order.
+    dates: the order if the year is last; year first is always read.
     """
 
     encoding: str = ""
@@ -28,7 +28,6 @@ class Dialect:
 
 
 def dialect_from_arguments(arguments: dict[str, Any]) -> Dialect | None:
-    """None: guess it."""
     return Dialect(**arguments["dialect"]) if arguments.get("dialect") else None
 
 
@@ -38,7 +37,6 @@ def guess_dialect(head: str) -> Dialect:
 
 
 def reader_options(delimiter: str, quote: str) -> dict[str, Any]:
-    """For csv.reader."""
     escape = "\\" if quote.startswith("\\") else None
     return {"delimiter": delimiter, "quotechar": quote[-1], "escapechar": escape, "skipinitialspace": True}
 
@@ -53,7 +51,6 @@ def _guess_quote(head: str, delimiter: str) -> str:
 
 
 def _score(head: str, delimiter: str, quote: str = '"') -> tuple[int, int]:
-    """How many of the first records are as wide as the header, and that width."""
     widths = [len(record) for record in _read_records(head, delimiter, quote) if any(record)]
     if not widths or widths[0] < 2:
         return 0, 0

@@ -1,8 +1,7 @@
-"""The encoding of a CSV file: found from all of its bytes, or guessed from its beginning.
+"""The encoding of a CSV file.
 
-A UTF-8 file with a few stray bytes stays UTF-8, and the import rejects their rows: read as Windows-1252, all of its
-umlauts would be wrong, and nobody would notice. Any other file starts unasked only where it is plainly
-Western (western.py). See docs/csv-files.md#why-a-library-and-where-not.
+A UTF-8 file with a few stray bytes must stay UTF-8, or all of its umlauts would be wrong.
+See docs/csv-files.md#why-a-library-and-where-not.
 """
 
 import codecs
@@ -32,7 +31,7 @@ SAMPLE_BYTES = 1 << 14  # charset-normalizer takes 5 ms for them
 
 
 def guess_encoding(head: bytes, *, is_whole: bool) -> tuple[str, bool]:
-    """The encoding, "" where the head is plain ASCII, and whether it is certain. is_whole: nothing follows the head."""
+    """The encoding, "" for plain ASCII, and whether it is certain. is_whole: the head is the whole file."""
     encoding = find_encoding([head], is_whole=is_whole)
     if encoding == "utf-8-sig" and head.isascii():
         return "", True
@@ -48,7 +47,7 @@ def guess_encoding(head: bytes, *, is_whole: bool) -> tuple[str, bool]:
 
 
 def find_encoding(blocks: Iterable[bytes], *, is_whole: bool = True) -> str:
-    """UTF-8, UTF-16 or Windows-1252. blocks: from the file's beginning; is_whole: to its end."""
+    """blocks: from the file's beginning; is_whole: to its end."""
     following = iter(blocks)
     head = next(following, b"")
     for bom, encoding in BOMS.items():
@@ -61,7 +60,6 @@ def find_encoding(blocks: Iterable[bytes], *, is_whole: bool = True) -> str:
 
 
 def _guess_legacy(letters: bytes) -> str:
-    """charset-normalizer's answer, LEGACY's first where it has none, Windows-1252 where that has the same letters."""
     best = from_bytes(letters, cp_isolation=list(LEGACY)).best()
     encoding = best.encoding if best else LEGACY[0]
     is_same = letters.decode(encoding, "replace") == letters.decode("windows-1252", "ignore")
@@ -69,7 +67,7 @@ def _guess_legacy(letters: bytes) -> str:
 
 
 def _find_utf16(head: bytes) -> str:
-    """UTF-16 without a BOM, or "": the NULs of its ASCII are always on the same side."""
+    """Without a BOM: the NULs of its ASCII are always on the same side."""
     first, second = head[0::2].count(0), head[1::2].count(0)
     few, many = sorted((first, second))
     encoding, end = ("utf-16-be", b"\0\n") if first > second else ("utf-16-le", b"\n\0")
@@ -78,7 +76,6 @@ def _find_utf16(head: bytes) -> str:
 
 
 def _count_beyond_ascii(blocks: Iterable[bytes], *, is_whole: bool) -> tuple[int, int]:
-    """Read as UTF-8: characters beyond ASCII, and bytes that belong to none."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     characters = strays = 0
     for block in chain(blocks, [b""]):

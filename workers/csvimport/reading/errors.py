@@ -20,7 +20,7 @@ QUOTES_MISMATCHED = (
 
 
 class CsvUnreadable(Exception):
-    """No row, or no more rows, can be read. sentence: for the owner; detail: for staff."""
+    """sentence: for the owner; detail: for staff."""
 
     def __init__(self, sentence: str, detail: str = "") -> None:
         super().__init__(sentence)
@@ -28,7 +28,6 @@ class CsvUnreadable(Exception):
         self.detail = detail
 
     def after_rows(self, committed: int) -> "CsvUnreadable":
-        """The same error, which says that the rows committed before it stay."""
         if not committed:
             return self
         stays = f"What was imported of the first {committed:,} rows stays, and the mended file will not double it."

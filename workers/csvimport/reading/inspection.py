@@ -1,4 +1,4 @@
-"""The first pass over a CSV file, before any row is written: encoding, dialect, and about how many records it has."""
+"""The first pass over a CSV file, before any row is written."""
 
 import codecs
 import io
@@ -24,7 +24,7 @@ HEAD_LINES = 20
 
 @dataclass(frozen=True)
 class FileFormat(Dialect):
-    """A dialect with its encoding. records: about how many the file has, without the header.
+    """records: about how many, without the header.
 
     Import checkpoints hold its fields by name.
     """
@@ -35,9 +35,9 @@ class FileFormat(Dialect):
 def inspect_file(
     source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect: Dialect | None = None
 ) -> FileFormat:
-    """Raises CsvUnreadable, also where nobody has chosen the encoding and the letters leave it in doubt.
+    """Raises CsvUnreadable, also if the letters leave in doubt an encoding that nobody chose.
 
-    tick: called before each block, and may raise. dialect: what is known; None: guess delimiter and quotes.
+    tick: called before each block, and may raise. dialect: None: guess delimiter and quotes.
     """
     chosen = dialect.encoding if dialect else ""
     encoding = chosen or find_encoding(read_blocks(source, tick))
@@ -54,7 +54,7 @@ def inspect_file(
 
 
 class _RecordCounter:
-    """Counts line ends outside quotes: near enough for a progress bar, and 4 times as fast as csv.reader."""
+    """Counts line ends outside quotes: an estimate."""
 
     def __init__(self, encoding: str, quote: str, *, is_chosen: bool) -> None:
         decoder = codecs.getincrementaldecoder(encoding)(ERROR_HANDLERS[encoding])
@@ -65,7 +65,6 @@ class _RecordCounter:
         self.last_character = ""
 
     def add(self, block: bytes) -> None:
-        """Raises CsvUnreadable, and UnicodeError for bytes that are not of the encoding."""
         text = self.decoder.decode(block)
         if self.is_in_doubt and has_other_letters(text):
             raise CsvUnreadable(ENCODING_IN_DOUBT)
@@ -78,6 +77,5 @@ class _RecordCounter:
         self.last_character = text[-1:] or self.last_character
 
     def finish(self) -> int:
-        """Without the header."""
         self.decoder.decode(b"", final=True)
         return max(0, self.line_ends - (self.last_character == "\n"))

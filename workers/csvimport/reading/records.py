@@ -1,4 +1,4 @@
-"""A CSV file as pages of records with their line numbers, in memory that does not grow.
+"""A CSV file as pages of records, in memory that does not grow.
 
 A record whose quotes do not match costs one line: what its opened quote swallowed is read again.
 """
@@ -25,9 +25,9 @@ PAGE_CHARACTERS = 400_000
 
 
 class RecordPage(NamedTuple):
-    """Some consecutive records without the blank ones: rows[i] begins on line lines[i].
+    """rows[i] begins on line lines[i]; blank records are left out.
 
-    broken: (line, guessed cells) of each record whose quotes do not match. next_line: where the next record begins.
+    broken: (line, guessed cells) of each record whose quotes do not match.
     """
 
     lines: list[int]
@@ -38,10 +38,7 @@ class RecordPage(NamedTuple):
 
 @dataclass
 class SkipBudget:
-    """How many characters may be read again behind quotes that do not match; each page adds MAX_LINE_CHARACTERS.
-
-    An open quote costs a cell's limit (131,072) at most, unless each line closes one and opens another.
-    """
+    """Characters that may be read again behind quotes that do not match."""
 
     characters: int = field(default=20 * MAX_LINE_CHARACTERS)
 
@@ -58,7 +55,7 @@ class SkipBudget:
 
 
 def read_header(source: IO[bytes], dialect: Dialect) -> tuple[list[str], int]:
-    """The cells of the first record, and the line where the second begins. Raises CsvUnreadable."""
+    """The first record, and the line where the second begins. Raises CsvUnreadable."""
     with closing(read_pages(source, dialect)) as pages:
         page = next(pages, None)
     if page is None:
@@ -76,7 +73,7 @@ def read_header(source: IO[bytes], dialect: Dialect) -> tuple[list[str], int]:
 def read_pages(
     source: IO[bytes], dialect: Dialect, *, first_line: int = 1, page_lines: int = PAGE_LINES
 ) -> Generator[RecordPage, None, None]:
-    """Every record from first_line on, where one must begin. Close the generator before you close the source."""
+    """A record must begin on first_line. Close the generator before you close the source."""
     with open_text(source, dialect.encoding) as text:
         next(islice(text, first_line - 1, first_line - 1), None)
         next_line, unread_lines, budget = first_line, list[str](), SkipBudget()
@@ -89,7 +86,7 @@ def read_pages(
 
 
 def _group_lines(text: Iterator[str], first_line: int, page_lines: int) -> Iterator[list[str]]:
-    """The lines of each page, and then []. The groups are the same wherever the reading begins."""
+    """Yields [] at the end. The groups are the same wherever the reading begins."""
     group: list[str] = []
     characters = 0
     for number, line in enumerate(text, first_line):
@@ -125,7 +122,6 @@ def _read_page(
 
 
 def _read_rows(lines: list[str], start: int, dialect: Dialect) -> tuple[list[list[str]], int, bool]:
-    """The records before the first whose quotes do not match, where the reading ended, and whether all did match."""
     rows: list[list[str]] = []
     following = map(lines.__getitem__, range(start, len(lines)))
     reader = csv.reader(following, strict=True, **reader_options(dialect.delimiter, dialect.quote))
@@ -137,7 +133,7 @@ def _read_rows(lines: list[str], start: int, dialect: Dialect) -> tuple[list[lis
 
 
 def _number_lines(rows: list[list[str]], first_line: int, line_count: int) -> Sequence[int]:
-    """Where each row begins, and where the next would. line_count: with a broken record."""
+    """The last item is where the next row would begin."""
     if len(rows) == line_count:
         return range(first_line, first_line + line_count + 1)
     return list(accumulate(map(_count_lines, rows), initial=first_line))
@@ -149,7 +145,6 @@ def _count_lines(row: list[str]) -> int:
 
 
 def _guess_cells(line: str, dialect: Dialect) -> list[str]:
-    """As far as possible: the record cannot be read."""
     try:
         return next(csv.reader([line], **reader_options(dialect.delimiter, dialect.quote)), [])
     except csv.Error:

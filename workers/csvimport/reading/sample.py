@@ -1,4 +1,4 @@
-"""The beginning of a CSV file, read as its import reads it: what a web request can afford."""
+"""The beginning of a CSV file."""
 
 import codecs
 import io
@@ -20,9 +20,9 @@ MAX_RECORDS = 1_000
 
 
 def read_head(source: IO[bytes], encoding: str = "") -> tuple[str, str, bool]:
-    """The beginning as whole lines; the encoding, "" for plain ASCII; whether the encoding is certain.
+    """The text as whole lines, the encoding ("" for plain ASCII), and whether that is certain.
 
-    encoding: as the owner chose it; "": guess. Raises CsvUnreadable.
+    encoding: "" for a guess. Raises CsvUnreadable.
     """
     source.seek(0)
     head = source.read(HEAD_BYTES)
@@ -43,7 +43,7 @@ def read_head(source: IO[bytes], encoding: str = "") -> tuple[str, str, bool]:
 
 
 def read_first_records(text: str, dialect: Dialect) -> tuple[list[str], RecordPage]:
-    """The header's cells, and up to MAX_RECORDS as one page. Raises CsvUnreadable."""
+    """The header, and up to MAX_RECORDS as one page. Raises CsvUnreadable."""
     source, dialect = io.BytesIO(text.encode()), replace(dialect, encoding="utf-8-sig")
     cells, next_line = read_header(source, dialect)
     lines, rows, broken = list[int](), list[list[str]](), list[tuple[int, list[str]]]()

@@ -1,4 +1,4 @@
-"""A file's bytes and its text, in memory that does not grow."""
+"""A file's bytes or text, in memory that does not grow."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ BLOCK_BYTES = 1 << 20
 
 @contextmanager
 def open_text(source: IO[bytes], encoding: str) -> Iterator[io.TextIOWrapper]:
-    """The source stays open afterwards: it belongs to the caller."""
+    """The source stays open afterwards."""
     source.seek(0)
     text = io.TextIOWrapper(source, encoding, ERROR_HANDLERS[encoding], newline="")
     try:
@@ -22,7 +22,6 @@ def open_text(source: IO[bytes], encoding: str) -> Iterator[io.TextIOWrapper]:
 
 
 def read_blocks(source: IO[bytes], tick: Callable[[], None]) -> Iterator[bytes]:
-    """tick: called before each block; may raise."""
     source.seek(0)
     while block := source.read(BLOCK_BYTES):
         tick()

@@ -1,8 +1,4 @@
-"""Whether a file that is neither UTF-8 nor UTF-16 is plainly Western, so that nobody has to be asked about it.
-
-Read as Windows-1252, it has no letters but those of eleven languages, Danish to Swedish; no other sign inside a word;
-no three letters with marks in a row; and õ, the Hungarian ő of Windows-1250, only beside ã. See docs/csv-files.md.
-"""
+"""Whether a file is plainly Western (docs/csv-files.md#why-a-library-and-where-not)."""
 
 import re
 
@@ -22,5 +18,4 @@ def is_plainly_western(text: str) -> bool:
 
 
 def has_other_letters(text: str) -> bool:
-    """Whether the first part of the rule is broken: fast enough for a whole file."""
     return any(map(text.__contains__, OTHER_LETTERS))
