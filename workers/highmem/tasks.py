@@ -1,4 +1,4 @@
-"""Tasks of the high-memory worker, one at a time: CSV imports (queue `imports`) and reports (queue `highmem`)."""
+"""Tasks of the high-memory worker: CSV imports and reports."""
 
 from celery import shared_task
 
@@ -13,7 +13,6 @@ from workers.storage.workspace import open_workspace
 
 @shared_task(soft_time_limit=3300, time_limit=3600)
 def import_catalogue(job_id: str) -> None:
-    """Imports the job's CSV into its owner's rows of the job's table."""
     with (
         jobs.working_on(job_id) as job,
         job.writing_to(job.arguments["table"]),
@@ -25,7 +24,6 @@ def import_catalogue(job_id: str) -> None:
 
 @shared_task(soft_time_limit=3300, time_limit=3600)
 def report_on_rows(job_id: str) -> None:
-    """Makes a report on the owner's rows of the job's table, or on those of the job's CSV."""
     with jobs.working_on(job_id) as job, open_workspace(job.report) as files:
         table = TargetTable.of_owner(job.arguments["table"], job.owner_id)
         source = files.fetch(job.arguments["source"]) if "source" in job.arguments else None

@@ -1,7 +1,4 @@
-"""Figures of one column: missing values, bounds, the most frequent values, quantiles and a histogram.
-
-Runs in the report's process (process.py). Values are returned as JSON takes them: days in ISO form, long text cut off.
-"""
+"""Figures of one column, as values that JSON can hold."""
 
 from datetime import date, timedelta
 from math import isfinite
@@ -19,9 +16,9 @@ DAY_0 = date(1970, 1, 1)
 
 
 def describe_column(series: pl.Series, kind: str) -> dict[str, Any]:
-    """kind: a value of rows.COLUMN_KINDS. A figure that is undefined is None, or an empty list.
+    """kind: a result of rows.column_kind(). A figure that is undefined is None, or an empty list.
 
-    An empty text, NaN and infinity count as missing. `spread` of a text is that of its length in characters.
+    An empty text, NaN and infinity count as missing.
     """
     values = present_values(series, kind)
     counts = values.value_counts(sort=True) if len(values) else None
@@ -40,7 +37,6 @@ def describe_column(series: pl.Series, kind: str) -> dict[str, Any]:
 
 
 def present_values(series: pl.Series, kind: str) -> pl.Series:
-    """Without the missing values."""
     values = series.drop_nulls()
     if kind == "text":
         return values.filter(values.str.len_bytes() > 0)
@@ -48,14 +44,13 @@ def present_values(series: pl.Series, kind: str) -> pl.Series:
 
 
 def to_numbers(values: pl.Series, kind: str) -> pl.Series:
-    """A day as the days since 1970, a text as its length."""
     if kind == "text":
         values = values.str.len_chars()
     return (values.to_physical() if kind == "day" else values).cast(pl.Float64)
 
 
 def to_json(value: Any) -> Any:
-    """A decimal becomes text, which is exact. A long text is cut off."""
+    """A decimal becomes text, which is exact."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     text = str(value)
@@ -63,7 +58,7 @@ def to_json(value: Any) -> Any:
 
 
 def _top(counts: pl.DataFrame) -> list[list[Any]]:
-    """[value, count], the most frequent first, equals in the order of their values: a report is reproducible."""
+    """Equal counts are in the order of their values: a report is reproducible."""
     name = counts.columns[0]
     first = counts.head(MAX_TOP_VALUES)
     if counts.height > MAX_TOP_VALUES:
@@ -73,7 +68,6 @@ def _top(counts: pl.DataFrame) -> list[list[Any]]:
 
 
 def _spread(numbers: pl.Series, kind: str) -> dict[str, Any] | None:
-    """Quantiles, mean and histogram: bars of equal width between `edges`. positions: of the quantiles, 0 to 1."""
     if not len(numbers):
         return None
     low, high, mean = (float(value) for value in (numbers.min(), numbers.max(), numbers.mean()))  # type: ignore[arg-type]
@@ -96,7 +90,7 @@ def _spread(numbers: pl.Series, kind: str) -> dict[str, Any] | None:
 
 
 def _bins(low: float, high: float, *, whole: bool) -> tuple[float, int]:
-    """The width and the number of bars. Whole numbers need a whole width, or the chart looks like a comb."""
+    """Whole numbers need a whole width, or the chart looks like a comb."""
     if whole:
         width = -(-(high - low + 1) // MAX_BARS)  # rounded up
         return width, int(-(-(high - low + 1) // width))
@@ -105,13 +99,11 @@ def _bins(low: float, high: float, *, whole: bool) -> tuple[float, int]:
 
 
 def _position(value: float, low: float, high: float) -> float:
-    """0 is the lowest value, 1 the highest."""
     span = high / 2 - low / 2
     return min(1.0, max(0.0, (value / 2 - low / 2) / span)) if span else 0.5
 
 
 def _finite(number: float) -> float | None:
-    """None for what JSON cannot hold: the mean of the largest floats is infinite."""
     return number if isfinite(number) else None
 
 

@@ -1,4 +1,4 @@
-"""Duplicate rows and correlated columns. Runs in the report's process (process.py)."""
+"""Duplicate rows and correlated columns."""
 
 from itertools import combinations
 from math import isfinite
@@ -14,9 +14,9 @@ MIN_ROWS = 3  # of a correlation: two points are always on a line
 
 
 def find_duplicates(table: pl.DataFrame, columns: list[str]) -> dict[str, Any]:
-    """Rows that are equal in all of `columns`, apart from case and outer spaces. Rows without any of them do not count.
+    """Ignores case, outer spaces, and rows that are empty in all `columns`.
 
-    groups: the number of sets of equal rows; rows: in all sets; largest: [values as the first row has them, count].
+    groups: the number of sets of equal rows; rows: in all sets; largest: [values of the first row, count].
     """
     plain = [pl.col(name).cast(pl.String).str.strip_chars().str.to_lowercase().fill_null("") for name in columns]
     # Hashes take a tenth of the memory of the texts. Only rows with equal hashes are compared by their texts.
@@ -44,10 +44,7 @@ def find_duplicates(table: pl.DataFrame, columns: list[str]) -> dict[str, Any]:
 
 
 def correlate(table: pl.DataFrame, kinds: dict[str, str]) -> dict[str, Any]:
-    """Pearson's r of each pair of the first MAX_COLUMNS numeric columns, over the rows that have both values.
-
-    None if it is undefined: one of the columns has a single value, or fewer than MIN_ROWS rows have both.
-    """
+    """Pearson's r of each pair of the first MAX_COLUMNS numeric columns, None if it is undefined."""
     names = [name for name, kind in kinds.items() if kind in NUMERIC_KINDS][:MAX_COLUMNS]
     numbers = {name: to_numbers(table[name], kinds[name]) for name in names}
     numbers = {name: column.set(~column.is_finite(), None) for name, column in numbers.items()}

@@ -1,8 +1,6 @@
-"""The process that computes a report: `python -m workers.reports.process`, started by run.py alone.
+"""The process that computes a report, because polars cannot run in a worker (docs/facts/tools.md#polars).
 
-Polars would cost every worker memory, its threads do not survive a fork, and Rust aborts where Python raises
-MemoryError (docs/facts/tools.md#polars). What this process held is free at its end. It knows no Django, no database
-and no secret. It dies with its worker, because the next attempt needs the memory. See protocol.py for its pipes.
+It knows no Django, no database and no secret. It dies with its worker, because the next attempt needs the memory.
 """
 
 import json
@@ -31,7 +29,7 @@ TYPES: dict[str, Any] = {
 
 
 def compute_report(task: ReportTask, chunks: Iterator[bytes], report: Callable[[int, int, str], None]) -> int:
-    """Writes the three files. Returns the number of rows. report(done, total, stage): called before every step."""
+    """Returns the number of rows."""
     kinds = {name: kind for name, kind, _, _ in task["columns"]}
     steps = len(kinds) + 4
     table = read_table(task, chunks)
@@ -52,7 +50,7 @@ def compute_report(task: ReportTask, chunks: Iterator[bytes], report: Callable[[
 
 
 def read_table(task: ReportTask, chunks: Iterator[bytes]) -> pl.DataFrame:
-    """Reads one chunk of CSV at a time, so that there is never a second copy of all the text."""
+    """Reads one chunk at a time, so that there is no second copy of all the text."""
     schema = {
         name: pl.Decimal(digits, places) if kind == "decimal" else TYPES[kind]
         for name, kind, digits, places in task["columns"]
@@ -63,13 +61,12 @@ def read_table(task: ReportTask, chunks: Iterator[bytes]) -> pl.DataFrame:
 
 
 def write_message(**message: Any) -> None:
-    """One line of JSON to the worker. Raises BrokenPipeError if the worker has died."""
+    """Raises BrokenPipeError if the worker has died."""
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """The whole life of the process."""
     die_with_parent()  # a worker that had died before: read_frames raises EOFError
     frames = read_frames(sys.stdin.buffer)
     task: ReportTask = json.loads(next(frames))

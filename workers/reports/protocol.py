@@ -1,8 +1,7 @@
-"""What a worker and its report process say to each other over pipes. Knows neither Django nor polars.
+"""What a worker and its report process send each other over pipes. Imports neither Django nor polars.
 
-stdin of the process: frames, each with its length before it (8 bytes, big-endian). The first is a ReportTask as JSON,
-the others are rows as CSV, an empty one is the last. stdout: lines of JSON, {"done", "total", "stage"} for each step,
-then {"rows", "peak"}.
+stdin: frames after their lengths (8 bytes, big-endian): a ReportTask as JSON, rows as CSV, and an empty one at the end.
+stdout: lines of JSON, {"done", "total", "stage"} for each step, then {"rows", "peak"}.
 """
 
 import struct
@@ -16,7 +15,7 @@ PROCESS_MODULE = "workers.reports.process"
 class ReportTask(TypedDict):
     """columns: [name, kind, digits, decimal places]. key: the last of several rows with one key counts.
 
-    same: the columns by which rows are duplicates. summary, parquet, csv: paths to write.
+    same: the columns by which rows are duplicates.
     """
 
     columns: list[tuple[str, str, int, int]]
@@ -28,12 +27,11 @@ class ReportTask(TypedDict):
 
 
 def frame(content: bytes) -> bytes:
-    """The content with its length before it."""
     return LENGTH.pack(len(content)) + content
 
 
 def read_frames(source: IO[bytes]) -> Iterator[bytes]:
-    """Ends at the empty frame. Raises EOFError if the source ends before it: the worker has died."""
+    """Raises EOFError if the worker dies before the empty frame."""
     while True:
         head = source.read(LENGTH.size)
         if len(head) < LENGTH.size:

@@ -1,7 +1,4 @@
-"""Read the rows of a report in chunks of CSV, from a table or from a CSV file as its import reads it.
-
-Knows the model's fields and nothing else of the site. The memory that rows take is known before the first one is read.
-"""
+"""Reads the rows of a report as chunks of CSV, from a table or from a CSV file."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -37,10 +34,7 @@ Chunk = tuple[bytes, int]
 
 @dataclass(frozen=True)
 class RowSource:
-    """fields: in the order of the columns. count: an estimate for a file. text_bytes: of all text together.
-
-    key: columns; of several rows with one key the last counts. chunks: (CSV, number of rows), to be read once.
-    """
+    """count: an estimate for a file. chunks: (CSV, number of rows), to be read once."""
 
     fields: list[Field]
     count: int
@@ -50,12 +44,10 @@ class RowSource:
 
     @property
     def memory_bytes(self) -> int:
-        """What the rows take in polars, before anything is computed."""
         return self.text_bytes + self.count * sum(VALUE_BYTES[column_kind(field)] for field in self.fields)
 
 
 def column_kind(field: Field) -> str:
-    """A field without a kind of its own is text."""
     return COLUMN_KINDS.get(type(field), "text")
 
 
@@ -63,7 +55,7 @@ def column_kind(field: Field) -> str:
 def open_rows(
     table: TargetTable, source: Path | None, arguments: dict[str, Any], report: Callable[[float, float, str], None]
 ) -> Iterator[RowSource]:
-    """The rows of the table, or of a CSV file. arguments: of the job that imported the file."""
+    """arguments: of the job that imported the file."""
     if source is None:
         yield rows_from_table(table)
     else:
@@ -73,7 +65,7 @@ def open_rows(
 
 
 def rows_from_table(table: TargetTable) -> RowSource:
-    """The rows that have the table's fixed values. Counted, because statistics lag behind an import by minutes."""
+    """Counts the rows, because statistics lag behind an import by minutes."""
     where = " AND ".join(f"{_quoted(column)} = %s" for column in table.fixed) or "true"
     rows = f"FROM {_quoted(table.model._meta.db_table)} WHERE {where}"
     texts = [
@@ -94,10 +86,9 @@ def rows_from_file(
     dialect: Dialect | None = None,
     columns: dict[str, int] | None = None,
 ) -> RowSource:
-    """The valid rows of a CSV file, whatever has become of them in the table since.
+    """Reads only the valid rows. Raises CsvUnreadable.
 
-    source: seekable; stays open. on_progress: called while the file is inspected; may raise. dialect, columns: those of
-    the import. Raises CsvUnreadable.
+    source: seekable; stays open. on_progress: called while the file is inspected; may raise.
     """
     file_format = inspect_file(source, on_progress, dialect)
     cells, first_line = read_header(source, file_format)
@@ -132,7 +123,7 @@ def _in_chunks(lines: Generator[bytes]) -> Generator[Chunk]:
 
 
 def csv_line(row: Iterable[Any]) -> bytes:
-    """As PostgreSQL writes it: an empty text has quotes, NULL has none. Python's csv can do this from 3.12 on."""
+    """As PostgreSQL writes it: an empty text has quotes, NULL has none."""
     return (",".join(map(_csv_cell, row)) + "\n").encode()
 
 

@@ -1,8 +1,6 @@
-"""Build a report: figures of every column, duplicates and correlations, and the rows as Parquet and CSV.
+"""Builds a report in a child process, whose memory is limited.
 
-The report is computed in memory, so it runs on the big machine (practice 9): its need is estimated before the first
-row is read, and a report that does not fit is refused. A process of its own computes it (process.py says why). This
-module sends it the rows, reports the progress and ends it. Knows neither Celery nor the cache.
+The need is estimated before the first row is read.
 """
 
 import json
@@ -50,7 +48,7 @@ NO_MEMORY = "This report took more memory than its worker could get. Make it on 
 
 
 class ReportMemoryError(Exception):
-    """The report does not fit. sentence: for the user; detail: for staff."""
+    """sentence: for the user; detail: for staff."""
 
     def __init__(self, sentence: str, detail: str = "") -> None:
         super().__init__(sentence)
@@ -59,11 +57,10 @@ class ReportMemoryError(Exception):
 
 
 def build_report(rows: RowSource, *, same: list[str], folder: Path, limit: int, report: Report) -> dict[str, Any]:
-    """Writes SUMMARY, PARQUET and CSV into the folder, or nothing.
+    """Writes SUMMARY, PARQUET and CSV into the folder. Raises ReportMemoryError, if possible before any row is read.
 
-    same: names of the fields by which rows are duplicates. limit: bytes for this process and the report's together.
-    report(done, total, stage): called at least twice a second, in hundredths; what it raises ends the report.
-    Raises ReportMemoryError, if possible before any row is read.
+    same: fields by which rows are duplicates. limit: bytes for this process and the report's together.
+    report(done, total, stage): in hundredths; what it raises ends the report.
     """
     started, own_bytes = time.monotonic(), high_water_bytes("self")
     expected = own_bytes + BASE_BYTES + BYTES_PER_BYTE * rows.memory_bytes
@@ -94,10 +91,9 @@ def build_report(rows: RowSource, *, same: list[str], folder: Path, limit: int, 
 
 @contextmanager
 def _report_process() -> Iterator[Popen[bytes]]:
-    """The process has nothing of the worker's environment, which holds the database's password.
+    """The process gets nothing of the worker's environment, which holds the database's password.
 
-    It inherits the mask of signals, so that no Python code runs between fork and exec. Few threads: a small dyno shows
-    all the cores of its host, and each thread holds memory of its own.
+    It inherits the mask of signals, so that no Python code runs between fork and exec.
     """
     command = [sys.executable, "-m", PROCESS_MODULE]
     environment = {"POLARS_MAX_THREADS": str(min(4, os.cpu_count() or 1))}
@@ -114,7 +110,6 @@ def _report_process() -> Iterator[Popen[bytes]]:
 
 
 def encode_task(rows: RowSource, same: list[str], folder: Path) -> bytes:
-    """The ReportTask as JSON."""
     names = [field.name for field in rows.fields]
     task: ReportTask = {
         "columns": [
@@ -131,7 +126,7 @@ def encode_task(rows: RowSource, same: list[str], folder: Path) -> bytes:
 
 
 def _send_rows(process: Popen[bytes], rows: RowSource, task: bytes, on_progress: OnProgress) -> None:
-    """The first half of the progress bar. _read_messages notices a process that has ended meanwhile."""
+    """_read_messages notices a process that has ended meanwhile."""
     sent = 0
     with suppress(BrokenPipeError):
         for chunk, count in chain([(task, 0)], rows.chunks, [(b"", 0)]):
@@ -151,7 +146,6 @@ def _send(process: Popen[bytes], content: bytes, report: Callable[[], None]) -> 
 
 
 def _read_messages(process: Popen[bytes], on_progress: OnProgress) -> dict[str, int]:
-    """The second half of the progress bar. Returns the last message of the process, or raises why there is none."""
     assert process.stdout  # noqa: S101 - it is a pipe
     unread, progress = b"", (50.0, READING)
     while True:
