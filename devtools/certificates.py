@@ -1,4 +1,4 @@
-"""Certificates for servers that speak TLS on this machine, signed by an authority of our own."""
+"""TLS certificates of an authority of our own."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import trustme
 
 
 class Authority:
-    """Signs certificates, which it writes into `folder`. `file` holds its own certificate, `pem` is its text."""
+    """file: its own certificate; pem: the text of that."""
 
     def __init__(self, folder: Path) -> None:
         self._ca = trustme.CA()
@@ -15,7 +15,6 @@ class Authority:
         self.file.write_text(self.pem)
 
     def issue(self, host: str) -> tuple[Path, Path]:
-        """The files of a certificate for a server of that host name, and of its private key."""
         certificate, key = self.folder / f"{host}.pem", self.folder / f"{host}.key"
         issued = self._ca.issue_cert(host)
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))

@@ -1,7 +1,6 @@
-"""A real PostgreSQL and two real Valkeys from Python wheels, for a laptop and for the tests.
+"""A real PostgreSQL and two real Valkeys from Python wheels, with a password, on the loopback address.
 
-They listen on free loopback ports, ask for a password, and keep their data over restarts. The wheels' own starters are
-not used: they open parent folders to everybody, or set no password, and their servers outlive a killed parent.
+The wheels' own starters are insecure, and their servers outlive a killed parent.
 """
 
 import os
@@ -48,7 +47,7 @@ INITDB = (str(POSTGRES / "initdb"), "--no-sync", *LOGIN, *LOCALE)
 def run_servers(
     directory: Path, *, given: Collection[str] = (), postgres_settings: Collection[str] = ()
 ) -> Iterator[dict[str, str]]:
-    """Run the servers whose variables are not among `given`. Yields the variables to set.
+    """Runs the servers whose variables are not among `given`. Yields the variables to set.
 
     postgres_settings: each as `name=value`. Raises ServerError.
     """
@@ -72,7 +71,7 @@ def run_servers(
 
 @contextmanager
 def run_postgres(data: Path, password: str, settings: Collection[str] = ()) -> Iterator[str]:
-    """Run PostgreSQL with its files in `data`. Yields the URL of its database."""
+    """Yields the URL of the database."""
     # SIGINT is its fast shutdown. With SIGTERM it waits until all clients have disconnected.
     server = Server(data, signal.SIGINT)
     server.stop_leftover()
@@ -98,7 +97,7 @@ def run_postgres(data: Path, password: str, settings: Collection[str] = ()) -> I
 
 @contextmanager
 def run_valkey(data: Path, password: str, policy: str) -> Iterator[str]:
-    """Run a Valkey with its files in `data`. Yields its URL without a database number."""
+    """Yields the URL without a database number."""
     server = Server(data, signal.SIGTERM)
     server.stop_leftover()
     data.mkdir(mode=0o700, exist_ok=True)
@@ -120,9 +119,9 @@ def run_valkey(data: Path, password: str, policy: str) -> Iterator[str]:
 
 
 def unprivileged_user(data: Path) -> dict[str, Any]:
-    """The user for PostgreSQL, as arguments of Popen: `nobody` if we are root, whom PostgreSQL refuses.
+    """Arguments of Popen: `nobody` if we are root, whom PostgreSQL refuses.
 
-    `nobody` must reach the program and the data: parent folders get the permission o+x, and stderr names them.
+    Parent folders of the program and the data get the permission o+x.
     """
     if os.geteuid() != 0:
         return {}
@@ -137,7 +136,7 @@ def unprivileged_user(data: Path) -> dict[str, Any]:
 
 
 def create_cluster(data: Path, password: str, identity: dict[str, Any]) -> None:
-    """Make a new `data`. It gets its name at the end: an interrupted start leaves no incomplete cluster."""
+    """`data` gets its name at the end: an interrupted start leaves no incomplete cluster."""
     draft = data.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -160,17 +159,13 @@ def create_cluster(data: Path, password: str, identity: dict[str, Any]) -> None:
 
 
 def create_database(maintenance_url: str) -> None:
-    """Make our database, unless it exists."""
     connection = psycopg.connect(maintenance_url, autocommit=True)
     with connection, suppress(errors.DuplicateDatabase):
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
 
 
 def remove_stale_pid_file(postmaster_pid: Path) -> None:
-    """Remove the pid file of a crashed PostgreSQL if another program has that pid now.
-
-    PostgreSQL would refuse to start. After a container's restart, pids are often used again.
-    """
+    """PostgreSQL refuses to start if another program has the pid of its crashed predecessor."""
     if postmaster_pid.exists():
         with suppress(psutil.NoSuchProcess):
             holder = psutil.Process(int(postmaster_pid.read_text().split()[0]))
@@ -179,7 +174,7 @@ def remove_stale_pid_file(postmaster_pid: Path) -> None:
 
 
 def read_or_create_secret(file: Path) -> str:
-    """The secret in `file`, which only its owner can read."""
+    """Only its owner can read the file."""
     if not file.exists():
         file.touch(mode=0o600)
         file.write_text(secrets.token_urlsafe(32))

@@ -1,4 +1,4 @@
-"""A site of their own for tests, labs and the bench, whatever servers the environment names.
+"""A site of their own for tests, labs and the bench.
 
 They empty tables, flush caches and stop servers: they must never meet a site that somebody uses.
 """
@@ -16,10 +16,7 @@ SERVER_VARIABLES = ("DATABASE_URL", "BROKER_URL", "CLOUDAMQP_URL", "REDIS_URL", 
 
 @contextmanager
 def isolated_site(name: str, *, postgres_settings: Collection[str] = ()) -> Iterator[Path]:
-    """Run PostgreSQL and two Valkeys in a new folder, which it yields; os.environ then names them and that folder.
-
-    name: a part of the folder's name. Raises ServerError.
-    """
+    """Runs servers in a new folder, which it yields. Changes os.environ for good. Raises ServerError."""
     for variable in SERVER_VARIABLES:
         os.environ.pop(variable, None)
     with (
@@ -31,7 +28,6 @@ def isolated_site(name: str, *, postgres_settings: Collection[str] = ()) -> Iter
 
 
 def production_variables(folder: Path) -> dict[str, str]:
-    """What a site outside DEBUG needs beside its servers. It writes mails and media files into `folder`."""
     return {
         "DEBUG": "false",
         "SECRET_KEY": "of-an-isolated-site",

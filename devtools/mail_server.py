@@ -1,4 +1,4 @@
-"""An SMTP server that keeps each mail and the moment of its arrival, and that can stall before its greeting."""
+"""An SMTP server that keeps its mails and can stall before its greeting."""
 
 import socketserver
 import time
@@ -11,8 +11,6 @@ from threading import Event, Thread
 
 
 class Session(socketserver.StreamRequestHandler):
-    """As much of RFC 5321 as Django's backend needs."""
-
     server: "MailServer"
 
     def handle(self) -> None:
@@ -44,9 +42,9 @@ class Session(socketserver.StreamRequestHandler):
 
 
 class MailServer(socketserver.ThreadingTCPServer):
-    """url: for EMAIL_URL. arrivals: time.monotonic() of each mail.
+    """arrivals: time.monotonic() of each mail.
 
-    A client waits for the greeting while `may_answer` is not set. `connected` is set once one has come.
+    Clients wait for the greeting while `may_answer` is not set.
     """
 
     daemon_threads = True
@@ -60,7 +58,6 @@ class MailServer(socketserver.ThreadingTCPServer):
         self._mails: list[bytes] = []
 
     def stall(self) -> None:
-        """Have clients wait from now on, until `may_answer` is set."""
         self.connected.clear()
         self.may_answer.clear()
 
@@ -69,7 +66,6 @@ class MailServer(socketserver.ThreadingTCPServer):
         self._mails.append(mail)
 
     def mails_to(self, address: str) -> list[str]:
-        """The plain text of each mail to an address, the oldest first."""
         mails: list[EmailMessage] = [message_from_bytes(mail, policy=policy.default) for mail in self._mails]
         bodies = [mail.get_body(("plain",)) for mail in mails if mail["To"] == address]
         return [body.get_content() for body in bodies if body]

@@ -1,4 +1,4 @@
-"""Ports of this machine: which are free, who listens at the others, and whether a site answers there."""
+"""Ports of this machine."""
 
 import http.client
 import socket
@@ -12,10 +12,9 @@ _reserved: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """Reserve a port of the loopback address for a server of ours, as long as this process lives.
+    """Reserves a loopback port for a server of ours, as long as this process lives.
 
-    A bound socket that does not listen keeps the port from everybody who asks the system for any port. A server that
-    sets SO_REUSEADDR can still listen there (Linux).
+    Only a server that sets SO_REUSEADDR can listen there (Linux).
     """
     reservation = socket.socket()
     reservation.bind(("127.0.0.1", 0))
@@ -26,7 +25,6 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether we could listen on `port` of the loopback address."""
     with socket.socket() as probe:
         # As gunicorn does: connections of an earlier run that are in TIME_WAIT do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,7 +35,6 @@ def is_free(port: int) -> bool:
 
 
 def is_answering(port: int, path: str) -> bool:
-    """Whether GET `path` of a site on the loopback address returns 200."""
     # Not urllib, which would ask the http_proxy of an office for 127.0.0.1.
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         try:
@@ -48,7 +45,7 @@ def is_answering(port: int, path: str) -> bool:
 
 
 def find_listener(port: int) -> str:
-    """Who listens on `port`, such as "gunicorn (pid 42)"; "another program" where the system does not say."""
+    """Such as "gunicorn (pid 42)"; "another program" if the system does not say."""
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port

@@ -1,7 +1,6 @@
-"""Processes that work against the servers of this machine, above all those of the Procfile.
+"""Runs processes in sessions of their own, which get SIGKILL at the end of the block.
 
-Each runs in a session of its own, because a pool's process would outlive its worker. The whole session gets SIGKILL at
-the end of the block, and the process dies with its parent (Linux).
+Otherwise a pool's process would outlive its worker.
 """
 
 import os
@@ -29,8 +28,6 @@ Process = subprocess.Popen[bytes]
 
 @dataclass(frozen=True)
 class Web:
-    """A web process at `url`. log: what it writes."""
-
     process: Process
     port: int
     log: Path
@@ -41,12 +38,12 @@ class Web:
 
 
 def worker(name: str, *, app: str = "config", **variables: str) -> AbstractContextManager[Process]:
-    """A ready worker, by its line of the Procfile. app: another Celery app, under the same options."""
+    """app: another Celery app, under the same options."""
     return ready_process(name, procfile_command(name, app), variables)
 
 
 def celery(*command: str, app: str, **variables: str) -> AbstractContextManager[Process]:
-    """`celery --app <app> <command>`, ready: for another worker or beat than those of the Procfile."""
+    """For another worker or beat than those of the Procfile."""
     words = [sys.executable, "-m", "celery", "--app", app, *command]
     return ready_process(command[0], words, {"REMAP_SIGTERM": "SIGQUIT"} | variables)
 
@@ -55,7 +52,7 @@ def celery(*command: str, app: str, **variables: str) -> AbstractContextManager[
 def web(
     variables: Mapping[str, str] = {}, *, app: str = "config", log: Path | None = None, probe: str = "/readyz"
 ) -> Iterator[Web]:
-    """The site under the Procfile's gunicorn, once `probe` answers 200. app: another package with a `wsgi`."""
+    """Yields the site once `probe` answers 200. app: another package with a `wsgi`."""
     with TemporaryDirectory(prefix="web-") as folder:
         port, log = free_port(), log or Path(folder, "log")
         answers, variables = partial(is_answering, port, probe), {"PORT": str(port), **variables}
@@ -64,7 +61,6 @@ def web(
 
 
 def procfile_command(name: str, app: str = "config") -> list[str]:
-    """The words of a line of the Procfile, for another app too."""
     line = read_procfile(ROOT / "Procfile")[name]
     return shlex.split(line.replace("--app config", f"--app {app}").replace("config.wsgi", f"{app}.wsgi"))
 
@@ -80,10 +76,9 @@ def ready_process(
     is_ready: Callable[[], bool] | None = None,
     folder: Path = ROOT,
 ) -> Iterator[Process]:
-    """Run `command` in `folder`, with `variables` added to os.environ. Yields it once it is ready.
+    """Yields the process once `is_ready` holds, or without it, once the process has made a file in the folder `ready`.
 
-    is_ready: how to see that; without it, the process makes a file in the folder `ready`. Raises RuntimeError with the
-    end of its log if it ends before, TimeoutError after DEADLINE_SECONDS.
+    variables: added to os.environ for it. Raises RuntimeError if it ends before, TimeoutError after DEADLINE_SECONDS.
     """
     with TemporaryDirectory(prefix=f"{name}-") as own:
         log, ready = log or Path(own, "log"), ready or Path(own, "ready")
@@ -96,7 +91,7 @@ def ready_process(
 
 
 def wait_until_ready(process: Process, is_ready: Callable[[], object], log: Path) -> None:
-    """Return once `is_ready`. Raises RuntimeError with the end of its log if it ends before, TimeoutError."""
+    """Raises RuntimeError if the process ends before, TimeoutError after DEADLINE_SECONDS."""
     wait_until(lambda: process.poll() is not None or is_ready(), f"{process.args!r} to be ready")
     if process.poll() is not None:
         raise RuntimeError(f"{process.args!r} ended:\n{log.read_text()[-LOG_CHARACTERS:]}")
@@ -111,9 +106,9 @@ def killed_at_end(
     folder: Path = ROOT,
     orphan_signal: int = signal.SIGKILL,
 ) -> Iterator[Process]:
-    """Run `command`; at the end of the block, SIGKILL for it and for every process of its session.
+    """At the end of the block, every process of the session gets SIGKILL.
 
-    orphan_signal: what it gets if this process dies first; then nothing else reaches what it has started.
+    orphan_signal: what the command gets if this process dies first; then nothing else reaches what it has started.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - the Procfile's, or our own
@@ -138,7 +133,7 @@ def killed_at_end(
 
 
 def stop(process: Process) -> None:
-    """Send SIGTERM and wait for the end. Raises TimeoutExpired."""
+    """Sends SIGTERM and waits. Raises TimeoutExpired."""
     process.terminate()
     process.wait(DEADLINE_SECONDS)
 
@@ -146,7 +141,7 @@ def stop(process: Process) -> None:
 def wait_until(
     condition: Callable[[], object], what: str = "", *, seconds: float = DEADLINE_SECONDS, interval: float = 0.05
 ) -> None:
-    """Return once `condition` holds, asked every `interval` seconds. Raises TimeoutError after `seconds`."""
+    """Raises TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node: own ports, own epmd, loopback only. It needs the package rabbitmq-server.
+"""A private RabbitMQ node, loopback only. It needs the package rabbitmq-server.
 
 Why each line is there: docs/facts/servers.md#private-rabbitmq-node.
 """
@@ -27,10 +27,7 @@ from devtools.processes import killed_at_end, wait_until_ready
 
 
 def find_server() -> Path:
-    """The first rabbitmq-server in PATH, so that a folder put before PATH chooses another version.
-
-    Not Debian's in /usr/sbin, which changes to the user rabbitmq; its package has one that runs as its caller.
-    """
+    """The first in PATH, but not Debian's in /usr/sbin, which changes to the user rabbitmq."""
     package = "/usr/lib/rabbitmq/bin"
     folders = [folder for folder in os.get_exec_path() if Path(folder).resolve() != Path("/usr/sbin")]
     found = shutil.which("rabbitmq-server", path=os.pathsep.join([*folders, package]))
@@ -43,10 +40,7 @@ CTL = SERVER.with_name("rabbitmqctl")
 
 @dataclass(frozen=True)
 class Node:
-    """url: for AMQP. encrypted: for AMQP with TLS, by a certificate of `authority`. management: for its HTTP API.
-
-    environment: for rabbitmqctl.
-    """
+    """url, encrypted: for AMQP without and with TLS."""
 
     url: str
     encrypted: str
@@ -55,12 +49,11 @@ class Node:
     authority: Authority
 
     def ctl(self, *arguments: str) -> None:
-        """Run rabbitmqctl on it; half a second."""
         command = [str(CTL), "--quiet", *arguments]
         subprocess.run(command, env=self.environment, check=True, capture_output=True)  # noqa: S603
 
     def ask(self, method: str, path: str) -> Any:
-        """The answer of its management API. Raises RuntimeError for an error status."""
+        """Raises RuntimeError for an error status."""
         parts = urlsplit(self.management)
         login = b64encode(f"{parts.username}:{parts.password}".encode()).decode()
         with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=5)) as connection:
@@ -72,14 +65,13 @@ class Node:
         return json.loads(text) if text else None
 
     def connections(self) -> list[dict[str, Any]]:
-        """Those of its last count, up to a second old."""
+        """They are up to a second old."""
         found: list[dict[str, Any]] = self.ask("GET", "/api/connections?columns=peer_port,port,client_properties")
         return found
 
 
 @contextmanager
 def fresh_node() -> Iterator[Node]:
-    """A node without a queue or a message, for as long as the block runs. It starts in five seconds."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rabbitmq-")))
         amqp, amqps, management, password = free_port(), free_port(), free_port(), secrets.token_hex(8)
@@ -99,7 +91,6 @@ def fresh_node() -> Iterator[Node]:
 
 
 def configure(folder: Path, amqp: int, management: int, password: str) -> dict[str, str]:
-    """Write the node's files. Returns the environment in which it starts."""
     (folder / "enabled_plugins").write_text("[rabbitmq_management].")
     (folder / "advanced.config").write_text("[{rabbit, [{quorum_tick_interval, 500}]}].")  # see below
     (folder / "rabbitmq-env.conf").touch()  # instead of the one in /etc
@@ -142,7 +133,6 @@ def configure(folder: Path, amqp: int, management: int, password: str) -> dict[s
 
 
 def listen_with_tls(folder: Path, port: int, authority: Authority) -> None:
-    """Have the node speak TLS at a second port too."""
     certificate, key = authority.issue("127.0.0.1")
     with (folder / "rabbitmq.conf").open("a") as file:
         file.write(
@@ -155,7 +145,6 @@ def listen_with_tls(folder: Path, port: int, authority: Authority) -> None:
 
 
 def is_ready(amqp: int, management: int, password: str) -> bool:
-    """Whether both the node's health check and its AMQP port answer."""
     login = b64encode(f"app:{password}".encode()).decode()
     with closing(http.client.HTTPConnection("127.0.0.1", management, timeout=5)) as connection:
         try:

@@ -1,4 +1,4 @@
-"""A private S3 server (SeaweedFS): own ports, loopback only.
+"""A private S3 server (SeaweedFS), loopback only.
 
 Why each word of the command is there: docs/facts/servers.md#private-s3-server.
 """
@@ -25,7 +25,7 @@ LISTENERS = ("s3", "master", "volume", "filer", "admin")
 
 @contextmanager
 def fresh_s3_server() -> Iterator[dict[str, str]]:
-    """Yields the environment of a site that may use the server, which starts in a second. It has no bucket yet."""
+    """Yields the environment of a site that may use the server. Its only bucket is `ready`."""
     key, secret = f"key{secrets.token_hex(4)}", secrets.token_hex(16)
     ports = {f"{name}.port{kind}": free_port() for name in LISTENERS for kind in ("", ".grpc")}
     url = f"http://127.0.0.1:{ports['s3.port']}"
@@ -57,7 +57,7 @@ def fresh_s3_server() -> Iterator[dict[str, str]]:
 
 
 def stores_objects(url: str, key: str, secret: str) -> bool:
-    """Whether it takes an object. Its port answers a little earlier."""
+    """The port answers a little earlier."""
     keys = {"aws_access_key_id": key, "aws_secret_access_key": secret, "region_name": "us-east-1"}
     client = boto3.client("s3", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}), **keys)
     try:

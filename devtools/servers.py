@@ -1,8 +1,4 @@
-"""One embedded server as a process: start, readiness, stop, and cleaning up after a killed run.
-
-It runs in a session of its own, so that Ctrl-C in the terminal does not reach it. It stops when its parent is killed
-(Linux only). Its pid is in a file beside its data, so that the next start can stop it if it still runs.
-"""
+"""An embedded server as a process, which Ctrl-C in the terminal does not reach."""
 
 import subprocess
 import time
@@ -22,14 +18,11 @@ CLOCK_STEP_SECONDS = 2
 
 
 class ServerError(Exception):
-    """A server did not start. The text ends with the end of its log."""
+    """A server did not start."""
 
 
 class Server:
-    """The server of the folder `data`, with its log in `data`.log and its pid in `data`.pid.
-
-    stop_signal: the one that stops it quickly and cleanly.
-    """
+    """stop_signal: the one that stops it quickly and cleanly."""
 
     running: ClassVar[list["Server"]] = []  # all that this process has started and not stopped
 
@@ -39,7 +32,7 @@ class Server:
         self.process: Any = None
 
     def start(self, command: list[str], *, stdin: str = "", **identity: Any) -> None:
-        """Run `command` with `stdin` as its input. identity: user, group and extra_groups, for Popen."""
+        """identity: user, group and extra_groups, for Popen."""
         with self.log.open("wb") as log:
             self.process = psutil.Popen(
                 command,
@@ -57,7 +50,7 @@ class Server:
             pipe.write(stdin.encode())
 
     def wait_for(self, probe: Callable[[], object], refusal: type[Exception]) -> None:
-        """Call `probe` until it no longer raises `refusal`. Raises ServerError after START_SECONDS."""
+        """Raises ServerError if `probe` raises `refusal` for START_SECONDS, or if the process ends."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -71,14 +64,13 @@ class Server:
 
     @classmethod
     def exited(cls) -> list["Server"]:
-        """Those of `running` that nobody has stopped."""
         return [server for server in cls.running if server.process.poll() is not None]
 
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
 
     def stop_leftover(self) -> None:
-        """Stop the server of a killed run, if the process with that pid still is the same one."""
+        """Stops the server of a killed run, unless another process has its pid now."""
         if not self.pid_file.exists():
             return
         pid, born = self.pid_file.read_text().split()
@@ -89,7 +81,7 @@ class Server:
                 self.stop()
 
     def stop(self) -> None:
-        """Stop the process and wait for its end. Without a process, do nothing."""
+        """Kills the process after STOP_SECONDS."""
         if self.process is None:
             return
         if self in self.running:
@@ -106,7 +98,7 @@ class Server:
 
 
 def start_on_free_port(server: Server, start: Callable[[int], str], tries: int = 3) -> str:
-    """Call `start` with a free port. If another program takes the port first, try again with another one."""
+    """Tries another port if another program takes the first one."""
     port = free_port()
     try:
         return start(port)

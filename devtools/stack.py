@@ -1,7 +1,6 @@
-"""The Procfile's processes under honcho: started together, announced when ready, stopped together.
+"""Runs the Procfile's processes under honcho.
 
-It uses private parts of honcho: `_start`, `_processes`, `_process_ctor`, `_child_ctor`, `_terminating`. Hence the exact
-version in requirements-dev.txt.
+It uses private parts of honcho, hence the exact version in requirements-dev.txt.
 """
 
 import multiprocessing
@@ -29,10 +28,9 @@ WATCH_SECONDS = 1
 
 
 class Stack(manager.Manager):  # type: ignore[misc]
-    """Honcho's manager. It also calls `when_ready`, and stops everything when an embedded server ends.
+    """A process is ready when it has made the file READY_DIR/PROCESS, web when /readyz answers 200.
 
-    A process is ready when it has made the file READY_DIR/PROCESS, web when /readyz answers 200. exited: the names of
-    the processes and servers that ended first.
+    exited: the names of the processes and servers that ended first.
     """
 
     def __init__(self, environment: Mapping[str, str], when_ready: Callable[[], None]) -> None:
@@ -42,11 +40,11 @@ class Stack(manager.Manager):  # type: ignore[misc]
         self.exited: list[str] = []
 
     def add(self, name: str, command: str) -> None:
-        """Add a line of the Procfile. `exec`: honcho's signals reach the command and not a shell."""
+        """`exec`: honcho's signals reach the command and not a shell."""
         self.add_process(name, f"exec {command}", env={**self.environment, "PROCESS": name})
 
     def run(self) -> None:
-        """Run until a signal comes, or a process or server ends. Afterwards no child process runs."""
+        """Afterwards no child process runs."""
         try:
             self.loop()
         finally:
@@ -81,8 +79,6 @@ class Stack(manager.Manager):  # type: ignore[misc]
 
 
 class ChildProcess(process.Process):  # type: ignore[misc]
-    """A process that ends when `up` is killed: honcho's fork for the command by SIGKILL, the command by SIGTERM."""
-
     def run(self, *args: Any, **options: Any) -> None:
         die_with_parent(SIGKILL)
         self._child_ctor = partial(process.Popen, preexec_fn=partial(die_with_parent, SIGTERM))
@@ -90,12 +86,11 @@ class ChildProcess(process.Process):  # type: ignore[misc]
 
 
 def read_procfile(file: Path) -> dict[str, str]:
-    """The commands of a Procfile by their names."""
     return dict(parse_procfile(file.read_text()).processes)
 
 
 def stop_remaining() -> None:
-    """Stop what still runs: honcho forgets its processes when a signal comes while it starts them."""
+    """Honcho forgets its processes when a signal comes while it starts them."""
     remaining = []
     for fork in multiprocessing.active_children():
         with suppress(psutil.NoSuchProcess):

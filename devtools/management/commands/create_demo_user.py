@@ -1,4 +1,4 @@
-"""`manage.py create_demo_user`: login demo / demo, with the permissions to view staff pages. Not without DEBUG."""
+"""`manage.py create_demo_user`: login demo / demo, for development only."""
 
 from django.conf import settings
 from django.contrib.auth.models import Permission

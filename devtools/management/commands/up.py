@@ -1,8 +1,7 @@
-"""`manage.py up`: embedded servers, migrations, the demo user and the Procfile's processes on one machine.
+"""`manage.py up`: the whole site on one machine, with embedded servers for those whose variables are not set.
 
-It uses a server whose variable is set (in the environment or in .env) and embeds the others. While it runs,
-`.local/env` has the addresses for every other terminal. Ctrl-C and SIGTERM stop all of it with exit code 0. If a
-process or a server ends, all of it stops with exit code 1.
+While it runs, `.local/env` has the addresses for other terminals. The exit code is 0 after Ctrl-C and SIGTERM, and 1 if
+a process or a server ends.
 """
 
 import fcntl
@@ -62,7 +61,6 @@ class Command(BaseCommand):
         self.write_line("Stopped. The data stays; the next start goes on from here.")
 
     def start(self, local: Path) -> None:
-        """Run everything with its data in `local`. Raises KeyboardInterrupt for Ctrl-C before the Procfile runs."""
         given = read_user_environment()
         with exclusive_lock(local / "up.pid"):
             check_port(given["PORT"])
@@ -74,10 +72,7 @@ class Command(BaseCommand):
                     self.run_procfile(environment)
 
     def run_procfile(self, environment: dict[str, str]) -> None:
-        """Migrate, make the demo user, run the Procfile until a signal comes.
-
-        Its release line is left out: it checks what only a deployment must have.
-        """
+        """Leaves out the release line, which checks what only a deployment must have."""
         processes = read_procfile(Path("Procfile"))
         del processes["release"]
         for command in ("python manage.py migrate --noinput", "python manage.py create_demo_user"):
@@ -108,10 +103,9 @@ class Command(BaseCommand):
 
 
 def read_user_environment() -> dict[str, str]:
-    """The variables that the user has set: in the environment at the start of this process, then in .env.
+    """The environment at the start of this process, then .env.
 
-    Not os.environ: the settings have read `.local/env` into it. A killed run leaves that file with addresses of servers
-    that no longer run.
+    Not os.environ: the settings have read `.local/env` into it, where a killed run leaves addresses of dead servers.
     """
 
     class Given(environ.Env):  # type: ignore[misc]
@@ -124,7 +118,6 @@ def read_user_environment() -> dict[str, str]:
 
 
 def check_port(value: str) -> None:
-    """Raises CommandError unless a server can listen on the port `value`. Its text names another port."""
     if not (value.isdecimal() and 0 < int(value) <= LAST_PORT):
         raise CommandError(f"PORT={value} is no port: take a number from 1 to {LAST_PORT}, as in make run PORT=8001")
     port = int(value)
@@ -134,7 +127,6 @@ def check_port(value: str) -> None:
 
 
 def process_environment(environment: dict[str, str], ready: Path) -> dict[str, str]:
-    """The environment with PATH to the programs of this Python, unbuffered logs, and READY_DIR, an empty folder."""
     shutil.rmtree(ready, ignore_errors=True)
     ready.mkdir()
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
@@ -143,7 +135,6 @@ def process_environment(environment: dict[str, str], ready: Path) -> dict[str, s
 
 @contextmanager
 def exclusive_lock(pid_file: Path) -> Iterator[None]:
-    """Hold the file's lock. Raises CommandError with the pid of its holder."""
     pid_file.parent.mkdir(parents=True, exist_ok=True)
     with pid_file.open("a+") as file:
         try:
@@ -162,7 +153,7 @@ def exclusive_lock(pid_file: Path) -> Iterator[None]:
 
 @contextmanager
 def published_environment(environment: dict[str, str], file: Path) -> Iterator[None]:
-    """Keep the SHARED variables in `file`, where the settings read them. Only its owner can."""
+    """Only its owner can read the file."""
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
     shared = (name for name in SHARED if name in environment)
