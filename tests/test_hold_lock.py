@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 from celery import current_app
@@ -13,6 +14,7 @@ from django_redis import get_redis_connection
 
 from devtools.processes import ROOT, wait_until
 from tests.conftest import environment
+from tests.relay import running_relay
 from workers.practices import locks
 from workers.telemetry.held_locks import PREFIX, held_locks
 
@@ -61,6 +63,19 @@ def test_the_holder_takes_its_lock_again_after_a_flush():
         get_redis_connection("locks").flushdb()
         wait_until(lambda: locks.is_held("import:7"), "the lock to be taken again")
         lease.check()
+
+
+def test_a_lock_is_lost_when_its_server_is_away_for_a_whole_lease(settings):
+    server = urlsplit(settings.LOCKS_URL)
+    with running_relay((server.hostname, server.port)) as relay:
+        relayed = settings.CACHES["locks"] | {
+            "LOCATION": settings.LOCKS_URL.replace(server.netloc.rpartition("@")[2], relay.address)
+        }
+        settings.CACHES = settings.CACHES | {"locks": relayed}
+        with locks.exclusive("import:7", lease=1) as lease:
+            lease.check()
+            relay.is_cut = True
+            wait_until(lease.lost.is_set, "the loss to be noticed")
 
 
 def test_work_that_lost_its_lock_stops_at_its_next_check():

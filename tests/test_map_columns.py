@@ -72,6 +72,15 @@ def test_a_second_confirmation_changes_nothing(as_alice, broker):
     assert (job_of(upload).state, broker.llen("imports"), ColumnMapping.objects.count()) == ("queued", 1, 1)
 
 
+def test_a_confirmation_of_a_file_that_is_gone_starts_nothing(as_alice, broker):
+    upload = upload_csv(as_alice, GERMAN)
+    form = mapping_form(as_alice, upload)
+    default_storage.delete(upload.file)
+    answer = as_alice.post(reverse("confirm_mapping", args=[upload.pk]), form)
+    assert "The file is no longer there" in answer.content.decode()
+    assert (job_of(upload).state, broker.llen("imports")) == ("needs_mapping", 0)
+
+
 def test_the_next_file_with_the_same_columns_in_any_order_starts_at_once(as_alice, as_bob, broker):
     confirm_mapping(as_alice, upload_csv(as_alice, GERMAN))
     other = "Titel;Artikelnummer;Autor;Preis;Bestand;Datum\nDune;A1;Herbert;9,90;1;03.04.2024\n"

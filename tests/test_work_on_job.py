@@ -26,6 +26,13 @@ def read(job: Job) -> Job:
     return Job.objects.get(pk=job.pk)
 
 
+def close_connection() -> None:
+    """PostgreSQL ends this process's session, as when it restarts."""
+    with connection.copy().cursor() as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+        other.db.close()
+
+
 def test_a_job_whose_work_ends_is_done_with_its_result(job):
     with jobs.working_on(str(job.id)) as attempt:
         assert read(job).state == State.RUNNING
@@ -122,6 +129,25 @@ def test_a_cancelled_job_stops_at_its_next_report_and_keeps_its_result(job):
             attempt.report(5, 10, "writing")
         raise cancelled.value
     assert (read(job).state, read(job).result) == (State.CANCELLED, {"created": 5})
+
+
+def test_a_job_ends_although_the_database_closed_its_connection(job):
+    with jobs.working_on(str(job.id)) as attempt:
+        attempt.result = {"rows": 7}
+        close_connection()
+    assert (read(job).state, read(job).result) == (State.DONE, {"rows": 7})
+
+
+def test_a_report_survives_a_closed_connection_and_the_next_one_sees_the_cancellation(job, monkeypatch):
+    monkeypatch.setattr("workers.jobs.attempt.CANCEL_CHECK_SECONDS", 0)
+    with jobs.working_on(str(job.id)) as attempt:
+        assert jobs.cancel(job)
+        close_connection()
+        attempt.report(5, 10, "writing")
+        with pytest.raises(Cancelled) as cancelled:
+            attempt.report(6, 10, "writing")
+        raise cancelled.value
+    assert read(job).state == State.CANCELLED
 
 
 def test_an_attempt_that_lost_its_lease_can_write_nothing(job):
