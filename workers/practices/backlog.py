@@ -1,9 +1,6 @@
 """Practice 8: how many messages wait in each queue, for how long, and who consumes them.
 
-The trap: a queue's length says little. Ten videos are an hour and ten mails a second, a stopped worker's queue looks
-like a busy one's, and no broker tells the age of a message (docs/facts/servers.md#age-of-a-message). The mechanism: the
-age comes from the rows of the jobs. A recurring task has no row, so its queue gets a canary: one small message at a
-time, whose answer is due. The leading beat samples all this, because a recurring task would wait in a clogged queue.
+A recurring task has no row that tells its age, so its queue gets a canary: one small message at a time.
 """
 
 import time
@@ -35,10 +32,7 @@ CHAPTER = "See docs/8-backlog.md."
 
 
 def oldest_waits() -> dict[str, float]:
-    """Seconds that the oldest message of each queue has waited, without empty queues. Raises DatabaseError.
-
-    A job that was handed back waits since it was published again, and not at all before its `not_before`.
-    """
+    """Seconds that the oldest message of each queue has waited, without empty queues. Raises DatabaseError."""
     now = timezone.now()
     since = Case(
         When(started_at=None, then="queued_at"),
@@ -54,7 +48,7 @@ def oldest_waits() -> dict[str, float]:
 
 
 def send_canaries() -> None:
-    """Sends one into each queue that beat feeds, unless the last one is unanswered. Sends none without the cache."""
+    """Skips a queue whose last canary is unanswered. Sends none while the cache is away."""
     for queue in scheduled_queues():
         key = CANARY_KEY.format(queue)
         if cache.add(key, time.time(), CANARY_TTL):
@@ -65,18 +59,17 @@ def send_canaries() -> None:
 
 
 def answer_canary(queue: str) -> None:
-    """The table's canary_task calls it: a canary has come through its queue."""
+    """The table's canary_task must call it."""
     cache.delete(CANARY_KEY.format(queue))
 
 
 def sample() -> None:
-    """The leading beat calls it twice a minute (`leader_callbacks` in config/celery.py). Raises DatabaseError."""
+    """Raises DatabaseError."""
     store_samples(oldest_waits())
     send_canaries()
 
 
 def check() -> list[CheckMessage]:
-    """E801: a queue without a target. E802: nobody samples the queues."""
     return [*_check_targets(), *_check_sampling()]
 
 

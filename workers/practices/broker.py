@@ -1,10 +1,4 @@
-"""Practice 1: the broker's memory is watched, and no publish waits for it.
-
-The trap: messages that nobody consumes pile up until RabbitMQ accepts no more, or until a Redis that may evict drops
-some. Every `delay()` then hangs, or returns and loses the task. The mechanism: each queue has a limit at which RabbitMQ
-refuses, a publish has short timeouts (workers/runtime/publishing.py) and a row as its outbox, and the doctor names
-what piles up.
-"""
+"""Practice 1: the broker's memory is watched, and no publish waits for it."""
 
 import logging
 from collections.abc import Iterator
@@ -31,7 +25,7 @@ CHAPTER = "See docs/1-broker-memory.md."
 
 
 def prepare_queues() -> None:
-    """Declares the table's queues with their limits. Each worker calls it at its start, with or without a broker."""
+    """Declares the table's queues with their limits. Only logs that the broker is away."""
     try:
         declare_queues()
     except BrokerUnavailableError as error:
@@ -39,7 +33,6 @@ def prepare_queues() -> None:
 
 
 def memory_faults(broker: BrokerState) -> Iterator[str]:
-    """A sentence for each reason why the broker takes no messages, or soon takes none, or may drop some."""
     used, limit, eviction = broker["memory_bytes"], broker["memory_limit_bytes"], broker["eviction_policy"]
     for resource in broker["alarms"]:
         yield f"RabbitMQ has raised its {resource} alarm and takes no messages; jobs wait in their rows."
@@ -50,7 +43,6 @@ def memory_faults(broker: BrokerState) -> Iterator[str]:
 
 
 def queue_faults(broker: BrokerState) -> Iterator[str]:
-    """A sentence for each queue that piles up: unknown to the table, without a consumer, or without its limit."""
     for name, queue in sorted(broker["queues"].items()):
         if INTERNAL_QUEUE.fullmatch(name):
             continue
@@ -66,10 +58,6 @@ def queue_faults(broker: BrokerState) -> Iterator[str]:
 
 
 def check() -> list[CheckMessage]:
-    """E101: broker and cache are one server. E102: a publish could hang or get lost. E103: a queue without a limit.
-
-    E104: a queue type that the broker does not have.
-    """
     return [*_check_servers(), *_check_timeouts(), *_check_limits(), *_check_queue_type()]
 
 
@@ -117,7 +105,7 @@ def _check_queue_type() -> Iterator[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while the broker has memory left and takes messages, and each queue is in the table and has a consumer."""
+    """ok while the broker has memory left, and each of its queues is in the table, limited and consumed."""
     try:
         broker = read_broker_state()
     except BrokerUnavailableError as error:

@@ -1,9 +1,4 @@
-"""Practice 4: more at once is not always faster. Imports into one table go one at a time.
-
-The trap: eight CSV imports into one table in eight processes wait for each other's rows, locks and index pages, and end
-later than one after the other. So a lock gives each table one writer across all workers and machines. A job that finds
-its table busy gives its worker slot back and comes again after a growing pause, and its page says so.
-"""
+"""Practice 4: more at once is not always faster. Imports into one table go one at a time."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,22 +23,18 @@ CHAPTER = "See docs/4-concurrency.md."
 
 @contextmanager
 def one_writer(label: str) -> Iterator[locks.Lease]:
-    """Holds the right to write into the table of a model, by its label, while the block runs.
-
-    Raises locks.Busy while another import writes, RedisError if the server of the locks is away.
-    """
+    """Locks a model's table, by its label. Raises locks.Busy if it is locked, RedisError if the server is away."""
     with locks.exclusive(f"import:{label}", lease=settings.JOB_LEASE) as lease:
         yield lease
 
 
 def pause_before_try(tries: int) -> int:
-    """Seconds until a job that found its table busy comes again. It doubles with each try."""
+    """Seconds until a job that found its table busy tries again."""
     pause: int = FIRST_PAUSE * 2 ** min(tries - 1, 10)
     return min(LONGEST_PAUSE, pause)
 
 
 def check() -> list[CheckMessage]:
-    """E401: a worker's pool differs from the table, so that imports run side by side or mails one by one."""
     types = initial_formation()
     found = {worker: types[worker.name].concurrency if worker.name in types else None for worker in table().workers}
     return [
@@ -59,7 +50,7 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while no two jobs of a serialized queue work on one table. Says how fast the last ones were."""
+    """ok while no two jobs of a serialized queue work on one table."""
     serialized = {queue.name: queue.serialize_by for queue in table().queues.values() if queue.serialize_by}
     if not serialized:
         return Finding(True, "no queue is serialized")

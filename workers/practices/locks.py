@@ -1,8 +1,6 @@
 """Practice 2: work that must not overlap holds a lock, and the lock has a timeout.
 
-The trap: a lock without a timeout outlives its dead worker for ever; one with a timeout shorter than the work lets a
-second run in. So the lease is short, and a thread renews it while the work runs. A dead process frees its lock within
-the lease, and work that lost its lease stops at its next report. Locks have a cache alias of their own.
+A thread renews the short lease while the work runs, so a dead process frees its lock within one lease.
 """
 
 import inspect
@@ -37,32 +35,31 @@ TAKES_LOCK = re.compile(r"\b(exclusive|working_on)\(")
 
 
 class Busy(Ignore):
-    """Somebody else holds the lock. To Celery that is no error: the run is skipped, with one line in the log."""
+    """Somebody else holds the lock. Uncaught, it makes Celery skip the run without an error."""
 
 
 class LeaseLost(Exception):
-    """This process no longer holds the lock that its work began with, and must write nothing more."""
+    """This process no longer holds its lock, and must write nothing more."""
 
 
 @dataclass
 class Lease:
-    """A lock while it is held. The renewing thread sets `lost`."""
+    """The renewing thread sets `lost`."""
 
     name: str
     lost: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raises LeaseLost once the lock is gone. Work calls this before it writes."""
+        """Raises LeaseLost once the lock is gone. Call it before each write."""
         if self.lost.is_set():
             raise LeaseLost(self.name)
 
 
 @contextmanager
 def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
-    """Holds the lock `name` while the block runs. The name ends in the object's id, if the work has an object.
+    """Holds the lock `name` while the block runs. Raises Busy if it is held, RedisError if its server is away.
 
-    lease: seconds after which a dead holder's lock frees itself. Raises Busy if it is held, RedisError if the server
-    of the locks is away.
+    lease: seconds after which a dead holder's lock frees itself.
     """
     # thread_local=False: with redis-py's default the renewing thread sees no token and the lock expires unseen
     # (docs/facts/servers.md#lock-in-a-thread).
@@ -88,7 +85,6 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
 
 
 def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int) -> None:
-    """Puts the full lease back on the lock three times per lease, until told to stop or the lock is lost."""
     # A platform's SIGTERM is for the main thread: given to this one, it would wake nobody
     # (docs/facts/servers.md#sigterm-in-a-thread).
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -121,12 +117,11 @@ def _take_again(lock: Lock, token: Any, lease: int) -> bool:
 
 
 def is_held(name: str) -> bool:
-    """Whether anybody holds the lock now. Raises RedisError if the server is away."""
+    """Raises RedisError if the server is away."""
     return bool(get_redis_connection("locks").exists(PREFIX + name))
 
 
 def check() -> list[CheckMessage]:
-    """E201: locks and cache share a database. E202: a scheduled task without one. E203: a lease too short to renew."""
     messages: list[CheckMessage] = []
     if settings.CACHES["locks"]["LOCATION"] == settings.CACHES["default"]["LOCATION"]:
         hint = f"Set LOCKS_URL to another database or server: cache.clear() would drop them. {CHAPTER}"

@@ -1,10 +1,4 @@
-"""Practice 9: RAM-hungry tasks have their own queue, on a bigger machine, so that the rest can stay small.
-
-The trap: one import of 2 GB takes the machine of four mail tasks with it. And a process never gives a peak back, so its
-size says nothing about the task that it runs now. The mechanism: each run has a limit that its dyno can hold, and is
-measured by itself, ffmpeg included (workers/telemetry/meter.py). A process that grew is replaced after its task
-(`--max-memory-per-child`).
-"""
+"""Practice 9: RAM-hungry tasks have their own queue, on a bigger machine, so that the rest can stay small."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,18 +15,11 @@ CHAPTER = "See docs/9-memory.md."
 
 
 def max_bytes_per_run(worker_name: str) -> int:
-    """What one run on a worker may hold, children included, while all its processes are busy.
-
-    A task that needs more fails before it begins, with both figures. Raises InvalidFormation.
-    """
+    """What a run and its children may hold while all processes of the worker are busy. Raises InvalidFormation."""
     return next(bytes_per_run(worker) for worker in table().workers if worker.name == worker_name)
 
 
 def check() -> list[CheckMessage]:
-    """E901: a worker without a dyno of a known size. E902: one never recycled. E903: limits above its dyno.
-
-    E904: a FORMATION that cannot be read.
-    """
     try:
         types = formation()
     except InvalidFormation as error:
@@ -64,7 +51,7 @@ def _check_worker(worker: Worker, process_type: ProcessType | None) -> Iterator[
 
 
 def verify() -> Finding:
-    """ok while no task's p95, in its worst hour of the last day, is above what a run may hold on its worker."""
+    """ok while no task's p95, in its worst hour of the last day, is above the limit of a run on its worker."""
     try:
         peaks = peak_bytes_by_task(timedelta(days=1), share=1)
         limits = {

@@ -1,8 +1,4 @@
-"""Practice 6: progress goes through the cache as JSON under the object's id, with a TTL; the final state is a row.
-
-The trap: progress in a task's metadata belongs to one attempt, fills the result backend and answers anybody. So a page
-reads one key of the cache. A flushed cache loses a number and never a result, and the key ends by itself.
-"""
+"""Practice 6: progress goes through the cache as JSON under the object's id, with a TTL; the final state is a row."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +26,7 @@ CHAPTER = "See docs/6-progress.md."
 
 
 class Progress:
-    """Writes an object's progress, a few times a second at most. owner: a user's id, so that a poll needs no SQL."""
+    """owner: a user's id, in each report so that a poll needs no SQL."""
 
     def __init__(self, object_id: object, owner: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.key, self.owner, self.clock = KEY.format(object_id), owner, clock
@@ -38,7 +34,10 @@ class Progress:
         self.stage, self.began = "", (0.0, 0.0)
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """done and total in any one unit; total 0 where it is unknown. stage: what the page shows."""
+        """Writes a few times a second at most, however often it is called.
+
+        done, total: in any one unit; total is 0 if unknown. stage: what the page shows.
+        """
         now = self.clock()
         is_new_stage = stage != self.stage
         if is_new_stage:
@@ -65,13 +64,13 @@ class Progress:
 
 
 def read(object_id: object) -> dict[str, Any] | None:
-    """The last report; None if it is older than STALE_AFTER, or there is none."""
+    """None if the last report is older than STALE_AFTER, or there is none."""
     state = read_last(object_id)
     return state if state and silent_seconds(state) <= STALE_AFTER else None
 
 
 def read_last(object_id: object) -> dict[str, Any] | None:
-    """The last report, however old it is. None before the first one, after the end, and without the cache."""
+    """The last report of any age. None before the first, after the end, and without the cache."""
     state = cache.get(KEY.format(object_id))
     return state if isinstance(state, dict) and "updated_at" in state else None
 
@@ -81,12 +80,11 @@ def silent_seconds(state: dict[str, Any]) -> float:
 
 
 def clear(object_id: object) -> None:
-    """Deletes the progress of an object whose final state is in its row."""
+    """Call it once the final state is in the row."""
     cache.delete(KEY.format(object_id))
 
 
 def check() -> list[CheckMessage]:
-    """E601: the cache would not keep a report as JSON under its plain key."""
     options = settings.CACHES["default"].get("OPTIONS", {})
     if cache.make_key("x") == "x" and "JSON" in options.get("SERIALIZER", ""):
         return []
@@ -95,7 +93,7 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while every progress key ends by itself, and every running job gives a sign of life."""
+    """ok while every progress key has a TTL, and every running job reports."""
     grace = timezone.now() - timedelta(seconds=STALE_AFTER)
     running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=grace)
     try:

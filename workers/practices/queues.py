@@ -1,8 +1,6 @@
 """Practice 3: what can clog a queue has its own queue and its own worker.
 
-The trap: one worker reads everything, and a password-reset mail waits behind two hours of video. So each task has one
-queue, each queue one worker, and a worker is a folder, a Procfile line and a service by the same word. Only the table
-in config/queues.py says which (its types: workers/queues.py). Routes, declarations, pages and checks read it.
+Only the table in config/queues.py says which.
 """
 
 from collections.abc import Iterator
@@ -25,11 +23,6 @@ CHAPTER = "See docs/3-separate-queues.md."
 
 
 def check() -> list[CheckMessage]:
-    """E301: a process file disagrees with the table. E302: a task is in the code or in the table, but not in both.
-
-    E303: a task may run longer than its queue says. E304: Redis would deliver a running task's message again. E305: a
-    worker takes more messages than it works on. E306: a time-sensitive queue shares its worker with long tasks.
-    """
     return [*_check_files(), *_check_tasks(), *_check_workers(), *_check_delivery()]
 
 
@@ -98,7 +91,7 @@ def _check_delivery() -> Iterator[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while each time-sensitive queue keeps its target: the oldest job now, and the last hour's p95."""
+    """ok while the oldest job now and the last hour's p95 keep the target of each time-sensitive queue."""
     targets = {q.name: q.target_seconds for q in table().queues.values() if q.kind == Kind.TIME_SENSITIVE}
     queued = Job.objects.filter(state=Job.State.QUEUED)
     try:

@@ -1,9 +1,6 @@
 """Practice 5: a recurring task expires a little before its next run is due, so that runs never pile up.
 
-The trap: the worker stops for a night, and in the morning 8,640 copies of the ten-second task wait before anything
-else. And django-celery-beat drops `options={"expires": ...}` silently: only `expire_seconds` reaches the database
-(docs/facts/celery.md#expire-seconds-dropped). So every() and daily() of workers/schedule.py compute both from the
-schedule. An expired message still waits in the broker: workers/runtime/pending_guard.py keeps beat from adding another.
+django-celery-beat drops the option `expires` and keeps `expire_seconds` (docs/facts/celery.md#expire-seconds-dropped).
 """
 
 import time
@@ -26,10 +23,7 @@ CHAPTER = "See docs/5-expires.md."
 
 
 def disable_removed(**_: object) -> int:
-    """Disables the entries in the database that the code no longer has; beat would send them for ever.
-
-    A receiver of `beat_init`. Returns how many it disabled.
-    """
+    """Disables entries that the code no longer has, which beat would send for ever. Returns how many."""
     removed = PeriodicTask.objects.filter(description=DESCRIPTION, enabled=True)
     disabled: int = removed.exclude(name__in=current_app.conf.beat_schedule).update(enabled=False)
     if disabled:
@@ -38,7 +32,6 @@ def disable_removed(**_: object) -> int:
 
 
 def check() -> list[CheckMessage]:
-    """E501: an entry of the schedule that does not expire before its next run."""
     return [
         Error(
             f"The recurring entry {name!r} expires too late or never.",
@@ -52,7 +45,7 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while every enabled entry expires before its next run and has a queue, none is late, and beat ticks."""
+    """ok while every enabled entry has its expiry and a queue, none is late, and beat ticks."""
     try:
         entries = recurring_entries()
     except DatabaseError as error:
@@ -74,7 +67,6 @@ def verify() -> Finding:
 
 
 def _last_tick() -> dict[str, Any] | None:
-    """The heartbeat of the leading beat; None if there is none. Raises RedisError."""
     if beat := cache.get(HEARTBEAT):
         return dict(beat)
     get_redis_connection("default").ping()  # a cache that is away looks like an empty one

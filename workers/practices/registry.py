@@ -1,4 +1,4 @@
-"""The nine practices. This list alone feeds `manage.py check`, the doctor, the pages and the index of the docs."""
+"""The nine practices, in the one list that checks, doctor, pages and docs read."""
 
 import time
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ TTL = 5  # seconds for which pages show the same findings
 
 @dataclass(frozen=True)
 class Practice:
-    """number: its place among the nine. module: mechanism, check() and verify(). chapter, lab: from the root."""
+    """file, chapter and lab are paths from the root."""
 
     number: int
     title: str
@@ -34,7 +34,6 @@ class Practice:
 
     @property
     def file(self) -> str:
-        """The module's file, from the root."""
         return f"{self.module.__name__.replace('.', '/')}.py"
 
     @property
@@ -58,13 +57,13 @@ Findings = list[tuple[Practice, Finding]]
 
 
 def verify_all() -> Findings:
-    """What each practice finds now, in the order of PRACTICES. Never raises, and never hangs on a server."""
+    """Findings in the order of PRACTICES. Never raises, and answers within DEADLINE_SECONDS."""
     answers = run_with_deadline({practice.title: practice.module.verify for practice in PRACTICES})
     return [(practice, _to_finding(answers[practice.title])) for practice in PRACTICES]
 
 
 class FindingCache:
-    """The findings for pages. A measurement opens up to nine connections, and anybody may read a page often."""
+    """A measurement opens up to nine connections, and anybody may load a page."""
 
     def __init__(self) -> None:
         self._measuring = Lock()
@@ -72,10 +71,7 @@ class FindingCache:
         self._expires_at = 0.0
 
     def read(self) -> Findings:
-        """What verify_all() found in this process in the last TTL seconds, or finds now. One measures, others wait.
-
-        Nobody waits longer than DEADLINE_SECONDS: then all is unknown.
-        """
+        """The findings of the last TTL seconds, or new ones; all unknown if another thread measures for too long."""
         if not self._measuring.acquire(timeout=DEADLINE_SECONDS):
             late = TimeoutError(f"Still measuring after {DEADLINE_SECONDS} s.")
             return [(practice, _to_finding(late)) for practice in PRACTICES]
@@ -88,7 +84,6 @@ class FindingCache:
             self._measuring.release()
 
     def clear(self) -> None:
-        """Lets the next read() measure."""
         self._expires_at = 0.0
 
 

@@ -1,9 +1,4 @@
-"""Practice 7: how long every task waits and runs, over time, so that a slow background is noticed before users notice.
-
-The trap: nobody looks until it hurts, and the usual monitors (events, a row per task) cost more than the tasks. The
-mechanism: signals time each run, a thread sends the records in batches (workers/telemetry/recorder.py), a recurring
-task writes them into rows (rollups.py), and every task is compared with its own last week (slowdown.py).
-"""
+"""Practice 7: how long every task waits and runs, so that a slow background is noticed before users notice."""
 
 import math
 import time
@@ -46,7 +41,6 @@ def add_published_at(headers: dict[str, Any], **_: object) -> None:
 
 @worker_process_init.connect
 def open_recorder(**_: object) -> None:
-    """Each process of the pool has a recorder of its own."""
     global _recorder
     _recorder = RunRecorder()
     _recorder.open()
@@ -54,7 +48,7 @@ def open_recorder(**_: object) -> None:
 
 @task_prerun.connect
 def record_start(task: Task, **_: object) -> None:
-    """In a process of the pool. In any other, such as a test that calls the task, no run is recorded."""
+    """Records nothing outside a process of the pool."""
     if _recorder.is_open:
         request, now = task.request, time.time()
         limit = (request.timelimit or [None])[0] or task.time_limit
@@ -64,7 +58,7 @@ def record_start(task: Task, **_: object) -> None:
 
 @task_postrun.connect
 def record_end(state: str | None, retval: Any, **_: object) -> None:
-    """In the same process; without a state if the process is told to stop."""
+    """`state` is None if the process is told to stop."""
     if run := _recorder.current:
         rejected = "retried" if getattr(retval, "requeue", False) else "failed"
         outcome = rejected if state == "REJECTED" else OUTCOMES.get(state or "", "")
@@ -72,14 +66,14 @@ def record_end(state: str | None, retval: Any, **_: object) -> None:
 
 
 def set_outcome(outcome: str) -> None:
-    """The outcome of the current run, where Celery sees another one: a job's error ends in its row."""
+    """Overrides the outcome that Celery reports for the current run."""
     if run := _recorder.current:
         run.outcome = outcome
 
 
 @task_revoked.connect
 def record_revoked(sender: Task, request: Any, terminated: bool, expired: bool, **_: object) -> None:
-    """In the main process: a message is dropped instead of run. RabbitMQ itself drops expired ones without a signal."""
+    """RabbitMQ drops expired messages without this signal (docs/facts/servers.md#expired-without-signal)."""
     if not terminated:
         outcome = {"outcome": "expired" if expired else "cancelled", "ended_at": time.time()}
         _recorder.finish(run_metadata(sender, request) | outcome)
@@ -88,17 +82,12 @@ def record_revoked(sender: Task, request: Any, terminated: bool, expired: bool, 
 
 @worker_process_shutdown.connect
 def close_recorder(**_: object) -> None:
-    """A process of the pool ends: it is recycled, or its worker stops."""
     if _recorder.is_open:
         _recorder.close()
 
 
 def check() -> list[CheckMessage]:
-    """E701: a task without a hard time limit. E702: the schedule does not send a telemetry task.
-
-    E703: a soft limit that is not below the hard one, whose clock starts when the soft one has ended
-    (docs/facts/celery.md#hard-limit).
-    """
+    """A hard limit's clock starts when the soft one has ended (docs/facts/celery.md#hard-limit)."""
     return [*_check_limits(), *_check_schedule()]
 
 
@@ -120,10 +109,7 @@ def _check_schedule() -> Iterator[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while no task is slower than in its last week (slowdown.py), and on a site without a day of history.
-
-    Unknown where no run is collected.
-    """
+    """ok while no task is slower than in its last week, or the site is too young to compare."""
     try:
         last = slowdown.last_run_at()
         speeds = slowdown.compare_with_last_week()
