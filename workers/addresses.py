@@ -1,8 +1,6 @@
-"""Connection options for the addresses that platforms give: with TLS, verified, and with an end for dead connections.
+"""TLS and keepalive options for the addresses that platforms give.
 
-The defaults differ: libpq accepts a server without TLS, kombu does not verify a Redis, redis-py does
-(docs/facts/celery.md#tls-defaults). Here a server outside the own network must speak TLS, and its certificate is
-verified by the system's authorities or by a given one. Only REDIS_TLS=unverified switches that off.
+The clients' own defaults differ (docs/facts/celery.md#tls-defaults).
 """
 
 from ipaddress import ip_address
@@ -18,7 +16,6 @@ PRIVATE_SUFFIXES = (".internal", ".local", ".localhost")
 
 
 def is_external_host(host: str | None) -> bool:
-    """Whether a host is a public name or address, outside the own machine and network."""
     if not host or host.startswith("/"):
         return False  # a socket's folder
     try:
@@ -28,17 +25,15 @@ def is_external_host(host: str | None) -> bool:
 
 
 def require_database_tls(database: Options) -> None:
-    """Requires TLS for an external database, unless its URL says otherwise: `?sslmode=disable`."""
+    """Sets sslmode=require for an external host, unless its URL has another mode. That mode verifies no certificate."""
     if is_external_host(database.get("HOST")):
         database.setdefault("OPTIONS", {}).setdefault("sslmode", "require")
 
 
 def set_database_keepalives(database: Options) -> None:
-    """Lets both sides of a connection give up within KEEPALIVE_SECONDS when the other host is gone.
+    """Without them, PostgreSQL holds the locks of a lost host for two hours (docs/facts/servers.md#lost-host).
 
-    Linux takes two hours. For so long PostgreSQL keeps the rows locked that a lost host's transaction has locked, and
-    another worker that takes its job waits (docs/facts/servers.md#lost-host, tests/test_lose_host.py). A PgBouncer in
-    between needs ignore_startup_parameters = options.
+    PgBouncer needs `ignore_startup_parameters = options`.
     """
     probes = {"keepalives_idle": KEEPALIVE_SECONDS - 15, "keepalives_interval": 5, "keepalives_count": 3}
     milliseconds = KEEPALIVE_SECONDS * 1000
@@ -49,10 +44,7 @@ def set_database_keepalives(database: Options) -> None:
 
 
 def read_ca_certificate(name: str, value: str) -> str:
-    """The PEM of an authority: `value` itself, or the file that it names. Empty for none.
-
-    Raises ImproperlyConfigured, with the variable's name, if it is neither.
-    """
+    """value: a PEM, the path of one, or "" for none. Raises ImproperlyConfigured for anything else."""
     if not value or value.startswith("-----BEGIN"):
         return value.replace("\\n", "\n")  # as a .env file writes it in one line
     try:
@@ -62,7 +54,7 @@ def read_ca_certificate(name: str, value: str) -> str:
 
 
 def redis_tls_options(url: str, ca_certificate: str, verified: bool) -> Options:
-    """Options of a redis-py connection to `url`; none for redis://."""
+    """For redis-py; empty for redis://."""
     if urlsplit(url).scheme != "rediss":
         return {}
     if not verified:
@@ -72,7 +64,7 @@ def redis_tls_options(url: str, ca_certificate: str, verified: bool) -> Options:
 
 
 def amqp_tls_options(url: str, ca_certificate: str) -> Options:
-    """Options of a py-amqp connection to `url`; none for amqp://."""
+    """For py-amqp; empty for amqp://."""
     if urlsplit(url).scheme != "amqps":
         return {}
     # None: kombu writes the host of the URL there. Without the key no name is checked.

@@ -1,4 +1,4 @@
-"""Holds recurring entries that somebody makes in the admin to practice 5."""
+"""Checks recurring entries of the admin against practice 5."""
 
 from typing import Any
 
@@ -11,8 +11,6 @@ from workers.schedule import find_problems
 
 
 class ExpiringTaskForm(PeriodicTaskForm):  # type: ignore[misc]
-    """Rejects an entry that does not expire before its next run, or whose queue nobody consumes, with a hint."""
-
     def _post_clean(self) -> None:
         super()._post_clean()
         if not self.errors:

@@ -1,4 +1,4 @@
-"""The workers as a Django app: system checks, and one pool of connections for each Redis."""
+"""The workers as a Django app."""
 
 from celery.signals import beat_init
 from django.apps import AppConfig

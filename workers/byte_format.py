@@ -1,10 +1,10 @@
-"""Bytes as people count them. Knows no Django, so that a report's own process and the pages may use it."""
+"""Bytes as people count them."""
 
 UNITS = ("kB", "MB", "GB", "TB")
 
 
 def format_bytes(count: float) -> str:
-    """In thousands, like the limits: 48 MB, 7.4 MB, 120 bytes."""
+    """In thousands: 48 MB, 7.4 MB, 120 bytes."""
     if count < 1000:
         return f"{count:.0f} bytes"
     for unit in UNITS:

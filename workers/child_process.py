@@ -1,6 +1,6 @@
-"""Tie a child process to its parent: it dies with the parent, and does not get the signals meant for the parent.
+"""Ties a child process to its parent.
 
-Knows no Django, and may run between fork and exec: PyDLL keeps the GIL, so that no call waits for another thread.
+May run between fork and exec: no Django, and PyDLL keeps the GIL, so that no call waits for another thread.
 """
 
 import ctypes
@@ -15,9 +15,9 @@ _libc = ctypes.PyDLL(None)
 
 
 def die_with_parent(signum: int = signal.SIGKILL) -> None:
-    """Call it in the child: Linux sends `signum` at the end of the thread that started the child.
+    """Call it in the child, which gets `signum` when the thread that started it ends. Linux only.
 
-    Elsewhere without effect. A parent that had ended before the call is not noticed.
+    A parent that ended before the call is not noticed.
     """
     if sys.platform == "linux":
         _libc.prctl(PR_SET_PDEATHSIG, signum)

@@ -1,7 +1,6 @@
-"""Asks several servers side by side: all answers within one deadline, whichever server is away.
+"""Asks several servers in parallel: all answers within one deadline, whichever server is away.
 
-The trap: every client has a timeout of its own, but they add up. A server that accepts and then is silent costs 2 s for
-each connection to the database and 2 s for each read of the cache (docs/facts/servers.md#frozen-server).
+The clients' own timeouts would add up (docs/facts/servers.md#frozen-server).
 """
 
 import time
@@ -22,9 +21,9 @@ SLOTS = BoundedSemaphore(MAX_PARALLEL)
 def run_with_deadline(
     questions: Mapping[str, Callable[[], Answer]], slots: BoundedSemaphore = SLOTS
 ) -> dict[str, Answer | Exception]:
-    """Asks each in a thread. Returns, by name, its value, what it raised, or a TimeoutError after DEADLINE_SECONDS.
+    """Returns, by name, a value, what the question raised, or a TimeoutError after DEADLINE_SECONDS.
 
-    slots: limits the threads; a caller that must not wait for all others brings its own.
+    slots: your own, if you must not wait for other callers.
     """
     answers: dict[str, Answer | Exception] = {}
     deadline = time.monotonic() + DEADLINE_SECONDS

@@ -1,8 +1,6 @@
 """Which request and which job a log line belongs to.
 
-A request's id comes from the platform's router, or the site makes it (mediaapp/middleware.py). Each message that a
-request sends carries it, so that a click can be followed into the worker. A job's id is its task's id.
-docs/logging.md lists the lines, and says why this is not a library.
+Each message carries the id of the request that sent it.
 """
 
 import logging
@@ -30,15 +28,13 @@ class RedactingFormatter(logging.Formatter):
 
 
 class ContextFilter(logging.Filter):
-    """Adds both ids to a record, for FORMAT."""
-
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id, record.job_id = request_id.get(), job_id.get()
         return True
 
 
 def logging_to_stdout(level: str, loggers: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Django's LOGGING: one line per record to stdout, where a platform collects them."""
+    """The setting LOGGING."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -59,7 +55,6 @@ def logging_to_stdout(level: str, loggers: dict[str, dict[str, Any]]) -> dict[st
 
 @contextmanager
 def bind_job(job: object) -> Iterator[None]:
-    """Lines of this block belong to a job."""
     token = job_id.set(str(job))
     try:
         yield
@@ -68,13 +63,13 @@ def bind_job(job: object) -> Iterator[None]:
 
 
 def add_request_id(headers: dict[str, Any], **_: object) -> None:
-    """A receiver of `before_task_publish`: the message carries the id of the request that sends it."""
+    """A receiver of `before_task_publish`."""
     if request_id.get() != UNKNOWN:
         headers[HEADER] = request_id.get()
 
 
 def bind_task(task_id: str, task: Any, **_: object) -> None:
-    """A receiver of `task_prerun`: lines of this process belong to that task."""
+    """A receiver of `task_prerun`."""
     request_id.set(getattr(task.request, HEADER, None) or UNKNOWN)
     job_id.set(task_id)
 

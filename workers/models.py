@@ -1,7 +1,4 @@
-"""What the workers keep in the database: jobs and their rejected rows, runs of tasks, samples of queues.
-
-Only a job's progress is elsewhere, in the cache. Nothing here knows Celery, the cache or the site.
-"""
+"""What the workers keep in the database. Nothing here knows Celery, the cache or the site."""
 
 import uuid
 from typing import Any, ClassVar
@@ -12,15 +9,14 @@ from django.db.models import F, Q
 
 
 class Job(models.Model):
-    """One piece of work for a user, from the request to its end.
+    """One piece of work for a user.
 
     needs_mapping -> queued -> running -> done | failed | cancelled
-          ^             ^---------'  requeued: its worker stopped or died, or the work has to wait
+          ^             ^---------'  requeued
           '--------------------- done | failed | cancelled: its owner changes the mapping
 
-    A job that needs a mapping waits for its owner, and no broker knows of it. The row is the outbox: `dispatched_at` is
-    set once the broker took the message. `attempt` grows with each claim and is the fencing token: a process with an
-    older number can write nothing any more.
+    A retry takes a failed or cancelled job back to queued. `attempt`, the fencing token, grows with each claim: a
+    process with an older number can write nothing.
     """
 
     class State(models.TextChoices):
@@ -78,13 +74,11 @@ class Job(models.Model):
 
     @property
     def is_active(self) -> bool:
-        """Whether it changes by itself, so that its page polls."""
+        """Whether it changes by itself."""
         return self.state in self.ACTIVE
 
 
 class RejectedRow(models.Model):
-    """One record of a CSV that the import rejected."""
-
     job = models.ForeignKey(Job, models.CASCADE, related_name="rejected_rows")
     line = models.PositiveBigIntegerField()
     reason = models.TextField()
@@ -98,7 +92,7 @@ class RejectedRow(models.Model):
 
 
 class TaskRun(models.Model):
-    """One run of one task, however it ended. Telemetry from signals, kept for 30 days; the job's row is the truth.
+    """Telemetry of one run, kept for 30 days.
 
     Texts have no limit of length: one that did not fit would stop the collection of all others.
     """
@@ -141,7 +135,7 @@ class TaskRun(models.Model):
 
 
 class TaskHour(models.Model):
-    """The rollup of a task's runs in one hour; kept for a year."""
+    """The rollup of a task's runs in one hour, kept for a year."""
 
     task = models.TextField()
     queue = models.TextField()
@@ -165,7 +159,7 @@ class TaskHour(models.Model):
 
 
 class QueueSample(models.Model):
-    """The state of a queue at one moment: taken twice a minute, kept for 30 days."""
+    """Taken twice a minute, kept for 30 days."""
 
     queue = models.CharField(max_length=40)
     taken_at = models.DateTimeField()

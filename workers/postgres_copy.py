@@ -1,7 +1,6 @@
-"""Write and read rows by PostgreSQL's COPY, with the errors that Django's other queries raise.
+"""Writes and reads rows by PostgreSQL's COPY.
 
-Django does not wrap psycopg's `cursor.copy`. A restarted database would raise AdminShutdown there, and the job would
-fail; OperationalError puts it back into its queue (docs/facts/servers.md#copy-errors).
+It raises Django's errors: OperationalError puts a job back into its queue (docs/facts/servers.md#copy-errors).
 """
 
 import uuid
@@ -21,29 +20,28 @@ STR_TYPES = {type(None), int, bool, float, Decimal, date, datetime, uuid.UUID}  
 
 
 def copy_rows(statement: str, rows: Iterable[tuple[Any, ...] | list[Any]]) -> None:
-    """Runs `COPY ... FROM STDIN` in the caller's transaction. Raises django.db's errors."""
+    """In the caller's transaction. Raises django.db's errors."""
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
 
 
 def copy_lines(statement: str, lines: bytes) -> None:
-    """copy_rows with the result of format_copy_lines: a single call, which waits without the GIL."""
+    """lines: the joined rows of format_copy_lines, sent in one call that waits without the GIL."""
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
         copy.write(lines)
 
 
 def format_copy_lines(columns: Sequence[Sequence[Any]]) -> list[str]:
-    """Columns of one length to rows in COPY's text format, each with its newline.
+    """Rows in COPY's text format, each with its newline, from columns of one length.
 
-    https://www.postgresql.org/docs/current/sql-copy.html, "Text Format".
+    https://www.postgresql.org/docs/current/sql-copy.html
     """
     *others, last = map(_as_text, columns)
     return list(map("\t".join, zip(*others, [f"{text}\n" for text in last], strict=True)))
 
 
 def _as_text(values: Sequence[Any]) -> Sequence[str]:
-    """A whole column: whether a cell needs more than str() is tested once."""
     types = set(map(type, values))
     if types <= STR_TYPES:
         return [NULL if value is None else str(value) for value in values]
@@ -54,17 +52,13 @@ def _as_text(values: Sequence[Any]) -> Sequence[str]:
 
 
 def _dump(value: Any) -> str:
-    """As psycopg's adapters write arrays, JSON, ranges and intervals."""
     if isinstance(value, str):
         return value
     return bytes(Transformer().get_dumper(value, PyFormat.TEXT).dump(value) or b"").decode()
 
 
 def copy_out(statement: str, parameters: Iterable[Any]) -> Generator[bytes]:
-    """Runs `COPY ... TO STDOUT`. The rows are one snapshot, and none stays in memory.
-
-    It has a connection of its own, so that the caller may query meanwhile. Close the generator.
-    """
+    """The rows are one snapshot. The caller may query meanwhile, and must close the generator."""
     with (
         closing(connection.copy()) as copy_connection,
         copy_connection.cursor() as cursor,

@@ -1,7 +1,6 @@
-"""Entries for config/schedule.py that expire before their next run (practice 5), and what is wrong with other ones.
+"""Entries for config/schedule.py that expire before their next run (practice 5).
 
-The expiry is computed from the schedule and never written by hand. No Django model is imported here, so that the Celery
-app may read the schedule before Django's apps are loaded.
+Import no Django model here: the Celery app reads the schedule before Django's apps are loaded.
 """
 
 from datetime import timedelta
@@ -19,15 +18,13 @@ DAY_MINUTES = 24 * 60
 
 
 def every(gap: timedelta, task: str) -> Entry:
-    """A schedule entry that runs `task` once per `gap`."""
     return _entry(task, gap)
 
 
 def daily(at: str, task: str) -> Entry:
-    """A schedule entry that runs `task` at "HH:MM" UTC.
+    """at: "HH:MM" in UTC.
 
-    The hour is written twice: django-celery-beat loads only the crontabs of the hours near now and forgets to catch up
-    on one that it missed; a list of hours is always loaded (docs/facts/celery.md#crontab-catch-up).
+    The hour is written twice, so that beat catches up on a missed run (docs/facts/celery.md#crontab-catch-up).
     """
     hour, minute = map(int, at.split(":"))
     return _entry(task, crontab(hour=f"{hour},{hour}", minute=str(minute)))
@@ -38,7 +35,6 @@ def scheduled_tasks() -> set[str]:
 
 
 def scheduled_queues() -> list[str]:
-    """The queues that beat sends to, sorted. Nothing in them has a job's row."""
     return sorted({table().queue_of(task) for task in scheduled_tasks()})
 
 
@@ -49,12 +45,12 @@ def _entry(task: str, schedule: timedelta | crontab) -> Entry:
 
 
 def expires_after(gap: float) -> int:
-    """Seconds after which a run is worth nothing: 5 s, or 10 %, less than the `gap` in seconds to the next one."""
+    """Takes and returns seconds."""
     return max(1, int(gap - 5 if gap > 50 else gap * 0.9))
 
 
 def gap_seconds(schedule: Any) -> float | None:
-    """Seconds between two runs; of a crontab between its two nearest ones. None for what has no regular gap."""
+    """Between the two nearest runs. None for what has no regular gap."""
     if isinstance(schedule, int | float):
         return float(schedule)
     if isinstance(schedule, crontab):
@@ -67,7 +63,7 @@ def gap_seconds(schedule: Any) -> float | None:
 
 
 def find_problems(entry: Any) -> dict[str, str]:
-    """What is wrong with a row of django-celery-beat: a sentence by field."""
+    """Sentences by field, for a row of django-celery-beat."""
     problems = {}
     if entry.queue and entry.queue not in table().queues:
         problems["queue"] = (

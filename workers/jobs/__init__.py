@@ -1,8 +1,4 @@
-"""The life of a job. The site and the tasks call these names, and nothing below them.
-
-lifecycle.py: create, confirm, cancel, retry. dispatch.py: publish. execution.py: `working_on` around an engine.
-attempt.py: what an engine's callables write. recovery.py: killed workers, lost messages. state.py: a poll's answer.
-"""
+"""The life of a job. The site and the tasks call these names, and nothing below them."""
 
 from workers.jobs import user_messages
 from workers.jobs.attempt import RetryLater

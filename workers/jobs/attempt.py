@@ -1,6 +1,6 @@
-"""One attempt at a job: what an engine's callables write to the row and to the cache.
+"""One attempt at a job.
 
-Every write carries the attempt's number, the fencing token: a process that lost its lease can write nothing any more.
+Every write to the row checks its number, the fencing token: an older attempt changes nothing.
 """
 
 import logging
@@ -28,10 +28,7 @@ DATABASE_ERRORS = (OperationalError, InterfaceError)
 
 
 class RetryLater(Exception):
-    """The work cannot go on now: its job goes back to the queue, and holds no worker slot while it waits.
-
-    seconds: the earliest time of the next attempt, from now. sentence: what the job's page says until then.
-    """
+    """seconds: from now to the earliest next attempt. sentence: what the job's page says until then."""
 
     def __init__(self, seconds: float, sentence: str) -> None:
         super().__init__(sentence)
@@ -40,12 +37,10 @@ class RetryLater(Exception):
 
 
 class Cancelled(Exception):
-    """The job's owner cancelled it; raised from the next report."""
+    """The job's owner cancelled it."""
 
 
 class Attempt:
-    """A job in the one process that may work on it."""
-
     def __init__(self, job: Job, lease: locks.Lease) -> None:
         self.id = job.id
         self.number = job.attempt
@@ -59,7 +54,7 @@ class Attempt:
         self._checked_cancel_at = -CANCEL_CHECK_SECONDS
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
-        """Publishes the progress. Raises Cancelled, LeaseLost or WorkerStopping: stop, and write nothing more."""
+        """Raises Cancelled, LeaseLost or WorkerStopping: stop, and write nothing more."""
         stopping.check_stop_requested()
         self._check_leases()
         now = time.monotonic()
@@ -69,14 +64,14 @@ class Attempt:
         self._progress.report(done, total, stage, **figures)
 
     def save(self, checkpoint: dict[str, Any], result: dict[str, Any]) -> None:
-        """Writes how far the work is, in the caller's transaction. Raises LeaseLost, which rolls it back."""
+        """Writes in the caller's transaction. Raises LeaseLost, which rolls it back."""
         self._check_leases()
         # Only crashes at one and the same checkpoint count against a job.
         self._write(checkpoint=checkpoint, result=result, crash_count=0)
         self.checkpoint, self.result = checkpoint, result
 
     def finish(self, state: Job.State, message: str = "", detail: str = "") -> None:
-        """Writes the final state. Waits 30 s for a database that is away: hours of work may depend on it."""
+        """Tries for 30 s while the database is away. Raises LeaseLost."""
         final = {"state": state, "message": message, "detail": detail, "result": self.result}
         for pause in (*FINISH_RETRY_SECONDS, None):
             try:
@@ -93,7 +88,7 @@ class Attempt:
         log.info("job_finished state=%s message=%r", state, message)
 
     def requeue(self, message: str = "", delay_seconds: float = 0) -> None:
-        """Puts the job back into its queue at its checkpoint, not to start again before `delay_seconds`."""
+        """Keeps the checkpoint. Does not publish: the caller or the sweep does."""
         not_before = timezone.now() + timedelta(seconds=delay_seconds) if delay_seconds else None
         self._write(state=Job.State.QUEUED, message=message, **(NOT_DISPATCHED | {"not_before": not_before}))
         progress.clear(self.id)
@@ -101,7 +96,7 @@ class Attempt:
 
     @contextmanager
     def writing_to(self, table: str) -> Iterator[None]:
-        """Holds a table alone while the block runs (practice 4). Raises RetryLater while another import holds it."""
+        """Raises RetryLater while another import holds the table or the server of the locks is away."""
         try:
             with concurrency.one_writer(table) as lease:
                 self._leases.append(lease)

@@ -1,7 +1,6 @@
-"""Sends a job's message. The row is the outbox: `dispatched_at` is set once the broker took the message.
+"""Sends a job's message, which may arrive twice, late or never.
 
-A message only says "look at this row". It may arrive twice, late or never: the claim (execution.py) makes a second
-delivery a no-op, and the sweep (recovery.py) sends a lost one again.
+The row is the outbox: `dispatched_at` is set once the broker took the message.
 """
 
 import logging
@@ -20,7 +19,7 @@ NOT_DISPATCHED: dict[str, Any] = {"dispatched_at": None, "not_before": None}
 
 
 def publish(job: Job) -> bool:
-    """Sends the message of a queued job. False if the broker is away or its queue is full: the sweep sends it later."""
+    """False if the broker is away or the queue is full: the sweep publishes the job later."""
     with log_context.bind_job(job.id):
         try:
             publishing.publish(job.task, str(job.id), job.queue)

@@ -1,8 +1,4 @@
-"""One run of a job: lock, claim, engine, and one end for each way in which an engine can end.
-
-A task is a doorway: `with jobs.working_on(job_id) as job:` and one call into an engine, which knows neither Celery nor
-the cache. The row decides whether a message has anything to do.
-"""
+"""One run of a job: lock, claim, engine, end."""
 
 import logging
 import traceback
@@ -32,10 +28,7 @@ DETAIL_CHARACTERS = 10_000
 
 @contextmanager
 def working_on(job_id: str) -> Iterator[Attempt]:
-    """Holds the job's lock and its row while the block runs, and writes how the block ended.
-
-    Raises Ignore if another run has the job or it has ended: the second delivery of a message is a no-op.
-    """
+    """Writes how the block ended. Raises Ignore if another run has the job, or if it has ended or is not due."""
     try:
         with locks.exclusive(f"job:{job_id}", lease=settings.JOB_LEASE) as lease:
             attempt = Attempt(_claim(job_id), lease)
@@ -59,7 +52,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
 
 
 def _claim(job_id: str) -> Job:
-    """Makes this process the one attempt at a job, whose lock the caller holds. Raises Ignore if the job is not due."""
+    """The caller holds the job's lock. Raises Ignore if the job is not due."""
     now = timezone.now()
     requeue_or_fail_orphans(Job.objects.filter(pk=job_id))
     due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=Job.State.QUEUED)
@@ -75,7 +68,7 @@ def _claim(job_id: str) -> Job:
 
 
 def _end_with_error(attempt: Attempt, error: BaseException) -> None:
-    """Shows `error.sentence` to the owner if there is one; any other error is internal."""
+    """The owner sees `error.sentence`, if the error has one."""
     if isinstance(error, stopping.WorkerStopping) or not is_raised_by_task(error):
         attempt.requeue(user_messages.WORKER_STOPPED)
         raise error

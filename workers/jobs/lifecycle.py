@@ -1,8 +1,4 @@
-"""What people do with a job: create, confirm, cancel, retry.
-
-Each change is one conditional UPDATE of the row, which does nothing if the row is no longer in the expected state.
-`workers.models.Job` draws the states; execution.py runs a job, recovery.py takes it from a dead worker.
-"""
+"""What people do with a job. Each change is one UPDATE that does nothing in an unexpected state."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -34,11 +30,10 @@ def create(
     job_id: UUID | None = None,
     publish_now: bool = True,
 ) -> Job:
-    """Writes a job and publishes it once the surrounding transaction has committed, unless it needs a mapping.
+    """Publishes the job once the surrounding transaction has committed. Raises LookupError for an unknown task.
 
-    task: a name in the table of queues; LookupError otherwise. arguments: JSON: ids, storage names, short strings.
-    job_id: the id of its object, if that exists already. publish_now: False leaves the publishing to the sweep. Use it
-    where one transaction writes many jobs: a silent broker holds a web request for a second per job.
+    arguments: JSON. publish_now: False leaves it to the sweep. Use that for many jobs in one transaction: a silent
+    broker costs a second for each.
     """
     job = Job.objects.create(
         id=job_id or uuid4(),
@@ -56,10 +51,7 @@ def create(
 
 
 def confirm(job: Job, **arguments: Any) -> bool:
-    """Queues a job that needs a mapping, to start from the beginning. False if it does not need one.
-
-    arguments: added to the job's, such as its columns. Rows that it wrote before stay; its counts restart.
-    """
+    """Starts the job from the beginning; rows that it wrote stay. False if it needs no mapping."""
     restarted = {"arguments": job.arguments | arguments, "checkpoint": {}, "result": {}, "queued_at": timezone.now()}
     with transaction.atomic():
         if not Job.objects.filter(pk=job.pk, state=NEEDS_MAPPING).update(
@@ -72,14 +64,14 @@ def confirm(job: Job, **arguments: Any) -> bool:
 
 
 def reopen_mapping(job: Job) -> bool:
-    """Lets an ended job wait for a mapping. False if it has not ended."""
+    """False if the job has not ended."""
     ended = Job.objects.filter(pk=job.pk, state__in=Job.FINAL)
     message = {"message": user_messages.CONFIRM_MAPPING}
     return bool(ended.update(state=NEEDS_MAPPING, started_at=None, **NOT_ENDED | message))
 
 
 def cancel(job: Job) -> bool:
-    """Ends a waiting job, and asks a running one to stop, which it sees within 2 s. False if it had ended before."""
+    """Ends a waiting job, and asks a running one to stop. False if it had ended."""
     now, message = timezone.now(), user_messages.CANCELLED_BEFORE_START
     row = Job.objects.filter(pk=job.pk)
     ended = {"state": Job.State.CANCELLED, "message": message, "finished_at": now}
@@ -90,10 +82,7 @@ def cancel(job: Job) -> bool:
 
 
 def retry(job: Job, **arguments: Any) -> bool:
-    """Puts a failed or cancelled job at the end of its queue; its checkpoint stays. False if it is neither.
-
-    arguments: added to the job's, such as force=True.
-    """
+    """Keeps the checkpoint. False unless the job failed or was cancelled."""
     ended = Job.objects.filter(pk=job.pk, state__in=(Job.State.FAILED, Job.State.CANCELLED))
     queued = {"state": QUEUED, "queued_at": timezone.now(), "arguments": job.arguments | arguments}
     with transaction.atomic():

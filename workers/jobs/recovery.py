@@ -1,7 +1,6 @@
-"""What happens to a job whose worker is killed, and to one whose message is lost: the sweep, every 10 seconds.
+"""Takes over jobs whose worker was killed or whose message is lost.
 
-A living worker renews its job's lock (workers/practices/locks.py). A running job without a lock is an orphan: it goes
-back to its queue, where its checkpoint stands, or fails after MAX_CRASHES crashes at one checkpoint.
+A living worker renews its job's lock, so a running job without a lock is an orphan.
 """
 
 import logging
@@ -24,7 +23,7 @@ BATCH = 1000  # jobs that one sweep looks at
 
 
 def sweep() -> int:
-    """Requeues orphans, then publishes every queued job whose message is not with the broker. Returns how many."""
+    """Returns how many jobs it published. Raises RedisError."""
     requeued = requeue_or_fail_orphans(orphans())
     if requeued:
         log.warning("orphaned_jobs_requeued count=%s", requeued)
@@ -42,7 +41,7 @@ def sweep() -> int:
 
 
 def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
-    """Takes running jobs from workers that are dead for sure. Returns how many went back to their queues."""
+    """Call it only for jobs of dead workers. Returns how many it requeued."""
     running = jobs.filter(state=Job.State.RUNNING)
     failed = {"state": Job.State.FAILED, "message": user_messages.CRASHED_TOO_OFTEN, "finished_at": timezone.now()}
     running.filter(crash_count__gte=MAX_CRASHES - 1).update(**failed)
@@ -51,7 +50,7 @@ def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
 
 
 def orphans() -> QuerySet[Job]:
-    """Running jobs whose lock nobody holds. Raises RedisError if the server of the locks is away."""
+    """Raises RedisError."""
     young = timezone.now() - timedelta(seconds=5)
     running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=young).values_list("pk", "attempt")
     orphaned = [Q(pk=pk, attempt=attempt) for pk, attempt in running if not locks.is_held(f"job:{pk}")]
@@ -59,7 +58,7 @@ def orphans() -> QuerySet[Job]:
 
 
 def undispatched() -> list[Job]:
-    """Queued jobs that the broker has not taken, and handed-back ones whose time has come; oldest first."""
+    """Oldest first, at most BATCH."""
     now = timezone.now()
     forgotten = Q(not_before=None, queued_at__lt=now - timedelta(seconds=5))
     due = Job.objects.filter(forgotten | Q(not_before__lte=now), state=Job.State.QUEUED, dispatched_at=None)
@@ -67,7 +66,7 @@ def undispatched() -> list[Job]:
 
 
 def lost_messages() -> list[Job]:
-    """Queued jobs that the broker took over a minute ago and whose queue is empty. Raises BrokerUnavailableError."""
+    """Raises BrokerUnavailableError."""
     minute = timezone.now() - timedelta(seconds=60)
     queued = Job.objects.filter(state=Job.State.QUEUED, dispatched_at__lt=minute).order_by("queued_at")
     waiting = list(queued[:BATCH])

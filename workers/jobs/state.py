@@ -1,4 +1,4 @@
-"""What a poll of a job answers: from the row, and from the cache while the job runs."""
+"""What a poll of a job answers."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def state_of(job: Job) -> dict[str, Any]:
 
 
 def running_state(report: dict[str, Any]) -> dict[str, Any]:
-    """The same from one read of the cache: the poll of a running job costs no SQL. An old report says its age."""
+    """The answer of state_of(), from a report and without SQL."""
     unset: dict[str, Any] = {"state": Job.State.RUNNING.value, "message": "", "queue_position": None, "result": {}}
     copied = ("done", "total", "stage", "eta_seconds", "rate", "updated_at", "figures")
     state = unset | {key: report.get(key) for key in copied}
@@ -36,6 +36,6 @@ def running_state(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def position(job: Job) -> int:
-    """Its place in the queue, 1 for the next one."""
+    """1 for the next job of its queue."""
     ahead = Job.objects.filter(state=Job.State.QUEUED, queue=job.queue, queued_at__lt=job.queued_at)
     return ahead.count() + 1

@@ -1,7 +1,4 @@
-"""`manage.py budget`: what the formation costs, which wait targets it met, and what one dyno more or less would change.
-
-docs/budget.md explains the figures. Without enough runs, a queue or a worker gets a sentence instead of figures.
-"""
+"""`manage.py budget`: what the formation costs and what it achieves. docs/budget.md explains the figures."""
 
 import json
 import math
@@ -100,7 +97,6 @@ def outlook_lines(views: list[Outlook]) -> Iterator[str]:
 
 
 def scenario_lines(view: Outlook, scenario: Scenario) -> Iterator[str]:
-    """A star marks the present number of dynos."""
     dynos = f"{'* ' if scenario.dynos == view.dynos else ''}{scenario.dynos}"
     cost = "not listed" if scenario.cost is None else f"{scenario.cost:+,.0f}" if scenario.cost else "now"
     if scenario.wait is None or view.hour is None:
@@ -125,7 +121,6 @@ def scenario_lines(view: Outlook, scenario: Scenario) -> Iterator[str]:
 
 
 def format_seconds(value: float) -> str:
-    """As text; "grows" for an infinite value."""
     return "grows" if math.isinf(value) else f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} s"
 
 
@@ -141,7 +136,7 @@ def as_json(prices: PriceList, bill: list[BillItem], histories: list[QueueHistor
 
 
 def to_json_values(value: Any) -> Any:
-    """Replaces what JSON does not have: dates become text, infinite numbers None."""
+    """Dates become text, infinite numbers None."""
     if isinstance(value, dict):
         return {name: to_json_values(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: measures the nine practices, one line each, with the figure and the reason."""
+"""`manage.py doctor`: measures the nine practices."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""`manage.py prepare_storage`: creates the bucket if it is missing, and sets its CORS and lifecycle rules."""
+"""`manage.py prepare_storage`: creates the bucket, with its CORS and lifecycle rules."""
 
 from typing import cast
 
