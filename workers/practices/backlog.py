@@ -1,6 +1,8 @@
 """Practice 8: how many messages wait in each queue, for how long, and who consumes them.
 
-A recurring task has no row that tells its age, so its queue gets a canary: one small message at a time.
+The trap: ten videos are an hour and ten mails a second, and no broker tells the age of a message
+(docs/facts/servers.md#age-of-a-message). The rows of jobs do. A recurring task has no row, so its queue gets a canary:
+one small message at a time.
 """
 
 import time

@@ -1,4 +1,8 @@
-"""Practice 4: more at once is not always faster. Imports into one table go one at a time."""
+"""Practice 4: more at once is not always faster. Imports into one table go one at a time.
+
+The trap: eight CSV imports into one table in eight processes wait for each other's rows and locks, and end later than
+one after the other. A job that finds its table locked gives its worker slot back.
+"""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """Practice 2: work that must not overlap holds a lock, and the lock has a timeout.
 
-A thread renews the short lease while the work runs, so a dead process frees its lock within one lease.
+The trap: a lock without a timeout outlives its dead worker for ever; one shorter than the work lets a second run in.
+So a thread renews a short lease while the work runs, and a dead process frees its lock within one lease.
 """
 
 import inspect

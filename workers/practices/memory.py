@@ -1,4 +1,8 @@
-"""Practice 9: RAM-hungry tasks have their own queue, on a bigger machine, so that the rest can stay small."""
+"""Practice 9: RAM-hungry tasks have their own queue, on a bigger machine, so that the rest can stay small.
+
+The trap: one import of 2 GB takes the machine of four mail tasks with it, and its process keeps the peak. So each run
+is measured against what its dyno can hold.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta

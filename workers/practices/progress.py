@@ -1,4 +1,7 @@
-"""Practice 6: progress goes through the cache as JSON under the object's id, with a TTL; the final state is a row."""
+"""Practice 6: progress goes through the cache as JSON under the object's id, with a TTL; the final state is a row.
+
+The trap: progress in a task's metadata belongs to one attempt, fills the result backend, and is shown to anybody.
+"""
 
 import time
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Practice 3: what can clog a queue has its own queue and its own worker.
 
-Only the table in config/queues.py says which.
+The trap: one worker consumes everything, and a password-reset mail waits behind two hours of video.
+Only the table in config/queues.py says which task has which queue and worker.
 """
 
 from collections.abc import Iterator

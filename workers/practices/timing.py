@@ -1,4 +1,8 @@
-"""Practice 7: how long every task waits and runs, so that a slow background is noticed before users notice."""
+"""Practice 7: how long every task waits and runs, so that a slow background is noticed before users notice.
+
+The trap: monitors that write a row or an event per task cost more than the tasks. So signals time each run, and a
+thread sends the records in batches (workers/telemetry/recorder.py).
+"""
 
 import math
 import time
