@@ -1,4 +1,4 @@
-"""What we add to Celery and kombu: a file for each measured fault, which its docstring names.
+"""What we add to Celery and kombu, a file for each measured fault.
 
-Each docstring also lists the private interfaces that its file touches: check those when you upgrade.
+A file's docstring lists the private interfaces that it touches: check those when you upgrade.
 """

@@ -1,9 +1,5 @@
-"""A worker connects anew when a message's acknowledgement got lost.
+"""A worker connects again when a message's acknowledgement got lost (docs/facts/celery.md#lost-acknowledgement).
 
-The fault: the broker restarts while a task runs, and the task ends meanwhile. Celery forgets the message, but kombu
-still counts it: at prefetch 1 the worker takes no other message (docs/facts/celery.md#lost-acknowledgement).
-Here a worker compares kombu's count with its own requests every few seconds. If they differ it drops its connection,
-and the new one counts from zero.
 Not public in kombu 5.7: `QoS._delivered` and `QoS._dirty`, the tags of delivered and of acknowledged messages.
 """
 
@@ -18,11 +14,11 @@ INTERVAL_SECONDS = 5
 
 
 class LostAcknowledgementError(RedisConnectionError):
-    """Passes to the worker, which connects again."""
+    """A ConnectionError, so that the worker connects again."""
 
 
 class AcknowledgementCheck(StartStopStep):
-    """A step of the worker's consumer, for the Redis transport only. It restarts with each connection."""
+    """For the Redis transport only."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
     timer = None

@@ -1,10 +1,7 @@
-"""One beat leads and the others wait: nothing is sent twice, and a dead leader is replaced.
+"""One beat leads and the others wait: nothing is sent twice (docs/facts/celery.md#two-beats).
 
-The fault: two beats, which any deploy has for a moment, send every recurring task twice, and nobody notices that a
-single beat has died (docs/facts/celery.md#two-beats). Here each tick renews a lock first. A beat that becomes the
-leader reads the schedule anew, so that it sends nothing that its predecessor sent. While the server of the locks is
-away nobody leads. The leader writes a heartbeat to the cache. A thread of it calls `leader_callbacks` of the app's
-configuration, {dotted name of a function: seconds between two calls}: work that must not wait in a queue.
+Nobody leads while the server of the locks is away. A thread of the leader calls `leader_callbacks` of the app's
+configuration, {dotted name of a function: seconds between two calls}.
 Not public in django-celery-beat 2.9: `_dirty`, `_initial_read` and `_schedule`; in Celery 5.7: `_heap` and
 `_is_shutdown`.
 """
@@ -37,11 +34,7 @@ HEARTBEAT_TTL = 60  # seconds
 
 @beat_init.connect
 def install_signal_handlers(sender: Any, **_: object) -> None:
-    """Lets SIGTERM interrupt whatever beat waits for.
-
-    The fault: Celery's own handler writes the schedule and closes connections inside the signal. That broke a read and
-    kept beat alive without its lead (docs/facts/celery.md#beat-and-sigterm).
-    """
+    """Celery's own handler can keep beat alive without its lead (docs/facts/celery.md#beat-and-sigterm)."""
 
     def stop(*_: object) -> None:
         sender._is_shutdown.set()  # for code that swallows the exception
@@ -52,8 +45,6 @@ def install_signal_handlers(sender: Any, **_: object) -> None:
 
 
 class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
-    """django-celery-beat's scheduler, which sends nothing while another beat leads."""
-
     lease_seconds = 30  # until a dead leader is replaced; a tick takes 20 when the broker is away
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +57,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         self.callback_thread = threading.Thread(target=self.run_callbacks, name="leader callbacks", daemon=True)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Sends what is due, if this beat leads. Returns the seconds until the next call."""
+        """Returns the seconds until the next call."""
         pause: float = min(self.max_interval, self.lease_seconds / 3)
         heartbeat_file.touch()
         try:
@@ -81,7 +72,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         return min(seconds, pause)
 
     def renew_lease(self) -> bool:
-        """Puts the full lease back on the lock. False if another beat has it: this one waits again."""
+        """False if this beat has lost the lock: it waits again."""
         now = time.monotonic()
         try:
             self.lock.reacquire()
@@ -93,7 +84,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         return True
 
     def acquire_leadership(self) -> bool:
-        """Makes this beat the leader. False if there is one."""
+        """Reads the schedule anew, so that this beat sends nothing that its predecessor sent."""
         if not self.lock.acquire(token=f"{self.name} {int(time.time())} {secrets.token_hex(8)}"):
             return False
         log.info("beat_leadership_acquired beat=%r", self.name)
@@ -105,21 +96,16 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         return self.renew_lease()
 
     def reserve(self, entry: Any) -> Any:
-        """Notes that an entry is sent. The parent keeps the old entry in the schedule: if the heap is rebuilt within a
-        tick, as after a change in the admin, the entry would be due a second time."""
+        """The parent keeps the old entry, which would be due again if the heap is rebuilt within a tick."""
         reserved = self._schedule[entry.name] = super().reserve(entry)
         return reserved
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Sends one entry, unless its last message still waits (workers/runtime/pending_guard.py).
-
-        A tick that hung on the database for longer than the lease sends nothing more: another beat may lead.
-        """
+        """A tick that hung for longer than the lease sends nothing more: another beat may lead."""
         if time.monotonic() < self.lease_ends_at and pending_guard.try_mark_pending(entry):
             super().apply_entry(entry, producer)
 
     def close(self) -> None:
-        """Releases the lock, so that the next beat need not wait for the end of the lease."""
         super().close()
         try:
             self.lock.release()
@@ -127,7 +113,6 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
             log.info("beat_lock_not_released error=%r", error)
 
     def run_callbacks(self) -> None:
-        """Calls each callback when it is due, for as long as this beat leads. Logs an error and goes on."""
         callbacks = self.app.conf.leader_callbacks
         due_at = dict.fromkeys(callbacks, 0.0)
         while True:

@@ -1,10 +1,7 @@
 """Beat does not send an entry of the schedule while the entry's last message waits for a worker.
 
-The fault: expiry alone does not keep a queue short. On Redis an expired message stays until a worker takes it. RabbitMQ
-drops one only at the head of its queue (docs/facts/servers.md#expired-at-the-head).
-Here beat marks an entry as pending when it sends it. While the mark stands and the queue is not empty, beat skips the
-entry and counts its run as expired. A worker that takes or drops a message clears all marks that are older than it,
-because a queue is read in order. One exception: a dying worker gives its message back, and two of one entry wait.
+Expiry alone does not keep a queue short (docs/facts/servers.md#expired-at-the-head). A message that a worker takes or
+drops clears all older marks of its queue, because a queue is read in order.
 """
 
 import logging
@@ -27,9 +24,9 @@ PENDING_KEY = "pending:{}"  # on the server of the locks: a sorted set for each 
 
 
 def try_mark_pending(entry: Any) -> bool:
-    """Marks an entry of django-celery-beat's before it is sent. False if it must not be sent: its last message waits.
+    """False if the entry must not be sent: its run is recorded as expired.
 
-    True, too, if a server does not answer: an unnecessary message does less harm than a missing one.
+    True if a server does not answer: an unnecessary message does less harm than a missing one.
     """
     default = current_app.conf.task_default_queue
     queue = entry.options.get("queue") or table().routes.get(entry.task, {}).get("queue", default)
@@ -45,8 +42,7 @@ def try_mark_pending(entry: Any) -> bool:
 
 
 def clear_marks(queue: str, headers: Mapping[str, Any]) -> None:
-    """Clears the queue's marks that are older than a message with these headers. Without `published_at` it does
-    nothing."""
+    """Clears the marks that are older than the message with these headers."""
     if "published_at" in headers:
         try:
             get_redis_connection("locks").zremrangebyscore(PENDING_KEY.format(queue), "-inf", headers["published_at"])
@@ -55,10 +51,8 @@ def clear_marks(queue: str, headers: Mapping[str, Any]) -> None:
 
 
 def on_task_received(request: Any, **_: object) -> None:
-    """A receiver of `task_received`: a worker takes a message to run it."""
     clear_marks(request.delivery_info["routing_key"], request.request_dict)
 
 
 def on_task_revoked(request: Any, **_: object) -> None:
-    """A receiver of `task_revoked`: a worker drops a message that has expired."""
     clear_marks(request.delivery_info["routing_key"], vars(request))

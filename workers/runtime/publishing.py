@@ -1,9 +1,6 @@
-"""A publish that fails fast, so that a web request never hangs on a broker.
+"""A publish that fails fast, so that a web request never hangs on a broker (docs/facts/celery.md#publish-timeouts).
 
-The fault: with Celery's defaults a broker that drops packets holds `.delay()` for more than 75 s, and RabbitMQ in a
-memory alarm holds a confirmed publish for ever (docs/facts/celery.md#publish-timeouts,
-docs/facts/celery.md#memory-alarm-publish). Here a publish has a connection of its own with short timeouts. A publish
-that failed may still be delivered: the row is the outbox, and a second delivery does nothing.
+A publish that failed may still be delivered: the row is the outbox, and a second delivery does nothing.
 """
 
 from functools import cache
@@ -22,10 +19,7 @@ POOL_WAIT_SECONDS = 1  # for another thread's publish
 
 
 class FailFastConnection(pyamqp.Connection):
-    """Ends itself when RabbitMQ raises an alarm, instead of after three read timeouts.
-
-    See docs/facts/celery.md#memory-alarm-publish.
-    """
+    """Ends itself when RabbitMQ raises an alarm (docs/facts/celery.md#memory-alarm-publish)."""
 
     def _on_blocked(self) -> NoReturn:
         self.collect()  # a regular close would wait for an answer that does not come
@@ -33,17 +27,12 @@ class FailFastConnection(pyamqp.Connection):
 
 
 class FailFastTransport(pyamqp.Transport):
-    """RabbitMQ, over such connections."""
-
     Connection = FailFastConnection
 
 
 @cache
 def connection() -> Connection:
-    """The one that this process publishes through. Safe for threads: kombu pools its copies.
-
-    Its pools hold 10 connections until somebody sets the app's limit (docs/facts/celery.md#connection-pool).
-    """
+    """Safe for threads: kombu pools its copies (docs/facts/celery.md#connection-pool)."""
     pools.set_limit(current_app.conf.broker_pool_limit)
     scheme = current_app.conf.broker_write_url.partition(":")[0]
     transport: Any = FailFastTransport if scheme in ("amqp", "amqps") else None
@@ -51,11 +40,7 @@ def connection() -> Connection:
 
 
 def publish(task: str, job_id: str, queue: str) -> None:
-    """Sends one message that carries the job's id and nothing else; the id is the task's id too.
-
-    Raises kombu's OperationalError or OSError unless the broker surely took it: the broker is away, the queue is full,
-    or exists with other arguments than ours.
-    """
+    """Raises kombu's OperationalError or OSError unless the broker surely took the message."""
     broker = connection()
     try:
         with pools.producers[broker].acquire(block=True, timeout=POOL_WAIT_SECONDS) as producer:
@@ -67,8 +52,7 @@ def publish(task: str, job_id: str, queue: str) -> None:
 
 
 def _refuse_if_full(channel: Any, queue: str) -> None:
-    """As RabbitMQ does by its policy. A list of Redis has no limit, and its own workers cannot empty a server without
-    memory (docs/facts/servers.md#full-server)."""
+    """Workers cannot empty a Redis server that is out of memory (docs/facts/servers.md#full-server)."""
     limit = table().queues[queue].max_messages
     if isinstance(limit, int) and channel.client.llen(queue) >= limit:
         raise OperationalError(f"the queue {queue} holds its {limit} messages")

@@ -1,10 +1,7 @@
 """A message with a countdown does not block the worker of a classic queue on RabbitMQ 4.
 
-The fault: a worker holds such a message until its time has come, and raises its prefetch by one meanwhile. kombu 5.7
-takes RabbitMQ 4 for a server that has no prefetch of a whole channel. So Celery raises that of each consumer, which
-RabbitMQ gives to later consumers only. The worker gets no other message until the countdown ends
-(docs/facts/servers.md#countdown-on-rabbitmq-4). Here the consumers share the channel's prefetch, as they do on RabbitMQ
-3. RabbitMQ 4.3 denies that without an error, so a worker refuses to start there.
+The consumers share the channel's prefetch (docs/facts/servers.md#countdown-on-rabbitmq-4). RabbitMQ 4.3 denies that
+without an error, so a worker refuses to start there.
 Not public: `QoS.callback` in kombu 5.7 and `Consumer.qos_global` in Celery 5.7.
 """
 
@@ -19,11 +16,11 @@ DENIED_SINCE = (4, 3)
 
 
 class SharedPrefetchError(RuntimeError):
-    """Ends the worker: it would hang at the first countdown."""
+    """Ends the worker, which would hang at the first countdown."""
 
 
 class SharedPrefetch(StartStopStep):
-    """A step of the worker's consumer, for classic queues on RabbitMQ. It runs anew with each connection."""
+    """For classic queues on RabbitMQ only."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -37,7 +34,7 @@ class SharedPrefetch(StartStopStep):
 
 
 def refuse(server: Mapping[str, Any]) -> None:
-    """Raises SharedPrefetchError if the server with these properties denies a prefetch of the whole channel."""
+    """Raises SharedPrefetchError if the server denies a shared prefetch."""
     if server.get("product") == "RabbitMQ" and version_string_as_tuple(server["version"])[:2] >= DENIED_SINCE:
         raise SharedPrefetchError(
             f"QUEUE_TYPE=classic does not work on RabbitMQ {server['version']}: since 4.3 it denies a prefetch that "

@@ -1,14 +1,9 @@
 """A worker that gets SIGTERM returns its jobs at once, and exits before its platform sends SIGKILL.
 
-The fault: a platform sends SIGTERM to every process of a worker, and SIGKILL 30 s later. Celery then ends each task at
-any bytecode, or waits for a long task until the SIGKILL, or sleeps for a fixed time that the tasks know nothing of
-(docs/facts/celery.md#redelivery, docs/facts/celery.md#sigterm-to-every-process). Here SIGTERM, or the first Ctrl-C, in
-a worker's main process (docs/facts/celery.md#graceful-stop):
-1. stops the delivery of messages, and sets a flag that every report of a running job reads: the job is requeued;
-2. waits GRACE_SECONDS for tasks that do not report;
-3. then cancels the rest by Celery's cold shutdown: SystemExit in the task, its message back to the broker.
-The pool's processes ignore SIGTERM because of REMAP_SIGTERM=SIGQUIT in their environment (Procfile). Where they are not
-forked (macOS) they do not see the flag: their tasks have until the end of step 2.
+A running job reads the stop flag in each report. After GRACE_SECONDS Celery's cold shutdown cancels the tasks that do
+not report (docs/facts/celery.md#graceful-stop). The pool's processes ignore SIGTERM only because of
+REMAP_SIGTERM=SIGQUIT in their environment (docs/facts/celery.md#remap-sigterm). Where they are not forked (macOS)
+they do not see the flag.
 Not public in Celery 5.7: `celery.worker.state.should_stop`, and that its handler of SIGQUIT is the cold shutdown.
 """
 
@@ -25,17 +20,16 @@ _stop_requested = mmap.mmap(-1, 1)  # shared with every process that is forked l
 
 
 class WorkerStopping(Exception):
-    """The worker is stopping: the work ends here, and another worker continues it at its checkpoint."""
+    """The work ends here, and another worker continues it at its checkpoint."""
 
 
 def check_stop_requested() -> None:
-    """Raises WorkerStopping once this process's worker got the signal."""
     if _stop_requested[0]:
         raise WorkerStopping
 
 
 def install_signal_handlers(sender: Any, **_: object) -> None:
-    """A receiver of `worker_ready`, by when Celery has set its own handlers. The sender is the worker's consumer."""
+    """A receiver of `worker_ready`, by when Celery has set its own handlers."""
     signal.signal(signal.SIGTERM, _handle_stop_signal)
     signal.signal(signal.SIGINT, _handle_stop_signal)
     # A signal does not wake the loop of an idle worker on RabbitMQ (docs/facts/celery.md#idle-loop-on-rabbitmq).

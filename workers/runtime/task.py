@@ -1,8 +1,7 @@
 """The base of every task: an error of a task ends that task, and never its worker.
 
-The fault: Celery raises a task's MemoryError again in the worker's main process, and takes a task's SystemExit for a
-dead pool process. Either way the message comes back, and one bad file stops worker after worker
-(docs/facts/celery.md#memory-error, docs/facts/celery.md#system-exit). Here both become an ordinary error.
+Otherwise a task's MemoryError or SystemExit stops worker after worker (docs/facts/celery.md#memory-error,
+docs/facts/celery.md#system-exit).
 Not public in billiard 4.3: `terminate_handler_fired`.
 """
 
@@ -13,14 +12,11 @@ from celery.contrib.django.task import DjangoTask
 
 
 class FatalTaskError(RuntimeError):
-    """Replaces an error of a task that would end its worker."""
+    """Replaces an error that would end the worker."""
 
 
 class Task(DjangoTask):
-    """The `task_cls` of the app."""
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the task. Raises what it raises, but FatalTaskError for its MemoryError or SystemExit."""
         try:
             return super().__call__(*args, **kwargs)
         except (MemoryError, SystemExit) as error:

@@ -1,8 +1,4 @@
-"""Messages that RabbitMQ put into the dead-letter queue: expired, or delivered too often.
-
-RabbitMQ drops an expired message without a signal (docs/facts/servers.md#expired-without-signal), so nothing else would
-count a recurring task's skipped runs. Redis has no dead letters: a worker drops an expired message and says so.
-"""
+"""RabbitMQ's dead letters: an expired message gives no signal (docs/facts/servers.md#expired-without-signal)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,10 +11,9 @@ from workers.telemetry.recorder import record_missed_run
 
 
 def collect_dead_letters(on_letter: Callable[[str, Mapping[str, Any]], None]) -> int:
-    """Records each dead letter as a run that did not happen, and deletes it. Returns how many.
+    """Returns how many. A crash may count a letter twice, and loses none.
 
-    on_letter: called with each one's queue and headers. A crash in between counts a letter twice and loses none.
-    Raises BrokerUnavailableError, RedisError.
+    on_letter: gets the queue and the headers. Raises BrokerUnavailableError, also if the server of the locks is away.
     """
     if not is_amqp():
         return 0
@@ -35,7 +30,7 @@ def collect_dead_letters(on_letter: Callable[[str, Mapping[str, Any]], None]) ->
 
 
 def parse_headers(headers: dict[str, Any]) -> tuple[str, str, str]:
-    """The task of a dead letter, its queue and its outcome. RabbitMQ writes its reason into `x-death`."""
+    """Returns the task, the queue and the outcome."""
     death = (headers.get("x-death") or [{}])[0]
     outcome = "expired" if death.get("reason") == "expired" else "lost"
     return headers.get("task", ""), death.get("queue", ""), outcome

@@ -1,4 +1,4 @@
-"""The locks that are held now, and what a lock's value says of its holder (practice 2)."""
+"""Who holds which lock, and since when (practice 2)."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ PREFIX = "lock:"
 
 @dataclass(frozen=True)
 class HeldLock:
-    """age and seconds_left in seconds; seconds_left is None for a lock without a timeout."""
+    """age: seconds. seconds_left: None for a lock without a timeout."""
 
     name: str
     holder: str
@@ -22,12 +22,12 @@ class HeldLock:
 
 
 def make_token(holder: str) -> str:
-    """A value for a lock's key, unique, that says who holds the lock since when."""
+    """A unique value that held_locks() can read."""
     return f"{holder} on {socket.gethostname()}, pid {os.getpid()} {int(time.time())} {secrets.token_hex(8)}"
 
 
 def held_locks() -> list[HeldLock]:
-    """Every lock that is held now. Raises RedisError if the server is away."""
+    """Raises RedisError."""
     redis = get_redis_connection("locks")
     locks = []
     for key in redis.scan_iter(PREFIX + "*", count=500):

@@ -1,4 +1,4 @@
-"""What a run's record takes from Celery's request: names, and how long its message waited."""
+"""What a run's record takes from Celery's request."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ def run_metadata(task: Task, request: Any) -> dict[str, Any]:
 
 
 def wait_seconds(request: Any, now: float) -> float | None:
-    """Since its publish, or its ETA where it has one; None for a message without `published_at`."""
+    """Since the publish or the ETA; None for a message without `published_at`."""
     published: float | None = getattr(request, "published_at", None)
     if published is None:
         return None

@@ -1,7 +1,6 @@
-"""How each queue moves: what comes and goes a minute, and when it will be empty.
+"""How fast each queue fills and empties.
 
-What went is the jobs that ended. A queue that beat feeds has no jobs: there it is the recorded runs. What came is that,
-and what the queue has grown by since its oldest sample of the WINDOW.
+Ended jobs count as finished messages. A queue that beat feeds has no jobs: there, recorded runs count.
 """
 
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ class QueueFlow:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """A queue of the table, as the page shows it. oldest_seconds: None if nothing waits."""
+    """oldest_seconds: None if nothing waits. flow: None if unknown."""
 
     queue: Queue
     state: QueueState
@@ -40,12 +39,11 @@ class QueueRow:
 
     @property
     def is_late(self) -> bool:
-        """Whether its oldest message has waited longer than the queue's target."""
         return (self.oldest_seconds or 0) > self.queue.target_seconds
 
 
 def queue_rows(oldest_waits: Mapping[str, float]) -> list[QueueRow]:
-    """Each queue of the table. oldest_waits: seconds by queue. Raises DatabaseError."""
+    """oldest_waits: seconds by queue."""
     states = read_queue_states_or_unknown()
     flows = measure_flows(states)
     return [
@@ -54,7 +52,7 @@ def queue_rows(oldest_waits: Mapping[str, float]) -> list[QueueRow]:
 
 
 def measure_flows(states: Mapping[str, QueueState]) -> dict[str, QueueFlow]:
-    """By queue, without those that have no sample in the WINDOW or whose state is unknown. Raises DatabaseError."""
+    """Leaves out queues that have no sample in the WINDOW or whose state is unknown."""
     now = timezone.now()
     samples = QueueSample.objects.filter(taken_at__gte=now - WINDOW, waiting__isnull=False)
     oldest = {sample.queue: sample for sample in samples.order_by("queue", "taken_at").distinct("queue")}

@@ -1,4 +1,4 @@
-"""How each queue stood, twice a minute (QueueSample), and the retention of these rows."""
+"""Samples of each queue (QueueSample), and their retention."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,10 +14,7 @@ DELETE_ROWS = 10_000  # of one statement
 
 
 def store_samples(oldest_waits: Mapping[str, float]) -> None:
-    """Writes one row for each queue; what the broker does not tell is null. Raises DatabaseError.
-
-    oldest_waits: seconds by queue, without the queues in which nothing waits.
-    """
+    """oldest_waits: seconds by queue. What the broker does not tell is null."""
     now = timezone.now()
     QueueSample.objects.bulk_create(
         QueueSample(
@@ -33,14 +30,13 @@ def store_samples(oldest_waits: Mapping[str, float]) -> None:
 
 
 def last_sample_at() -> datetime | None:
-    """When the queues were last sampled. Raises DatabaseError."""
     queue = next(iter(table().queues))  # a sample has a row for each queue, and the index begins with the queue
     newest = QueueSample.objects.filter(queue=queue).order_by("-taken_at")
     return newest.values_list("taken_at", flat=True).first()
 
 
 def delete_old_samples() -> int:
-    """Deletes rows beyond their retention, in chunks: no lock is held for long. Returns how many."""
+    """Deletes in chunks, so that no lock is held for long."""
     old = QueueSample.objects.filter(taken_at__lt=timezone.now() - SAMPLE_RETENTION).values_list("pk", flat=True)
     deleted = 0
     while chunk := list(old[:DELETE_ROWS]):

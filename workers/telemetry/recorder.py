@@ -1,8 +1,7 @@
-"""How the record of a task run leaves its process: a thread sends records in batches to a Redis stream.
+"""A thread sends the records of task runs to a Redis stream, so that no task waits for the server.
 
-So a task pays for no round trip, and a server that is away slows none. The thread also sends the heartbeat of a long
-run: a process that is killed gives no signal, and its run is lost (rollups.py counts it). The stream is on the server
-of the locks, which evicts nothing; at MAX_ENTRIES the oldest go.
+A killed process gives no signal: its heartbeats end, and rollups.py counts its run as lost. The stream is on the server
+of the locks, which evicts nothing.
 """
 
 import json
@@ -29,14 +28,14 @@ RETRY_SECONDS = 10  # after the server was away
 
 
 def record_missed_run(task: str, queue: str, outcome: str) -> None:
-    """Records a run that did not happen, outside of a worker. Raises RedisError."""
+    """Raises RedisError."""
     record = {"task": task, "queue": queue, "outcome": outcome, "ended_at": time.time(), "release": settings.RELEASE}
     get_redis_connection("locks").xadd(STREAM, {"run": json.dumps(record | {"worker": ""})}, maxlen=MAX_ENTRIES)
 
 
 @dataclass
 class Run:
-    """A run in progress. metadata: what its record has from the start. limit_seconds: its hard time limit."""
+    """limit_seconds: the hard time limit."""
 
     key: str
     metadata: dict[str, Any]
@@ -47,7 +46,7 @@ class Run:
     heartbeats: int = 0
 
     def record(self, outcome: str = "") -> dict[str, Any]:
-        """Its record if it ends now. Without an outcome its time limit ended it, or a kill."""
+        """Without an outcome, the time limit or a kill ended the run."""
         seconds = time.monotonic() - self.started
         return self.metadata | {
             "outcome": self.outcome or outcome or ("failed" if seconds >= self.limit_seconds else "lost"),
@@ -58,10 +57,7 @@ class Run:
 
 
 class RunRecorder:
-    """Sends the records of one process, which runs one task at a time: `current`.
-
-    Without open() there is no thread: the main process of a worker forks, and must have none.
-    """
+    """For a process that runs one task at a time. open() starts a thread: never call it in a process that forks."""
 
     def __init__(self) -> None:
         self.current: Run | None = None
@@ -79,7 +75,7 @@ class RunRecorder:
         self._thread.start()
 
     def close(self) -> None:
-        """Sends what is left, within a second: the process ends."""
+        """Blocks for up to a second to send what is left."""
         self._closing.set()
         self._wake.set()
         self._thread.join(timeout=1)
@@ -89,13 +85,13 @@ class RunRecorder:
         self._wake.set()
 
     def finish(self, record: dict[str, Any]) -> None:
-        """The current run has ended, or a message was dropped instead of run."""
+        """Also for a message that was dropped instead of run."""
         run, self.current = self.current, None
         self._records.append((run, record))
         self._wake.set()
 
     def send(self) -> bool:
-        """Sends the records and a due heartbeat. False while the server is away: the records stay for later."""
+        """False while the server is away: the records stay for later."""
         if time.monotonic() < self._away_until:
             return False
         records, run = [self._records.popleft() for _ in range(len(self._records))], self.current
@@ -113,7 +109,6 @@ class RunRecorder:
         return True
 
     def _send_batches(self) -> None:
-        """The thread. It sleeps while nothing runs and everything is sent."""
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the thread of the tasks
         while not self._closing.is_set():
             self._wake.wait()
@@ -126,7 +121,6 @@ class RunRecorder:
 
 
 def _write(records: list[tuple[Run | None, dict[str, Any]]], living: Run | None) -> None:
-    """One round trip: adds the records, takes away the heartbeats of their runs, sets that of the living run."""
     with get_redis_connection("locks").pipeline() as pipe:
         for ended, record in records:
             pipe.xadd(STREAM, {"run": json.dumps(record)}, maxlen=MAX_ENTRIES)

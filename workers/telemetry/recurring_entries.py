@@ -1,4 +1,4 @@
-"""How each recurring entry of the database stands: when it ran, when it is due, and which runs did not happen."""
+"""The state of each recurring entry in the database."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,11 +16,7 @@ LATE_AFTER = 60  # seconds that a run may be overdue
 
 @dataclass(frozen=True)
 class RecurringEntry:
-    """expired, refused: runs of the entry's task in the last day that did not happen.
-
-    expired: no worker took it in time, or beat did not send it while the last one waited. refused: another run held
-    the lock.
-    """
+    """expired, refused: the task's runs of the last day that did not happen."""
 
     name: str
     task: str
@@ -33,7 +29,6 @@ class RecurringEntry:
 
 
 def recurring_entries() -> list[RecurringEntry]:
-    """Every enabled entry. Raises DatabaseError."""
     enabled = PeriodicTask.objects.filter(enabled=True)
     rows = enabled.select_related("interval", "crontab", "solar", "clocked").order_by("name")
     skipped = _count_skipped(row.task for row in rows)
@@ -55,7 +50,6 @@ def _read(row: PeriodicTask, expired: int, refused: int) -> RecurringEntry:
 
 
 def _count_skipped(tasks: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """By task: how many runs of the last day expired, and how many were refused."""
     since = timezone.now() - timedelta(days=1)
     runs = TaskRun.objects.filter(ended_at__gt=since, task__in=set(tasks))
     expired, refused = TaskRun.Outcome.EXPIRED, TaskRun.Outcome.REFUSED

@@ -1,6 +1,6 @@
-"""The history of task runs: stream to rows (TaskRun), rows to hours (TaskHour), and the retention of both.
+"""The history of task runs: stream to rows (TaskRun) to hours (TaskHour), and their retention.
 
-A run is written once, even after a crash between its row and its deletion from the stream: its entry's id is the row's.
+A crash writes no run twice, because the id of a row is that of its stream entry.
 """
 
 import json
@@ -50,7 +50,7 @@ ROLL_UP = f"""
 
 
 def collect_runs() -> int:
-    """Moves each entry of the stream into a row. Returns how many. Raises RedisError, DatabaseError."""
+    """Returns how many. Raises RedisError, DatabaseError."""
     redis = get_redis_connection("locks")
     _end_lost_runs(redis)
     collected = 0
@@ -64,7 +64,6 @@ def collect_runs() -> int:
 
 
 def _end_lost_runs(redis: Redis) -> None:
-    """Ends each run without a heartbeat: its process was killed."""
     for key, value in redis.hgetall(HEARTBEATS).items():
         run = json.loads(value)
         if time.time() - run["ended_at"] > LOST_AFTER_SECONDS:
@@ -75,7 +74,7 @@ def _end_lost_runs(redis: Redis) -> None:
 
 
 def store_runs(runs: dict[int, dict[str, Any]]) -> None:
-    """Writes the rows that do not exist yet. runs: records by the id of their row."""
+    """runs: records by the id of their row."""
     with transaction.atomic():
         known = set(TaskRun.objects.filter(pk__in=runs).values_list("pk", flat=True))
         copy_rows(COPY, (_row(number, run) for number, run in runs.items() if number not in known))
@@ -87,16 +86,13 @@ def _row(number: int, run: dict[str, Any]) -> list[Any]:
 
 
 def row_id(entry: bytes) -> int:
-    """The id of a stream's entry, `milliseconds-sequence`, as one number of the same order."""
+    """Keeps the order of the entries."""
     milliseconds, sequence = entry.decode().split("-")
     return int(milliseconds) << 20 | int(sequence)
 
 
 def roll_up_hours() -> None:
-    """Computes the hours of the last two days anew, so that late runs count; more, if the last roll-up is older.
-
-    Day by day: after a time limit the next call goes on.
-    """
+    """Computes the last two days anew, so that late runs count. After a time limit the next call goes on."""
     now = timezone.now()
     newest = TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first() or now - RUN_RETENTION
     day = min(newest, now - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
@@ -107,7 +103,7 @@ def roll_up_hours() -> None:
 
 
 def delete_old_runs() -> int:
-    """Deletes runs and hours beyond their retention, in chunks: no lock is held for long. Returns how many runs."""
+    """Deletes in chunks, so that no lock is held for long."""
     TaskHour.objects.filter(hour__lt=timezone.now() - HOUR_RETENTION).delete()
     first_kept = int((timezone.now() - RUN_RETENTION).timestamp() * 1000) << 20
     oldest = TaskRun.objects.filter(pk__lt=first_kept).order_by("pk").values_list("pk", flat=True)

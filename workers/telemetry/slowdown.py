@@ -1,10 +1,7 @@
 """Which tasks are slower in the last hour than in their own last week, and not by chance.
 
-Slower: the p95 is half as much again above the usual one (the median of the week's hourly p95s), and so many runs lie
-above the usual p95 as chance would put there less than once in 10,000 hours, whatever the distribution (Chernoff's
-bound). A task with less than 24 hours of history is not judged. On steady data `python -m labs 7` counts no false
-alarm in 176,000 hours, where the first condition alone gives one in up to 43 of 100 hours. It does not find a task with
-few runs an hour.
+The usual p95 is the median of the week's hourly p95s. A task is slower if its p95 is well above that, and more runs
+exceed it than chance explains once in 10,000 hours (Chernoff's bound). A task needs 24 hours of history.
 """
 
 import math
@@ -36,8 +33,6 @@ COMPARISON = """
 
 @dataclass(frozen=True)
 class TaskSpeed:
-    """A task that ran in the last hour and has a day of history or more."""
-
     task: str
     p95_seconds: float
     usual_p95_seconds: float
@@ -45,7 +40,7 @@ class TaskSpeed:
 
 
 def compare_with_last_week() -> list[TaskSpeed]:
-    """By task. Raises DatabaseError."""
+    """Raises DatabaseError."""
     with connection.cursor() as cursor:
         cursor.execute(COMPARISON)
         return [
@@ -64,10 +59,8 @@ def is_slower(p95: float, usual: float, *, runs: int, above: int, share: float) 
 
 
 def last_run_at() -> datetime | None:
-    """When the newest collected run ended. Raises DatabaseError."""
     return TaskRun.objects.order_by("-ended_at").values_list("ended_at", flat=True).first()
 
 
 def count_runs_of_last_hour() -> int:
-    """Raises DatabaseError."""
     return TaskRun.objects.filter(ended_at__gt=timezone.now() - timedelta(hours=1)).count()

@@ -10,7 +10,7 @@ P95_WAIT = """
 
 
 def p95_waits(queues: Collection[str]) -> dict[str, float]:
-    """Seconds by queue; 0 for a queue without a run. Raises DatabaseError."""
+    """Seconds; 0 for a queue without a run."""
     with connection.cursor() as cursor:
         cursor.execute(P95_WAIT, [list(queues)])
         return dict.fromkeys(queues, 0.0) | dict(cursor.fetchall())
