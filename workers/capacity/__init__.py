@@ -1,1 +1,1 @@
-"""What runs (formation), what it opens (connections), what it costs (prices, bill), and how long jobs wait."""
+"""What runs, what it costs, and how long jobs wait."""

@@ -1,4 +1,4 @@
-"""What a formation and its add-ons cost a month, by the price list."""
+"""What the formation and its add-ons cost a month."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from workers.capacity.prices import price_list
 
 @dataclass(frozen=True)
 class BillItem:
-    """A line of the bill. size: of a dyno; "" for an add-on. price: of one a month, None where the list has none."""
+    """size: "" for an add-on. price: of one a month; None if unknown."""
 
     name: str
     quantity: int
@@ -21,12 +21,11 @@ class BillItem:
 
     @property
     def cost(self) -> float | None:
-        """Of all of it a month."""
         return None if self.price is None else self.price * self.quantity
 
 
 def bill_items() -> list[BillItem]:
-    """The process types that run, then the add-ons of app.json. Raises InvalidFormation, and what price_list() does."""
+    """Raises InvalidFormation, and what price_list() does."""
     prices = price_list()
     dynos = [
         BillItem(each.name, each.quantity, each.size, size.price if (size := prices.sizes.get(each.size)) else None)
@@ -37,7 +36,6 @@ def bill_items() -> list[BillItem]:
 
 
 def _addons() -> list[str]:
-    """Plans, such as "heroku-redis:mini"; app.json gives each as a word or as an object."""
     manifest = Path(settings.BASE_DIR, "app.json")
     given = json.loads(manifest.read_text()).get("addons", []) if manifest.exists() else []
     return [addon["plan"] if isinstance(addon, dict) else addon for addon in given]

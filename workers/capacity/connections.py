@@ -1,9 +1,6 @@
-"""The most connections that the formation opens to each server, against what the servers' plans allow.
+"""The most connections that the formation opens to each server, and what the servers' plans allow.
 
-A server refuses one connection too many, and then a page or a task fails. Threads and pools bound what a process opens,
-so it is counted before a deploy. tests/test_count_connections.py compares the counts with real processes. The limits of
-your plans stand in DATABASE_CONNECTIONS, REDIS_CONNECTIONS, LOCKS_CONNECTIONS and BROKER_CONNECTIONS.
-Plans: https://devcenter.heroku.com/articles/heroku-postgres-plans, https://www.cloudamqp.com/plans.html
+tests/test_count_connections.py compares the counts with real processes.
 """
 
 from collections import Counter
@@ -24,7 +21,7 @@ MEASUREMENTS = Counter(database=MAX_PARALLEL + 2, broker=2 + 1)
 
 @dataclass(frozen=True)
 class ProcessConnections:
-    """The most that all dynos of a process type open, by server."""
+    """counts: by server, of all dynos together."""
 
     name: str
     quantity: int
@@ -33,7 +30,7 @@ class ProcessConnections:
 
 @dataclass(frozen=True)
 class ConnectionBudget:
-    """The most that all processes open to a server, and what its plan allows; None if unknown."""
+    """limit: None if unknown."""
 
     server: str
     opened: int
@@ -45,7 +42,7 @@ class ConnectionBudget:
 
 
 def connections_by_process() -> list[ProcessConnections]:
-    """Of each process type that runs. Raises formation.InvalidFormation."""
+    """Raises InvalidFormation."""
     running = [each for each in formation().values() if each.quantity]
     rows = [
         ProcessConnections(
@@ -58,7 +55,7 @@ def connections_by_process() -> list[ProcessConnections]:
 
 
 def connections_table() -> dict[str, Any]:
-    """Both as a page shows them: for each server its counts by process type. Raises formation.InvalidFormation."""
+    """servers: each budget, with its counts in the order of `rows`. Raises InvalidFormation."""
     rows = connections_by_process()
     return {
         "rows": rows,
@@ -67,7 +64,7 @@ def connections_table() -> dict[str, Any]:
 
 
 def connection_budgets() -> list[ConnectionBudget]:
-    """One for each server. Raises formation.InvalidFormation."""
+    """Raises InvalidFormation."""
     total = sum((row.counts for row in connections_by_process()), Counter[str]())
     return [ConnectionBudget(server, total[server], settings.CONNECTIONS[server]) for server in SERVERS]
 
@@ -82,23 +79,20 @@ def _connections_of(name: str, concurrency: int | None) -> Counter[str]:
 
 
 def _broker_tasks(worker: str) -> int:
-    """Tasks of a worker that open a connection of their own to the broker. One run of each happens at a time."""
+    """Tasks that open a connection of their own to the broker. One run of each happens at a time."""
     queues = [table().routes[task]["queue"] for task in table().broker_tasks if task in table().routes]
     return sum(table().consumers[queue] == worker for queue in queues)
 
 
 def _web_process() -> Counter[str]:
-    """A connection to the database stays with its thread (CONN_MAX_AGE); those to the others are its pools'."""
+    """A connection to the database stays with its thread (CONN_MAX_AGE)."""
     held = Counter(database=settings.WEB_THREADS, cache=settings.REDIS_POOL, locks=settings.REDIS_POOL)
     measurements = Counter(database=MEASUREMENTS["database"])
     return held + measurements + _broker_connections(publishers=settings.BROKER_POOL, readers=MEASUREMENTS["broker"])
 
 
 def _worker(children: int, readers: int) -> Counter[str]:
-    """A child has the task's thread and those that read ahead, renew a lock and record runs, within the pools' limits.
-
-    The main process consumes messages, and clears marks on the server of the locks.
-    """
+    """The main process consumes messages, and clears marks on the server of the locks."""
     child = Counter(database=1, cache=settings.REDIS_POOL, locks=settings.REDIS_POOL)
     consumer = Counter(broker=1 if is_amqp() else 3)
     publishing = _broker_connections(publishers=children, readers=readers)

@@ -1,8 +1,6 @@
-"""The formation: how many processes of each type run, on which size of dyno, by which line of the Procfile.
+"""The formation: how many dynos of which size run each line of the Procfile.
 
-The Procfile has each process type, app.json its quantity and size in a new app. After scaling, FORMATION in the
-environment says it, in the syntax of `heroku ps:scale` (https://devcenter.heroku.com/articles/scaling). Checks, bill
-and connection budget read it here.
+FORMATION overrides app.json for the process types that it names, in the syntax of `heroku ps:scale`.
 """
 
 import re
@@ -17,12 +15,12 @@ ITEM = re.compile(r"(?P<name>\w+)=(?P<quantity>\d+)(:(?P<size>[\w-]+))?")
 
 
 class InvalidFormation(ValueError):
-    """FORMATION cannot be read. The text is a sentence for operators."""
+    """Its text is a sentence for operators."""
 
 
 @dataclass(frozen=True)
 class ProcessType:
-    """A line of the Procfile. quantity: dynos that run. size: of each dyno, in small letters; "" if unknown."""
+    """quantity: dynos. size: in small letters; "" if unknown."""
 
     name: str
     quantity: int
@@ -31,7 +29,7 @@ class ProcessType:
 
     @property
     def concurrency(self) -> int | None:
-        """Processes of the pool; None if the command does not say, such as web's."""
+        """None if the command does not say."""
         return self._number("concurrency")
 
     @property
@@ -46,15 +44,15 @@ class ProcessType:
 
 
 def formation() -> dict[str, ProcessType]:
-    """Every process type of the Procfile but release, by name, in the file's order. One that does not run has 0.
+    """Every process type but release, in the Procfile's order. One that does not run has quantity 0.
 
-    Raises InvalidFormation for a FORMATION that is not like "web=2:standard-1x,default=1".
+    Raises InvalidFormation.
     """
     return _scale(initial_formation(), settings.FORMATION)
 
 
 def initial_formation() -> dict[str, ProcessType]:
-    """The same by app.json alone, without FORMATION."""
+    """By app.json alone."""
     given = read_app_formation() or {}
     found = {}
     for name, command in (read_procfile() or {}).items():

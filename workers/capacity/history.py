@@ -1,8 +1,4 @@
-"""The load of each queue and each worker in the last week, from the rows of task runs.
-
-Job rows do not serve: those of mails are deleted after a day, and recurring tasks have none. A run that requeued its
-job (its table was busy, its worker stopped) counts as `requeued`, and the next wait begins with the next message.
-"""
+"""The load of each queue in the last week, from the rows of task runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,9 +44,9 @@ BETWEEN = f"""
 
 @dataclass(frozen=True)
 class QueueHistory:
-    """A queue in the WINDOW, or since its first run.
+    """In the WINDOW, or since the first run.
 
-    busiest_per_minute: arrivals in its busiest hour. share_in_target: the runs that waited no longer than the target.
+    requeued: runs that `runs` leaves out. busiest_per_minute: arrivals in the busiest hour.
     """
 
     queue: Queue
@@ -70,7 +66,7 @@ class QueueHistory:
 
 @dataclass(frozen=True)
 class LoadSample:
-    """The measured load between two moments. is_assumed: too few runs to measure how much they vary."""
+    """is_assumed: too few runs to measure how much they vary."""
 
     since: datetime
     runs: int
@@ -81,7 +77,7 @@ class LoadSample:
 
 
 def queue_histories() -> list[QueueHistory]:
-    """Each queue of the table with a run, in the table's order. Raises DatabaseError."""
+    """Leaves out queues without a run."""
     since = timezone.now() - WINDOW
     requeued = dict(_rows(REQUEUED, since))
     targets = [float(queue.target_seconds) for queue in table().queues.values()]
@@ -99,10 +95,7 @@ def _history(queue: Queue, requeued: int, runs: int, most: int, *figures: float)
 
 
 def busiest_hour(queues: Sequence[Queue]) -> LoadSample | None:
-    """The hour of the WINDOW in which most work arrived at these queues. None with fewer than MIN_RUNS runs.
-
-    Raises DatabaseError.
-    """
+    """The hour in which most work arrived. None with fewer than MIN_RUNS runs."""
     now = timezone.now()
     week = between(queues, now - WINDOW, now)
     if week is None or week.runs < MIN_RUNS:
@@ -112,7 +105,7 @@ def busiest_hour(queues: Sequence[Queue]) -> LoadSample | None:
 
 
 def hour_of(queues: Sequence[Queue], since: datetime) -> LoadSample | None:
-    """The hour from `since`, or what has passed of it. None if nothing arrived at these queues. Raises DatabaseError.
+    """None if nothing arrived.
 
     With fewer than MIN_RUNS runs, arrivals count as Poisson's, and run times vary as in the whole WINDOW.
     """
@@ -126,7 +119,7 @@ def hour_of(queues: Sequence[Queue], since: datetime) -> LoadSample | None:
 
 
 def between(queues: Sequence[Queue], since: datetime, until: datetime) -> LoadSample | None:
-    """The load of these queues from `since` until before `until`. None if nothing arrived. Raises DatabaseError."""
+    """None if nothing arrived."""
     row = _rows(BETWEEN, since, until=until, queues=[queue.name for queue in queues])[0]
     runs, run, run_variance, gap, gap_variance, mean_wait, wait_p95 = row
     if not runs:
@@ -137,7 +130,7 @@ def between(queues: Sequence[Queue], since: datetime, until: datetime) -> LoadSa
 
 
 def _scv(variance: float | None, mean: float | None) -> float:
-    """The squared coefficient of variation; 1, as Poisson's, where it is unknown."""
+    """The squared coefficient of variation; 1 where it is unknown."""
     return variance / mean**2 if variance is not None and mean else 1.0
 
 

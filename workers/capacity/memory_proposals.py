@@ -1,4 +1,4 @@
-"""Which size of dyno each worker needs, and which tasks belong on another worker, by the peaks of four weeks."""
+"""Which dyno each worker needs, and which tasks belong on another worker."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,11 +12,9 @@ SHARE = 0.95  # of the hours
 
 @dataclass(frozen=True)
 class MemoryProposal:
-    """For one worker.
+    """peaks: bytes by task. size: the cheapest dyno that holds needed_bytes; None if none does.
 
-    bytes_per_run: on the dyno that it has. peaks: bytes by task. needed_bytes: for as many runs of its largest task as
-    it has processes. size: the cheapest dyno that holds them, None if none does. too_large: tasks that need more than
-    bytes_per_run and belong on `hungry_worker`. small_enough: tasks of a hungry worker that fit on `small_worker`.
+    too_large: tasks that belong on hungry_worker. small_enough: tasks that fit on small_worker.
     """
 
     worker: str
@@ -31,7 +29,7 @@ class MemoryProposal:
 
 
 def memory_proposals() -> list[MemoryProposal]:
-    """In the order of the table. Raises DatabaseError, InvalidFormation."""
+    """Raises InvalidFormation."""
     usual = peak_bytes_by_task(WINDOW, share=SHARE)
     hungry = next((worker.name for worker in table().workers if worker.is_hungry), "")
     small = min((worker for worker in table().workers if not worker.is_hungry), key=bytes_per_run, default=None)

@@ -1,7 +1,6 @@
 """What one dyno more or less of a worker would change: the waits of its busiest hour, and the bill.
 
-A worker's queues share its processes, so they count as one queue, first come, first served. A job that is serialized
-(practice 4) also waits for what it writes to, which no dyno changes. Its wait is that of one process for all of them.
+A worker's queues count as one. Serialized jobs (practice 4) wait as if one process served all of them.
 """
 
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from workers.queues import Worker, table
 
 @dataclass(frozen=True)
 class Scenario:
-    """A number of dynos. cost: a month more than now, None without a price. wait: None if nothing consumes the queues.
+    """cost: a month more than now; None without a price. wait: None without processes.
 
-    serialized_wait: that of jobs that run one at a time, where it is longer.
+    serialized_wait: only where it is longer.
     """
 
     dynos: int
@@ -29,7 +28,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Outlook:
-    """A worker with one dyno fewer, as many as now, and one more. hour: its busiest, None with too few runs."""
+    """hour: the busiest one; None with too few runs."""
 
     worker: Worker
     dynos: int
@@ -38,13 +37,12 @@ class Outlook:
 
 
 def outlooks() -> list[Outlook]:
-    """One per worker. Raises DatabaseError, InvalidFormation, and what price_list() does."""
+    """Raises InvalidFormation, and what price_list() does."""
     types = formation()
     return [outlook(worker, types[worker.name]) for worker in table().workers if worker.name in types]
 
 
 def outlook(worker: Worker, now: ProcessType) -> Outlook:
-    """now: what runs of the worker. Raises as outlooks() does."""
     hour = busiest_hour(worker.queues)
     if hour is None:
         return Outlook(worker, now.quantity, None, ())

@@ -1,4 +1,4 @@
-"""The price list, config/prices.toml. Each of its lines names its source and its age."""
+"""The price list, config/prices.toml."""
 
 import tomllib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MIB = 1024**2
 
 @dataclass(frozen=True)
 class Size:
-    """A size of dyno. price: a month. memory: bytes."""
+    """price: a month. memory: bytes."""
 
     price: float
     memory: int
@@ -21,7 +21,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Plan:
-    """An add-on's plan. price: a month. connections: at most. None where unknown."""
+    """price: a month. None where unknown."""
 
     price: float | None = None
     connections: int | None = None
@@ -29,7 +29,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class PriceList:
-    """read: the day on which the sources were last checked. sizes, plans: by name."""
+    """read: the day on which the sources were last checked."""
 
     currency: str
     read: date
@@ -38,7 +38,7 @@ class PriceList:
 
 
 def price_list() -> PriceList:
-    """Reads the file anew. Raises tomllib.TOMLDecodeError, KeyError or TypeError if it is malformed."""
+    """Raises TOMLDecodeError, KeyError or TypeError for a malformed file."""
     given = tomllib.loads(Path(settings.BASE_DIR, LIST).read_text())
     sizes = {name: Size(size["price"], size["memory"] * MIB) for name, size in given["sizes"].items()}
     plans = {name: Plan(**plan) for name, plan in given["plans"].items()}

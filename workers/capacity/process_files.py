@@ -1,6 +1,6 @@
-"""The files at the project's root that say how its processes start: Procfile, docker-compose.yml, app.json.
+"""The files that start the project's processes: Procfile, docker-compose.yml, app.json.
 
-Each function returns None where there is no such file: a platform needs only its own.
+Each function returns None where there is no such file.
 """
 
 import json
@@ -12,19 +12,18 @@ from django.conf import settings
 
 
 def read_procfile() -> dict[str, str] | None:
-    """The command of each process type, by its name, in the file's order."""
     text = _read("Procfile")
     return None if text is None else dict(re.findall(r"^(\w+):\s*(.+)$", text, re.MULTILINE))
 
 
 def read_app_formation() -> dict[str, dict[str, Any]] | None:
-    """What app.json gives to a new app: quantity and size by process type."""
+    """Quantity and size by process type."""
     text = _read("app.json")
     return None if text is None else json.loads(text).get("formation", {})
 
 
 def read_queues(name: str) -> list[tuple[str, str]] | None:
-    """(worker, its queues with commas) for each command that starts a Celery worker; "" for what it lacks."""
+    """(worker, its queues with commas) for each Celery worker; "" for what the command lacks."""
     text = _read(name)
     if text is None:
         return None

@@ -1,7 +1,4 @@
-"""The memory that one run of a task may use on its worker's dyno, and the memory that runs did use.
-
-A run's peak counts its children too (workers/telemetry/meter.py).
-"""
+"""The memory that a run may use on its worker's dyno, and that runs did use."""
 
 from datetime import timedelta
 
@@ -26,14 +23,14 @@ PEAKS = """
 
 
 def bytes_per_run(worker: Worker) -> int:
-    """For each run of a worker whose processes are all busy, on the formation's dyno. Raises InvalidFormation."""
+    """Negative for an unknown size of dyno. Raises InvalidFormation."""
     process_type = formation().get(worker.name)
     dyno_bytes = DYNO_BYTES.get(process_type.size if process_type else "", 0)
     return (dyno_bytes - MAIN_PROCESS_BYTES) // worker.concurrency
 
 
 def peak_bytes_by_task(window: timedelta, *, share: float) -> dict[str, int]:
-    """Of a task's hourly p95s within `window`, the one that `share` of them do not exceed. Raises DatabaseError."""
+    """The hourly p95 that `share` of a task's hours do not exceed."""
     with connection.cursor() as cursor:
         cursor.execute(PEAKS, {"since": timezone.now() - window, "share": share})
         return dict(cursor.fetchall())

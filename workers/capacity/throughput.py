@@ -1,4 +1,4 @@
-"""How fast the last jobs of some queues wrote their rows, and how many other jobs ran beside them."""
+"""How fast the last jobs of some queues wrote their rows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LAST_JOBS = 5
 
 @dataclass(frozen=True)
 class Throughput:
-    """jobs: how many it is of. jobs_beside: other jobs of the same workers that ran at a time, on average."""
+    """jobs_beside: other jobs of the same workers that ran at a time, on average."""
 
     jobs: int
     rows_per_second: float
@@ -22,10 +22,7 @@ class Throughput:
 
 
 def measure_throughput(queues: Collection[str]) -> Throughput | None:
-    """Of the last LAST_JOBS jobs of these queues, each with its last attempt; None if none has ended.
-
-    Raises DatabaseError.
-    """
+    """None if no job has ended."""
     done = Job.objects.filter(queue__in=queues, state=Job.State.DONE, started_at__isnull=False)
     jobs = list(done.order_by("-finished_at")[:LAST_JOBS])
     if not jobs:
@@ -37,10 +34,7 @@ def measure_throughput(queues: Collection[str]) -> Throughput | None:
 
 
 def _seconds_beside(jobs: list[Job], queues: Collection[str]) -> float:
-    """Seconds that these jobs shared with each other job of their workers.
-
-    A cancelled job does not count: it may have been waiting.
-    """
+    """A cancelled job does not count: it may have been waiting."""
     spans = {job.pk: (job.started_at, job.finished_at) for job in jobs if job.started_at and job.finished_at}
     workers = {table().consumers[queue] for queue in queues}
     ran = Job.objects.filter(

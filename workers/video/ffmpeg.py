@@ -1,8 +1,4 @@
-"""Transcode any video into an MP4 that every browser plays, with a JPEG poster.
-
-Knows neither Celery nor the cache: it calls `report`, and stops when that raises. The two files appear complete or not
-at all. The next attempt removes the temporary folder of a killed one.
-"""
+"""Transcodes any video into an MP4 that every browser plays, with a JPEG poster."""
 
 import errno
 import signal
@@ -46,17 +42,15 @@ TRUNCATED = (
 
 @dataclass(frozen=True)
 class TranscodeResult:
-    """The uploaded video and the transcoded one."""
-
     before: VideoInfo
     after: VideoInfo
 
 
 def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_limit: float) -> TranscodeResult:
-    """Writes `target` (MP4, at most 1080p) and `poster` (JPEG), both in one existing folder.
+    """Writes `target` and `poster` into one existing folder, each complete or not at all.
 
-    report(done, total, stage): in seconds of the video; total is 0 if its length is unknown. Called at least twice a
-    second. time_limit: seconds. Raises VideoError: VideoUnreadable, VideoTimeoutError.
+    report(done, total, stage): seconds of the video; total is 0 if unknown. It is called at least twice a second, and
+    what it raises ends the transcoding. time_limit: seconds. Raises VideoError.
     """
     deadline = time.monotonic() + time_limit
     before = probe(source, lambda _: report(0, 0, "looking at the file"))
@@ -91,7 +85,7 @@ def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_
 def _make_poster(
     source: Path, poster: Path, *, start: float, deadline: float, on_progress: Callable[[float], None]
 ) -> None:
-    """The frame at `start`, or the first one: a video of a single frame has none at a tenth."""
+    """A video of a single frame has none at `start`."""
     options = [*POSTER_OPTIONS, f"file:{poster}"]
     for second in (start, 0.0):
         run = sandbox.run(source, options, start=second, deadline=deadline, on_progress=on_progress)
@@ -107,7 +101,7 @@ def _make_video(source: Path, target: Path, *, deadline: float, on_progress: Cal
 
 
 def _error_of(run: sandbox.CompletedRun) -> Exception:
-    """A VideoError if the file is at fault; another one if the machine's memory or disk is."""
+    """A VideoError only if the file is at fault."""
     if run.returncode == -signal.SIGKILL:
         return RuntimeError(f"ffmpeg was killed, most likely for want of memory\n{run.detail}")
     if run.returncode == 256 - errno.ENOSPC:

@@ -1,7 +1,6 @@
-"""Read a video's length, size and streams from the output of the ffmpeg that transcodes it.
+"""Reads a video's length, size and streams from ffmpeg's output (docs/facts/tools.md#video-probe).
 
-PyAV has another libav, which may read a file differently, and is slow to import (docs/facts/tools.md#video-probe).
-A hostile file can forge these lines. The limits of the sandbox do not depend on them.
+A hostile file can forge that output. The limits of the sandbox do not depend on it.
 """
 
 import re
@@ -42,7 +41,7 @@ class VideoInfo:
 
 
 def probe(source: Path, on_progress: Callable[[float], None] = lambda _: None) -> VideoInfo:
-    """Looks at the first video stream that is not a cover picture. Raises VideoUnreadable, VideoTimeoutError."""
+    """Raises VideoUnreadable, VideoTimeoutError."""
     deadline = time.monotonic() + TIME_LIMIT_SECONDS
     # Without an output ffmpeg always ends with an error, after it has printed the streams.
     run = sandbox.run(source, deadline=deadline, on_progress=on_progress)
@@ -75,7 +74,7 @@ def _duration(head: str) -> float:
 
 
 def _size(stream: str) -> tuple[int, int]:
-    """Width and height as shown. A phone held upright records a wide picture and a rotation."""
+    """A phone held upright records a wide picture and a rotation."""
     size, rotation = SIZE.search(stream), ROTATION.search(stream)
     if not size:
         return 0, 0

@@ -1,8 +1,7 @@
-"""Run ffmpeg over one uploaded file, which may be hostile.
+"""Runs ffmpeg over one uploaded file, which may be hostile.
 
-ffmpeg gets the file as its stdin and can open no other: it has no protocol for files or the network, and no reader for
-playlists and scripts. Memory, CPU, disk and time are limited. It has nothing of the worker's environment, which holds
-the database's password, and it dies with the worker.
+ffmpeg can open only its stdin: it has no protocol for files or the network, and no reader for playlists and scripts.
+Memory, CPU, disk and time are limited. Its environment is empty, and it dies with the worker.
 """
 
 import os
@@ -45,7 +44,7 @@ TOO_LONG = (
 
 
 class VideoError(Exception):
-    """The file cannot be transcoded. sentence: for the user; detail: ffmpeg's output, for staff."""
+    """sentence: for the user. detail: ffmpeg's output, for staff."""
 
     def __init__(self, sentence: str, detail: str = "") -> None:
         super().__init__(sentence)
@@ -59,14 +58,13 @@ class VideoTimeoutError(VideoError):
 
 @dataclass(frozen=True)
 class CompletedRun:
-    """A run that has ended. returncode: negative if a signal ended it. stderr: its last MAX_STDERR_BYTES."""
+    """returncode: negative if a signal ended it."""
 
     returncode: int
     stderr: str
 
     @property
     def detail(self) -> str:
-        """The last 20 lines."""
         return "\n".join(self.stderr.splitlines()[-20:])
 
 
@@ -78,10 +76,9 @@ def run(
     deadline: float,
     on_progress: Callable[[float], None],
 ) -> CompletedRun:
-    """Runs ffmpeg on `source`, from second `start` on.
+    """Raises VideoTimeoutError at `deadline`, a time.monotonic().
 
-    on_progress(seconds of output): called at least twice a second, however silent ffmpeg is. What it raises kills
-    ffmpeg. Raises VideoTimeoutError at `deadline`, a time.monotonic().
+    on_progress(seconds of output) is called at least twice a second. What it raises kills ffmpeg.
     """
     seek = ("-ss", f"{start:.3f}") if start else ()
     command = [imageio_ffmpeg.get_ffmpeg_exe(), *INPUT_OPTIONS, *seek, "-i", "fd:", *output_options]
@@ -126,7 +123,6 @@ def _set_limit(limit: int, value: int) -> None:
 
 
 def _read_to_end(ffmpeg: Popen[bytes], deadline: float, on_progress: Callable[[float], None]) -> str:
-    """Returns the end of stderr."""
     progress = stderr = b""
     seconds = 0.0
     with DefaultSelector() as selector:

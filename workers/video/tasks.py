@@ -1,4 +1,4 @@
-"""The tasks of the video worker. It runs one transcode at a time: ffmpeg uses all cores itself."""
+"""The tasks of the video worker, which runs one at a time: ffmpeg uses all cores."""
 
 from dataclasses import asdict
 from pathlib import PurePath
@@ -14,7 +14,6 @@ TIME_LIMIT_SECONDS = 2 * 3600  # of ffmpeg; the limits of the task leave half an
 
 @shared_task(soft_time_limit=TIME_LIMIT_SECONDS + 1800, time_limit=TIME_LIMIT_SECONDS + 1860)
 def transcode_video(job_id: str) -> None:
-    """Makes `video.mp4` and `poster.jpg` beside the job's source."""
     with jobs.working_on(job_id) as job, open_workspace(job.report) as files:
         stored = job.arguments["source"]
         source, results = files.fetch(stored), files.results_folder(str(PurePath(stored).parent))
