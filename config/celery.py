@@ -143,10 +143,7 @@ def name_connections(sender: str, conf: Settings, **_: object) -> None:
 @worker_init.connect
 @worker_ready.connect
 def prepare_broker(**_: object) -> None:
-    """Runs before the start, because Celery then binds all queues to its delay queues.
-
-    Runs again when the worker is ready, because RabbitMQ may have been away.
-    """
+    """Before the start, at which Celery binds the queues of all workers to its delay queues: they must exist."""
     broker.prepare_queues()
 
 

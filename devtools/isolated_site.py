@@ -23,7 +23,8 @@ def isolated_site(name: str, *, postgres_settings: Collection[str] = ()) -> Iter
         TemporaryDirectory(prefix=f"mediaapp-{name}-") as folder,
         embedded.run_servers(Path(folder), postgres_settings=postgres_settings) as urls,
     ):
-        os.environ |= urls | {"LOCAL_DIR": folder, "DJANGO_SETTINGS_MODULE": "config.settings"}
+        os.environ |= urls | {"LOCAL_DIR": folder, "MEDIA_ROOT": f"{folder}/media", "S3_BUCKET": ""}
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
         yield Path(folder)
 
 
@@ -34,5 +35,4 @@ def production_variables(folder: Path) -> dict[str, str]:
         "SITE_URL": "http://127.0.0.1",
         "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
         "EMAIL_URL": f"filemail:///{folder}/mail",
-        "MEDIA_ROOT": f"{folder}/media",
     }

@@ -1,7 +1,7 @@
 """`python -m labs` lists the experiments. `python -m labs 3` runs one on servers of its own, `--rabbitmq` on RabbitMQ.
 
 A lab may fill, flush and stop its servers. It never connects to the servers that the environment names. The arguments
-after the number are its sizes, which its docstring explains.
+after the lab's name are its sizes, which its docstring explains.
 """
 
 import ast

@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def run_killed(job: Job, after: float, *, pool_only: bool) -> int:
-    """Run the job to its end, with SIGKILL `after` seconds. Returns the number of its rows at that moment."""
+    """Run the job to its end, with a SIGKILL after `after` seconds. Returns the number of its rows at that moment."""
     with worker("highmem", JOB_LEASE=LEASE) as process:
         time.sleep(after)
         if pool_only:

@@ -82,7 +82,10 @@ def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
 
 
 def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Lets polls identify the user without SQL. The session key is the salt, so the cookie ends with the session."""
+    """Lets polls identify the user without SQL. The session key is its salt: it is invalid beside another key.
+
+    Whoever keeps both cookies may read for VIEWER_COOKIE_SECONDS after the session's end.
+    """
     response.set_signed_cookie(
         VIEWER_COOKIE,
         f"{request.user.pk}{' staff' if request.user.is_staff else ''}",

@@ -15,7 +15,7 @@ TOO_MANY_TRIES_MESSAGE = "Too many tries. Wait a while, then try again."
 
 
 def is_over_try_limit(request: HttpRequest, group: str, address: str) -> bool:
-    """Counts a try. If the locks server is away, no try is refused."""
+    """Counts a try on the locks server, which cache.clear() leaves alone. If it is away, no try is refused."""
     limits = [
         _limit(f"{group} address", normalize_address(address), settings.TRIES_PER_ADDRESS, Action.INCREASE),
         _limit(f"{group} client", client_address(request), settings.TRIES_PER_CLIENT, Action.INCREASE),

@@ -69,7 +69,7 @@ def add_request_id(headers: dict[str, Any], **_: object) -> None:
 
 
 def bind_task(task_id: str, task: Any, **_: object) -> None:
-    """A receiver of `task_prerun`."""
+    """A receiver of `task_prerun`. A job's id is its task's id."""
     request_id.set(getattr(task.request, HEADER, None) or UNKNOWN)
     job_id.set(task_id)
 

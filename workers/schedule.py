@@ -45,7 +45,7 @@ def _entry(task: str, schedule: timedelta | crontab) -> Entry:
 
 
 def expires_after(gap: float) -> int:
-    """Takes and returns seconds."""
+    """Seconds after which a run is worth nothing: a little less than the `gap` in seconds to the next one."""
     return max(1, int(gap - 5 if gap > 50 else gap * 0.9))
 
 

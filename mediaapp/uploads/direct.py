@@ -146,7 +146,7 @@ def _create_upload(opened: OpenUpload) -> Upload:
 
 
 def _move_into_place(opened: OpenUpload) -> None:
-    """Moves the file to a name that no presigned request can write. Safe to repeat."""
+    """Copies or joins the file to a name that no presigned request can write. Safe to repeat."""
     if not opened.parts_id:
         bucket.copy(INCOMING_NAME.format(opened.pk), source_name(opened))
         return

@@ -1,6 +1,7 @@
-"""Sends a job's message, which may arrive twice, late or never.
+"""Sends a job's message. The row is the outbox: `dispatched_at` is set once the broker took the message.
 
-The row is the outbox: `dispatched_at` is set once the broker took the message.
+It may arrive twice, late or never: the claim (execution.py) makes a second delivery a no-op, and the sweep
+(recovery.py) sends a lost one again.
 """
 
 import logging

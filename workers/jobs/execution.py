@@ -28,7 +28,10 @@ DETAIL_CHARACTERS = 10_000
 
 @contextmanager
 def working_on(job_id: str) -> Iterator[Attempt]:
-    """Writes how the block ended. Raises Ignore if another run has the job, or if it has ended or is not due."""
+    """Holds the job's lock and writes how the block ended; an engine's error ends in the row.
+
+    Raises Ignore if the job has ended or is not due, if another run has it, or if the server of the locks is away.
+    """
     try:
         with locks.exclusive(f"job:{job_id}", lease=settings.JOB_LEASE) as lease:
             attempt = Attempt(_claim(job_id), lease)

@@ -1,4 +1,7 @@
-"""What people do with a job. Each change is one UPDATE that does nothing in an unexpected state."""
+"""What people do with a job: create, confirm, cancel, retry.
+
+Each change is one conditional UPDATE, which changes nothing if the row is in another state than expected.
+"""
 
 from typing import Any
 from uuid import UUID, uuid4

@@ -1,7 +1,7 @@
 """Practice 2: work that must not overlap holds a lock, and the lock has a timeout.
 
-The trap: a lock without a timeout outlives its dead worker for ever; one shorter than the work lets a second run in.
-So a thread renews a short lease while the work runs, and a dead process frees its lock within one lease.
+The trap: a lock without a timeout outlives its dead worker for ever; a timeout shorter than the work lets a second run
+in. So a thread renews a short lease while the work runs. Work that lost its lease must stop at its next report.
 """
 
 import inspect

@@ -91,7 +91,7 @@ def close_recorder(**_: object) -> None:
 
 
 def check() -> list[CheckMessage]:
-    """A hard limit's clock starts when the soft one has ended (docs/facts/celery.md#hard-limit)."""
+    """E703: a soft limit must be below the hard one, whose clock starts after it (docs/facts/celery.md#hard-limit)."""
     return [*_check_limits(), *_check_schedule()]
 
 

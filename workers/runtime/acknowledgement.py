@@ -1,5 +1,6 @@
 """A worker connects again when a message's acknowledgement got lost (docs/facts/celery.md#lost-acknowledgement).
 
+Celery has forgotten the message, but kombu counts it: at prefetch 1 the worker takes no other one.
 Not public in kombu 5.7: `QoS._delivered` and `QoS._dirty`, the tags of delivered and of acknowledged messages.
 """
 

@@ -1,7 +1,8 @@
 """Beat does not send an entry of the schedule while the entry's last message waits for a worker.
 
-Expiry alone does not keep a queue short (docs/facts/servers.md#expired-at-the-head). A message that a worker takes or
-drops clears all older marks of its queue, because a queue is read in order.
+Expiry alone does not keep a queue short (docs/facts/servers.md#expired-at-the-head). Beat marks an entry before it
+sends it, and a message that a worker takes or drops clears all older marks of its queue, because a queue is read in
+order. A dying worker gives its message back, so two of one entry may wait.
 """
 
 import logging

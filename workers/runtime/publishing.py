@@ -1,6 +1,7 @@
 """A publish that fails fast, so that a web request never hangs on a broker (docs/facts/celery.md#publish-timeouts).
 
-A publish that failed may still be delivered: the row is the outbox, and a second delivery does nothing.
+It has a connection of its own with short timeouts. A publish that failed may still be delivered: the row is the
+outbox, and a second delivery does nothing.
 """
 
 from functools import cache
@@ -32,7 +33,7 @@ class FailFastTransport(pyamqp.Transport):
 
 @cache
 def connection() -> Connection:
-    """Safe for threads: kombu pools its copies (docs/facts/celery.md#connection-pool)."""
+    """Safe for threads. Its pools ignore the app's limit until set_limit() (docs/facts/celery.md#connection-pool)."""
     pools.set_limit(current_app.conf.broker_pool_limit)
     scheme = current_app.conf.broker_write_url.partition(":")[0]
     transport: Any = FailFastTransport if scheme in ("amqp", "amqps") else None
@@ -40,7 +41,10 @@ def connection() -> Connection:
 
 
 def publish(task: str, job_id: str, queue: str) -> None:
-    """Raises kombu's OperationalError or OSError unless the broker surely took the message."""
+    """The message carries only the job's id, which is the task's id too: log_context.bind_task depends on it.
+
+    Raises kombu's OperationalError or OSError unless the broker surely took the message.
+    """
     broker = connection()
     try:
         with pools.producers[broker].acquire(block=True, timeout=POOL_WAIT_SECONDS) as producer:

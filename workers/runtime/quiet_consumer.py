@@ -1,6 +1,7 @@
-"""A worker spends no connection on messages to other workers (docs/facts/celery.md#connections-per-worker).
+"""A worker without gossip, mingle and event heartbeats, which cost connections to the broker.
 
-The setting `worker_consumer` names this class: Celery 5.7 has no other setting for these options.
+See docs/facts/celery.md#connections-per-worker. Celery 5.7 has no settings for them, so `worker_consumer` names this
+class.
 """
 
 from typing import Any

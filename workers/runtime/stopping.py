@@ -1,9 +1,9 @@
 """A worker that gets SIGTERM returns its jobs at once, and exits before its platform sends SIGKILL.
 
-A running job reads the stop flag in each report. After GRACE_SECONDS Celery's cold shutdown cancels the tasks that do
-not report (docs/facts/celery.md#graceful-stop). The pool's processes ignore SIGTERM only because of
-REMAP_SIGTERM=SIGQUIT in their environment (docs/facts/celery.md#remap-sigterm). Where they are not forked (macOS)
-they do not see the flag.
+The signal stops the delivery of messages, and sets a flag that each report of a running job reads. After GRACE_SECONDS
+Celery's cold shutdown raises SystemExit in the tasks that do not report, and returns their messages
+(docs/facts/celery.md#graceful-stop). The pool's processes ignore SIGTERM only because of REMAP_SIGTERM=SIGQUIT in
+their environment (docs/facts/celery.md#remap-sigterm). Where they are not forked (macOS) they do not see the flag.
 Not public in Celery 5.7: `celery.worker.state.should_stop`, and that its handler of SIGQUIT is the cold shutdown.
 """
 

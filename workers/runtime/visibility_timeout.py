@@ -1,7 +1,7 @@
 """A worker keeps its messages invisible to other workers for as long as it lives, and no longer.
 
-The timeout may be shorter than a task (docs/facts/celery.md#visibility-timeout), because a worker renews it
-(docs/facts/celery.md#lease-renewal).
+A fixed timeout below the longest task makes copies of the task; a longer one keeps a killed worker's message for hours
+(docs/facts/celery.md#visibility-timeout). So it is minutes, and renewed (docs/facts/celery.md#lease-renewal).
 Not public in kombu 5.7: `Channel.conn_or_acquire`, and `QoS.unacked_index_key`, a sorted set of delivery tags by
 delivery time.
 """

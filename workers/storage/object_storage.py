@@ -83,7 +83,7 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
             super().delete(name)
 
     def copy(self, source: str, name: str) -> None:
-        """The object has 5 GB at most."""
+        """S3 copies 5 GB at most."""
         with as_os_errors(source):
             self.client.copy_object(**self._key(name), CopySource=self._key(source))
 

@@ -1,7 +1,8 @@
 """Uploads a local file to a bucket. Readers see the whole file or nothing.
 
-`read` calls `report` between two requests, in the calling thread, because `report` may use the database.
-boto3 takes an exception of its `Callback` for a lost connection (docs/facts/servers.md#boto3-uploads).
+ReportingFile.read calls `report` between two parts, in the calling thread (`use_threads=False`), because `report` may
+use the database. What it raises ends the upload and removes its parts. boto3 takes an exception of its `Callback` for a
+lost connection (docs/facts/servers.md#boto3-uploads).
 """
 
 import mimetypes
@@ -15,6 +16,7 @@ from django.core.files import File
 from workers.storage.object_reader import as_os_errors
 
 PART_BYTES = 8 * 1024**2  # S3 takes 10,000 parts of at least 5 MiB
+TYPES = mimetypes.MimeTypes()  # Python's own: the table of a machine varies
 UNKNOWN_TYPE = "application/octet-stream"
 TRANSFER = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
 
@@ -50,6 +52,6 @@ def upload(client: Any, bucket: str, name: str, path: Path, report: Callable[[in
         file = ReportingFile(content, report)
         if file.size < PART_BYTES:
             report(0)
-        content_type = mimetypes.guess_type(name)[0] or UNKNOWN_TYPE
+        content_type = TYPES.guess_type(name)[0] or UNKNOWN_TYPE
         options = {"ExtraArgs": {"ContentType": content_type}, "Callback": file.count, "Config": TRANSFER}
         client.upload_fileobj(file, bucket, name, **options)

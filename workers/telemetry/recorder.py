@@ -57,7 +57,7 @@ class Run:
 
 
 class RunRecorder:
-    """For a process that runs one task at a time. open() starts a thread: never call it in a process that forks."""
+    """For a process that runs one task at a time. Never open() it in a worker's main process, which forks the pool."""
 
     def __init__(self) -> None:
         self.current: Run | None = None

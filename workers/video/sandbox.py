@@ -1,7 +1,8 @@
 """Runs ffmpeg over one uploaded file, which may be hostile.
 
-ffmpeg can open only its stdin: it has no protocol for files or the network, and no reader for playlists and scripts.
-Memory, CPU, disk and time are limited. Its environment is empty, and it dies with the worker.
+As input, ffmpeg can open only its stdin: no other file, no network, no playlist or script. Memory, CPU, disk and time
+are limited. It gets nothing of the worker's environment, which holds the database's password, and it dies with the
+worker.
 """
 
 import os

@@ -35,7 +35,7 @@ class FileFormat(Dialect):
 def inspect_file(
     source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect: Dialect | None = None
 ) -> FileFormat:
-    """Raises CsvUnreadable, also if the letters leave in doubt an encoding that nobody chose.
+    """Raises CsvUnreadable, also if nobody chose the encoding and the letters leave it in doubt.
 
     tick: called before each block, and may raise. dialect: None: guess delimiter and quotes.
     """
