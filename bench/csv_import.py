@@ -99,7 +99,7 @@ def run_import(path: Path, owner: User) -> dict[str, Any]:
     output: list[str] = []
 
     def run() -> None:
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
         output.append(done.stdout)
 
     whole = time_run(run)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from django_redis import get_redis_connection
+
+from workers.telemetry.recorder import HEARTBEATS
 
 
 @shared_task
@@ -54,14 +57,17 @@ def retry_once(task: Task) -> None:
 
 
 @shared_task(bind=True)
-def be_killed_once(task: Task, seconds: float) -> None:
-    """Its process is killed after so many seconds, unless this is the second delivery."""
+def be_killed_once(task: Task) -> None:
+    """Its process is killed after the first heartbeat of its run, unless this is the second delivery."""
     if not task.request.delivery_info["redelivered"]:
-        time.sleep(seconds)
+        while not any(
+            key.startswith(task.request.id.encode()) for key in get_redis_connection("locks").hkeys(HEARTBEATS)
+        ):
+            time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@shared_task(soft_time_limit=1, time_limit=2)
+@shared_task(soft_time_limit=3, time_limit=4)
 def exceed_hard_limit() -> None:
     with suppress(SoftTimeLimitExceeded):
         time.sleep(30)

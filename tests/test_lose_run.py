@@ -17,7 +17,7 @@ from workers.telemetry import rollups
 from workers.telemetry.recorder import HEARTBEATS
 
 Start = Callable[..., subprocess.Popen]
-LOST_AFTER_SECONDS = 2  # 30 on the site
+LOST_AFTER_SECONDS = 5  # 30 on the site
 
 
 def outcomes() -> list[str]:

@@ -13,7 +13,7 @@ from workers.capacity.connections import connection_budgets
 from workers.capacity.process_files import read_queues
 from workers.models import Job, TaskRun
 from workers.practices import locks, queues, timing
-from workers.queues import Queue, Worker, table
+from workers.queues import Queue, Worker, load_tasks, table
 from workers.telemetry import rollups
 
 
@@ -89,7 +89,7 @@ def test_check_fires_for_a_formation_without_a_worker(settings, tmp_path):
 
 
 def test_check_fires_for_a_task_that_is_longer_than_its_queue_allows(monkeypatch):
-    monkeypatch.setattr(current_app.tasks["workers.default.tasks.sweep_jobs"], "time_limit", 60)
+    monkeypatch.setattr(load_tasks()["workers.default.tasks.sweep_jobs"], "time_limit", 60)
     (message,) = queues.check()
     assert (message.id, "sweep_jobs" in message.msg) == ("practices.E303", True)
 

@@ -24,6 +24,7 @@ HEARTBEATS = "runs:alive"
 MAX_ENTRIES = 50_000
 BATCH_SECONDS = 0.2  # between two batches, and between two looks at the children of a run
 HEARTBEAT_SECONDS = 1  # a shorter run sends none, and costs nothing
+LAST_SECONDS = 2  # between a run's last heartbeat and the kill of its time limit: a heartbeat, a batch, a busy machine
 RETRY_SECONDS = 10  # after the server was away
 
 
@@ -46,10 +47,11 @@ class Run:
     heartbeats: int = 0
 
     def record(self, outcome: str = "") -> dict[str, Any]:
-        """Without an outcome, the time limit or a kill ended the run."""
+        """Without an outcome, a kill ended the run: that of its hard time limit, if the limit was near."""
         seconds = time.monotonic() - self.started
+        killed = "failed" if seconds > self.limit_seconds - LAST_SECONDS else "lost"
         return self.metadata | {
-            "outcome": self.outcome or outcome or ("failed" if seconds >= self.limit_seconds else "lost"),
+            "outcome": self.outcome or outcome or killed,
             "ended_at": time.time(),
             "run_seconds": seconds,
             "peak_bytes": self.meter.peak_bytes(),
