@@ -8,6 +8,10 @@ from dataclasses import replace
 import pytest
 
 from devtools.rabbitmq import SERVER, Node, fresh_node
+from workers.brokers.connection import SHORT_TIMEOUTS
+
+# A node that syncs its disk can be silent for more than the half second that a publish waits: it is not away.
+PATIENCE = {name: 30 for name in SHORT_TIMEOUTS if name.endswith("_timeout")}
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +36,10 @@ def rabbitmq_node(rabbitmq_installed: None) -> Iterator[Node]:
 
 
 @pytest.fixture
-def vhost(rabbitmq_node: Node) -> Iterator[Node]:
+def vhost(rabbitmq_node: Node, monkeypatch) -> Iterator[Node]:
     """A virtual host of its own on the node, without the queues of other tests."""
+    for name, seconds in PATIENCE.items():
+        monkeypatch.setitem(SHORT_TIMEOUTS, name, seconds)
     name = f"t{secrets.token_hex(4)}"
     rabbitmq_node.ask("PUT", f"/api/vhosts/{name}")
     url, encrypted = (url.removesuffix("/") + name for url in (rabbitmq_node.url, rabbitmq_node.encrypted))

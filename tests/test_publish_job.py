@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from celery import current_app
 from django.conf import settings
@@ -176,6 +177,30 @@ def test_publishing_to_a_silent_broker_fails_within_the_timeouts(alice, use_brok
     assert read(job).dispatched_at is None
     assert limits
     assert max(limit for limit in limits if limit is not None) <= 1
+
+
+FALL_SILENT = """
+first, second = Job.objects.all()
+while not jobs.publish(first):
+    time.sleep(0.1)
+psutil.Process({node}).suspend()
+print(jobs.publish(second))
+"""
+
+
+def test_a_broker_that_falls_silent_counts_as_away_and_the_log_says_so(alice, rabbitmq_node):
+    for _ in range(2):
+        Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
+    port = urlsplit(rabbitmq_node.url).port
+    (node,) = {each.pid for each in psutil.net_connections() if each.laddr[1:] == (port,) and each.status == "LISTEN"}
+    code = "import time, psutil; from workers import jobs; from workers.models import Job; "
+    code += f"exec({FALL_SILENT.format(node=node)!r})"
+    try:
+        output = in_subprocess.run(code, patient=False, BROKER_URL=rabbitmq_node.url)
+    finally:
+        psutil.Process(node).resume()
+    assert output.endswith("False\n")
+    assert "TimeoutError" in output
 
 
 def test_a_full_queue_takes_no_more_until_there_is_room(alice, broker, monkeypatch):

@@ -25,7 +25,8 @@ def publish(job: Job) -> bool:
         try:
             publishing.publish(job.task, str(job.id), job.queue)
         except (BrokerError, OSError) as error:
-            log.warning("job_not_published queue=%s error=%r", job.queue, error)
+            # The cause: kombu's error has only its text, and a timeout of amqp has none.
+            log.warning("job_not_published queue=%s error=%r", job.queue, error.__cause__ or error)
             return False
         log.info("job_published queue=%s", job.queue)
     Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(dispatched_at=timezone.now())

@@ -37,7 +37,9 @@ def connection() -> Connection:
     pools.set_limit(current_app.conf.broker_pool_limit)
     scheme = current_app.conf.broker_write_url.partition(":")[0]
     transport: Any = FailFastTransport if scheme in ("amqp", "amqps") else None
-    return current_app.connection_for_write(connect_timeout=0.5, transport=transport, transport_options=SHORT_TIMEOUTS)
+    return current_app.connection_for_write(
+        connect_timeout=SHORT_TIMEOUTS["connect_timeout"], transport=transport, transport_options=SHORT_TIMEOUTS
+    )
 
 
 def publish(task: str, job_id: str, queue: str) -> None:
