@@ -14,6 +14,7 @@ def run(code: str, *, patient: bool = True, **more: str) -> str:
     """Runs Python code where the site is set up; `more` is its environment. Returns what it printed.
 
     patient: a publish waits longer than the site lets it, so that a busy broker is not taken for one that is away.
+    False for code that looks at SHORT_TIMEOUTS.
     """
     code = f"{BE_PATIENT}; {code}" if patient else code
     command = [sys.executable, "-c", f"import django; django.setup(); {code}"]

@@ -14,7 +14,7 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from kombu import Connection
+from kombu import Connection, pools
 from redis import Redis
 
 from mediaapp.models import User
@@ -188,19 +188,31 @@ print(jobs.publish(second))
 """
 
 
-def test_a_broker_that_falls_silent_counts_as_away_and_the_log_says_so(alice, rabbitmq_node):
+def test_a_broker_that_falls_silent_counts_as_away_and_the_log_says_so(alice, vhost):
     for _ in range(2):
         Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
-    port = urlsplit(rabbitmq_node.url).port
+    port = urlsplit(vhost.url).port
     (node,) = {each.pid for each in psutil.net_connections() if each.laddr[1:] == (port,) and each.status == "LISTEN"}
     code = "import time, psutil; from workers import jobs; from workers.models import Job; "
     code += f"exec({FALL_SILENT.format(node=node)!r})"
     try:
-        output = in_subprocess.run(code, patient=False, BROKER_URL=rabbitmq_node.url)
+        output = in_subprocess.run(code, patient=False, BROKER_URL=vhost.url)
     finally:
         psutil.Process(node).resume()
     assert output.endswith("False\n")
     assert "TimeoutError" in output
+
+
+def test_a_publish_for_which_no_connection_is_free_counts_as_broker_away(alice, broker, use_broker, monkeypatch):
+    monkeypatch.setattr(publishing, "POOL_WAIT_SECONDS", 0.1)
+    use_broker(settings.BROKER_URL)
+    pool = pools.producers[publishing.connection()]
+    taken = [pool.acquire(block=True) for _ in range(pool.limit)]
+    job = Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
+    assert not jobs.publish(job)
+    for producer in taken:
+        producer.release()
+    assert jobs.publish(job)
 
 
 def test_a_full_queue_takes_no_more_until_there_is_room(alice, broker, monkeypatch):

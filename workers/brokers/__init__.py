@@ -18,7 +18,7 @@ class QueueState(TypedDict):
 
 
 class BrokerState(TypedDict):
-    """memory: None where unknown or unlimited. eviction_policy: "" for RabbitMQ."""
+    """Both sizes: None where unknown or unlimited. eviction_policy: "" for RabbitMQ."""
 
     memory_bytes: int | None
     memory_limit_bytes: int | None

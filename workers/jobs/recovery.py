@@ -35,7 +35,7 @@ def sweep() -> int:
     published = 0
     for job in unpublished:
         if not publish(job):
-            break  # the broker is away: the next sweep tries again
+            break  # the broker is away or this queue is full: the next sweep tries again
         published += 1
     return published
 

@@ -1,7 +1,7 @@
 """A publish that fails fast, so that a web request never hangs on a broker (docs/facts/celery.md#publish-timeouts).
 
 It has a connection of its own with short timeouts. A publish that failed may still be delivered: the row is the
-outbox, and a second delivery does nothing.
+outbox, and a second delivery does nothing. Private: amqp's Connection._on_blocked.
 """
 
 from functools import cache
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from amqp import RecoverableConnectionError
 from celery import current_app
 from kombu import Connection, pools
-from kombu.exceptions import OperationalError
+from kombu.exceptions import LimitExceeded, OperationalError
 from kombu.transport import pyamqp
 
 from workers.brokers.connection import SHORT_TIMEOUTS
@@ -53,6 +53,8 @@ def publish(task: str, job_id: str, queue: str) -> None:
             if broker.transport.driver_type == "redis":
                 _refuse_if_full(producer.channel, queue)
             current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
+    except LimitExceeded as error:
+        raise OperationalError(f"other publishes held all connections for {POOL_WAIT_SECONDS} s") from error
     except (*broker.connection_errors, *broker.channel_errors) as error:
         raise OperationalError(str(error)) from error
 

@@ -1,7 +1,7 @@
 """A thread sends the records of task runs to a Redis stream, so that no task waits for the server.
 
-A killed process gives no signal: its heartbeats end, and rollups.py counts its run as lost. The stream is on the server
-of the locks, which evicts nothing.
+A killed process gives no signal: its heartbeats end, and the last one decides whether its run counts as lost or, near
+its hard time limit, as failed. The stream is on the server of the locks, which evicts nothing.
 """
 
 import json
