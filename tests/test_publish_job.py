@@ -203,13 +203,16 @@ def test_a_broker_that_falls_silent_counts_as_away_and_the_log_says_so(alice, vh
     assert "TimeoutError" in output
 
 
-def test_a_publish_for_which_no_connection_is_free_counts_as_broker_away(alice, broker, use_broker, monkeypatch):
+def test_a_publish_for_which_no_connection_is_free_counts_as_broker_away(
+    alice, broker, use_broker, monkeypatch, caplog
+):
     monkeypatch.setattr(publishing, "POOL_WAIT_SECONDS", 0.1)
     use_broker(settings.BROKER_URL)
     pool = pools.producers[publishing.connection()]
     taken = [pool.acquire(block=True) for _ in range(pool.limit)]
     job = Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
     assert not jobs.publish(job)
+    assert "other publishes" in caplog.text
     for producer in taken:
         producer.release()
     assert jobs.publish(job)

@@ -53,8 +53,8 @@ def publish(task: str, job_id: str, queue: str) -> None:
             if broker.transport.driver_type == "redis":
                 _refuse_if_full(producer.channel, queue)
             current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
-    except LimitExceeded as error:
-        raise OperationalError(f"other publishes held all connections for {POOL_WAIT_SECONDS} s") from error
+    except LimitExceeded:
+        raise OperationalError(f"other publishes held all connections for {POOL_WAIT_SECONDS} s") from None
     except (*broker.connection_errors, *broker.channel_errors) as error:
         raise OperationalError(str(error)) from error
 
