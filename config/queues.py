@@ -3,7 +3,7 @@
 A message takes about 2 KB of the broker's memory (docs/facts/servers.md#message-memory).
 """
 
-from workers.queues import Kind, Queue, Table, Worker
+from workers.queues import Queue, QueueKind, Table, Worker
 
 TABLE = Table(
     workers=(
@@ -13,7 +13,7 @@ TABLE = Table(
             queues=(
                 Queue(
                     "urgent",
-                    kind=Kind.TIME_SENSITIVE,
+                    kind=QueueKind.TIME_SENSITIVE,
                     target_seconds=5,
                     max_messages=10_000,
                     tasks=("workers.default.tasks.send_password_reset",),
@@ -52,7 +52,7 @@ TABLE = Table(
             queues=(
                 Queue(
                     "imports",
-                    kind=Kind.HUNGRY,
+                    kind=QueueKind.HUNGRY,
                     target_seconds=60,
                     max_messages=10_000,
                     max_run_seconds=3600,
@@ -61,7 +61,7 @@ TABLE = Table(
                 ),
                 Queue(
                     "highmem",
-                    kind=Kind.HUNGRY,
+                    kind=QueueKind.HUNGRY,
                     target_seconds=600,
                     max_messages=10_000,
                     max_run_seconds=3600,

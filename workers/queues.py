@@ -12,7 +12,7 @@ from celery import Task, current_app
 from django.conf import settings
 
 
-class Kind(StrEnum):
+class QueueKind(StrEnum):
     """TIME_SENSITIVE: people wait. HUNGRY: its tasks need a machine with more memory."""
 
     TIME_SENSITIVE = "time-sensitive"
@@ -30,7 +30,7 @@ class Queue:
     name: str
     target_seconds: int
     tasks: tuple[str, ...]
-    kind: Kind = Kind.REGULAR
+    kind: QueueKind = QueueKind.REGULAR
     max_messages: int | str = ""
     max_run_seconds: int = 30
     serialize_by: str = ""
@@ -49,11 +49,11 @@ class Worker:
 
     @property
     def is_hungry(self) -> bool:
-        return any(queue.kind == Kind.HUNGRY for queue in self.queues)
+        return any(queue.kind == QueueKind.HUNGRY for queue in self.queues)
 
     @property
     def is_time_sensitive(self) -> bool:
-        return any(queue.kind == Kind.TIME_SENSITIVE for queue in self.queues)
+        return any(queue.kind == QueueKind.TIME_SENSITIVE for queue in self.queues)
 
 
 @dataclass(frozen=True)

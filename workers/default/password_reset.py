@@ -12,16 +12,19 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 
-class MailServerUnavailable(Exception):
+class MailServerUnavailableError(Exception):
     """The mail server may take the mail later."""
 
 
-class MailRejected(Exception):
+class MailRejectedError(Exception):
     sentence = "The mail server refused the mail."
 
 
 def send(user_id: int | None) -> bool:
-    """Sends nothing and returns False for None or an inactive user. Raises MailServerUnavailable, MailRejected."""
+    """Sends nothing and returns False for None or an inactive user.
+
+    Raises MailServerUnavailableError, MailRejectedError.
+    """
     user = get_user_model().objects.filter(pk=user_id, is_active=True).first() if user_id else None
     if user is None:
         return False
@@ -38,7 +41,7 @@ def send(user_id: int | None) -> bool:
     try:
         mail.send()
     except SMTPRecipientsRefused as error:
-        raise MailRejected(str(error)) from error
+        raise MailRejectedError(str(error)) from error
     except (SMTPException, OSError) as error:
-        raise MailServerUnavailable(str(error)) from error
+        raise MailServerUnavailableError(str(error)) from error
     return True

@@ -22,7 +22,7 @@ def send_password_reset(job_id: str) -> None:
     with jobs.working_on(job_id) as job:
         try:
             job.result = {"sent": password_reset.send(job.arguments["user_id"])}
-        except password_reset.MailServerUnavailable as error:
+        except password_reset.MailServerUnavailableError as error:
             if job.number >= MAX_MAIL_ATTEMPTS:
                 raise
             raise RetryLater(MAIL_RETRY_SECONDS, f"The mail server did not answer: {error}") from error

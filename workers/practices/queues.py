@@ -15,7 +15,7 @@ from django.utils import timezone
 from workers.capacity.process_files import read_app_formation, read_queues
 from workers.models import Job
 from workers.practices import Finding
-from workers.queues import Kind, load_tasks, table
+from workers.queues import QueueKind, load_tasks, table
 from workers.schedule import scheduled_tasks
 from workers.telemetry.waits import p95_waits
 
@@ -93,7 +93,7 @@ def _check_delivery() -> Iterator[CheckMessage]:
 
 def verify() -> Finding:
     """ok while the oldest job now and the last hour's p95 keep the target of each time-sensitive queue."""
-    targets = {q.name: q.target_seconds for q in table().queues.values() if q.kind == Kind.TIME_SENSITIVE}
+    targets = {q.name: q.target_seconds for q in table().queues.values() if q.kind == QueueKind.TIME_SENSITIVE}
     queued = Job.objects.filter(state=Job.State.QUEUED)
     try:
         since = dict(queued.filter(queue__in=targets).values_list("queue").annotate(Min("queued_at")))

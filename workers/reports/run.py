@@ -27,7 +27,7 @@ from workers.reports.protocol import PROCESS_MODULE, ReportTask, frame
 from workers.reports.rows import RowSource, column_kind
 from workers.telemetry.meter import high_water_bytes
 
-Report = Callable[[float, float, str], None]
+ReportProgress = Callable[[float, float, str], None]
 OnProgress = Callable[[float, str], None]
 
 FOLDER = "reports/{}"  # in default_storage, by the id of its job
@@ -56,7 +56,9 @@ class ReportMemoryError(Exception):
         self.detail = detail
 
 
-def build_report(rows: RowSource, *, same: list[str], folder: Path, limit: int, report: Report) -> dict[str, Any]:
+def build_report(
+    rows: RowSource, *, same: list[str], folder: Path, limit: int, report: ReportProgress
+) -> dict[str, Any]:
     """Writes SUMMARY, PARQUET and CSV into the folder. Raises ReportMemoryError, if possible before any row is read.
 
     same: fields by which rows are duplicates. limit: bytes for this process and the report's together.

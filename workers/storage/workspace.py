@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workers.storage.object_storage import ObjectStorage  # large: docs/facts/servers.md#boto3
 
 log = logging.getLogger(__name__)
-Report = Callable[..., None]
+ReportProgress = Callable[..., None]
 
 BLOCK_BYTES = 256 * 1024  # between two reports of a copy: at 100 kB/s a cancel ends it within 3 s
 RETRY_SECONDS, MAX_RETRY_SECONDS = 15, 600
@@ -46,7 +46,7 @@ class WorkspaceError(Exception):
 class LocalWorkspace:
     """For a storage on a disk of this machine."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ReportProgress) -> None:
         self.report = report
 
     def fetch(self, name: str) -> Path:
@@ -64,7 +64,7 @@ class LocalWorkspace:
 class RemoteWorkspace:
     """For a storage in a bucket."""
 
-    def __init__(self, folder: Path, report: Report) -> None:
+    def __init__(self, folder: Path, report: ReportProgress) -> None:
         self._folder = folder
         self._report = report
         self._results = folder / "results"
@@ -144,7 +144,7 @@ class RemoteWorkspace:
 
 
 @contextmanager
-def open_workspace(report: Report) -> Iterator[LocalWorkspace | RemoteWorkspace]:
+def open_workspace(report: ReportProgress) -> Iterator[LocalWorkspace | RemoteWorkspace]:
     """Uploads the results to a bucket when the block ends without an exception.
 
     report: also called during copies, with bytes; what it raises ends them.

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from workers.video import sandbox
 from workers.video.probe import BROKEN, VideoInfo, VideoUnreadable, probe
 
-Report = Callable[[float, float, str], None]
+ReportProgress = Callable[[float, float, str], None]
 
 # ffmpeg has already rotated the picture. The result has an even size and square pixels.
 SCALE = (
@@ -46,7 +46,9 @@ class TranscodeResult:
     after: VideoInfo
 
 
-def transcode(source: Path, target: Path, poster: Path, *, report: Report, time_limit: float) -> TranscodeResult:
+def transcode(
+    source: Path, target: Path, poster: Path, *, report: ReportProgress, time_limit: float
+) -> TranscodeResult:
     """Writes `target` and `poster` into one existing folder, each complete or not at all.
 
     report(done, total, stage): seconds of the video; total is 0 if unknown. It is called at least twice a second, and

@@ -1,6 +1,6 @@
 """A shop's table: two workers, three queues, five tasks."""
 
-from workers.queues import Kind, Queue, Table, Worker
+from workers.queues import Queue, QueueKind, Table, Worker
 
 TABLE = Table(
     workers=(
@@ -10,7 +10,7 @@ TABLE = Table(
             queues=(
                 Queue(
                     "receipts",
-                    kind=Kind.TIME_SENSITIVE,
+                    kind=QueueKind.TIME_SENSITIVE,
                     target_seconds=5,
                     max_messages=1_000,
                     tasks=("shop.tasks.send_receipt",),
@@ -29,7 +29,7 @@ TABLE = Table(
             queues=(
                 Queue(
                     "parcels",
-                    kind=Kind.HUNGRY,
+                    kind=QueueKind.HUNGRY,
                     target_seconds=600,
                     max_messages=1_000,
                     max_run_seconds=600,
