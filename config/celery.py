@@ -34,8 +34,8 @@ from workers.runtime import (
 AMQP = is_amqp()
 REDIS_TRANSPORT = {
     # Redis delivers a dead worker's message again after this timeout and at most 30 s more; with kombu's defaults,
-    # 100 s more (docs/facts/celery.md#visibility-timeout). A living worker
-    # renews it (docs/facts/celery.md#lease-renewal).
+    # 100 s more (docs/facts/celery.md#visibility-timeout). A living worker renews it
+    # (docs/facts/celery.md#lease-renewal).
     "visibility_timeout": visibility_timeout.VISIBILITY_TIMEOUT_SECONDS,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 3,

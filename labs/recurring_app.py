@@ -19,7 +19,7 @@ from workers.runtime import pending_guard
 from workers.schedule import every
 
 NAME, TASK, NIGHTLY = "every 2 seconds", "labs.recurring_app.run_five_seconds", "labs.recurring_app.run_nightly"
-INTERVAL_SECONDS, TASK_SECONDS = 2, 5  # seconds
+INTERVAL_SECONDS, TASK_SECONDS = 2, 5
 WAY = os.environ.get("WAY", "")
 
 table().routes[TASK] = table().routes[NIGHTLY] = {"queue": "default"}

@@ -9,11 +9,12 @@ from django.db.models import F, Q
 
 
 class Job(models.Model):
-    """One piece of work for a user.
+    """One piece of work, for a user if it has an owner.
 
     needs_mapping -> queued -> running -> done | failed | cancelled
           ^             ^---------'  requeued
           '--------------------- done | failed | cancelled: its owner changes the mapping
+    needs_mapping, queued -> cancelled at once; a running job sees the request and ends itself
 
     A retry takes a failed or cancelled job back to queued. `attempt`, the fencing token, grows with each claim: a
     process with an older number can write nothing.

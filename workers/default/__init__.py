@@ -1,0 +1,1 @@
+"""The tasks of the worker default: reset mails and short housekeeping."""

@@ -1,0 +1,1 @@
+"""The tasks of the worker highmem: CSV imports and reports."""

@@ -1,4 +1,7 @@
-"""The nine practices: each module has a mechanism, `check()` (is it set up?) and `verify()` (does it hold now?)."""
+"""The nine practices: a mechanism, `check()` (is it set up?) and `verify()` (does it hold now?), a module each.
+
+Where the mechanism is part of another package, the docstring names its file.
+"""
 
 from dataclasses import dataclass
 

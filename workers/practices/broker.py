@@ -1,7 +1,8 @@
 """Practice 1: the broker's memory is watched, and no publish waits for it.
 
 The trap: messages that nobody consumes pile up until RabbitMQ accepts no more, or a Redis evicts some. Then every
-`delay()` hangs, or loses its task. So a queue has a limit, a publish has short timeouts, and its row is the outbox.
+`delay()` hangs, or loses its task. So a queue has a limit, a publish has short timeouts
+(workers/runtime/publishing.py), and its row is the outbox.
 """
 
 import logging

@@ -21,8 +21,9 @@ from workers.practices import Finding
 
 KEY = "file_process_task_{}"
 TTL = 3000  # seconds
-WRITE_SECONDS = 0.4  # between two writes of progress that moved,
-MIN_SHARE = 0.001  # by so much of the whole
+# Progress is written again after so many seconds, if it moved by such a share of the whole.
+WRITE_SECONDS = 0.4
+MIN_SHARE = 0.001
 HEARTBEAT_SECONDS = 2.0  # between two writes of any other one
 STALE_AFTER = 10  # seconds without a write: a reader asks the row instead
 CHAPTER = "See docs/6-progress.md."

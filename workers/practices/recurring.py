@@ -1,4 +1,4 @@
-"""Practice 5: a recurring task expires a little before its next run is due, so that runs never pile up.
+"""Practice 5: a recurring task expires a little before its next run is due (workers/schedule.py): runs never pile up.
 
 The trap: a worker stops for a night, and in the morning 8,640 runs of a ten-second task wait before anything else.
 django-celery-beat drops the option `expires` and keeps `expire_seconds` (docs/facts/celery.md#expire-seconds-dropped).

@@ -1,4 +1,4 @@
-"""The nine practices, in the one list that checks, doctor, pages and docs read."""
+"""The nine practices, in the one list that checks, doctor and pages read."""
 
 import time
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Reports on rows. process.py runs in a process of its own, which alone has polars in memory."""

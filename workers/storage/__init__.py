@@ -1,0 +1,1 @@
+"""Where the files are, a disk or a bucket, and the workspace that a job has them in."""
