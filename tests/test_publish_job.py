@@ -114,7 +114,8 @@ def test_the_sweep_publishes_a_job_again_whose_message_the_broker_lost(alice, br
     job = video_job(alice)
     broker.flushdb()
     assert jobs.sweep() == 0  # published a moment ago: a worker may hold its message
-    Job.objects.update(dispatched_at=timezone.now() - timezone.timedelta(minutes=2))
+    ago = timezone.now() - timezone.timedelta(minutes=2)
+    Job.objects.update(queued_at=ago, dispatched_at=ago)
     assert jobs.sweep() == 1
     assert messages(broker)[0]["headers"]["id"] == str(job.id)
 

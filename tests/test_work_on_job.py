@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from workers import jobs
-from workers.jobs import RetryLater, recovery
+from workers.jobs import RetryLater, outbox, recovery
 from workers.jobs.attempt import Cancelled
 from workers.models import Job
 from workers.practices import locks, progress
@@ -116,9 +116,9 @@ def test_a_job_that_retries_later_waits_without_a_worker(job):
     assert back.not_before > timezone.now()
     with pytest.raises(Ignore), jobs.working_on(str(job.id)):
         pytest.fail("it was too early")
-    assert back not in recovery.undispatched()
+    assert back not in outbox.undispatched("video")
     Job.objects.update(not_before=timezone.now())
-    assert back in recovery.undispatched()
+    assert back in outbox.undispatched("video")
 
 
 def test_a_cancelled_job_stops_at_its_next_report_and_keeps_its_result(job):

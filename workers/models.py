@@ -51,6 +51,9 @@ class Job(models.Model):
     worker = models.CharField(max_length=120, blank=True)
     cancel_requested_at = models.DateTimeField(null=True)
     not_before = models.DateTimeField(null=True, help_text="Handed back: not to be published earlier.")
+    dispatch_number = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Grows when the row needs a new message: the fencing token of its publisher."
+    )
 
     created_at = models.DateTimeField(auto_now_add=True)
     queued_at = models.DateTimeField(help_text="Its place in the queue; a retry starts at the end.")
@@ -64,6 +67,7 @@ class Job(models.Model):
             models.Index(F("started_at"), name="job_running", condition=Q(state="running")),
             models.Index(F("owner"), F("created_at").desc(), name="job_of_owner"),
             models.Index(F("finished_at"), name="job_finished"),
+            models.Index(F("queue"), F("started_at").desc(), name="job_started"),
         ]
 
     def __str__(self) -> str:

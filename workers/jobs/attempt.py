@@ -90,7 +90,7 @@ class Attempt:
     def requeue(self, message: str = "", delay_seconds: float = 0) -> None:
         """Keeps the checkpoint. Does not publish: the caller or the sweep does."""
         not_before = timezone.now() + timedelta(seconds=delay_seconds) if delay_seconds else None
-        self._write(state=Job.State.QUEUED, message=message, **(NOT_DISPATCHED | {"not_before": not_before}))
+        self._write(state=Job.State.QUEUED, message=message, not_before=not_before, **NOT_DISPATCHED)
         progress.clear(self.id)
         timing.set_outcome("retried")
 

@@ -7,6 +7,7 @@ It may arrive twice, late or never: the claim (execution.py) makes a second deli
 import logging
 from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -16,11 +17,16 @@ from workers.runtime import publishing
 
 log = logging.getLogger(__name__)
 
-NOT_DISPATCHED: dict[str, Any] = {"dispatched_at": None, "not_before": None}
+# For an UPDATE of a row that needs a new message.
+NOT_DISPATCHED: dict[str, Any] = {"dispatched_at": None, "dispatch_number": F("dispatch_number") + 1}
 
 
 def publish(job: Job) -> bool:
-    """False if the broker is away or the queue is full: the sweep publishes the job later."""
+    """False if the broker is away or the queue is full: the sweep publishes the job later.
+
+    job: as read from the database, because its `dispatch_number` fences the stamp. A worker may have had the message
+    and given the job back before this process stamps the row, which then needs another message.
+    """
     with log_context.bind_job(job.id):
         try:
             publishing.publish(job.task, str(job.id), job.queue)
@@ -29,5 +35,10 @@ def publish(job: Job) -> bool:
             log.warning("job_not_published queue=%s error=%r", job.queue, error.__cause__ or error)
             return False
         log.info("job_published queue=%s", job.queue)
-    Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(dispatched_at=timezone.now())
+    same = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED, dispatch_number=job.dispatch_number)
+    same.update(dispatched_at=timezone.now())
     return True
+
+
+def publish_by_id(job_id: Any) -> bool:
+    return publish(Job.objects.get(pk=job_id))

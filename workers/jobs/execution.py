@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from workers.jobs import user_messages
 from workers.jobs.attempt import DATABASE_ERRORS, Attempt, Cancelled, RetryLater
-from workers.jobs.dispatch import publish
+from workers.jobs.dispatch import NOT_DISPATCHED, publish_by_id
 from workers.jobs.recovery import requeue_or_fail_orphans
 from workers.models import Job
 from workers.practices import locks, timing
@@ -42,11 +42,11 @@ def working_on(job_id: str) -> Iterator[Attempt]:
             else:
                 attempt.finish(Job.State.DONE)
     except stopping.WorkerStopping:
-        publish(Job.objects.get(pk=job_id))  # now that its lock is free
+        publish_by_id(job_id)  # now that its lock is free
     except (locks.Busy, RedisError):
-        # This message is gone. If the row is still queued, the sweep sends another one. `not_before` stays empty: the
-        # holder of the lock may be about to claim the row.
-        Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(dispatched_at=None)
+        # This message is gone. If the row is still queued, the sweep sends another one. `not_before` stays: the holder
+        # of the lock may be about to claim the row.
+        Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(**NOT_DISPATCHED)
         raise Ignore from None
     except locks.LeaseLost as lost:
         log.warning("job_attempt_lost reason=%r", str(lost))

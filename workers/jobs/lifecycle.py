@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from workers.jobs import user_messages
-from workers.jobs.dispatch import NOT_DISPATCHED, publish
+from workers.jobs.dispatch import NOT_DISPATCHED, publish, publish_by_id
 from workers.models import Job
 from workers.queues import table
 
@@ -21,6 +21,7 @@ NOT_ENDED: dict[str, Any] = {
     "crash_count": 0,
     "cancel_requested_at": None,
     "finished_at": None,
+    "not_before": None,
 }
 
 
@@ -62,7 +63,7 @@ def confirm(job: Job, **arguments: Any) -> bool:
         ):
             return False
         job.rejected_rows.all().delete()
-        transaction.on_commit(lambda: publish(job), robust=True)
+        transaction.on_commit(lambda: publish_by_id(job.pk), robust=True)
     return True
 
 
@@ -91,5 +92,5 @@ def retry(job: Job, **arguments: Any) -> bool:
     with transaction.atomic():
         if not ended.update(**queued, **NOT_ENDED, **NOT_DISPATCHED):
             return False
-        transaction.on_commit(lambda: publish(job), robust=True)
+        transaction.on_commit(lambda: publish_by_id(job.pk), robust=True)
     return True

@@ -10,16 +10,14 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from workers.brokers import BrokerUnavailableError
-from workers.brokers.connection import count_ready
-from workers.jobs import user_messages
-from workers.jobs.dispatch import NOT_DISPATCHED, publish
+from workers.jobs import outbox, user_messages
+from workers.jobs.dispatch import NOT_DISPATCHED
 from workers.models import Job
 from workers.practices import locks
 
 log = logging.getLogger(__name__)
 
 MAX_CRASHES = 3  # workers that one job may kill
-BATCH = 1000  # jobs that one sweep looks at
 
 
 def sweep() -> int:
@@ -27,17 +25,11 @@ def sweep() -> int:
     requeued = requeue_or_fail_orphans(orphans())
     if requeued:
         log.warning("orphaned_jobs_requeued count=%s", requeued)
-    unpublished = undispatched()
     try:
-        unpublished += lost_messages()
+        outbox.recall_lost_messages()
     except BrokerUnavailableError as error:
         log.warning("lost_messages_unknown error=%r", error)
-    published = 0
-    for job in unpublished:
-        if not publish(job):
-            break  # the broker is away or this queue is full: the next sweep tries again
-        published += 1
-    return published
+    return outbox.publish_due()
 
 
 def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
@@ -55,20 +47,3 @@ def orphans() -> QuerySet[Job]:
     running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=young).values_list("pk", "attempt")
     orphaned = [Q(pk=pk, attempt=attempt) for pk, attempt in running if not locks.is_held(f"job:{pk}")]
     return Job.objects.filter(Q(*orphaned, _connector=Q.OR)) if orphaned else Job.objects.none()
-
-
-def undispatched() -> list[Job]:
-    """Oldest first, at most BATCH."""
-    now = timezone.now()
-    forgotten = Q(not_before=None, queued_at__lt=now - timedelta(seconds=5))
-    due = Job.objects.filter(forgotten | Q(not_before__lte=now), state=Job.State.QUEUED, dispatched_at=None)
-    return list(due.order_by("queued_at")[:BATCH])
-
-
-def lost_messages() -> list[Job]:
-    """Raises BrokerUnavailableError."""
-    minute = timezone.now() - timedelta(seconds=60)
-    queued = Job.objects.filter(state=Job.State.QUEUED, dispatched_at__lt=minute).order_by("queued_at")
-    waiting = list(queued[:BATCH])
-    empty = {queue for queue in {job.queue for job in waiting} if count_ready(queue) == 0}
-    return [job for job in waiting if job.queue in empty]

@@ -53,12 +53,13 @@ def queue_faults(broker: BrokerState) -> Iterator[str]:
             continue
         if name not in table().queues:
             yield f"{name} is no queue of ours: {queue['ready']} messages that nobody will read."
-        elif queue["ready"] and queue["consumers"] == 0:
-            worker = table().consumers[name]
+            continue
+        limit, worker = table().queues[name].max_messages, table().consumers[name]
+        if isinstance(limit, int) and (queue["ready"] or 0) >= limit:
+            yield f"{name} is full with {queue['ready']} messages: new jobs wait in their rows. Add a {worker} worker."
+        if queue["ready"] and queue["consumers"] == 0:
             yield f"{queue['ready']} messages in {name}, and no consumer. Is the {worker} worker up?"
-        elif (
-            is_amqp() and isinstance(limit := table().queues[name].max_messages, int) and queue["max_messages"] != limit
-        ):
+        elif is_amqp() and isinstance(limit, int) and queue["max_messages"] != limit:
             yield f"RabbitMQ does not limit {name} to {limit} messages: a worker sets that when it starts."
 
 
