@@ -41,7 +41,7 @@ FILL_SAMPLES = """
     INSERT INTO workers_queuesample (queue, taken_at, waiting, unacked, consumers, oldest_seconds)
     SELECT queue, now() - n * interval '30 seconds', 0, 0, 1, NULL
     FROM generate_series(1, %(samples)s) AS n
-    CROSS JOIN unnest(ARRAY['urgent', 'default', 'video', 'imports', 'highmem']) AS queue"""
+    CROSS JOIN unnest(ARRAY['urgent', 'default', 'video', 'imports', 'highmem', 'maintenance']) AS queue"""
 
 
 def measure(*, quick: bool) -> Iterator[Row]:

@@ -22,6 +22,7 @@ from workers import log_context
 from workers.brokers.connection import is_amqp
 from workers.brokers.declarations import declarations, queue_type
 from workers.practices import broker
+from workers.queues import SHORT_RUN_SECONDS
 from workers.runtime import (
     acknowledgement,
     heartbeat_file,
@@ -88,9 +89,9 @@ app.conf.update(
     worker_enable_remote_control=False,
     # No gossip and no mingle between workers.
     worker_consumer="workers.runtime.quiet_consumer:QuietConsumer",
-    # Seconds. Each task has a limit; a longer task sets its own in its decorator.
-    task_soft_time_limit=25,
-    task_time_limit=30,
+    # Each task has a limit; a longer task sets its own in its decorator (practices.E306).
+    task_soft_time_limit=SHORT_RUN_SECONDS - 2,
+    task_time_limit=SHORT_RUN_SECONDS,
     # No result backend: the state of a job is in its row. A backend costs each child a connection.
     task_ignore_result=True,
     result_expires=None,  # else beat sends a nightly clean-up task (docs/facts/celery.md#backend-cleanup)

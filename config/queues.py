@@ -14,7 +14,7 @@ TABLE = Table(
                 Queue(
                     "urgent",
                     kind=QueueKind.TIME_SENSITIVE,
-                    target_seconds=5,
+                    target_seconds=10,
                     max_messages=10_000,
                     tasks=("workers.default.tasks.send_password_reset",),
                 ),
@@ -25,10 +25,8 @@ TABLE = Table(
                     tasks=(
                         "workers.default.tasks.sweep_jobs",
                         "workers.default.tasks.collect_runs",
-                        "workers.default.tasks.roll_up_runs",
                         "workers.default.tasks.answer_canary",
-                        "workers.default.tasks.delete_old",
-                        "workers.default.tasks.delete_files",
+                        "workers.default.tasks.delete_files",  # until no older release publishes it
                     ),
                 ),
             ),
@@ -67,10 +65,22 @@ TABLE = Table(
                     max_run_seconds=3600,
                     tasks=("workers.highmem.tasks.report_on_rows",),
                 ),
+                # No run is longer than an import waits (target_seconds of imports).
+                Queue(
+                    "maintenance",
+                    target_seconds=7200,
+                    max_messages=10_000,
+                    max_run_seconds=60,
+                    tasks=(
+                        "workers.highmem.tasks.delete_files",
+                        "workers.highmem.tasks.delete_old",
+                        "workers.highmem.tasks.roll_up_runs",
+                    ),
+                ),
             ),
         ),
     ),
     canary_task="workers.default.tasks.answer_canary",
-    telemetry_tasks=("workers.default.tasks.collect_runs", "workers.default.tasks.roll_up_runs"),
+    telemetry_tasks=("workers.default.tasks.collect_runs", "workers.highmem.tasks.roll_up_runs"),
     broker_tasks=("workers.default.tasks.sweep_jobs", "workers.default.tasks.collect_runs"),
 )

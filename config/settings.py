@@ -177,7 +177,7 @@ if DEBUG and not env.str("EMAIL_URL", default=""):
     MAIL_PREVIEW_ROOT = LOCAL_DIR / "mail"
 else:
     vars().update(env.email_url_config(env.str("EMAIL_URL", default="") or "dummymail://"))
-EMAIL_TIMEOUT = 10
+EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="mediaapp <noreply@example.com>")
 
 # Files. Uploads arrive in a folder on the storage's own disk, so that storing one is a rename.

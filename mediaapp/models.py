@@ -133,7 +133,7 @@ class Report(models.Model):
 def delete_files(instance: Upload | Report, **_: Any) -> None:
     """A job deletes the folder, because the storage may be away now."""
     folder = {"folder": instance.folder}
-    jobs.create("workers.default.tasks.delete_files", owner_id=None, arguments=folder, publish_now=False)
+    jobs.create("workers.highmem.tasks.delete_files", owner_id=None, arguments=folder, publish_now=False)
 
 
 class CatalogueItem(models.Model):

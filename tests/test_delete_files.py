@@ -11,7 +11,7 @@ from mediaapp.models import Report, Upload, User
 from mediaapp.reports import request_report
 from tests.factories import State, add_file, upload_of
 from workers import jobs
-from workers.default.tasks import delete_files
+from workers.highmem.tasks import delete_files
 from workers.models import Job
 from workers.storage import cleanup, workspace
 
@@ -92,9 +92,9 @@ def test_deleting_an_account_with_many_files_leaves_the_publishing_to_the_sweep(
     for _ in range(3):
         upload_with_files_of(alice)
     alice.delete()
-    assert (broker.llen("default"), [job.dispatched_at for job in deletions()]) == (0, [None] * 3)
+    assert (broker.llen("maintenance"), [job.dispatched_at for job in deletions()]) == (0, [None] * 3)
     Job.objects.update(queued_at=timezone.now() - timedelta(seconds=6))
-    assert jobs.sweep() == broker.llen("default") == 3
+    assert jobs.sweep() == broker.llen("maintenance") == 3
 
 
 @pytest.mark.parametrize("folder", ["", ".", "uploads"])

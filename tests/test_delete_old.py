@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from workers import jobs
-from workers.default import retention
+from workers.highmem import retention
 from workers.models import Job
 from workers.storage import cleanup
 

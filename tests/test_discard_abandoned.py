@@ -10,7 +10,7 @@ from django.utils import timezone
 from mediaapp.models import OpenUpload, Upload
 from mediaapp.uploads import direct
 from tests.direct_uploads import LARGE, ROWS, bucket_contents, open_upload, send_form, send_part
-from workers.default import tasks
+from workers.highmem import tasks
 from workers.storage import cleanup
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]

@@ -22,7 +22,7 @@ from workers.runtime.leader import HEARTBEAT
 from workers.telemetry.held_locks import held_locks
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SECONDLY, HOURLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.delete_old"
+SECONDLY, HOURLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.collect_runs"
 
 
 @pytest.fixture

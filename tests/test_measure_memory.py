@@ -115,12 +115,12 @@ def make_hours(task: str, megabytes: int, hours: int = 100) -> None:
 
 def test_a_proposal_names_tasks_to_move_and_the_size_of_dyno(db):
     make_hours("workers.default.tasks.sweep_jobs", 90)
-    make_hours("workers.default.tasks.delete_old", 400)
+    make_hours("workers.default.tasks.collect_runs", 400)
     make_hours("workers.video.tasks.transcode_video", 700)
     make_hours("workers.highmem.tasks.import_catalogue", 120)
     default, video, highmem = memory_proposals()
     assert (default.needed_bytes, default.size) == ((100 + 4 * 400) * MB, "performance-m")
-    assert default.too_large == ("workers.default.tasks.delete_old",)
+    assert default.too_large == ("workers.default.tasks.collect_runs",)
     assert (video.needed_bytes, video.size, video.too_large) == (800 * MB, "standard-2x", ())
     assert (highmem.needed_bytes, highmem.size) == (220 * MB, "standard-1x")
     assert highmem.small_enough == ("workers.highmem.tasks.import_catalogue",)

@@ -19,7 +19,7 @@ from tests.factories import State, upload_of
 from tests.test_report_figures import COLUMNS, FULL, ComputedReport
 from workers import jobs
 from workers.capacity.run_memory import MAIN_PROCESS_BYTES, MB
-from workers.default.tasks import delete_files
+from workers.highmem.tasks import delete_files
 from workers.models import Job
 
 HOSTILE = "<script>alert(1)</script>"

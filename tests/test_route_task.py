@@ -13,7 +13,7 @@ from workers.capacity.connections import connection_budgets
 from workers.capacity.process_files import read_queues
 from workers.models import Job, TaskRun
 from workers.practices import locks, queues, timing
-from workers.queues import Queue, Worker, load_tasks, table
+from workers.queues import Queue, Table, Worker, load_tasks, table
 from workers.telemetry import rollups
 
 
@@ -94,12 +94,23 @@ def test_check_fires_for_a_task_that_is_longer_than_its_queue_allows(monkeypatch
     assert (message.id, "sweep_jobs" in message.msg) == ("practices.E303", True)
 
 
-def test_check_fires_for_long_tasks_on_a_worker_for_which_people_wait(settings):
-    urgent, regular = table().workers[0].queues
-    shared = replace(table().workers[0], queues=(urgent, replace(regular, max_run_seconds=60)))
-    settings.QUEUE_TABLE = replace(table(), workers=(shared, *table().workers[1:]))
+def table_with_default_queue(**changes: object) -> Table:
+    default, *others = table().workers
+    urgent, regular = default.queues
+    return replace(table(), workers=(replace(default, queues=(urgent, replace(regular, **changes))), *others))
+
+
+def test_check_fires_for_a_task_that_is_longer_than_the_impatient_queue_of_its_worker_waits(settings):
+    settings.QUEUE_TABLE = table_with_default_queue(max_run_seconds=table().queues["urgent"].target_seconds + 1)
     (message,) = queues.check()
-    assert (message.id, regular.name in message.msg) == ("practices.E306", True)
+    assert message.id == "practices.E306"
+    assert "A task of default may run for 11 s" in message.msg
+    assert "urgent may wait for 10 s" in message.msg
+
+
+def test_a_patient_queue_beside_an_urgent_one_may_have_any_target(settings):
+    settings.QUEUE_TABLE = table_with_default_queue(target_seconds=1)
+    assert queues.check() == []
 
 
 def test_check_fires_for_a_message_that_is_delivered_again_while_its_task_runs(monkeypatch):

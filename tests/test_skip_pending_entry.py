@@ -17,7 +17,7 @@ from workers.models import Job
 from workers.runtime import pending_guard
 from workers.telemetry.recorder import STREAM
 
-SWEEP, NIGHTLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.delete_old"
+SWEEP, NIGHTLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.collect_runs"
 PENDING = pending_guard.PENDING_KEY.format("default")
 PREPARE = "from workers.practices import broker; broker.prepare_queues(); from celery import current_app; "
 SEND = PREPARE + "current_app.send_task({!r}, queue='default', expires={}, headers={{'periodic_task_name': 'a'}})"

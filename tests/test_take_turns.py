@@ -154,7 +154,7 @@ def test_check_fires_when_the_imports_worker_runs_several_at_once(settings, tmp_
     ours = (settings.BASE_DIR / "Procfile").read_text()
     settings.BASE_DIR = tmp_path
     (tmp_path / "Procfile").write_text(
-        ours.replace("imports,highmem --concurrency 1", "imports,highmem --concurrency 8")
+        ours.replace("imports,highmem,maintenance --concurrency 1", "imports,highmem,maintenance --concurrency 8")
     )
     (message,) = concurrency.check()
     assert message.id == "practices.E401"

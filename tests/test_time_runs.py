@@ -271,7 +271,7 @@ def test_check_fires_for_a_task_without_a_hard_limit(monkeypatch):
 
 def test_check_fires_for_a_hard_limit_below_the_soft_one(monkeypatch):
     task = load_tasks()["workers.default.tasks.sweep_jobs"]
-    monkeypatch.setattr(task, "time_limit", 10)
+    monkeypatch.setattr(task, "time_limit", task.soft_time_limit - 1)
     (message,) = timing.check()
     assert message.id == "practices.E703"
     assert "sweep_jobs" in message.msg

@@ -11,6 +11,8 @@ from importlib import import_module
 from celery import Task, current_app
 from django.conf import settings
 
+SHORT_RUN_SECONDS = 10  # the time limit of a task that sets none: people wait behind it
+
 
 class QueueKind(StrEnum):
     """TIME_SENSITIVE: people wait. HUNGRY: its tasks need a machine with more memory."""
@@ -32,7 +34,7 @@ class Queue:
     tasks: tuple[str, ...]
     kind: QueueKind = QueueKind.REGULAR
     max_messages: int | str = ""
-    max_run_seconds: int = 30
+    max_run_seconds: int = SHORT_RUN_SECONDS
     serialize_by: str = ""
 
 

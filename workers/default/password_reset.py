@@ -2,6 +2,7 @@
 
 from smtplib import SMTPException, SMTPRecipientsRefused
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.tokens import default_token_generator
@@ -42,6 +43,8 @@ def send(user_id: int | None) -> bool:
         mail.send()
     except SMTPRecipientsRefused as error:
         raise MailRejectedError(str(error)) from error
+    except SoftTimeLimitExceeded as error:
+        raise MailServerUnavailableError("it is too slow") from error
     except (SMTPException, OSError) as error:
         raise MailServerUnavailableError(str(error)) from error
     return True

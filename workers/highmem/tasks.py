@@ -1,14 +1,23 @@
-"""Tasks of the high-memory worker: CSV imports and reports."""
+"""Tasks of the high-memory worker: CSV imports, reports, and housekeeping that may take longer than a mail waits.
+
+An import waits behind housekeeping: so no run of it is longer than LIMIT_SECONDS.
+"""
 
 from celery import shared_task
 
 from workers import jobs
 from workers.csvimport.job import run_import_job
 from workers.csvimport.target_table import TargetTable
-from workers.practices import memory
+from workers.highmem import retention
+from workers.practices import locks, memory
 from workers.reports.rows import open_rows
 from workers.reports.run import FOLDER, build_report
-from workers.storage.workspace import open_workspace
+from workers.storage import cleanup
+from workers.storage.workspace import open_workspace, retry_if_storage_is_away
+from workers.telemetry import queue_samples, rollups
+
+LEASE_SECONDS = 30
+SOFT_LIMIT_SECONDS, LIMIT_SECONDS = 50, 60
 
 
 @shared_task(soft_time_limit=3300, time_limit=3600)
@@ -30,3 +39,27 @@ def report_on_rows(job_id: str) -> None:
         folder, limit = files.results_folder(FOLDER.format(job.id)), memory.max_bytes_per_run("highmem")
         with open_rows(table, source, job.arguments, files.report) as rows:
             job.result = build_report(rows, same=job.arguments["same"], folder=folder, limit=limit, report=files.report)
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
+def delete_files(job_id: str) -> None:
+    # A silent storage holds this worker for 16 s, and imports wait: so the pause between tries doubles.
+    with jobs.working_on(job_id) as job, retry_if_storage_is_away(job.number):
+        cleanup.delete_folder(job.arguments["folder"])
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
+def roll_up_runs() -> None:
+    with locks.exclusive("roll_up_runs", lease=LEASE_SECONDS):
+        rollups.roll_up_hours()
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
+def delete_old() -> None:
+    with locks.exclusive("delete_old", lease=LEASE_SECONDS):
+        retention.delete_hidden_jobs()
+        queue_samples.delete_old_samples()
+        cleanup.delete_broken_uploads()
+        rollups.delete_old_runs()
+        retention.run_site_cleanups()
+        cleanup.abort_old_multipart()

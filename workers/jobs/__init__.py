@@ -4,7 +4,7 @@ from workers.jobs import user_messages
 from workers.jobs.attempt import RetryLater
 from workers.jobs.dispatch import publish
 from workers.jobs.execution import working_on
-from workers.jobs.lifecycle import cancel, confirm, create, reopen_mapping, retry
+from workers.jobs.lifecycle import cancel, confirm, create, move, reopen_mapping, retry
 from workers.jobs.recovery import sweep
 from workers.jobs.state import position, running_state, state_of
 
@@ -13,6 +13,7 @@ __all__ = [
     "cancel",
     "confirm",
     "create",
+    "move",
     "position",
     "publish",
     "reopen_mapping",

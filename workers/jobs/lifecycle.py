@@ -1,4 +1,4 @@
-"""What people do with a job: create, confirm, cancel, retry.
+"""What happens to a job outside of its runs: create, confirm, cancel, retry, move.
 
 Each change is one conditional UPDATE, which changes nothing if the row is in another state than expected.
 """
@@ -94,3 +94,11 @@ def retry(job: Job, **arguments: Any) -> bool:
             return False
         transaction.on_commit(lambda: publish_by_id(job.pk), robust=True)
     return True
+
+
+def move(job_id: str, task: str) -> bool:
+    """Gives a queued job to another task and its queue. False if it is not queued, or moved before."""
+    waiting = Job.objects.filter(pk=job_id, state=QUEUED).exclude(task=task)
+    if not waiting.update(task=task, queue=table().queue_of(task), **NOT_DISPATCHED):
+        return False
+    return publish(Job.objects.get(pk=job_id))

@@ -19,12 +19,11 @@ from workers.queues import QueueKind, load_tasks, table
 from workers.schedule import scheduled_tasks
 from workers.telemetry.waits import p95_waits
 
-SHORT_SECONDS = 30  # that a task may run on a worker for which people wait
 CHAPTER = "See docs/3-separate-queues.md."
 
 
 def check() -> list[CheckMessage]:
-    return [*_check_files(), *_check_tasks(), *_check_workers(), *_check_delivery()]
+    return [*_check_files(), *_check_tasks(), *_check_run_times(), *_check_delivery()]
 
 
 def _check_files() -> Iterator[CheckMessage]:
@@ -63,13 +62,15 @@ def _check_tasks() -> Iterator[CheckMessage]:
             yield Error(fault, hint=hint, id="practices.E303")
 
 
-def _check_workers() -> Iterator[CheckMessage]:
+def _check_run_times() -> Iterator[CheckMessage]:
     for worker in (each for each in table().workers if each.is_time_sensitive):
+        urgent = [queue for queue in worker.queues if queue.kind == QueueKind.TIME_SENSITIVE]
+        impatient = min(urgent, key=lambda queue: queue.target_seconds)
         for queue in worker.queues:
-            if queue.max_run_seconds > SHORT_SECONDS:
-                seconds = queue.max_run_seconds
-                fault = f"The queue {queue.name} of the {worker.name} worker has tasks of up to {seconds} s."
-                hint = f"At most {SHORT_SECONDS} s there: what people wait for would wait behind them. {CHAPTER}"
+            if queue.max_run_seconds > impatient.target_seconds:
+                fault = f"A task of {queue.name} may run for {queue.max_run_seconds} s on the {worker.name} worker,"
+                fault += f" where {impatient.name} may wait for {impatient.target_seconds} s."
+                hint = f"Lower max_run_seconds and its tasks' limits, or move it to another worker. {CHAPTER}"
                 yield Error(fault, hint=hint, id="practices.E306")
 
 

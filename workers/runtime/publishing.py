@@ -47,6 +47,8 @@ def publish(task: str, job_id: str, queue: str) -> None:
 
     Raises kombu's OperationalError or OSError unless the broker surely took the message.
     """
+    if queue not in table().queues:
+        raise OperationalError(f"this release has no queue {queue}")
     broker = connection()
     try:
         with pools.producers[broker].acquire(block=True, timeout=POOL_WAIT_SECONDS) as producer:

@@ -11,7 +11,7 @@ TABLE = Table(
                 Queue(
                     "receipts",
                     kind=QueueKind.TIME_SENSITIVE,
-                    target_seconds=5,
+                    target_seconds=10,
                     max_messages=1_000,
                     tasks=("shop.tasks.send_receipt",),
                 ),

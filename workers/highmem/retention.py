@@ -12,7 +12,11 @@ from workers.models import Job
 
 log = logging.getLogger(__name__)
 
-HIDDEN_TASKS = ("workers.default.tasks.send_password_reset", "workers.default.tasks.delete_files")
+HIDDEN_TASKS = (
+    "workers.default.tasks.send_password_reset",
+    "workers.default.tasks.delete_files",
+    "workers.highmem.tasks.delete_files",
+)
 KEEP_HIDDEN_JOBS = timedelta(days=1)
 
 
