@@ -22,10 +22,12 @@ env.read_env(str(LOCAL_DIR / "env"))
 DEBUG = env.bool("DEBUG", default=False)
 # A platform runs collectstatic in its build, which has no secrets.
 BUILDING = "collectstatic" in sys.argv
-SECRETS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "EMAIL_URL", "SITE_URL")
+SECRETS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "LOCKS_URL", "EMAIL_URL", "SITE_URL")
 BROKER_URL = env.str("BROKER_URL", default="") or env.str("CLOUDAMQP_URL", default="")
-have = {name for name in SECRETS if env.str(name, default="")} | ({"BROKER_URL"} if BROKER_URL else set())
-if missing := [name for name in SECRETS if not (DEBUG or BUILDING or name in have)]:
+# A Redis broker's server evicts nothing, so it can have the locks too (docs/decisions/0005-where-locks-live.md).
+LOCKS_URL = env.str("LOCKS_URL", default="") or addresses.next_database(BROKER_URL)
+given = {name: env.str(name, default="") for name in SECRETS} | {"BROKER_URL": BROKER_URL, "LOCKS_URL": LOCKS_URL}
+if missing := [name for name, value in given.items() if not (value or DEBUG or BUILDING)]:
     raise ImproperlyConfigured(
         f"Set {', '.join(missing)}: without DEBUG nothing has a default. See .env.example; "
         "on your own machine, `make run` sets them all."
@@ -95,16 +97,16 @@ DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
 addresses.set_database_keepalives(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Three servers, or three databases. The broker is never the cache's server: an eviction would delete a queued task
-# (practices.E101). The cache may be away: a read is then a miss, and a page shows no progress. Locks have an alias of
-# their own, which cache.clear() does not touch, and which raises if its server is away.
+# The cache has a server of its own, which evicts: an eviction would delete a queued task or a lock (practices.E101 and
+# E201). The cache may be away: a read is then a miss, and a page shows no progress. The locks' alias raises if its
+# server is away.
 BROKER_URL = BROKER_URL or "redis://127.0.0.1:6379/0"
+LOCKS_URL = LOCKS_URL or "redis://127.0.0.1:6379/1"
 BROKER_MANAGEMENT_URL = env.str("BROKER_MANAGEMENT_URL", default="")
 QUEUE_TYPE = env.str("QUEUE_TYPE", default="")  # workers/brokers/declarations.py
 QUEUE_TABLE = TABLE
 BROKER_CA = addresses.read_ca_certificate("BROKER_CA", env.str("BROKER_CA", default=""))
 REDIS_URL = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6380/0"
-LOCKS_URL = env.str("LOCKS_URL", default="") or urlsplit(REDIS_URL)._replace(path="/2").geturl()
 REDIS_CA = addresses.read_ca_certificate("REDIS_CA", env.str("REDIS_CA", default=""))
 REDIS_TLS = env.str("REDIS_TLS", default="") or "verified"
 if REDIS_TLS not in ("verified", "unverified"):

@@ -59,8 +59,8 @@ def run_servers(
         if "DATABASE_URL" not in given:
             database = run_postgres(directory / "postgres", password, postgres_settings)
             urls["DATABASE_URL"] = servers.enter_context(database)
-        # No lock may be evicted: without another Redis for them, locks need this server.
-        if "BROKER_URL" not in given or not {"LOCKS_URL", "REDIS_URL"} & set(given):
+        # With a broker of one's own too, since no lock may be evicted, and RabbitMQ keeps none.
+        if not {"BROKER_URL", "LOCKS_URL"} <= set(given):
             broker = servers.enter_context(run_valkey(directory / "broker", password, DURABLE))
             urls |= {"BROKER_URL": f"{broker}/0", "LOCKS_URL": f"{broker}/1"}
         if "REDIS_URL" not in given:

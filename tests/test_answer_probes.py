@@ -3,6 +3,7 @@
 from threading import Event
 
 import pytest
+from django_redis import get_redis_connection
 
 from tests.outages import make_unreachable, unreachable_broker
 from workers import deadline
@@ -22,6 +23,18 @@ def test_readiness_names_the_server_that_is_away(client, settings, alias, name):
     response = client.get("/readyz")
     assert response.status_code == 503
     assert {key for key, value in response.json().items() if value != "ok"} == {name, "ready"}
+
+
+def test_readiness_names_the_locks_whose_server_is_full(client):
+    redis = get_redis_connection("locks")
+    limit = redis.config_get("maxmemory")["maxmemory"]
+    redis.config_set("maxmemory", 1)
+    try:
+        response = client.get("/readyz")
+    finally:
+        redis.config_set("maxmemory", limit)
+    assert (response.status_code, response.json()["locks"]) == (503, "OutOfMemoryError")
+    assert client.get("/readyz").status_code == 200
 
 
 def test_readiness_names_the_broker_that_is_away(client):

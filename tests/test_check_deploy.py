@@ -18,7 +18,7 @@ PRODUCTION = {
     "SECRET_KEY": "a long and random value, as the platform makes one",
     "DATABASE_URL": "postgres://app:secret@127.0.0.1:1/app",
     "REDIS_URL": "rediss://:secret@127.0.0.1:1/0",
-    "LOCKS_URL": "rediss://:secret@127.0.0.1:1/1",
+    "LOCKS_URL": "rediss://:secret@127.0.0.1:2/0",
     "CLOUDAMQP_URL": "amqps://app:secret@cow.example.com/app",
     "EMAIL_URL": "smtp+tls://user:secret@mail.example.com:587",
     "SITE_URL": "https://media.example.com",

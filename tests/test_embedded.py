@@ -84,14 +84,15 @@ def test_a_client_without_the_password_is_refused(folder: Path):
 
 
 def test_a_configured_server_is_not_embedded(folder: Path):
-    with embedded.run_servers(folder, given={"DATABASE_URL", "REDIS_URL", "BROKER_URL"}) as urls:
+    with embedded.run_servers(folder, given={"DATABASE_URL", "REDIS_URL", "BROKER_URL", "LOCKS_URL"}) as urls:
         assert urls == {}
         assert not list(folder.glob("*.pid"))
 
 
-def test_with_an_external_broker_locks_are_in_a_server_that_evicts_nothing(folder: Path):
-    with embedded.run_servers(folder, given={"DATABASE_URL", "BROKER_URL"}) as urls:
-        assert set(urls) == {"LOCKS_URL", "REDIS_URL"}
+@pytest.mark.parametrize("given", [{"DATABASE_URL", "BROKER_URL"}, {"DATABASE_URL", "BROKER_URL", "REDIS_URL"}])
+def test_with_an_external_broker_locks_are_in_a_server_that_evicts_nothing(folder: Path, given: set[str]):
+    with embedded.run_servers(folder, given=given) as urls:
+        assert set(urls) == {"LOCKS_URL", "REDIS_URL"} - given
         policy = redis.from_url(urls["LOCKS_URL"]).config_get("maxmemory-policy")
         assert policy == {"maxmemory-policy": "noeviction"}
 

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 from celery import current_app
 from django.core.cache import caches
 from django_redis import get_redis_connection
+from redis import Redis
 
 from devtools.processes import ROOT, wait_until
 from tests.conftest import environment
@@ -144,6 +146,32 @@ def test_verify_fails_for_a_lock_without_a_timeout():
     assert "import:7" in finding.reason
 
 
+@pytest.fixture
+def server() -> Iterator[Redis]:
+    """The server of the locks, to be configured. It gets its configuration back."""
+    redis = get_redis_connection("locks")
+    before = redis.config_get("maxmemory*")
+    yield redis
+    for name in ("maxmemory", "maxmemory-policy"):
+        redis.config_set(name, before[name])
+
+
+def test_verify_fails_while_the_server_may_evict_a_lock(server):
+    server.config_set("maxmemory-policy", "volatile-lru")
+    finding = locks.verify()
+    assert finding.ok is False
+    assert "may evict (volatile-lru)" in finding.reason
+
+
+def test_verify_fails_before_the_server_is_full(server):
+    server.config_set("maxmemory", int(server.info("memory")["used_memory"] * 1.5))
+    assert locks.verify().ok is True
+    server.config_set("maxmemory", int(server.info("memory")["used_memory"] * 1.2))
+    finding = locks.verify()
+    assert finding.ok is False
+    assert "of its memory: full, it refuses every lock" in finding.reason
+
+
 def test_verify_is_unknown_while_the_server_is_away(settings):
     away = settings.CACHES["locks"] | {"LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = settings.CACHES | {"locks": away}
@@ -164,7 +192,8 @@ def test_check_fires_for_a_lease_shorter_than_three_timeouts(settings):
     assert [message.id for message in locks.check()] == ["practices.E203"]
 
 
-def test_check_fires_when_locks_and_cache_are_one_database(settings):
+def test_check_fires_when_locks_and_cache_are_databases_of_one_server(settings):
     assert locks.check() == []
-    settings.CACHES = settings.CACHES | {"locks": settings.CACHES["default"]}
+    beside = urlsplit(settings.REDIS_URL)._replace(path="/2").geturl()
+    settings.CACHES = settings.CACHES | {"locks": settings.CACHES["locks"] | {"LOCATION": beside}}
     assert [message.id for message in locks.check()] == ["practices.E201"]

@@ -14,6 +14,7 @@ SECRETS = {
     "DATABASE_URL": "postgres://db.example.com/mediaapp",
     "REDIS_URL": "redis://cache.example.com/0",
     "BROKER_URL": "amqp://broker.example.com//",
+    "LOCKS_URL": "redis://locks.example.com/0",
     "EMAIL_URL": "smtp+tls://mail.example.com:587",
     "SITE_URL": "https://media.example.com",
 }
@@ -49,9 +50,25 @@ def test_all_that_are_missing_are_named_at_once(start):
 
 
 def test_with_all_of_them_it_starts_and_cookies_need_https(start):
-    ended = start("s.HTTPS, s.SESSION_COOKIE_SECURE, s.LOCKS_URL", **SECRETS)
+    ended = start("s.HTTPS, s.SESSION_COOKIE_SECURE", **SECRETS)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "True True redis://cache.example.com/2\n"
+    assert ended.stdout == "True True\n"
+
+
+@pytest.mark.parametrize(
+    ("broker", "locks"),
+    [
+        ("redis://:secret@broker.example.com:6380", "redis://:secret@broker.example.com:6380/1"),
+        (
+            "rediss://broker.example.com/3?health_check_interval=9",
+            "rediss://broker.example.com/4?health_check_interval=9",
+        ),
+    ],
+)
+def test_locks_are_on_the_server_of_a_redis_broker_unless_they_have_their_own(start, broker, locks):
+    variables = SECRETS | {"BROKER_URL": broker}
+    assert start("s.LOCKS_URL", **variables | {"LOCKS_URL": ""}).stdout == f"{locks}\n"
+    assert start("s.LOCKS_URL", **variables).stdout == f"{SECRETS['LOCKS_URL']}\n"
 
 
 def test_an_add_on_of_the_platform_is_the_broker(start):

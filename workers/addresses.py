@@ -53,6 +53,15 @@ def read_ca_certificate(name: str, value: str) -> str:
         raise ImproperlyConfigured(f"{name} is neither a certificate in PEM nor a file that can be read.") from error
 
 
+def next_database(broker_url: str) -> str:
+    """The database for locks on the server of a Redis broker, which evicts nothing either. "" for another broker."""
+    parts = urlsplit(broker_url)
+    if parts.scheme not in ("redis", "rediss"):
+        return ""
+    number = parts.path.strip("/")
+    return parts._replace(path=f"/{int(number) + 1 if number.isdecimal() else 1}").geturl()
+
+
 def redis_tls_options(url: str, ca_certificate: str, verified: bool) -> Options:
     """For redis-py; empty for redis://."""
     if urlsplit(url).scheme != "rediss":

@@ -24,7 +24,8 @@ def check_cache() -> None:
 
 
 def check_locks() -> None:
-    get_redis_connection("locks").ping()
+    """Writes, because a full server answers a ping and refuses every lock."""
+    get_redis_connection("locks").set("readyz", "", px=1000)
 
 
 def check_broker() -> None:

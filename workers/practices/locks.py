@@ -25,10 +25,12 @@ from django_redis import get_redis_connection
 from redis.exceptions import LockError, LockNotOwnedError, RedisError
 from redis.lock import Lock
 
+from workers.brokers.connection import server_of
 from workers.practices import Finding
 from workers.queues import load_tasks
 from workers.schedule import scheduled_tasks
 from workers.telemetry.held_locks import PREFIX, held_locks, make_token
+from workers.telemetry.lock_server import memory_faults
 
 log = logging.getLogger(__name__)
 CHAPTER = "See docs/2-locks.md."
@@ -124,9 +126,12 @@ def is_held(name: str) -> bool:
 
 def check() -> list[CheckMessage]:
     messages: list[CheckMessage] = []
-    if settings.CACHES["locks"]["LOCATION"] == settings.CACHES["default"]["LOCATION"]:
-        hint = f"Set LOCKS_URL to another database or server: cache.clear() would drop them. {CHAPTER}"
-        messages.append(Error("The locks live in the same database as the cache.", hint=hint, id="practices.E201"))
+    locks, cache = (server_of(settings.CACHES[alias]["LOCATION"]) for alias in ("locks", "default"))
+    if locks == cache:
+        hint = (
+            f"Point LOCKS_URL at another one: a cache must evict, and an evicted lock lets a second run in. {CHAPTER}"
+        )
+        messages.append(Error("The locks and the cache are on the same server.", hint=hint, id="practices.E201"))
     load_tasks()
     for task in sorted(scheduled_tasks() & current_app.tasks.keys()):
         if not TAKES_LOCK.search(inspect.getsource(current_app.tasks[task].run)):
@@ -142,12 +147,13 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while every held lock has a timeout."""
+    """ok while every held lock has a timeout, and its server has room and evicts nothing."""
     try:
-        locks = held_locks()
+        locks, faults = held_locks(), list(memory_faults())
     except RedisError as error:
         return Finding(None, "unknown", f"The server of the locks did not answer: {error}")
     endless = [lock.name for lock in locks if lock.seconds_left is None]
     summary = f"{len(locks)} held, {len(endless)} without end"
-    reason = f"No timeout on {', '.join(endless)}: a dead worker would hold it for ever."
-    return Finding(not endless, summary, reason if endless else "")
+    if endless:
+        faults.append(f"No timeout on {', '.join(endless)}: a dead worker would hold it for ever.")
+    return Finding(not faults, summary, " ".join(faults))
