@@ -1,4 +1,4 @@
-"""Polls of a running job: what one costs, and how many a second, against polls of a result backend."""
+"""Polls of a running job, against polls of a result backend, and the library with 25 moving jobs: what they cost."""
 
 import socket
 import time
@@ -18,6 +18,7 @@ from bench.rows import Row
 from bench.urls import result_app
 from devtools.processes import web
 from mediaapp.models import Upload, User
+from mediaapp.views.library import PER_PAGE
 from workers.models import Job
 from workers.practices import progress
 
@@ -35,6 +36,9 @@ def measure(*, quick: bool) -> Iterator[Row]:
     sql, commands = count_queries(browser, poll)
     yield Row("poll of a running job, SQL statements", sql, "", at_most=0)
     yield Row("poll of a running job, commands to the cache", commands, "", at_most=1)
+    sql, commands = count_queries(create_moving_jobs(), "/")
+    yield Row("library with 25 moving jobs, SQL statements", sql, "", at_most=6)
+    yield Row("library with 25 moving jobs, commands to the cache", commands, "", at_most=1)
     cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
     paths = [poll, f"/results/{job.pk}/private.json", f"/results/{job.pk}/public.json"]
     with web(app="bench") as server:
@@ -51,23 +55,47 @@ def measure(*, quick: bool) -> Iterator[Row]:
 
 def create_running_job() -> tuple[Job, Client]:
     """A job that has reported, and its owner's browser."""
-    owner, _ = User.objects.get_or_create(username="polling", email="polling@example.com")
-    now = timezone.now()
-    task = "workers.video.tasks.transcode_video"
-    job = Job.objects.create(task=task, queue="video", owner=owner, state=Job.State.RUNNING, queued_at=now)
-    Upload.objects.create(job=job, owner=owner, kind="video", name="clip.mp4", file="none", size=1)
+    owner = create_user("polling")
+    job = create_job(owner, Job.State.RUNNING)
     reporter = progress.Progress(job.pk, owner.pk)
     reporter.report(5, 15, "transcoding")
     # Otherwise it would be stale after ten seconds.
     state = cache.get(reporter.key) | {"updated_at": time.time() + FRESH_SECONDS}
     cache.set(reporter.key, state, FRESH_SECONDS)
+    return job, log_in(owner)
+
+
+def create_moving_jobs() -> Client:
+    """Returns their owner's browser. Half of the jobs run and have reported."""
+    owner = create_user("waiting")
+    for number in range(PER_PAGE):
+        job = create_job(owner, Job.State.RUNNING if number % 2 else Job.State.QUEUED)
+        if number % 2:
+            progress.Progress(job.pk, owner.pk).report(5, 15, "transcoding")
+    browser = log_in(owner)
+    browser.get("/")  # opens its connections
+    return browser
+
+
+def create_user(name: str) -> User:
+    return User.objects.get_or_create(username=name, email=f"{name}@example.com")[0]
+
+
+def create_job(owner: User, state: Job.State) -> Job:
+    task = "workers.video.tasks.transcode_video"
+    job = Job.objects.create(task=task, queue="video", owner=owner, state=state, queued_at=timezone.now())
+    Upload.objects.create(job=job, owner=owner, kind="video", name="clip.mp4", file="none", size=1)
+    return job
+
+
+def log_in(user: User) -> Client:
     browser = Client()
-    browser.force_login(owner)
-    return job, browser
+    browser.force_login(user)
+    return browser
 
 
 def count_queries(browser: Client, path: str) -> tuple[int, int]:
-    """SQL statements and cache commands of one poll."""
+    """SQL statements and cache commands of one request."""
     server = get_redis_connection("default")
 
     def count_commands() -> int:

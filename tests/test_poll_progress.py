@@ -9,6 +9,7 @@ from django_redis import get_redis_connection
 
 from mediaapp import permissions
 from mediaapp.views.jobs import poll_seconds
+from tests.cache_commands import cache_commands
 from tests.conftest import signed_in
 from tests.factories import State, pages_of, running_upload_of, upload_of
 from tests.outages import make_unreachable
@@ -23,11 +24,6 @@ def open_page(client, upload):
     page, part, json, *_ = pages_of(upload)
     assert client.get(page).status_code == 200
     return part, json
-
-
-def commands(server) -> int:
-    """The number of commands that a Valkey has run, without this one."""
-    return sum(each["calls"] for name, each in server.info("commandstats").items() if name != "cmdstat_info")
 
 
 @pytest.mark.parametrize(
@@ -57,9 +53,16 @@ def test_a_queued_job_returns_its_position(as_alice, as_bob, alice, bob):
     earlier = timezone.now() - timedelta(minutes=1)
     first, second = upload_of(bob, queued_at=earlier), upload_of(alice)
     upload_of(alice, kind="csv", queued_at=earlier)  # another queue
-    upload_of(bob, State.RUNNING, queued_at=earlier)  # waits no more
     assert as_bob.get(pages_of(first)[2]).json()["queue_position"] == 1
     assert as_alice.get(pages_of(second)[2]).json()["queue_position"] == 2
+
+
+def test_the_job_at_work_counts_in_the_line_before_a_queued_one(as_alice, alice, bob):
+    upload_of(bob, State.RUNNING, queued_at=timezone.now() + timedelta(minutes=1))  # as after a retry
+    waiting = upload_of(alice)
+    page, _, json, *_ = pages_of(waiting)
+    assert as_alice.get(json).json()["queue_position"] == 2
+    assert "1 file before yours" in as_alice.get(page).content.decode()
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["page", "json"])
@@ -68,11 +71,10 @@ def test_a_poll_of_a_running_job_costs_no_sql_and_one_command_of_the_cache(
 ):
     address = open_page(as_alice, running_upload_of(alice))[which]
     as_alice.get(address)
-    server = get_redis_connection("default")
-    before = commands(server)
+    before = cache_commands()
     with django_assert_num_queries(0):
         answer = as_alice.get(address)
-    assert commands(server) - before == 1
+    assert cache_commands() - before == 1
     assert answer.status_code == 200
     assert "transcoding" in answer.content.decode()
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cache_commands import cache_commands
 from tests.factories import State, running_upload_of, upload_of
 from tests.outages import make_unreachable
 
@@ -35,6 +36,35 @@ def test_many_uploads_come_in_pages(as_alice, alice, page, shown):
     for _ in range(26):
         upload_of(alice, State.DONE, kind="csv")
     assert len(names(as_alice.get("/", {"page": page}))) == shown
+
+
+def test_a_page_of_moving_jobs_costs_six_queries_and_one_command_of_the_cache(
+    as_alice, alice, django_assert_max_num_queries
+):
+    for _ in range(6):
+        running_upload_of(alice)
+        upload_of(alice, State.RUNNING, kind="csv")
+        upload_of(alice)
+        upload_of(alice, kind="csv")
+    upload_of(alice, State.NEEDS_MAPPING, kind="csv")
+    as_alice.get("/")
+    before = cache_commands()
+    with django_assert_max_num_queries(6):
+        response = as_alice.get("/")
+    assert cache_commands() - before == 1
+    states = [state for _, state in response.context["rows"]]
+    assert [state["done"] for state in states if state["state"] == "running"] == [0, 5] * 6
+    # Six jobs are at work in each of two queues, and the newest row is the first.
+    places = [state["queue_position"] for state in states if state["state"] == "queued"]
+    assert places == [place for place in range(12, 6, -1) for _ in range(2)]
+
+
+def test_a_page_of_ended_jobs_costs_no_command_of_the_cache(as_alice, alice, django_assert_max_num_queries):
+    upload_of(alice, State.DONE)
+    before = cache_commands()
+    with django_assert_max_num_queries(5):
+        as_alice.get("/")
+    assert cache_commands() == before
 
 
 def test_markup_in_a_name_is_escaped(as_alice, alice):

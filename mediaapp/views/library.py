@@ -35,7 +35,8 @@ STORAGE_AWAY_MESSAGE = "Our storage of files does not answer at the moment."
 def show_library(request: AuthenticatedRequest) -> HttpResponse:
     uploads = Upload.objects.filter(owner=request.user).select_related("job").order_by("-created_at")
     page = Paginator(uploads, PER_PAGE).get_page(request.GET.get("page"))
-    rows = [(upload, jobs.state_of(upload.job)) for upload in page.object_list]
+    uploads_of_page = list(page.object_list)
+    rows = list(zip(uploads_of_page, jobs.states_of([upload.job for upload in uploads_of_page]), strict=True))
     has_active = any(upload.job.is_active for upload, _ in rows)
     context = {
         "page": page,

@@ -6,7 +6,7 @@ from workers.jobs.dispatch import publish
 from workers.jobs.execution import working_on
 from workers.jobs.lifecycle import cancel, confirm, create, move, reopen_mapping, retry
 from workers.jobs.recovery import sweep
-from workers.jobs.state import position, running_state, state_of
+from workers.jobs.state import running_state, state_of, states_of
 
 __all__ = [
     "RetryLater",
@@ -14,12 +14,12 @@ __all__ = [
     "confirm",
     "create",
     "move",
-    "position",
     "publish",
     "reopen_mapping",
     "retry",
     "running_state",
     "state_of",
+    "states_of",
     "sweep",
     "user_messages",
     "working_on",

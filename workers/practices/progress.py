@@ -4,9 +4,9 @@ The trap: progress in a task's metadata belongs to one attempt, fills the result
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.cache import cache
@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 
 from workers.models import Job
 from workers.practices import Finding
+
+ObjectID = TypeVar("ObjectID")
 
 KEY = "file_process_task_{}"
 TTL = 3000  # seconds
@@ -69,14 +71,15 @@ class Progress:
 
 def read(object_id: object) -> dict[str, Any] | None:
     """None if the last report is older than STALE_AFTER, or there is none."""
-    state = read_last(object_id)
+    state = read_many([object_id]).get(object_id)
     return state if state and silent_seconds(state) <= STALE_AFTER else None
 
 
-def read_last(object_id: object) -> dict[str, Any] | None:
-    """The last report of any age. None before the first, after the end, and without the cache."""
-    state = cache.get(KEY.format(object_id))
-    return state if isinstance(state, dict) and "updated_at" in state else None
+def read_many(object_ids: Iterable[ObjectID]) -> dict[ObjectID, dict[str, Any]]:
+    """The last reports, of any age, by one command. Without one: before the first, after the end, without the cache."""
+    ids = {KEY.format(object_id): object_id for object_id in object_ids}
+    found = cache.get_many(ids)
+    return {ids[key]: state for key, state in found.items() if isinstance(state, dict) and "updated_at" in state}
 
 
 def silent_seconds(state: dict[str, Any]) -> float:
@@ -104,7 +107,9 @@ def verify() -> Finding:
         redis = get_redis_connection("default")
         keys = list(redis.scan_iter(KEY.format("*"), count=500))
         endless = [key.decode() for key in keys if redis.ttl(key) == -1]
-        silent = [str(pk) for pk in running.values_list("pk", flat=True)[:1000] if read(pk) is None]
+        reports = dict.fromkeys(running.values_list("pk", flat=True)[:1000])
+        reports |= read_many(reports)
+        silent = [str(pk) for pk, report in reports.items() if not report or silent_seconds(report) > STALE_AFTER]
     except (RedisError, DatabaseError) as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
     summary = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
