@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.factories import State, pages_of, running_upload_of, upload_of
+from tests.factories import RESULTS, State, pages_of, running_upload_of, upload_of
 from tests.outages import make_unreachable
 from workers import jobs
 
@@ -30,6 +30,17 @@ def test_the_page_shows_each_state_in_words(as_alice, alice, kind, state, job, w
     page = as_alice.get(page_of(upload_of(alice, state, kind=kind, **job)))
     assert page.status_code == 200
     assert words in page.content.decode()
+
+
+def test_a_video_names_the_tracks_that_were_left_out(as_alice, alice):
+    left_out = [{"kind": "sound track", "name": "Commentary <b>, eng"}, {"kind": "subtitles", "name": ""}]
+    upload = upload_of(alice, State.DONE, result=RESULTS["video"] | {"left_out": left_out})
+    page = " ".join(as_alice.get(page_of(upload)).content.decode().split())
+    assert "Left out: sound track (Commentary &lt;b&gt;, eng), subtitles." in page
+
+
+def test_a_video_with_nothing_left_out_says_nothing_of_it(as_alice, alice):
+    assert b"Left out" not in as_alice.get(page_of(upload_of(alice, State.DONE))).content
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from devtools.processes import DEADLINE_SECONDS
 from tests.videos import make_video
 from workers.child_process import PARENT_SIGNALS
-from workers.video import sandbox
+from workers.video import limits, sandbox
 from workers.video.ffmpeg import transcode
 from workers.video.probe import probe
 
@@ -104,13 +104,13 @@ def test_ffmpeg_sees_neither_the_environment_nor_more_than_its_limits(source, ta
     transcode_with(report, source, target)
 
     assert seen["environment"] == {}
-    assert seen["memory"] == (sandbox.MAX_MEMORY_BYTES,) * 2
+    assert seen["memory"] == (limits.MAX_MEMORY_BYTES,) * 2
     assert seen["core"] == (0, 0)
     assert seen["politer"] > 0
 
 
 def test_a_result_that_grows_too_large_ends_with_a_sentence(source, target, monkeypatch):
-    monkeypatch.setattr(sandbox, "MAX_OUTPUT_BYTES", 50_000)
+    monkeypatch.setattr(limits, "MAX_OUTPUT_BYTES", 50_000)
     with pytest.raises(sandbox.VideoError, match="larger than 8 GB"):
         transcode_with(lambda *_: None, source, target)
     assert list(target.parent.iterdir()) == []

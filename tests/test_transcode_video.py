@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.videos import bare_ffmpeg, colours, ffmpeg_output, make_video
+from tests.videos import bare_ffmpeg, colours, ffmpeg_output, loudness, make_video
 from workers.video.ffmpeg import TranscodeResult, transcode
 from workers.video.probe import VideoUnreadable, probe
 
@@ -192,7 +192,7 @@ def test_a_file_that_is_no_video_fails_with_a_sentence_and_leaves_nothing(make, 
         make(source)
 
     assert "could not be read as a video" in failed.value.sentence
-    assert "Error opening input" in failed.value.detail
+    assert "Invalid data found" in failed.value.detail
     assert files_beside(target) == []
 
 
@@ -219,3 +219,41 @@ def test_a_file_that_stops_a_moment_early_is_kept(make, tmp_path):
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: round(whole.stat().st_size * 0.9)])
     assert make(cut).after.duration > 3
+
+
+def test_a_film_with_a_timecode_track_is_transcoded_and_the_track_is_not_missed(make, target, tmp_path):
+    result = make(make_video(tmp_path / "drone.mov", "-timecode", "01:00:00:00"))
+
+    assert "Stream group" in ffmpeg_output(tmp_path / "drone.mov")
+    assert (result.after.width, result.after.has_sound, result.left_out) == (160, True, ())
+
+
+def test_the_default_sound_is_taken_and_what_is_left_out_is_named(make, target, tmp_path):
+    subtitles, film = tmp_path / "said.srt", tmp_path / "film.mkv"
+    subtitles.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    silence = ("-f", "lavfi", "-i", "anullsrc")
+    inputs = ("-i", make_video(tmp_path / "one.mp4"), *silence, "-i", subtitles)
+    tags = ("-metadata:s:a:1", "title=Commentary", "-metadata:s:a:1", "language=eng", "-metadata:s:s:0", "language=fra")
+    default = ("-disposition:a:0", "default", "-disposition:a:1", 0)
+    bare_ffmpeg(*inputs, "-map", "1:a", "-map", "0:v", "-map", "0:a", "-map", "2", "-t", 1, *tags, *default, film)
+    bare_ffmpeg(
+        "-i",
+        film,
+        "-map",
+        0,
+        "-c",
+        "copy",
+        "-disposition:a:0",
+        0,
+        "-disposition:a:1",
+        "default",
+        film2 := tmp_path / "film2.mkv",
+    )
+
+    assert make(film).left_out == (
+        {"kind": "sound track", "name": "Commentary, eng"},
+        {"kind": "subtitles", "name": "fra"},
+    )
+    assert loudness(target) < -80, "the default track is the silent one"
+    assert make(film2).left_out == ({"kind": "sound track", "name": ""}, {"kind": "subtitles", "name": "fra"})
+    assert loudness(target) > -40

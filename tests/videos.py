@@ -48,3 +48,10 @@ def colours(path: Path, columns: int = 1, rows: int = 1) -> list[tuple[int, int,
     scale = f"scale={columns}:{rows}:flags=area"
     rgb = bare_ffmpeg("-i", path, "-frames:v", 1, "-vf", scale, "-pix_fmt", "rgb24", "-f", "rawvideo", "-")
     return [(rgb[i], rgb[i + 1], rgb[i + 2]) for i in range(0, len(rgb), 3)]
+
+
+def loudness(path: Path) -> float:
+    """The mean volume of its sound, in dB below the loudest that a file can hold."""
+    command = [FFMPEG, "-hide_banner", "-nostdin", "-i", str(path), "-af", "volumedetect", "-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return float(said.split("mean_volume:")[1].split()[0])

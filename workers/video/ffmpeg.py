@@ -10,7 +10,7 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from workers.video import sandbox
-from workers.video.probe import BROKEN, VideoInfo, VideoUnreadable, probe
+from workers.video.probe import BROKEN, Media, VideoInfo, VideoUnreadable, inspect, probe
 
 ReportProgress = Callable[[float, float, str], None]
 
@@ -22,11 +22,10 @@ SCALE = (
 SCALE_TO_1080P = SCALE.format(wide="if(gt(iw*sar,ih),1920,1080)", high="if(gt(iw*sar,ih),1080,1920)")
 SCALE_POSTER = SCALE.format(wide=1280, high=1280)
 
-# 0:V excludes cover pictures, 0:v does not.
-POSTER_OPTIONS = ("-map", "0:V:0", "-frames:v", "1", "-vf", SCALE_POSTER, "-q:v", "3", "-f", "mjpeg")
+POSTER_OPTIONS = ("-frames:v", "1", "-vf", SCALE_POSTER, "-q:v", "3", "-f", "mjpeg")
 # veryfast: four times as fast as medium, and the file is smaller (docs/facts/tools.md#encoder-preset).
 VIDEO_OPTIONS = (
-    *("-map", "0:V:0", "-map", "0:a:0?", "-map_metadata", "-1", "-map_chapters", "-1"),
+    *("-map_metadata", "-1", "-map_chapters", "-1"),
     *("-vf", SCALE_TO_1080P, "-c:v", "libx264", "-preset", "veryfast", "-crf", "23"),
     *("-pix_fmt", "yuv420p", "-threads", sandbox.THREADS),
     *("-c:a", "aac", "-b:a", "128k", "-ac", "2", "-movflags", "+faststart", "-f", "mp4"),
@@ -42,8 +41,11 @@ TRUNCATED = (
 
 @dataclass(frozen=True)
 class TranscodeResult:
+    """left_out: the other sound tracks, subtitles and pictures of the file."""
+
     before: VideoInfo
     after: VideoInfo
+    left_out: tuple[dict[str, str], ...]
 
 
 def transcode(
@@ -55,8 +57,8 @@ def transcode(
     what it raises ends the transcoding. time_limit: seconds. Raises VideoError.
     """
     deadline = time.monotonic() + time_limit
-    before = probe(source, lambda _: report(0, 0, "looking at the file"))
-    length, reached = before.duration, 0.0
+    media = inspect(source, lambda: report(0, 0, "looking at the file"))
+    length, reached = media.info.duration, 0.0
 
     def report_transcoding(seconds: float) -> None:
         nonlocal reached
@@ -69,26 +71,38 @@ def transcode(
         new_poster, new_target = Path(temporary, "poster.jpg"), Path(temporary, "video.mp4")
         _make_poster(
             source,
+            media,
             new_poster,
             start=length / 10,
             deadline=deadline,
             on_progress=lambda _: report(0, length, "making the poster"),
         )
-        _make_video(source, new_target, deadline=deadline, on_progress=report_transcoding)
-        after = probe(new_target, lambda _: report(length or reached, length, "finishing"))
+        _make_video(source, media, new_target, deadline=deadline, on_progress=report_transcoding)
+        after = probe(new_target, lambda: report(length or reached, length, "finishing"))
         # A tenth and a second less: the declared length includes streams that are not transcoded.
         if after.duration < length * 0.9 - 1:
             raise VideoUnreadable(TRUNCATED.format(after.duration, length))
         new_poster.replace(poster)
         new_target.replace(target)
-    return TranscodeResult(before, after)
+    return TranscodeResult(media.info, after, media.left_out)
+
+
+def video_options(media: Media) -> tuple[str, ...]:
+    streams = [media.picture, media.sound] if media.sound else [media.picture]
+    return (*(word for stream in streams for word in ("-map", f"0:{stream['index']}")), *VIDEO_OPTIONS)
 
 
 def _make_poster(
-    source: Path, poster: Path, *, start: float, deadline: float, on_progress: Callable[[float], None]
+    source: Path,
+    media: Media,
+    poster: Path,
+    *,
+    start: float,
+    deadline: float,
+    on_progress: Callable[[float], None],
 ) -> None:
     """A video of a single frame has none at `start`."""
-    options = [*POSTER_OPTIONS, f"file:{poster}"]
+    options = ["-map", f"0:{media.picture['index']}", *POSTER_OPTIONS, f"file:{poster}"]
     for second in (start, 0.0):
         run = sandbox.run(source, options, start=second, deadline=deadline, on_progress=on_progress)
         if poster.exists() and poster.stat().st_size:
@@ -96,8 +110,11 @@ def _make_poster(
     raise _error_of(run)
 
 
-def _make_video(source: Path, target: Path, *, deadline: float, on_progress: Callable[[float], None]) -> None:
-    run = sandbox.run(source, [*VIDEO_OPTIONS, f"file:{target}"], deadline=deadline, on_progress=on_progress)
+def _make_video(
+    source: Path, media: Media, target: Path, *, deadline: float, on_progress: Callable[[float], None]
+) -> None:
+    options = [*video_options(media), f"file:{target}"]
+    run = sandbox.run(source, options, deadline=deadline, on_progress=on_progress)
     if run.returncode:
         raise _error_of(run)
 

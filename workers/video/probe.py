@@ -1,27 +1,40 @@
-"""Reads a video's length, size and streams from ffmpeg's output (docs/facts/tools.md#video-probe).
+"""Reads a video's streams from ffprobe's JSON (docs/facts/tools.md#video-probe).
 
-A hostile file can forge that output. The limits of the sandbox do not depend on it.
+A hostile file can forge what it says of itself. The limits of the sandbox do not depend on it.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workers.video import sandbox
 
 TIME_LIMIT_SECONDS = 60.0
-DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+),", re.MULTILINE)
-STREAM = re.compile(r"^  Stream #0:", re.MULTILINE)
-SIZE = re.compile(r": Video: .*?, (\d+)x(\d+)\b")
-ROTATION = re.compile(r"^ +display ?matrix: rotation of (-?\d+)", re.MULTILINE | re.IGNORECASE)
+MAX_STDOUT_BYTES = 8 * 1024**2
+MAX_NAME_CHARACTERS = 80
+ENTRIES = (
+    "format=format_name,duration"
+    ":stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,field_order,duration"
+    ",color_space,color_transfer,color_primaries"
+    ":stream_disposition=default,attached_pic,timed_thumbnails"
+    ":stream_tags=language,title:stream_side_data=rotation:chapter=id"
+)
+COVERS = ("attached_pic", "timed_thumbnails")
+# The page names these if they are left out; a camera's track of time codes is nothing to miss.
+KINDS = {"video": "picture", "audio": "sound track", "subtitle": "subtitles"}
 
 BROKEN = (
     "This file could not be read as a video. It may be damaged or cut off; "
     "play it on your own computer, then upload it again."
 )
 NO_VIDEO_STREAM = "This file has no moving pictures in it, only sound or a cover. Upload a video."
+# ffprobe opens each stream's decoder, and prints nothing else if one refuses.
+PICTURE_SIZE = re.compile(r"Picture size (\d+)x(\d+) exceeds")
 TOO_LARGE = "The picture is {} x {} pixels. Make it smaller than 8192 x 8192, then upload it again."
 
 
@@ -40,43 +53,109 @@ class VideoInfo:
     bytes: int
 
 
-def probe(source: Path, on_progress: Callable[[float], None] = lambda _: None) -> VideoInfo:
+@dataclass(frozen=True)
+class Media:
+    """A file's streams. picture, sound: as ffprobe describes them. left_out: {"kind", "name"} of each other stream."""
+
+    info: VideoInfo
+    format: str
+    picture: dict[str, Any]
+    sound: dict[str, Any] | None
+    left_out: tuple[dict[str, str], ...]
+
+
+def probe(source: Path, on_tick: Callable[[], None] = lambda: None) -> VideoInfo:
     """Raises VideoUnreadable, VideoTimeoutError."""
-    deadline = time.monotonic() + TIME_LIMIT_SECONDS
-    # Without an output ffmpeg always ends with an error, after it has printed the streams.
-    run = sandbox.run(source, deadline=deadline, on_progress=on_progress)
-    head, *streams = STREAM.split(run.stderr)
+    return inspect(source, on_tick).info
+
+
+def inspect(source: Path, on_tick: Callable[[], None] = lambda: None) -> Media:
+    """Raises VideoUnreadable, VideoTimeoutError. on_tick is called at least twice a second; what it raises ends it."""
+    described, run = _run_ffprobe(source, on_tick)
+    streams = described.get("streams") or []
     if not streams:
+        if found := PICTURE_SIZE.search(run.stderr):
+            raise VideoUnreadable(TOO_LARGE.format(found[1], found[2]), run.detail)
         raise VideoUnreadable(BROKEN, run.detail)
-    videos = [stream for stream in streams if ": Video: " in stream and "(attached pic)" not in stream]
-    if not videos:
+    picture = _first(streams, "video")
+    if not picture:
         raise VideoUnreadable(NO_VIDEO_STREAM, run.detail)
-    width, height = _size(videos[0])
+    width, height = _size(picture)
     if not width * height:
         raise VideoUnreadable(BROKEN, run.detail)
     if width * height > sandbox.MAX_PIXELS:
         raise VideoUnreadable(TOO_LARGE.format(width, height), run.detail)
-    return VideoInfo(
-        duration=_duration(head),
-        width=width,
-        height=height,
-        has_sound=any(": Audio: " in stream for stream in streams),
-        bytes=source.stat().st_size,
+    sound = _first(streams, "audio")
+    left_out = [_named(stream) for stream in streams if _is_missed(stream) and stream not in (picture, sound)]
+    if described.get("chapters"):
+        left_out.append({"kind": "chapters", "name": ""})
+    container = described.get("format", {})
+    return Media(
+        info=VideoInfo(
+            duration=seconds(container.get("duration")),
+            width=width,
+            height=height,
+            has_sound=sound is not None,
+            bytes=source.stat().st_size,
+        ),
+        format=container.get("format_name", ""),
+        picture=picture,
+        sound=sound,
+        left_out=tuple(left_out),
     )
 
 
-def _duration(head: str) -> float:
-    match = DURATION.search(head)
-    if not match:
-        return 0.0
-    hours, minutes, seconds = match.groups()
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+def seconds(value: Any) -> float:
+    """0 for a time that ffprobe does not know, or that is no time."""
+    with suppress(TypeError, ValueError):
+        return max(0.0, float(value))
+    return 0.0
 
 
-def _size(stream: str) -> tuple[int, int]:
+def _run_ffprobe(source: Path, on_tick: Callable[[], None]) -> tuple[dict[str, Any], sandbox.CompletedRun]:
+    stdout = bytearray()
+
+    def read(chunk: bytes) -> None:
+        stdout.extend(chunk)
+        if len(stdout) > MAX_STDOUT_BYTES:
+            raise VideoUnreadable(BROKEN, "ffprobe printed too much")
+
+    deadline = time.monotonic() + TIME_LIMIT_SECONDS
+    options = ("-of", "json", "-show_entries", ENTRIES)
+    run = sandbox.run_ffprobe(source, options, deadline=deadline, on_stdout=read, on_tick=on_tick)
+    with suppress(ValueError):  # a killed ffprobe leaves half of it
+        described = json.loads(stdout.decode(errors="replace"))
+        return described, run
+    return {}, run
+
+
+def _first(streams: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
+    """The stream that players choose: the first default one of a kind that ffmpeg knows, else the first."""
+    known = [stream for stream in streams if stream.get("codec_type") == kind and _is_shown(stream)]
+    known.sort(key=lambda stream: not _disposition(stream, "default"))  # stable
+    return known[0] if known else None
+
+
+def _is_shown(stream: dict[str, Any]) -> bool:
+    return "codec_name" in stream and not any(_disposition(stream, name) for name in COVERS)
+
+
+def _is_missed(stream: dict[str, Any]) -> bool:
+    return stream.get("codec_type") in KINDS and not any(_disposition(stream, name) for name in COVERS)
+
+
+def _disposition(stream: dict[str, Any], name: str) -> int:
+    return int(stream.get("disposition", {}).get(name, 0))
+
+
+def _named(stream: dict[str, Any]) -> dict[str, str]:
+    tags = stream.get("tags", {})
+    words = [tags[key] for key in ("title", "language") if tags.get(key) not in (None, "", "und")]
+    return {"kind": KINDS[stream["codec_type"]], "name": ", ".join(words)[:MAX_NAME_CHARACTERS]}
+
+
+def _size(picture: dict[str, Any]) -> tuple[int, int]:
     """A phone held upright records a wide picture and a rotation."""
-    size, rotation = SIZE.search(stream), ROTATION.search(stream)
-    if not size:
-        return 0, 0
-    width, height = int(size[1]), int(size[2])
-    return (height, width) if rotation and int(rotation[1]) % 180 else (width, height)
+    width, height = int(picture.get("width", 0)), int(picture.get("height", 0))
+    rotation = next((int(data["rotation"]) for data in picture.get("side_data_list", ()) if "rotation" in data), 0)
+    return (height, width) if rotation % 180 else (width, height)

