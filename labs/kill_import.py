@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import connection
 
@@ -25,7 +26,7 @@ from workers import jobs
 from workers.models import Job
 
 ROWS, KEYS = 200_000, 150_000
-LEASE = "2"  # seconds until a dead worker's job is free
+LEASE = 2  # seconds until a dead worker's job is free
 ITEMS = """
     SELECT count(*), md5(string_agg(md5(concat_ws('|', external_id, title, price, stock)), '' ORDER BY external_id))
     FROM mediaapp_catalogueitem"""
@@ -37,9 +38,10 @@ REJECTED = """
 def main() -> int:
     """Print a line for each round, and the sums as JSON. Returns 1 if a round ended otherwise."""
     rounds = int(sys.argv[1]) if sys.argv[1:] else 50
+    settings.JOB_LEASE = LEASE  # for the sweep, which this process does
     owner, _ = User.objects.get_or_create(username="kill_import", email="kill_import@example.com")
     began = time.monotonic()
-    with import_job(owner) as job, worker("highmem", JOB_LEASE=LEASE):
+    with import_job(owner) as job, worker("highmem", JOB_LEASE=str(LEASE)):
         wait_until(lambda: is_done(job), "the undisturbed run")
         expected = outcome(job)
     seconds_undisturbed = time.monotonic() - began
@@ -58,7 +60,7 @@ def main() -> int:
 
 def run_killed(job: Job, after: float, *, pool_only: bool) -> int:
     """Run the job to its end, with a SIGKILL after `after` seconds. Returns the number of its rows at that moment."""
-    with worker("highmem", JOB_LEASE=LEASE) as process:
+    with worker("highmem", JOB_LEASE=str(LEASE)) as process:
         time.sleep(after)
         if pool_only:
             for child in psutil.Process(process.pid).children():
@@ -70,7 +72,7 @@ def run_killed(job: Job, after: float, *, pool_only: bool) -> int:
         if pool_only:
             wait_until(lambda: is_done(job), "the same worker to end it")
             return reached
-    with worker("highmem", JOB_LEASE=LEASE):
+    with worker("highmem", JOB_LEASE=str(LEASE)):
         wait_until(lambda: is_done(job), "another worker to end it")
     return reached
 

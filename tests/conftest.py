@@ -41,6 +41,13 @@ def quick_site(settings) -> None:
 
 
 @pytest.fixture
+def short_lease(settings) -> int:
+    """Seconds, for this process and those that it starts, so that a dead worker's job is free soon."""
+    settings.JOB_LEASE = 3
+    return settings.JOB_LEASE
+
+
+@pytest.fixture
 def broker() -> Iterator[Redis]:
     """The broker's Valkey, empty at first, to read what was published."""
     with from_url(settings.BROKER_URL) as server:
@@ -89,7 +96,8 @@ def environment(**variables: str) -> dict[str, str]:
     """The environment of a process of the site: with the test database, the test servers, the test's media folder."""
     database = connection.settings_dict
     url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database)
-    return os.environ | {"DATABASE_URL": url, "MEDIA_ROOT": str(settings.MEDIA_ROOT)} | variables
+    ours = {"DATABASE_URL": url, "MEDIA_ROOT": str(settings.MEDIA_ROOT), "JOB_LEASE": str(settings.JOB_LEASE)}
+    return os.environ | ours | variables
 
 
 @pytest.fixture

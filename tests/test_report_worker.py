@@ -164,9 +164,10 @@ def test_a_stopped_worker_hands_the_report_back(at_work, start: Start):
     assert ended(report).state == Job.State.DONE
 
 
+@pytest.mark.usefixtures("short_lease")
 def test_the_report_process_dies_with_its_worker_and_another_worker_builds_the_report(start: Start, broker, alice):
     fill(alice, many(1_000))
-    report, worker = request_report(alice), start("highmem", JOB_LEASE="2")
+    report, worker = request_report(alice), start("highmem")
     folder = Path(default_storage.path(f"reports/{report.pk}"))
     process = suspended(worker)
     # Opened for writing, a pipe that nobody reads holds the process where it neither hears nor says anything.
@@ -178,7 +179,7 @@ def test_the_report_process_dies_with_its_worker_and_another_worker_builds_the_r
         each.kill()
     assert psutil.wait_procs([process, *pool], timeout=DEADLINE_SECONDS)[1] == []
     assert Job.objects.get(pk=report.pk).state == Job.State.RUNNING
-    start("highmem", JOB_LEASE="2")
+    start("highmem")
 
     def swept_until_done() -> bool:
         jobs.sweep()

@@ -25,8 +25,8 @@ from workers.models import Job, RejectedRow
 from workers.practices import progress
 
 ROWS, BAD, DUPLICATES = 150_000, 30, 25  # DUPLICATES: rows of the second half with a key of the first
-LEASE = "2"  # seconds, so that a dead worker's job is free soon
 Start = Callable[..., subprocess.Popen]
+pytestmark = pytest.mark.usefixtures("short_lease")
 
 
 def catalogue(rows: int = ROWS) -> Iterator[str]:
@@ -79,19 +79,19 @@ def assert_every_row_counts_once(upload: Upload) -> None:
 
 
 def test_an_import_survives_kill_9_of_its_worker(importing: Upload, start: Start):
-    worker = start("highmem", JOB_LEASE=LEASE)
+    worker = start("highmem")
     wait_until(is_half_written, "the middle of the import")
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     assert job_of(importing).state == Job.State.RUNNING
-    start("highmem", JOB_LEASE=LEASE)
+    start("highmem")
     wait_until(lambda: sweep_and_check_final(importing), "the other worker to end it")
     assert_every_row_counts_once(importing)
     assert job_of(importing).attempt >= 2
 
 
 def test_an_import_survives_kill_9_of_its_pool_process(importing: Upload, start: Start):
-    worker = start("highmem", JOB_LEASE=LEASE)
+    worker = start("highmem")
     wait_until(is_half_written, "the middle of the import")
     for child in psutil.Process(worker.pid).children():
         child.kill()
@@ -121,7 +121,7 @@ def test_a_flushed_cache_costs_an_import_nothing(importing: Upload, start: Start
 
 
 def test_flushed_locks_do_not_stop_an_import(importing: Upload, start: Start):
-    start("highmem", JOB_LEASE=LEASE)
+    start("highmem")
     wait_until(is_half_written, "the middle of the import")
     get_redis_connection("locks").flushdb()
     wait_until(lambda: job_of(importing).is_final, "the import to end")
@@ -129,7 +129,7 @@ def test_flushed_locks_do_not_stop_an_import(importing: Upload, start: Start):
 
 
 def test_an_import_survives_lost_database_connections(importing: Upload, start: Start):
-    start("highmem", JOB_LEASE=LEASE)
+    start("highmem")
     wait_until(is_half_written, "the middle of the import")
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
@@ -143,14 +143,14 @@ def test_a_killed_worker_leaves_no_ffmpeg_and_its_video_is_transcoded_again(alic
     )
     with path.open("rb") as file:
         upload = store_upload(alice, ContentFile(file.read(), name="long.mp4"))
-    worker = start("video", JOB_LEASE=LEASE)
+    worker = start("video")
     wait_until(lambda: (progress.read(upload.pk) or {}).get("done"), "the transcode to be under way")
     processes = psutil.Process(worker.pid).children(recursive=True)
     assert any("ffmpeg" in process.name() for process in processes)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     assert psutil.wait_procs(processes, timeout=DEADLINE_SECONDS)[1] == []
-    start("video", JOB_LEASE=LEASE)
+    start("video")
     wait_until(lambda: sweep_and_check_final(upload), "the other worker to end it")
     assert job_of(upload).state == Job.State.DONE, job_of(upload).detail
     folder = Path(default_storage.path(upload.file)).parent

@@ -15,7 +15,6 @@ from mediaapp.models import CatalogueItem
 from mediaapp.uploads.receive import store_upload
 from tests.outages import make_unreachable
 from workers import jobs
-from workers.jobs import recovery
 from workers.jobs.attempt import Attempt, RetryLater
 from workers.models import Job
 from workers.practices import concurrency, locks
@@ -83,7 +82,8 @@ def test_verify_fails_while_two_imports_work_on_one_table(alice, start: Callable
         assert f"2 on {TABLE}" in concurrency.verify().summary
         assert TABLE in concurrency.verify().reason
     wait_until(lambda: Job.objects.get(pk=second.pk).is_final, "the second one")
-    wait_until(recovery.orphans, "the first one to stop")
+    wait_until(lambda: Job.objects.get(pk=first.pk).state == Job.State.QUEUED, "the first one to stop")
+    assert Job.objects.get(pk=first.pk).crash_count == 0
     wait_until(jobs.sweep, "it to be sent once more")
     wait_until(lambda: Job.objects.get(pk=first.pk).is_final, "the first one")
     assert concurrency.verify().ok is True

@@ -22,7 +22,6 @@ from mediaapp.reports import request_report
 from mediaapp.uploads.receive import store_upload
 from tests.relay import Relay, running_relay
 from tests.test_survive_death import (
-    LEASE,
     assert_every_row_counts_once,
     catalogue,
     is_half_written,
@@ -122,14 +121,15 @@ def test_a_video_is_transcoded(start: Start, host: Host, alice: User, tmp_path: 
     assert host.left() == []
 
 
+@pytest.mark.usefixtures("short_lease")
 def test_another_host_continues_the_import_of_a_dead_one(start: Start, host: Host, other_host: Host, alice: User):
     books = upload(alice, "".join(catalogue()).encode())
-    worker = host.start(start, "highmem", JOB_LEASE=LEASE)
+    worker = host.start(start, "highmem")
     wait_until(is_half_written, "the middle of the import")
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     assert len(host.left()) == 1
-    other_host.start(start, "highmem", JOB_LEASE=LEASE)
+    other_host.start(start, "highmem")
     wait_until(lambda: sweep_and_check_final(books), "the other host to end it")
     assert_every_row_counts_once(books)
     assert job_of(books).attempt >= 2

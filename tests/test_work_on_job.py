@@ -7,6 +7,7 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded
 from django.db import connection
 from django.utils import timezone
 
+from devtools.processes import wait_until
 from workers import jobs
 from workers.jobs import RetryLater, outbox, recovery
 from workers.jobs.attempt import Cancelled
@@ -192,13 +193,21 @@ def test_a_checkpoint_resets_the_crash_count(job):
         assert read(job).crash_count == 0
 
 
-def test_a_running_job_is_an_orphan_only_if_nobody_holds_its_lock(job, alice):
-    old = timezone.now() - timezone.timedelta(minutes=1)
-    orphan = jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={})
-    for each in (job, orphan):
-        Job.objects.filter(pk=each.pk).update(state=State.RUNNING, started_at=old)
+@pytest.mark.usefixtures("short_lease")
+def test_a_running_job_is_an_orphan_only_if_nobody_holds_its_lock_and_it_reports_nothing(job, alice):
+    reporting, orphan = (
+        jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={}) for _ in range(2)
+    )
+    for each in (job, reporting, orphan):
+        Job.objects.filter(pk=each.pk).update(state=State.RUNNING, started_at=timezone.now())
+
+    def found() -> list[Job]:
+        progress.Progress(reporting.id, alice.pk).report(1, 2, "going on")
+        return list(recovery.orphans())
+
     with locks.exclusive(f"job:{job.id}", lease=30):
-        assert list(recovery.orphans()) == [orphan]
+        wait_until(found, "an orphan")
+        assert found() == [orphan]
 
 
 def test_a_job_stays_queued_while_the_server_of_the_locks_is_away(job, settings):

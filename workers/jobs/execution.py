@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from workers.jobs import user_messages
 from workers.jobs.attempt import DATABASE_ERRORS, Attempt, Cancelled, RetryLater
 from workers.jobs.dispatch import NOT_DISPATCHED, publish_by_id
-from workers.jobs.recovery import requeue_or_fail_orphans
+from workers.jobs.recovery import is_silent, requeue_or_fail_orphans
 from workers.models import Job
 from workers.practices import locks, timing
 from workers.runtime import stopping
@@ -33,7 +33,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
     Raises Ignore if the job has ended or is not due, if another run has it, or if the server of the locks is away.
     """
     try:
-        with locks.exclusive(f"job:{job_id}", lease=settings.JOB_LEASE) as lease:
+        with locks.exclusive(f"job:{job_id}", lease=settings.JOB_LEASE, is_fenced=True) as lease:
             attempt = Attempt(_claim(job_id), lease)
             try:
                 yield attempt
@@ -56,18 +56,24 @@ def working_on(job_id: str) -> Iterator[Attempt]:
 
 def _claim(job_id: str) -> Job:
     """The caller holds the job's lock. Raises Ignore if the job is not due."""
+    if not _take(job_id):
+        # The message of a dead worker comes back: its job still says running.
+        dead = Job.objects.filter(pk=job_id, state=Job.State.RUNNING)
+        if not (dead.exists() and is_silent(job_id) and requeue_or_fail_orphans(dead) and _take(job_id)):
+            log.info("job_message_ignored")
+            raise Ignore
+    return Job.objects.get(pk=job_id)
+
+
+def _take(job_id: str) -> int:
     now = timezone.now()
-    requeue_or_fail_orphans(Job.objects.filter(pk=job_id))
     due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=Job.State.QUEUED)
     claim = {
         "attempt": F("attempt") + 1,
         "worker": (current_task and current_task.request.hostname) or "a shell",
         "started_at": now,
     }
-    if not due.update(state=Job.State.RUNNING, message="", **claim):
-        log.info("job_message_ignored")
-        raise Ignore
-    return Job.objects.get(pk=job_id)
+    return due.update(state=Job.State.RUNNING, message="", **claim)
 
 
 def _end_with_error(attempt: Attempt, error: BaseException) -> None:
@@ -77,8 +83,10 @@ def _end_with_error(attempt: Attempt, error: BaseException) -> None:
         raise error
     if isinstance(error, RetryLater):
         attempt.requeue(error.sentence, error.seconds)
-    elif isinstance(error, (locks.LeaseLost, *DATABASE_ERRORS)):
-        raise error  # another attempt's job now, or nothing can be written: the sweep takes the job
+    elif isinstance(error, locks.LeaseLost):
+        attempt.requeue(user_messages.LOCK_LOST)  # raises LeaseLost if the job is another attempt's
+    elif isinstance(error, DATABASE_ERRORS):
+        raise error  # nothing can be written: the sweep takes the job
     elif isinstance(error, Cancelled):
         attempt.finish(Job.State.CANCELLED, user_messages.CANCELLED)
     elif isinstance(error, SoftTimeLimitExceeded):

@@ -1,11 +1,12 @@
 """Takes over jobs whose worker was killed or whose message is lost.
 
-A living worker renews its job's lock, so a running job without a lock is an orphan.
+A living worker renews its job's lock and reports progress. A running job without either is an orphan, once the server
+of the locks has lost none for a lease.
 """
 
 import logging
-from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -13,7 +14,8 @@ from workers.brokers import BrokerUnavailableError
 from workers.jobs import outbox, user_messages
 from workers.jobs.dispatch import NOT_DISPATCHED
 from workers.models import Job
-from workers.practices import locks
+from workers.practices import locks, progress
+from workers.telemetry import lock_server
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,18 @@ def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
 
 def orphans() -> QuerySet[Job]:
     """Raises RedisError."""
-    young = timezone.now() - timedelta(seconds=5)
-    running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=young).values_list("pk", "attempt")
-    orphaned = [Q(pk=pk, attempt=attempt) for pk, attempt in running if not locks.is_held(f"job:{pk}")]
+    lock_server.watch_locks(max_gap_seconds=settings.JOB_LEASE)
+    running = Job.objects.filter(state=Job.State.RUNNING).values_list("pk", "attempt")
+    orphaned = [
+        Q(pk=pk, attempt=attempt) for pk, attempt in running if not locks.is_held(f"job:{pk}") and is_silent(pk)
+    ]
     return Job.objects.filter(Q(*orphaned, _connector=Q.OR)) if orphaned else Job.objects.none()
+
+
+def is_silent(job_id: object) -> bool:
+    """Whether a job whose lock nobody holds is dead. False if that may be the fault of the locks' server.
+
+    Raises RedisError.
+    """
+    lease = settings.JOB_LEASE
+    return lock_server.seconds_without_loss() >= lease and progress.read(job_id, max_age=lease) is None

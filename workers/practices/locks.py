@@ -59,10 +59,11 @@ class Lease:
 
 
 @contextmanager
-def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
+def exclusive(name: str, *, lease: int, is_fenced: bool = False) -> Iterator[Lease]:
     """Holds the lock `name` while the block runs. Raises Busy if it is held, RedisError if its server is away.
 
-    lease: seconds after which a dead holder's lock frees itself.
+    lease: seconds after which a dead holder's lock frees itself. is_fenced: each write carries a fencing token, which
+    alone decides, so a server that was away or flushed never ends the work.
     """
     # thread_local=False: with redis-py's default the renewing thread sees no token and the lock expires unseen
     # (docs/facts/servers.md#lock-in-a-thread).
@@ -73,7 +74,7 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
         log.info("lock_busy lock=%s", name)
         raise Busy(name)
     held, stop = Lease(name), threading.Event()
-    work = (_renew, lock, held, stop, lease)
+    work = (_renew, lock, held, stop, lease, is_fenced)
     renewal = threading.Thread(target=copy_context().run, args=work, name=f"renew {name}", daemon=True)
     renewal.start()
     try:
@@ -87,7 +88,7 @@ def exclusive(name: str, *, lease: int) -> Iterator[Lease]:
             log.warning("lock_not_released lock=%s error=%r", name, error)
 
 
-def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int) -> None:
+def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int, is_fenced: bool) -> None:
     # A platform's SIGTERM is for the main thread: given to this one, it would wake nobody
     # (docs/facts/servers.md#sigterm-in-a-thread).
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -96,15 +97,12 @@ def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int) -> None:
     while not stop.wait(lease / 3):
         now = time.monotonic()
         try:
-            lock.reacquire()
-            good_until = now + lease
-        except LockNotOwnedError:
-            # A flushed server has no owner at all: take the lock again, unless somebody was quicker.
-            if not _take_again(lock, token, lease):
+            if _renew_once(lock, token, lease):
+                good_until = now + lease
+            elif not is_fenced:
                 break
-            good_until = now + lease
         except RedisError:
-            if time.monotonic() >= good_until:
+            if time.monotonic() >= good_until and not is_fenced:
                 break
     else:
         return
@@ -112,11 +110,13 @@ def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int) -> None:
     held.lost.set()
 
 
-def _take_again(lock: Lock, token: Any, lease: int) -> bool:
+def _renew_once(lock: Lock, token: Any, lease: int) -> bool:
+    """False if somebody else holds the lock. A flushed server has no holder at all: the lock is taken again."""
     try:
+        lock.reacquire()
+    except LockNotOwnedError:
         return bool(lock.redis.set(lock.name, token, nx=True, ex=lease))
-    except RedisError:
-        return False
+    return True
 
 
 def is_held(name: str) -> bool:

@@ -69,10 +69,10 @@ class Progress:
         cache.set(self.key, state, TTL)
 
 
-def read(object_id: object) -> dict[str, Any] | None:
-    """None if the last report is older than STALE_AFTER, or there is none."""
+def read(object_id: object, max_age: float = STALE_AFTER) -> dict[str, Any] | None:
+    """None if the last report is older than `max_age` seconds, or there is none."""
     state = read_many([object_id]).get(object_id)
-    return state if state and silent_seconds(state) <= STALE_AFTER else None
+    return state if state and silent_seconds(state) <= max_age else None
 
 
 def read_many(object_ids: Iterable[ObjectID]) -> dict[ObjectID, dict[str, Any]]:
