@@ -13,6 +13,7 @@ from workers.csvimport.validate import RowValidator
 from workers.postgres_copy import format_copy_lines
 
 FIRST_PAGES = 2  # in the first chunk, so that the import of a wrong file ends early
+MAX_CELLS = 400_000  # in a chunk, a page more or less: one of 16,000 columns took 284 MB
 
 
 @dataclass
@@ -48,7 +49,8 @@ class ChunkMaker:
         chunk = RowChunk()
         for number, page in enumerate(pages, 1):
             self._add(page, chunk)
-            if number % self.pages_per_chunk == 0 or number == FIRST_PAGES:
+            is_large = len(chunk.cells) * self.validator.header.width > MAX_CELLS
+            if number % self.pages_per_chunk == 0 or number == FIRST_PAGES or is_large:
                 yield chunk.close()
                 chunk = RowChunk()
         if chunk.records:

@@ -4,7 +4,6 @@ import codecs
 import io
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import dropwhile, islice
 from typing import IO
 
 from workers.csvimport.reading.dialect import Dialect, guess_dialect
@@ -19,7 +18,7 @@ from workers.csvimport.reading.errors import (
 from workers.csvimport.reading.text import open_text, read_blocks
 from workers.csvimport.reading.western import has_other_letters
 
-HEAD_LINES = 20
+HEAD_CHARACTERS = 1 << 16  # that tell the delimiter and the quotes
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def inspect_file(
     encoding = chosen or find_encoding(read_blocks(source, tick))
     try:
         with open_text(source, encoding) as text:
-            known = dialect or guess_dialect("".join(islice(dropwhile(str.isspace, text), HEAD_LINES)))
+            known = dialect or guess_dialect(text.read(HEAD_CHARACTERS).lstrip("\r\n"))
         counter = _RecordCounter(encoding, known.quote[-1], is_chosen=bool(chosen))
         for block in read_blocks(source, tick):
             counter.add(block)

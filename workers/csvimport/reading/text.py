@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import IO
 
 from workers.csvimport.reading.encoding import ERROR_HANDLERS
+from workers.csvimport.reading.errors import LINE_TOO_LONG, MAX_LINE_CHARACTERS, CsvUnreadable
 
 BLOCK_BYTES = 1 << 20
+MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS  # no encoding takes more for a character
 
 
 @contextmanager
@@ -22,7 +24,13 @@ def open_text(source: IO[bytes], encoding: str) -> Iterator[io.TextIOWrapper]:
 
 
 def read_blocks(source: IO[bytes], tick: Callable[[], None]) -> Iterator[bytes]:
+    """Raises CsvUnreadable at a line that is too long in any encoding."""
     source.seek(0)
+    line_bytes = 0
     while block := source.read(BLOCK_BYTES):
         tick()
+        line_end = max(block.rfind(b"\n"), block.rfind(b"\r"))
+        line_bytes = len(block) - 1 - line_end if line_end >= 0 else line_bytes + len(block)
+        if line_bytes > MAX_LINE_BYTES:
+            raise CsvUnreadable(LINE_TOO_LONG)
         yield block
