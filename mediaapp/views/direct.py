@@ -19,7 +19,7 @@ from mediaapp.models import OpenUpload
 from mediaapp.permissions import AuthenticatedRequest
 from mediaapp.uploads import direct
 from mediaapp.uploads.filetypes import UploadRejected
-from mediaapp.views.library import LOG_IN_MESSAGE, STORAGE_AWAY_MESSAGE, job_urls, wants_json
+from mediaapp.views.library import LOG_IN_MESSAGE, job_urls, storage_message, wants_json
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def json_endpoint(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
             return _error(str(error), 429)
         except OSError as error:
             log.warning("direct_upload_failed error=%r", error)
-            return _error(STORAGE_AWAY_MESSAGE, 503)
+            return _error(storage_message(error), 503)
 
     return endpoint
 

@@ -20,6 +20,7 @@ from mediaapp.permissions import AuthenticatedRequest
 from mediaapp.uploads.filetypes import UploadRejected
 from mediaapp.uploads.receive import LimitedUploadHandler, max_bytes_through_site, store_upload
 from workers import jobs
+from workers.storage.errors import StorageRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,9 @@ PER_PAGE = 25
 POLL_AFTER = 5  # seconds between polls of a library with unfinished jobs
 LOG_IN_MESSAGE = "Log in first."
 STORAGE_AWAY_MESSAGE = "Our storage of files does not answer at the moment."
+STORAGE_REFUSED_MESSAGE = (
+    "Our storage of files refuses us: a setting of ours is wrong. Our staff can see it; try later."
+)
 
 
 @never_cache
@@ -74,7 +78,7 @@ def _receive_files(request: AuthenticatedRequest) -> HttpResponse:
             problems.append(f"{file.name}: {error.sentence}")
         except OSError as error:
             log.warning("upload_store_failed error=%r", error)
-            problems.append(f"{file.name}: {STORAGE_AWAY_MESSAGE} Nothing of it is kept.")
+            problems.append(f"{file.name}: {storage_message(error)} Nothing of it is kept.")
     problems += LimitedUploadHandler.rejections_of(request)
     if not uploads and not problems:
         problems.append("No file arrived. Choose one, then upload it.")
@@ -87,6 +91,10 @@ def _answer_program(uploads: list[Upload], problems: list[str]) -> JsonResponse:
     if not uploads:
         return JsonResponse(answer, status=422)
     return JsonResponse(answer | job_urls(uploads[0].pk), status=201)
+
+
+def storage_message(error: OSError) -> str:
+    return STORAGE_REFUSED_MESSAGE if isinstance(error, StorageRefusedError) else STORAGE_AWAY_MESSAGE
 
 
 def job_urls(job_id: UUID) -> dict[str, str]:

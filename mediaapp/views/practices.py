@@ -14,6 +14,7 @@ from workers.capacity import connections
 from workers.capacity.memory_proposals import memory_proposals
 from workers.deadline import run_with_deadline
 from workers.practices import backlog, registry
+from workers.storage import health
 from workers.telemetry.held_locks import held_locks
 from workers.telemetry.queue_flow import queue_rows
 from workers.telemetry.recurring_entries import recurring_entries
@@ -25,6 +26,7 @@ STAFF_TABLES: Mapping[str, Callable[[], Any]] = {
     "held_locks": held_locks,
     "proposals": memory_proposals,
     "connections": connections.connections_table,
+    "storage": health.verify,
 }
 
 

@@ -9,11 +9,12 @@ from workers import jobs
 from workers.csvimport.job import run_import_job
 from workers.csvimport.target_table import TargetTable
 from workers.highmem import retention
+from workers.jobs import RetryLater
 from workers.practices import locks, memory
 from workers.reports.rows import open_rows
 from workers.reports.run import FOLDER, build_report
 from workers.storage import cleanup
-from workers.storage.workspace import open_workspace, retry_if_storage_is_away
+from workers.storage.workspace import MAX_RETRY_SECONDS, WorkspaceError, open_workspace, retry_if_storage_is_away
 from workers.telemetry import queue_samples, rollups
 
 LEASE_SECONDS = 30
@@ -44,8 +45,12 @@ def report_on_rows(job_id: str) -> None:
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def delete_files(job_id: str) -> None:
     # A silent storage holds this worker for 16 s, and imports wait: so the pause between tries doubles.
-    with jobs.working_on(job_id) as job, retry_if_storage_is_away(job.number):
-        cleanup.delete_folder(job.arguments["folder"])
+    with jobs.working_on(job_id) as job:
+        try:
+            with retry_if_storage_is_away(job.number):
+                cleanup.delete_folder(job.arguments["folder"])
+        except WorkspaceError as error:  # the storage refuses, and nobody sees this job to start it again
+            raise RetryLater(MAX_RETRY_SECONDS, error.sentence) from error
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)

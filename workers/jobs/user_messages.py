@@ -12,7 +12,11 @@ CANCELLED_BEFORE_START = "Cancelled before it started."
 CANCELLED = "Cancelled."
 INTERNAL_ERROR = "Something went wrong on our side. Your file is safe: try again."
 TIME_LIMIT_EXCEEDED = "This took longer than we allow for one file. Try a smaller one."
+STORAGE_REFUSED = (
+    "Our storage of files refuses us: a setting of ours is wrong, and our staff can see it. "
+    "Your file is safe. Try again later."
+)
 CRASHED_TOO_OFTEN = "This file stopped our worker several times, so we gave up on it. Your file is safe."
 
 # After these, trying again goes on where the job ended. Any other failure is about the file.
-NOT_CAUSED_BY_FILE = (INTERNAL_ERROR, TIME_LIMIT_EXCEEDED, CRASHED_TOO_OFTEN)
+NOT_CAUSED_BY_FILE = (INTERNAL_ERROR, TIME_LIMIT_EXCEEDED, CRASHED_TOO_OFTEN, STORAGE_REFUSED)

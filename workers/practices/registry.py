@@ -59,7 +59,7 @@ Findings = list[tuple[Practice, Finding]]
 def verify_all() -> Findings:
     """Findings in the order of PRACTICES. Never raises, and answers within DEADLINE_SECONDS."""
     answers = run_with_deadline({practice.title: practice.module.verify for practice in PRACTICES})
-    return [(practice, _to_finding(answers[practice.title])) for practice in PRACTICES]
+    return [(practice, to_finding(answers[practice.title])) for practice in PRACTICES]
 
 
 class FindingCache:
@@ -74,7 +74,7 @@ class FindingCache:
         """The findings of the last TTL seconds, or new ones; all unknown if another thread measures for too long."""
         if not self._measuring.acquire(timeout=DEADLINE_SECONDS):
             late = TimeoutError(f"Still measuring after {DEADLINE_SECONDS} s.")
-            return [(practice, _to_finding(late)) for practice in PRACTICES]
+            return [(practice, to_finding(late)) for practice in PRACTICES]
         try:
             if time.monotonic() > self._expires_at:
                 self._findings = verify_all()
@@ -90,7 +90,7 @@ class FindingCache:
 finding_cache = FindingCache()
 
 
-def _to_finding(answer: Finding | Exception) -> Finding:
+def to_finding(answer: Finding | Exception) -> Finding:
     if isinstance(answer, TimeoutError):
         return Finding(None, "unknown", f"{answer} /readyz names the server that is silent.")
     if isinstance(answer, Exception):

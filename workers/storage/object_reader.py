@@ -9,20 +9,36 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 from urllib3.exceptions import HTTPError
 
+from workers.storage.errors import StorageRefusedError
+
 FIRST_RANGE_BYTES, MAX_RANGE_BYTES = 2**16, 2**23
-NOT_FOUND = 404
+NOT_FOUND, REFUSED = 404, (401, 403)
+REFUSED_CODES = ("NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed")
 
 
 @contextmanager
 def as_os_errors(name: str) -> Iterator[None]:
-    """Raises FileNotFoundError for a 404, OSError for any other error of boto3."""
+    """Raises FileNotFoundError for a 404, StorageRefusedError, OSError for any other error of boto3."""
     try:
         yield
-    except (BotoCoreError, ClientError, HTTPError) as error:
-        metadata = error.response["ResponseMetadata"] if isinstance(error, ClientError) else {}
-        if metadata.get("HTTPStatusCode") == NOT_FOUND:
+    except ClientError as error:
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode")
+        if status in REFUSED or error.response["Error"].get("Code") in REFUSED_CODES:
+            raise StorageRefusedError(f"The storage refuses: {error}") from error
+        if status == NOT_FOUND:
             raise FileNotFoundError(name) from error
         raise OSError(f"The storage did not answer: {error}") from error
+    except (BotoCoreError, HTTPError) as error:
+        raise OSError(f"The storage did not answer: {error}") from error
+
+
+def require_bucket(client: Any, bucket: str) -> None:
+    """Raises StorageRefusedError if the bucket does not exist or is another's; OSError."""
+    try:
+        with as_os_errors(bucket):
+            client.head_bucket(Bucket=bucket)
+    except FileNotFoundError as error:
+        raise StorageRefusedError(f"The storage refuses: it has no bucket {bucket}.") from error
 
 
 class ObjectReader(io.RawIOBase):
@@ -32,8 +48,12 @@ class ObjectReader(io.RawIOBase):
         self._client, self._name = client, name
         self._key = {"Bucket": bucket, "Key": name}
         self._body: StreamingBody | None = None
-        with as_os_errors(name):
-            head = client.head_object(**self._key)
+        try:
+            with as_os_errors(name):
+                head = client.head_object(**self._key)
+        except FileNotFoundError:  # S3 answers the same if the bucket is missing
+            require_bucket(client, bucket)
+            raise
         self.size, self._version = int(head["ContentLength"]), head["ETag"]
         self._position = self._range_end = 0
         self._range_bytes = FIRST_RANGE_BYTES

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 
-from workers.storage import object_upload
+from workers.storage import object_reader, object_upload
 from workers.storage.object_reader import FIRST_RANGE_BYTES, ObjectReader, as_os_errors
 
 LINK_SECONDS = 600
@@ -68,6 +68,10 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
     def url(self, name: str, parameters: Any = None, expire: int | None = None, http_method: str | None = None) -> str:
         """parameters: of get_object, such as ResponseContentDisposition. expire: seconds."""
         return self._presign("get_object", self._key(name) | (parameters or {}), expire or LINK_SECONDS, http_method)
+
+    def require_bucket(self) -> None:
+        """Raises StorageRefusedError if the site cannot use the bucket; OSError."""
+        object_reader.require_bucket(self.client, self.bucket_name)
 
     def exists(self, name: str) -> bool:
         with as_os_errors(name):

@@ -13,8 +13,9 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, default_storage
 
 from workers.byte_format import format_bytes
-from workers.jobs import RetryLater
+from workers.jobs import RetryLater, user_messages
 from workers.storage import scratch
+from workers.storage.errors import StorageRefusedError
 
 if TYPE_CHECKING:
     from workers.storage.object_storage import ObjectStorage  # large: docs/facts/servers.md#boto3
@@ -36,7 +37,7 @@ RESULTS_TOO_LARGE = (
 
 
 class WorkspaceError(Exception):
-    """No worker can do the work, now or later. sentence: shown to the user."""
+    """No worker can do the work. sentence: shown to the user."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -160,9 +161,15 @@ def open_workspace(report: ReportProgress) -> Iterator[LocalWorkspace | RemoteWo
 
 @contextmanager
 def retry_if_storage_is_away(attempt: int = 1) -> Iterator[None]:
-    """Raises RetryLater for an OSError of the block. Its pause doubles with each attempt."""
+    """Raises RetryLater for an OSError of the block, whose pause doubles with each attempt.
+
+    Raises WorkspaceError for a StorageRefusedError.
+    """
     try:
         yield
+    except StorageRefusedError as error:
+        log.error("storage_refused error=%r", str(error))
+        raise WorkspaceError(user_messages.STORAGE_REFUSED) from error
     except OSError as error:
         log.warning("storage_unavailable error=%r", error)
         raise RetryLater(min(MAX_RETRY_SECONDS, RETRY_SECONDS * 2 ** min(attempt - 1, 10)), STORAGE_AWAY) from error

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: measures the nine practices."""
+"""`manage.py doctor`: measures the nine practices, and asks the object storage."""
 
 import json
 import logging
@@ -6,9 +6,12 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from workers.deadline import run_with_deadline
 from workers.practices import Finding, registry
+from workers.storage import health
 
 VERDICTS = {True: "holds", False: "FAILING", None: "unknown"}
 ALL_HOLD, SOME_FAIL, SOME_UNKNOWN = 0, 1, 2  # exit codes
@@ -24,22 +27,25 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         # The log goes to stdout too, and would break the JSON. The findings name each server that did not answer.
         logging.disable()
-        found = registry.verify_all()
+        rows = [self.as_row(*each) for each in registry.verify_all()]
+        if settings.S3_BUCKET:
+            finding = registry.to_finding(run_with_deadline({"storage": health.verify})["storage"])
+            rows.append({"number": None, "practice": "Storage", "file": "workers/storage/health.py"} | asdict(finding))
         if options["json"]:
-            self.stdout.write(json.dumps([self.as_row(*each) for each in found], indent=2))
+            self.stdout.write(json.dumps(rows, indent=2))
         else:
-            for practice, finding in found:
-                self.write_finding(practice, finding)
-        verdicts = {finding.ok for _, finding in found}
+            for row in rows:
+                self.write_row(row)
+        verdicts = {row["ok"] for row in rows}
         sys.exit(SOME_FAIL if False in verdicts else SOME_UNKNOWN if None in verdicts else ALL_HOLD)
 
     @staticmethod
     def as_row(practice: registry.Practice, finding: Finding) -> dict[str, Any]:
         return {"number": practice.number, "practice": practice.title, "file": practice.file} | asdict(finding)
 
-    def write_finding(self, practice: registry.Practice, finding: Finding) -> None:
-        style = {True: self.style.SUCCESS, False: self.style.ERROR, None: self.style.WARNING}[finding.ok]
-        verdict = style(f"{VERDICTS[finding.ok]:<9}")
-        self.stdout.write(f"{practice.number} {practice.title:<16} {verdict} {finding.summary}")
-        if finding.reason:
-            self.stdout.write(f"  {finding.reason} ({practice.file})")
+    def write_row(self, row: dict[str, Any]) -> None:
+        style = {True: self.style.SUCCESS, False: self.style.ERROR, None: self.style.WARNING}[row["ok"]]
+        verdict = style(f"{VERDICTS[row['ok']]:<9}")
+        self.stdout.write(f"{row['number'] or '-'} {row['practice']:<16} {verdict} {row['summary']}")
+        if row["reason"]:
+            self.stdout.write(f"  {row['reason']} ({row['file']})")
