@@ -16,6 +16,7 @@ from workers.models import Job
 from workers.video.ffmpeg import video_options
 from workers.video.probe import inspect
 from workers.video.tasks import transcode_video
+from workers.video.timeline import measure as measure_times
 
 ROUNDS = 5
 
@@ -49,7 +50,9 @@ def run_ffmpeg(*arguments: str) -> None:
 
 
 def time_ffmpeg(source: Path, target: Path) -> float:
-    options = video_options(inspect(source))
+    media = inspect(source)
+    timeline = measure_times(source, media, deadline=time.monotonic() + 60, on_tick=lambda: None)
+    options = video_options(media, timeline)
     began = time.monotonic()
     run_ffmpeg("-i", str(source), *options, str(target))
     return time.monotonic() - began

@@ -4,13 +4,14 @@ import errno
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from workers.video import sandbox
 from workers.video.probe import BROKEN, Media, VideoInfo, VideoUnreadable, inspect, probe
+from workers.video.timeline import Timeline, check_length, measure
 
 ReportProgress = Callable[[float, float, str], None]
 
@@ -33,10 +34,6 @@ VIDEO_OPTIONS = (
 
 RESULT_TOO_LARGE = "The converted video would be larger than 8 GB. Cut it into parts, then upload these."
 TEMPORARY_PREFIX = ".transcode-"
-TRUNCATED = (
-    "The file ends in the middle ({:.0f} of {:.0f} seconds could be read). "
-    "Copy it again from where you have it whole, then upload it again."
-)
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,14 @@ def transcode(
     what it raises ends the transcoding. time_limit: seconds. Raises VideoError.
     """
     deadline = time.monotonic() + time_limit
-    media = inspect(source, lambda: report(0, 0, "looking at the file"))
-    length, reached = media.info.duration, 0.0
+
+    def report_looking() -> None:
+        report(0, 0, "looking at the file")
+
+    media = inspect(source, report_looking)
+    timeline = measure(source, media, deadline=deadline, on_tick=report_looking)
+    check_length(timeline.end, declared=media.declared_seconds)
+    length, reached = timeline.length, 0.0
 
     def report_transcoding(seconds: float) -> None:
         nonlocal reached
@@ -77,19 +80,24 @@ def transcode(
             deadline=deadline,
             on_progress=lambda _: report(0, length, "making the poster"),
         )
-        _make_video(source, media, new_target, deadline=deadline, on_progress=report_transcoding)
+        _make_video(source, media, timeline, new_target, deadline=deadline, on_progress=report_transcoding)
         after = probe(new_target, lambda: report(length or reached, length, "finishing"))
-        # A tenth and a second less: the declared length includes streams that are not transcoded.
-        if after.duration < length * 0.9 - 1:
-            raise VideoUnreadable(TRUNCATED.format(after.duration, length))
+        if not media.is_discontinuous:
+            check_length(after.duration, declared=length)
         new_poster.replace(poster)
         new_target.replace(target)
-    return TranscodeResult(media.info, after, media.left_out)
+    return TranscodeResult(replace(media.info, duration=length), after, media.left_out)
 
 
-def video_options(media: Media) -> tuple[str, ...]:
+def video_options(media: Media, timeline: Timeline) -> list[str]:
     streams = [media.picture, media.sound] if media.sound else [media.picture]
-    return (*(word for stream in streams for word in ("-map", f"0:{stream['index']}")), *VIDEO_OPTIONS)
+    options = [word for stream in streams for word in ("-map", f"0:{stream['index']}")] + [*VIDEO_OPTIONS]
+    if timeline.is_cut_by_reordering():
+        options += ("-bf", "0")
+    if not timeline.is_constant():
+        # Else ffmpeg rounds times to a rate that it guesses from the first seconds, and drops pictures.
+        options += ("-enc_time_base:v", "demux")
+    return options
 
 
 def _make_poster(
@@ -111,9 +119,15 @@ def _make_poster(
 
 
 def _make_video(
-    source: Path, media: Media, target: Path, *, deadline: float, on_progress: Callable[[float], None]
+    source: Path,
+    media: Media,
+    timeline: Timeline,
+    target: Path,
+    *,
+    deadline: float,
+    on_progress: Callable[[float], None],
 ) -> None:
-    options = [*video_options(media), f"file:{target}"]
+    options = [*video_options(media, timeline), f"file:{target}"]
     run = sandbox.run(source, options, deadline=deadline, on_progress=on_progress)
     if run.returncode:
         raise _error_of(run)

@@ -24,6 +24,10 @@ ENTRIES = (
     ":stream_disposition=default,attached_pic,timed_thumbnails"
     ":stream_tags=language,title:stream_side_data=rotation:chapter=id"
 )
+# What their header says of the length was written down. Other formats have none, and ffprobe guesses it.
+DECLARING = {"mov", "matroska", "avi", "flv", "asf"}
+# Their times may start again in the middle, which ffmpeg repairs.
+DISCONTINUOUS = {"mpegts", "mpeg", "ogg"}
 COVERS = ("attached_pic", "timed_thumbnails")
 # The page names these if they are left out; a camera's track of time codes is nothing to miss.
 KINDS = {"video": "picture", "audio": "sound track", "subtitle": "subtitles"}
@@ -62,6 +66,18 @@ class Media:
     picture: dict[str, Any]
     sound: dict[str, Any] | None
     left_out: tuple[dict[str, str], ...]
+
+    @property
+    def is_discontinuous(self) -> bool:
+        return not DISCONTINUOUS.isdisjoint(self.format.split(","))
+
+    @property
+    def declared_seconds(self) -> float:
+        """Of the streams that are kept, or 0."""
+        if DECLARING.isdisjoint(self.format.split(",")):
+            return 0.0
+        kept = [seconds(stream.get("duration")) for stream in (self.picture, self.sound) if stream]
+        return min(self.info.duration, max(kept)) if all(kept) else self.info.duration
 
 
 def probe(source: Path, on_tick: Callable[[], None] = lambda: None) -> VideoInfo:
