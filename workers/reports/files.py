@@ -4,9 +4,10 @@ from pathlib import Path
 
 import polars as pl
 
-from workers.csvimport.cells.formulas import escape_formula
+from workers.csvimport.cells.formulas import DELIMITERS, SIGNS, escape_formula
 
-SAFE_START = r"^[\p{L}\p{N}]"  # of most cells; Python looks at the others
+# Python looks at what does not begin as most cells do, and at what has a sign in front of a part.
+SUSPECT = rf"^[^\p{{L}}\p{{N}}]|[{DELIMITERS}][^\p{{L}}\p{{N}}]*[{SIGNS}]"
 
 
 def write_parquet(table: pl.DataFrame, path: Path) -> None:
@@ -20,7 +21,7 @@ def write_csv(table: pl.DataFrame, path: Path) -> None:
 
 
 def escape_column(column: pl.Series) -> pl.Series:
-    suspects = (~column.str.contains(SAFE_START)).fill_null(False).arg_true()
+    suspects = column.str.contains(SUSPECT).fill_null(False).arg_true()
     if not len(suspects):
         return column
     return column.clone().scatter(suspects, [escape_formula(cell) for cell in column.gather(suspects)])
