@@ -188,7 +188,7 @@ FILES = {
         lambda: DATES + "A1;Dune;2024-04-03 00:00:00\n", 1, values={"released_on": "2024-04-03"}
     ),
     "two-digit years": RealFile(lambda: DATES + "A1;Dune;\nA2;Ubik;03.04.24\n", 1, 1),
-    "ragged rows": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA2,Ubik\nA3,Emma,,,,,,,,\n", 1, 2),
+    "ragged rows": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA2,Ubik\nA3,Emma,,,,,,,x\n", 1, 2),
     "quoted newlines": RealFile(lambda: written(ROWS, lineterminator="\r\n"), 2, values={"title": 'The "Great", War'}),
     "single quotes": RealFile(
         lambda: "'external_id';'title'\n'A1';'Dune; or Arrakis'\n", 1, values={"title": "Dune; or Arrakis"}
@@ -200,6 +200,34 @@ FILES = {
     ),
     "an unclosed quote": RealFile(lambda: HEADER + 'A1,Dune,,,,,\nA2,"Ubik,,,,,\nA3,Emma,,,,,\n', 2, 1),
     "NUL bytes": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA2,Ub\0ik,,,,,\n", 1, 1),
+    "Ctrl-Z at the end, from DOS": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA2,Ubik,,,,,\n\x1a", 2),
+    "Ctrl-Z behind the last cell, and a filled block": RealFile(
+        lambda: "external_id,title\nA2,Ubik\nA1,Dune\x1a" + "\0" * 100, 2, values={"title": "Dune"}
+    ),
+    "a NUL early": RealFile(lambda: HEADER + "A2,Ub\0ik,,,,,\n" + many("A{n}x,Dune,,,,,") + "A1,Emma,,,,,\n", 21, 1),
+    "a NUL in a column that is not imported": RealFile(
+        lambda: "external_id,title,remark\nA1,Dune,\0\n", 1, values={"title": "Dune"}
+    ),
+    "a NUL in the header": RealFile(lambda: "external_id,ti\0tle\nA1,Dune\n", 1, values={"title": "Dune"}),
+    "delimiters at the end of rows only": RealFile(
+        lambda: "external_id;title;stock\nA1;Dune;3;\nA2;Ubik;;;\nA3;Emma;1; \nA4;Ulysses;1;;x\n",
+        3,
+        1,
+        values={"stock": 3},
+    ),
+    "columns called line and reason": RealFile(
+        lambda: "external_id,title,line,reason\nA1,'=Dune,5,old\n", 1, values={"title": "'=Dune"}
+    ),
+    "times behind the days": RealFile(
+        lambda: DATES + "A1;Dune;2024-12-31 14:22:11\nA2;Ubik;2024-12-31T00:00:00Z\nA3;Emma;12/31/2024 2:05:00 PM\n",
+        3,
+        values={"released_on": "2024-12-31"},
+    ),
+    "months by their names": RealFile(
+        lambda: DATES + "A1;Dune;31 Dec 2024\nA2;Ubik;31-Dec-2024\nA3;Emma;December 31, 2024\n",
+        3,
+        values={"released_on": "2024-12-31"},
+    ),
     "a cell longer than any": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA2," + "x" * 200_000 + ",,,,,\n", 1, 1),
     "10,000 columns": RealFile(
         lambda: (

@@ -124,7 +124,7 @@ def test_a_header_alone_is_an_import_of_nothing(alice):
         (f"{'x' * 65},Dune,,,,,", "external_id: is longer than 64 characters"),
         ("A1,Du\0ne,,,,,", "title: has a NUL character in it, which no text may have"),
         ("A1,Dune", "has 2 cells, and the header has 7"),
-        ("A1,Dune,,,,,,,", "has 9 cells, and the header has 7"),
+        ("A1,Dune,,,,,,x,", "has 9 cells, and the header has 7"),
     ],
 )
 def test_a_bad_row_is_rejected_with_its_line_and_reason_and_leaves_the_others_alone(alice, row, reason):

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tests.csv_imports import HEADER, catalogue, counts, import_for
+from workers.csvimport.header import REJECTION_COLUMNS
 from workers.csvimport.rejected_rows import Rejection, store_rejections, stream_rejections
 from workers.models import Job, RejectedRow
 
@@ -29,7 +30,7 @@ def parsed(text: str) -> list[list[str]]:
 def test_the_rows_come_back_with_line_and_reason(alice, job):
     _, text = report_of(job, alice, HEADER + "A1,Dune,,,,abc,\nA2,Ubik,,,,,\nA3\n")
     header, first, second = parsed(text)
-    assert header == [*HEADER.strip().split(","), "line", "reason"]
+    assert header == [*HEADER.strip().split(","), *REJECTION_COLUMNS]
     assert first == ["A1", "Dune", "", "", "", "abc", "", "2", 'price: "abc" is not a number']
     assert second == ["A3", "", "", "", "", "", "", "4", "has 1 cells, and the header has 7"]
 
@@ -37,7 +38,7 @@ def test_the_rows_come_back_with_line_and_reason(alice, job):
 def test_only_the_job_s_own_rows_come_back(alice, job):
     other = Job.objects.create(owner=alice, task="import", queue="imports", queued_at=timezone.now())
     store_rejections(other.id, [Rejection(2, "wrong", ["x"])])
-    assert parsed("".join(stream_rejections(job.id, ["a"]))) == [["a", "line", "reason"]]
+    assert parsed("".join(stream_rejections(job.id, ["a"]))) == [["a", *REJECTION_COLUMNS]]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])

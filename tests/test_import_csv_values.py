@@ -1,5 +1,6 @@
 """Numbers and dates as people of several countries write them."""
 
+import calendar
 from datetime import date
 from decimal import Decimal
 
@@ -78,6 +79,13 @@ def test_the_decimal_mark_is_guessed_or_said_to_be_open(cells, guess):
         ("ymd", "2024.04.03"), ("ymd", "2024. 4. 3."), ("ymd", "2024-04-03 00:00:00"),
         ("ymd", "2024-04-03T00:00:00.000"),
         ("dmy", "03.04.2024 00:00"), ("dmy", "3. 4. 2024"),
+        ("ymd", "2024-04-03 14:22:11"), ("ymd", "2024-04-03T00:00:00Z"), ("ymd", "2024-04-03T23:59:59.123+02:00"),
+        ("ymd", "2024-04-03 14:22"), ("ymd", "2024-04-03 14:22:11.5 UTC"), ("ymd", "2024-04-03 14:22:11-0500"),
+        ("mdy", "4/3/2024 2:22:11 PM"), ("mdy", "4/3/2024, 2:22 p.m."), ("dmy", "03/04/2024 14:22"),
+        ("ymd", "3 Apr 2024"), ("ymd", "3-Apr-2024"), ("mdy", "03 April 2024"), ("dmy", "April 3, 2024"),
+        ("ymd", "Apr. 3rd, 2024"), ("ymd", "3. April 2024"), ("ymd", "2024-Apr-03"), ("ymd", "3 avril 2024"),
+        ("ymd", "3 de abril de 2024"), ("ymd", "3 Apr 2024 14:22"), ("ymd", "03APR2024"),
+        ("ymd", "2024. 4. 3. 0:00"),
     ],
 )  # fmt: skip
 def test_a_date_is_read_in_its_order_alone_and_among_others(order, cell):
@@ -91,7 +99,9 @@ def test_a_date_is_read_in_its_order_alone_and_among_others(order, cell):
         ("ymd", "03/04/2024", "is not a date such as 2026-12-31"),
         ("dmy", "03.04.24", "is not a date such as 31.12.2026"),
         ("mdy", "31/12/2024", "is not a day of any calendar"), ("dmy", "30.02.2024", "is not a day of any calendar"),
-        ("dmy", "03.04/2024", "is not a date"), ("ymd", "2024-04-03 12:30", "is not a date"),
+        ("dmy", "03.04/2024", "is not a date"), ("ymd", "2024-04-03 12:75", "is not a date"),
+        ("ymd", "3 Abc 2024", "is not a date"), ("ymd", "31 Feb 2024", "is not a day of any calendar"),
+        ("ymd", "3 Apr 24", "is not a date"), ("ymd", "3 Ju 2024", "is not a date"),
         ("dmy", "soon\n", "is not a date"),
     ],
 )  # fmt: skip
@@ -107,11 +117,32 @@ def test_what_is_no_date_in_that_order_says_why(order, cell, reason):
         (["01/02/2024"], ("dmy", False)), (["01/02/2024", "13/02/2024"], ("dmy", True)),
         (["01.02.2024"], ("dmy", True)),
         (["01-02-2024"], ("dmy", False)), ([], ("ymd", True)), (["soon", ""], ("ymd", True)),
-        (["12/31/2024", "12/30/2024", "31/12/2024"], ("mdy", True)),
+        (["12/31/2024", "12/30/2024", "31/12/2024"], ("mdy", True)), (["31/12/2024 14:22"], ("dmy", True)),
+        (["03/04/2024 2:22 PM"], ("dmy", False)), (["31 Dec 2024"], ("ymd", True)),
     ],
 )  # fmt: skip
 def test_the_order_of_dates_is_guessed_or_said_to_be_open(cells, guess):
     assert guess_dates(cells) == guess
+
+
+@pytest.mark.parametrize(
+    ("name", "month"),
+    [
+        ("Jan", 1), ("Jänner", 1), ("Ma", None), ("März", 3), ("mars", 3), ("déc.", 12), ("août", 8), ("juin", 6),
+        ("juil.", 7),
+        ("ago", 8), ("maj", 5), ("ott", 10), ("Dez", 12), ("sept", 9), ("Mai", 5), ("jui", None), ("December", 12),
+        ("mrt", 3), ("Juni", 6), ("Jul", 7),
+        *((name, number) for number, name in enumerate(calendar.month_abbr) if name),
+        *((name, number) for number, name in enumerate(calendar.month_name) if name),
+    ],
+)  # fmt: skip
+def test_a_month_is_known_by_its_name_or_its_abbreviation_if_that_means_one_month(name, month):
+    written = f"3 {name} 2024"
+    if month:
+        assert make_date_parser("ymd")([written, "2024-12-31"])[0] == date(2024, month, 3)
+    else:
+        with pytest.raises(CellError):
+            make_date_parser("ymd")([written])
 
 
 @given(

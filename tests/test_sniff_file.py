@@ -85,6 +85,26 @@ def test_a_truncated_video_names_the_bytes_that_arrived():
         kind_of_bytes((struct.pack(">I4s", 5_000_000, b"moov")).ljust(900, b"\0"))
 
 
+def test_a_video_that_lacks_its_last_bytes_names_them_all():
+    with pytest.raises(UploadRejected, match=r"4,999,900 of 5,000,000 bytes arrived"):
+        kind_of_bytes((struct.pack(">I4s", 5_000_000, b"moov")).ljust(4_999_900, b"\0"))
+
+
+@pytest.mark.parametrize("stray", [b"\x00", b"\x1a", b"\x07"])
+def test_a_stray_control_character_in_a_table_is_left_to_the_import(stray):
+    for table in (
+        TABLE.encode() + b"2;Br" + stray + b"ot;3\n",
+        stray + TABLE.encode(),
+        TABLE.encode() * 100 + stray * 40,
+    ):
+        assert kind_of_bytes(table) is Upload.Kind.CSV
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b"\x1a" * 100, b"\x1a" + bytes(127)])
+def test_a_table_with_the_end_of_a_program_of_dos_is_csv(end):
+    assert kind_of_bytes(TABLE.encode() + end) is Upload.Kind.CSV
+
+
 @pytest.mark.parametrize("header", ["tax-free,price", "the moov;b", "sku", '"a\nb"\tc', "   ,a"])
 def test_unusual_headers_are_csv(header):
     assert kind_of_bytes(f"{header}\n1,2\n".encode()) is Upload.Kind.CSV
@@ -104,9 +124,8 @@ def test_unusual_headers_are_csv(header):
         b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n",
         b"\xef\xbb\xbf#EXTM3U\nfilm.ts\n",
         b"ffconcat version 1.0\nfile secret.mp4\n",
-        b"\x89PNG\r\n\x1a\n" + bytes(100),
         b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(100),
-        b"a,b\n1,\x00\n",
+        b"a,b\n1,\x00\n" * 30,
         b"\x81\x8d\x8f\n",
         b"x" * 100_000,
         random.Random(2).randbytes(3000),
@@ -127,6 +146,27 @@ def test_an_empty_file_is_rejected(content):
 def test_a_spreadsheet_is_rejected_with_advice(start):
     with pytest.raises(UploadRejected, match="Save the sheet as CSV"):
         kind_of_bytes(start + bytes(100))
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"GIF89a",
+        b"RIFF\x24\0\0\0WEBPVP8 ",
+        b"II*\0",
+        b"BM\x36\x10\0\0\0\0\0\0",
+    ],
+)
+def test_a_picture_is_rejected_as_one(start):
+    with pytest.raises(UploadRejected, match="This is a picture"):
+        kind_of_bytes(start + random.Random(3).randbytes(3000))
+
+
+@pytest.mark.parametrize("header", ["BMW;price", "GIF;size", "II*;b", "MM;x"])
+def test_a_header_that_begins_as_a_picture_is_csv(header):
+    assert kind_of_bytes(f"{header}\n1;2\n".encode()) is Upload.Kind.CSV
 
 
 def test_a_heic_photograph_is_rejected():

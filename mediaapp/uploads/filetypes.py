@@ -10,6 +10,7 @@ from typing import BinaryIO
 from mediaapp.models import Upload
 from workers.byte_format import format_bytes
 from workers.csvimport.reading.encoding import ERROR_HANDLERS, guess_encoding
+from workers.csvimport.reading.text import strip_dos_end
 
 HEAD_BYTES = 64 * 1024
 MAX_BOXES = 200  # a fragmented MP4 has more, but its index is among the first
@@ -29,8 +30,13 @@ OTHER_VIDEO = re.compile(
     re.DOTALL,
 )
 PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"crx ")
+PICTURE = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|II\x2a\x00|MM\x00\x2a|BM.{4}\0{4}|\x00\x00\x01\x00",
+    re.DOTALL,
+)  # PNG, JPEG, GIF, WebP, TIFF and raw photographs, BMP, icons
 SPREADSHEET = re.compile(rb"PK\x03\x04|\xd0\xcf\x11\xe0")  # xlsx, ods, any zip; xls
 
+MAX_CONTROLS, MAX_CONTROL_SHARE = 2, 0.02  # stray ones cost their rows, and not the file
 CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0e-\x1f]")
 SEPARATOR = re.compile(rb"[,;\t|]")
 MARKUP_OR_SCRIPT = re.compile(r"\s*(<|\{|\[|%PDF|#!|#EXTM3U|ffconcat)")
@@ -62,6 +68,8 @@ def detect_kind(file: BinaryIO, size: int) -> Upload.Kind:
             raise UploadRejected(EMPTY_MESSAGE)
         if _is_video(head, file, size):
             return Upload.Kind.VIDEO
+        if PICTURE.match(head):
+            raise UploadRejected(PICTURE_MESSAGE)
         if SPREADSHEET.match(head):
             raise UploadRejected(SPREADSHEET_MESSAGE)
         if _is_csv(head, is_whole_file=len(head) == size):
@@ -85,7 +93,10 @@ def _is_video(head: bytes, file: BinaryIO, size: int) -> bool:
 
 def _reject_truncated(size: int, end: int) -> None:
     if size < end:
-        raise UploadRejected(TRUNCATED_MESSAGE.format(format_bytes(size), format_bytes(end)))
+        arrived, whole = format_bytes(size), format_bytes(end)
+        if arrived == whole:
+            arrived, whole = f"{size:,}", f"{end:,} bytes"
+        raise UploadRejected(TRUNCATED_MESSAGE.format(arrived, whole))
 
 
 def _reject_truncated_mp4(file: BinaryIO, size: int) -> None:
@@ -137,7 +148,9 @@ def _matroska_length(head: bytes, offset: int) -> tuple[int, int]:
 
 def _is_csv(head: bytes, *, is_whole_file: bool) -> bool:
     text = _decode(head, is_whole_file=is_whole_file)
-    if text is None or CONTROL_CHARACTER.search(text) or MARKUP_OR_SCRIPT.match(text):
+    if text is None or MARKUP_OR_SCRIPT.match(text):
+        return False
+    if len(CONTROL_CHARACTER.findall(strip_dos_end(text))) > max(MAX_CONTROLS, len(text) * MAX_CONTROL_SHARE):
         return False
     return (
         is_whole_file or len(text.splitlines()) > 1 or bool(SEPARATOR.search(head))

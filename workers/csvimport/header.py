@@ -10,7 +10,8 @@ from workers.csvimport.cells.formulas import unescape_formula
 from workers.csvimport.reading.errors import CsvUnreadable
 from workers.csvimport.target_table import TargetTable
 
-REJECTION_COLUMNS = ["line", "reason"]  # the last two columns of a file of rejected rows
+# The last two columns of a file of rejected rows. No table of somebody else has columns of these names.
+REJECTION_COLUMNS = ["line in your file", "reason for the rejection"]
 MAX_LISTED_NAMES = 20  # in a sentence
 
 

@@ -41,6 +41,8 @@ class RowValidator:
         width = self.header.width
         has_width = [len(row) == width for row in rows]
         if not all(has_width):
+            rows = [_without_empty_end(row, width) for row in rows]
+            has_width = [len(row) == width for row in rows]
             rejections += [
                 self._reject(line, f"has {len(row)} cells, and the header has {width}", row)
                 for line, row, fits in zip(lines, rows, has_width, strict=True)
@@ -73,3 +75,8 @@ class RowValidator:
 
     def _reject(self, line: int, reason: str, cells: list[str]) -> Rejection:
         return Rejection(line, reason, self.header.original_cells(cells))
+
+
+def _without_empty_end(row: list[str], width: int) -> list[str]:
+    """Some programs end rows with a delimiter, and the header without one."""
+    return row if "".join(row[width:]).strip() else row[:width]

@@ -1,4 +1,4 @@
-"""Dates as people of several countries write them."""
+"""Dates as people of several countries write them. A time of day behind a date is dropped, with its zone."""
 
 import re
 from collections import Counter
@@ -8,10 +8,15 @@ from datetime import date
 from django.utils.dateparse import parse_date
 
 from workers.csvimport.cells.errors import CellError, quote_short
+from workers.csvimport.cells.months import replace_month_names
 
-MAX_DATE_CHARACTERS = 40  # with its midnight
+MAX_DATE_CHARACTERS = 60  # with its time of day
 EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
-_MIDNIGHT = re.compile(r"(?m)[ T]0?0:00(:00(\.0+)?)?$")  # what databases and spreadsheets add to a day
+# What databases and spreadsheets add to a day. The day is taken as written, in whatever zone.
+_TIME = re.compile(
+    r"(?mi)(?<=[\d.])(?:[ T]|, )[0-2]?\d:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?"
+    r"(?: ?[AP]\.?M\.?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?$"
+)
 _YEAR_FIRST = re.compile(r"(?m)^(\d{4})([./]) ?(\d{1,2})\2 ?(\d{1,2})\.?$")
 _YEAR_LAST = re.compile(r"(?m)^(\d{1,2})([./-]) ?(\d{1,2})\2 ?(\d{4})$")
 _REORDERED = {"dmy": r"\4-\3-\1", "mdy": r"\4-\1-\3"}
@@ -50,12 +55,12 @@ def guess_dates(cells: Iterable[str]) -> tuple[str, bool]:
 
 
 def looks_like_date(cell: str) -> bool:
-    plain = _MIDNIGHT.sub("", cell.strip())
+    plain = _drop_time(cell)
     return bool(_YEAR_LAST.fullmatch(plain) or re.fullmatch(r"\d{4}([-./]) ?\d{1,2}\1 ?\d{1,2}\.?", plain))
 
 
 def _vote(cell: str) -> str:
-    found = _YEAR_LAST.fullmatch(_MIDNIGHT.sub("", cell.strip()))
+    found = _YEAR_LAST.fullmatch(_drop_time(cell))
     if not found:
         return ""
     first, sign, second, _ = found.groups()
@@ -64,11 +69,15 @@ def _vote(cell: str) -> str:
     return "mdy" if int(second) > 12 else "?"
 
 
+def _drop_time(text: str) -> str:
+    """Month names become numbers too. text: a cell, or a line for each cell."""
+    return replace_month_names(_TIME.sub("", text.strip()))
+
+
 def _rewrite_as_iso(cells: list[str], order: str) -> list[str]:
     if max(map(len, cells)) > MAX_DATE_CHARACTERS:
         return cells
-    text = "\n".join(cells)
-    plain = _YEAR_FIRST.sub(r"\1-\3-\4", _MIDNIGHT.sub("", text))
+    plain = _YEAR_FIRST.sub(r"\1-\3-\4", _drop_time("\n".join(cells)))
     if order in _REORDERED:
         plain = _YEAR_LAST.sub(_REORDERED[order], plain)
     written = plain.split("\n")

@@ -18,7 +18,7 @@ from workers.csvimport.reading.errors import (
     QUOTES_MISMATCHED,
     CsvUnreadable,
 )
-from workers.csvimport.reading.text import open_text
+from workers.csvimport.reading.text import open_text, strip_dos_end
 
 PAGE_LINES = 1_000  # more of them no longer fit the processor's cache, at twice the time a line
 PAGE_CHARACTERS = 400_000
@@ -93,9 +93,11 @@ def _group_lines(text: Iterator[str], first_line: int, page_lines: int) -> Itera
         group.append(line)
         characters += len(line)
         if number % page_lines == 0 or characters > PAGE_CHARACTERS:
+            group[-1] = strip_dos_end(line)
             yield group
             group, characters = [], 0
     if group:
+        group[-1] = strip_dos_end(group[-1])
         yield group
     yield []
 

@@ -23,6 +23,12 @@ def open_text(source: IO[bytes], encoding: str) -> Iterator[io.TextIOWrapper]:
         text.detach()
 
 
+def strip_dos_end(text: str) -> str:
+    """Programs of DOS end a text with Ctrl-Z, and fill its last block with NULs."""
+    stripped = text.rstrip("\x1a\0")
+    return stripped if "\x1a" in text[len(stripped) :] else text
+
+
 def read_blocks(source: IO[bytes], tick: Callable[[], None]) -> Iterator[bytes]:
     """Raises CsvUnreadable at a line that is too long in any encoding."""
     source.seek(0)
