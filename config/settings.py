@@ -170,6 +170,7 @@ LOGIN_REDIRECT_URL = "library"
 LOGOUT_REDIRECT_URL = "login"
 TRIES_PER_ADDRESS = env.str("TRIES_PER_ADDRESS", default="10/10m")
 TRIES_PER_CLIENT = env.str("TRIES_PER_CLIENT", default="50/10m")
+TRIES_PER_ACCOUNT = env.str("TRIES_PER_ACCOUNT", default="100/10m")
 PROXIES = env.int("PROXIES", default=0)
 
 # Mail: SMTP in production. In development, the page /dev/mail/ shows the mails.

@@ -30,9 +30,14 @@ RUNS = (
     "{waited} waited at once; {due} due = {ran} ran + {refused} refused + {expired} expired: counted right {is_right}"
 )
 IMPORTS = "{same} of {rounds} killed imports ended as an undisturbed one, {in_the_middle} of them killed in the middle"
+GUESSES = (
+    "{refused} refused tries grew the locks' server by {grown_by_refused} bytes, all by {grown};"
+    " {let_through} let through, {evicted} counters evicted"
+)
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
     Drill("labs kill_import 50", IMPORTS),
+    Drill("labs guess_passwords", GUESSES),
     Drill("labs 5 60", RUNS),
     Drill("labs --rabbitmq 5 60", RUNS),
 )

@@ -1,12 +1,19 @@
 """The forms of the account pages."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import PasswordResetForm, UserCreationForm
+from django.db import transaction
+from django.utils import timezone
 
 from mediaapp.models import User
 from workers import jobs
+from workers.models import Job
+
+SEND_PASSWORD_RESET = "workers.default.tasks.send_password_reset"  # noqa: S105 - the name of a task
+MAX_MAILS, MAIL_PERIOD = 3, timedelta(hours=1)
 
 
 class SignUpForm(UserCreationForm):
@@ -18,10 +25,21 @@ class SignUpForm(UserCreationForm):
 
 
 class QueuedPasswordResetForm(PasswordResetForm):
-    """An unknown address gets a job too: neither time nor text of the response reveals who has an account."""
+    """Sends at most MAX_MAILS to an account in MAIL_PERIOD, whoever asks.
+
+    A job for an unknown address, or beyond the limit, sends nothing: neither time nor text of the response reveals who
+    has an account.
+    """
 
     def save(self, **_: Any) -> None:  # type: ignore[override]
         user = next(iter(self.get_users(self.cleaned_data["email"])), None)
         user_id = user.pk if user else None
-        task = "workers.default.tasks.send_password_reset"
-        jobs.create(task, owner_id=user_id, arguments={"user_id": user_id})
+        with transaction.atomic():
+            # Two requests at once count one after the other.
+            User.objects.select_for_update(no_key=True).filter(pk=user_id or 0).first()
+            sent = Job.objects.filter(
+                owner_id=user_id or 0, created_at__gt=timezone.now() - MAIL_PERIOD, task=SEND_PASSWORD_RESET
+            )
+            if sent.count() >= MAX_MAILS:
+                user_id = None
+            jobs.create(SEND_PASSWORD_RESET, owner_id=user_id, arguments={"user_id": user_id})

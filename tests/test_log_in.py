@@ -96,22 +96,6 @@ def test_the_admin_itself_accepts_no_password(as_alice, stella):
     assert as_alice.get("/admin/", follow=True).status_code == 403
 
 
-def test_successful_logins_are_not_limited(client, alice, settings):
-    settings.TRIES_PER_ADDRESS = "2/10m"
-    for _ in range(4):
-        assert client.post(LOGIN, RIGHT).status_code == 302
-        client.logout()
-
-
-def test_wrong_tries_are_limited_between_logins_of_another_user(client, alice, bob, settings):
-    settings.TRIES_PER_ADDRESS = "2/10m"
-    for _ in range(2):
-        client.post(LOGIN, WRONG)
-        client.post(LOGIN, {"username": "bob", "password": "another long secret"})
-        client.logout()
-    assert client.post(LOGIN, RIGHT).status_code == 429
-
-
 @pytest.mark.parametrize("action", ["cancel", "retry", "confirm_mapping", "change_mapping", "report_on_upload"])
 def test_a_user_whose_session_ended_returns_to_the_page_of_the_button(client, alice, action):
     upload = upload_of(alice, State.NEEDS_MAPPING, kind="csv")

@@ -7,6 +7,8 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
@@ -21,7 +23,7 @@ from tests.outages import unreachable_broker
 from workers.default.tasks import MAX_MAIL_ATTEMPTS, send_password_reset
 from workers.models import Job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
 RESET, DONE = "/accounts/password_reset/", "/accounts/password_reset/done/"
 NEW = "a better secret by far"
 
@@ -51,9 +53,9 @@ def link_in(text: str) -> str:
     return re.search(r"http\S+", text)[0]
 
 
-def set_password(link: str, password: str = NEW):
-    """Opens the link in a fresh browser and chooses a new password there."""
-    browser = Client()
+def set_password(link: str, password: str = NEW, browser: Client | None = None):
+    """Opens the link, in a fresh browser if none is given, and chooses a new password there."""
+    browser = browser or Client()
     page = browser.get(link.removeprefix("http://testserver"), follow=True)
     form = {"new_password1": password, "new_password2": password}
     return browser.post(page.request["PATH_INFO"], form, follow=True)
@@ -97,6 +99,39 @@ def test_the_link_sets_a_new_password_once(alice, mailoutbox):
     assert Client().login(username="alice", password=NEW)
     set_password(link, "yet another secret")
     assert not Client().login(username="alice", password="yet another secret")
+
+
+def test_an_address_gets_three_mails_an_hour_whoever_asks(alice, bob, mailoutbox):
+    for _ in range(5):
+        send_password_reset.run(str(request_reset(alice.email).pk))
+    assert len(mailoutbox) == 3
+    send_password_reset.run(str(request_reset(bob.email).pk))
+    assert mailoutbox[3].to == [bob.email]
+    Job.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    send_password_reset.run(str(request_reset(alice.email).pk))
+    assert mailoutbox[4].to == [alice.email]
+
+
+def test_the_limit_of_mails_holds_for_requests_at_once(alice):
+    def request(_: int) -> None:
+        assert Client().post(RESET, {"email": alice.email}).url == DONE
+        connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(request, range(16)))
+    assert Job.objects.count() == 16
+    assert Job.objects.filter(owner=alice).count() == 3
+
+
+def test_the_answer_beyond_the_limit_is_the_same_as_before(alice, broker):
+    answers, costs = [], []
+    for _ in range(4):
+        with CaptureQueriesContext(connection) as queries:
+            answers.append(Client().post(RESET, {"email": alice.email}))
+        costs.append(len(queries))
+    assert {(answer.status_code, answer.url, answer.content) for answer in answers} == {(302, DONE, b"")}
+    assert len(set(costs)) == 1
+    assert "three links an hour" in Client().get(DONE).content.decode()
 
 
 def test_a_weak_password_is_refused(alice, mailoutbox):
