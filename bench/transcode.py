@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from bench.rows import Row
 from workers.models import Job
-from workers.video.ffmpeg import video_options
+from workers.video.encode import Encoder
 from workers.video.probe import inspect
 from workers.video.tasks import transcode_video
 from workers.video.timeline import measure as measure_times
@@ -52,7 +52,7 @@ def run_ffmpeg(*arguments: str) -> None:
 def time_ffmpeg(source: Path, target: Path) -> float:
     media = inspect(source)
     timeline = measure_times(source, media, deadline=time.monotonic() + 60, on_tick=lambda: None)
-    options = video_options(media, timeline)
+    options = Encoder(source, media, timeline, time.monotonic()).video_options()
     began = time.monotonic()
     run_ffmpeg("-i", str(source), *options, str(target))
     return time.monotonic() - began
