@@ -188,10 +188,15 @@ def measure_runs(count: int) -> Iterator[Row]:
         rollups.store_runs({number: record | {"ended_at": time() - count + number} for number in numbers})
     yield from rows_of("run of a task, collected", meters.usage_since(before, count))
     yield Row("run of a task: bytes of its row and indexes", (table_bytes(TaskRun) - size) / count, "bytes")
-    for label, action in {"roll up": rollups.roll_up_hours, "delete": rollups.delete_old_runs}.items():
+    for label, action in {"roll up": rollups.roll_up_hours, "delete": delete_all_old_runs}.items():
         began = monotonic()
         action()
         yield Row(f"{label} the runs, for each 100,000", (monotonic() - began) * 100_000 / count, "s")
+
+
+def delete_all_old_runs() -> None:
+    while rollups.delete_old_runs():
+        pass
 
 
 def measure_many_jobs(count: int) -> Iterator[Row]:

@@ -213,8 +213,23 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# Functions of the site that the nightly clean-up calls. Dotted paths, because workers import nothing of the site.
-CLEAN_UPS = ["mediaapp.uploads.direct.discard_abandoned_uploads"] if S3_BUCKET else []
+# Retention in days (docs/retention.md): of the file as it was sent and its rejected rows, after its job has ended; of
+# uploads of which nothing else is left; of task runs and queue samples; of their hours.
+KEEP_SOURCES_DAYS = env.int("KEEP_SOURCES_DAYS", default=30)
+KEEP_JOBS_DAYS = env.int("KEEP_JOBS_DAYS", default=365)
+KEEP_RUNS_DAYS = env.int("KEEP_RUNS_DAYS", default=30)
+KEEP_HOURS_DAYS = env.int("KEEP_HOURS_DAYS", default=365)
+# The clean-ups of the site. Dotted paths, because workers import nothing of the site.
+CLEAN_UPS = [
+    "mediaapp.retention.cancel_unconfirmed",
+    "mediaapp.retention.delete_old_sources",
+    "mediaapp.retention.delete_old_uploads",
+    "mediaapp.retention.delete_expired_sessions",
+    "mediaapp.retention.delete_old_mappings",
+    "mediaapp.retention.delete_old_admin_log",
+]
+if S3_BUCKET:
+    CLEAN_UPS.append("mediaapp.uploads.direct.discard_abandoned_uploads")
 
 # The number of dynos by process. Unset: the formation of app.json.
 FORMATION = env.str("FORMATION", default="")

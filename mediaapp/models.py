@@ -3,9 +3,11 @@
 import json
 import logging
 import uuid
+from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.files.storage import default_storage
 from django.core.validators import MinValueValidator
@@ -54,12 +56,29 @@ class Upload(models.Model):
     file = models.CharField(max_length=255, help_text="Its name in default_storage.")
     size = models.PositiveBigIntegerField(help_text="Bytes.")
     created_at = models.DateTimeField(auto_now_add=True)
+    source_deleted_at = models.DateTimeField(
+        null=True, editable=False, help_text="The file as it was sent, and the rejected rows, are gone (retention.py)."
+    )
 
     class Meta:
-        indexes: ClassVar = [models.Index(F("owner"), F("created_at").desc(), name="upload_of_owner")]
+        indexes: ClassVar = [
+            models.Index(F("owner"), F("created_at").desc(), name="upload_of_owner"),
+            models.Index(F("created_at"), name="upload_with_source", condition=models.Q(source_deleted_at=None)),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def has_source(self) -> bool:
+        """Whether its job can run again."""
+        return self.source_deleted_at is None
+
+    @property
+    def source_kept_until(self) -> datetime | None:
+        """None while its job has not ended."""
+        ended = self.job.finished_at
+        return ended + timedelta(days=settings.KEEP_SOURCES_DAYS) if ended else None
 
     @property
     def folder(self) -> str:

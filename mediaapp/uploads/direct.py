@@ -4,9 +4,9 @@ Each function may raise OSError if the storage does not answer; all of them can 
 """
 
 import logging
-import time
 from contextlib import suppress
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import UUID
 
@@ -29,7 +29,7 @@ PART_BYTES = 8 * 1024**2  # a lost connection costs one part at most; a smaller 
 MAX_PARTS = 1000  # the storage lists so many at once
 MAX_OPEN_UPLOADS = 20  # per owner
 OPEN_UPLOAD_TTL = timedelta(days=1)
-CLEAN_UP_SECONDS = 10  # for one night's discard_abandoned_uploads()
+CLEAN_UP_CHUNK = 20
 INCOMING_NAME = "incoming/{}"  # of a small file until the close, because its form can still overwrite it
 
 TOO_MANY_OPEN_MESSAGE = "You have begun {} uploads and not ended them. Go on with one, or discard one, then try again."
@@ -68,7 +68,7 @@ def open_upload(owner: User, name: str, size: int, last_modified: int | None) ->
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=owner.pk)
         if known := _find_open(opened):
-            return known  # another window opened it meanwhile; the nightly clean-up drops this multipart upload
+            return known  # another window opened it meanwhile; the clean-up drops this multipart upload
         opened.save(force_insert=True)
         return opened
 
@@ -174,21 +174,15 @@ def _discard(opened: OpenUpload) -> None:
 
 
 def discard_abandoned_uploads() -> int:
-    """Stops after CLEAN_UP_SECONDS. Returns the number of deleted uploads and files."""
-    deadline, oldest = time.monotonic() + CLEAN_UP_SECONDS, timezone.now() - OPEN_UPLOAD_TTL
+    """One upload, or some files without one. Returns how many (docs/retention.md)."""
+    oldest = timezone.now() - OPEN_UPLOAD_TTL
     abandoned = OpenUpload.objects.filter(opened_at__lt=oldest).order_by("opened_at")
-    count = 0
-    while time.monotonic() < deadline:
-        with transaction.atomic():
-            opened = abandoned.select_for_update(skip_locked=True).first()
-            if opened is None:
-                break
+    with transaction.atomic():
+        if opened := abandoned.select_for_update(skip_locked=True).first():
             _discard(opened)
-        count += 1
+            return 1
     # A file that was sent again after the close, or whose owner was deleted, has no row.
-    for name in bucket.list_names_before(INCOMING_NAME.format(""), oldest):
-        if time.monotonic() > deadline:
-            break
+    names = list(islice(bucket.list_names_before(INCOMING_NAME.format(""), oldest), CLEAN_UP_CHUNK))
+    for name in names:
         default_storage.delete(name)
-        count += 1
-    return count
+    return len(names)

@@ -55,7 +55,7 @@ def serve_poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 def download_rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
     upload = get_upload_or_404(request, job_id)
     header = upload.job.result.get("header")
-    if upload.kind != Upload.Kind.CSV or not header:
+    if upload.kind != Upload.Kind.CSV or not header or not upload.has_source:
         raise Http404
     rows = stream_rejections(job_id, header, upload.job.result.get("delimiter", ","))
     response = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")

@@ -13,6 +13,7 @@ from django_htmx.http import retarget
 
 from mediaapp.models import Upload
 from mediaapp.permissions import get_subject_or_404, login_required_for, read_running_progress, set_viewer_cookie
+from mediaapp.retention import SOURCE_DELETED_MESSAGE
 from workers import jobs
 from workers.models import Job
 
@@ -81,6 +82,9 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """`force` imports the good rows of a file with many bad ones."""
     subject = get_subject_or_404(request, job_id)
+    if isinstance(subject, Upload) and not subject.has_source:
+        messages.error(request, SOURCE_DELETED_MESSAGE)
+        return redirect("job", job_id)
     job, is_unconfirmed = subject.job, subject.job.arguments.get("dialect", {}) is None
     if subject.kind == Upload.Kind.CSV and is_unconfirmed:  # cancelled before the owner confirmed the mapping
         has_changed = jobs.reopen_mapping(job)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from mediaapp.models import Upload
 from mediaapp.permissions import get_owned_upload_or_404, get_upload_or_404, login_required_for
+from mediaapp.retention import SOURCE_DELETED_MESSAGE
 from mediaapp.uploads.mapping import catalogue_table, columns_digest_of, preview_mapping, save_mapping
 from workers import jobs
 from workers.csvimport.header import make_unique_labels
@@ -70,7 +71,9 @@ def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def change_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """The imported rows stay until the new import updates them."""
     upload = get_owned_upload_or_404(request, job_id)
-    if upload.kind == Upload.Kind.CSV:
+    if not upload.has_source:
+        messages.error(request, SOURCE_DELETED_MESSAGE)
+    elif upload.kind == Upload.Kind.CSV:
         jobs.reopen_mapping(upload.job)
     return redirect("mapping", job_id)
 

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from mediaapp.models import CatalogueItem, Report, Upload
 from mediaapp.permissions import AuthenticatedRequest, get_subject_or_404, get_upload_or_404, login_required_for
 from mediaapp.reports import request_report
+from mediaapp.retention import SOURCE_DELETED_MESSAGE
 from mediaapp.views.files import serve_job_file
 from workers.reports.run import CSV, PARQUET
 
@@ -34,6 +35,9 @@ def report_on_upload(request: HttpRequest, job_id: UUID) -> HttpResponse:
     upload = get_upload_or_404(request, job_id)
     if upload.kind != Upload.Kind.CSV:
         raise Http404
+    if not upload.has_source:
+        messages.error(request, SOURCE_DELETED_MESSAGE)
+        return redirect("job", job_id)
     return redirect("job", request_report(upload.owner, upload).pk)
 
 

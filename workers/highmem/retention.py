@@ -1,6 +1,12 @@
-"""Deletes old jobs that no page shows, and calls the site's CLEAN_UPS."""
+"""Deletes what is too old (docs/retention.md), for a bounded time.
+
+A clean-up is a function that deletes one chunk and returns how many it deleted: 0 once nothing is left. Each gets an
+equal share of the time that is left, so that none starves the others.
+"""
 
 import logging
+import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
@@ -9,28 +15,62 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from workers.models import Job
+from workers.practices.locks import Lease
+from workers.runtime import stopping
+from workers.storage import cleanup
+from workers.telemetry import queue_samples, rollups
 
 log = logging.getLogger(__name__)
 
+MAX_SECONDS = 30  # of one run: an import may wait for it
 HIDDEN_TASKS = (
     "workers.default.tasks.send_password_reset",
     "workers.default.tasks.delete_files",
     "workers.highmem.tasks.delete_files",
 )
 KEEP_HIDDEN_JOBS = timedelta(days=1)
+CHUNK = 500
 
 
 def delete_hidden_jobs() -> int:
+    """Ended jobs that no page shows."""
     hidden = Job.objects.filter(task__in=HIDDEN_TASKS, state__in=Job.FINAL)
-    return hidden.filter(finished_at__lt=timezone.now() - KEEP_HIDDEN_JOBS).delete()[0]
+    old = hidden.filter(finished_at__lt=timezone.now() - KEEP_HIDDEN_JOBS).order_by("finished_at")
+    return Job.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:CHUNK])).delete()[0]
 
 
-def run_site_cleanups() -> None:
-    """An OSError or a DatabaseError of one function does not stop the others."""
-    for name in settings.CLEAN_UPS:
+CLEAN_UPS: tuple[Callable[[], int], ...] = (
+    delete_hidden_jobs,
+    queue_samples.delete_old_samples,
+    rollups.delete_old_runs,
+    rollups.delete_old_hours,
+    cleanup.delete_broken_uploads,
+    cleanup.abort_old_multipart,
+)
+
+
+def run_cleanups(lease: Lease) -> None:
+    """The workers' and the site's. An error of one does not stop the others. Raises LeaseLost, WorkerStopping."""
+    functions = [*CLEAN_UPS, *(import_string(name) for name in settings.CLEAN_UPS)]
+    stop_at = time.monotonic() + MAX_SECONDS
+    for remaining, function in zip(range(len(functions), 0, -1), functions, strict=True):
+        share = (stop_at - time.monotonic()) / remaining
         try:
-            count = import_string(name)()
-        except (OSError, DatabaseError):
-            log.exception("cleanup_failed cleanup=%s", name)
+            count = _repeat(function, lease, share)
+        except (OSError, DatabaseError) as error:
+            log.warning("cleanup_failed cleanup=%s error=%r", function.__name__, error)
         else:
-            log.info("cleanup_finished cleanup=%s count=%s", name, count)
+            if count:
+                log.info("cleanup_finished cleanup=%s count=%s", function.__name__, count)
+
+
+def _repeat(function: Callable[[], int], lease: Lease, seconds: float) -> int:
+    total, stop_at = 0, time.monotonic() + seconds
+    while time.monotonic() < stop_at:
+        stopping.check_stop_requested()
+        lease.check()
+        count = function()
+        total += count
+        if not count:
+            break
+    return total

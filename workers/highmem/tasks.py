@@ -3,6 +3,8 @@
 An import waits behind housekeeping: so no run of it is longer than LIMIT_SECONDS.
 """
 
+from contextlib import suppress
+
 from celery import shared_task
 
 from workers import jobs
@@ -13,9 +15,10 @@ from workers.jobs import RetryLater
 from workers.practices import locks, memory
 from workers.reports.rows import open_rows
 from workers.reports.run import FOLDER, build_report
+from workers.runtime import stopping
 from workers.storage import cleanup
 from workers.storage.workspace import MAX_RETRY_SECONDS, WorkspaceError, open_workspace, retry_if_storage_is_away
-from workers.telemetry import queue_samples, rollups
+from workers.telemetry import rollups
 
 LEASE_SECONDS = 30
 SOFT_LIMIT_SECONDS, LIMIT_SECONDS = 50, 60
@@ -48,7 +51,7 @@ def delete_files(job_id: str) -> None:
     with jobs.working_on(job_id) as job:
         try:
             with retry_if_storage_is_away(job.number):
-                cleanup.delete_folder(job.arguments["folder"])
+                cleanup.delete_files(**job.arguments)
         except WorkspaceError as error:  # the storage refuses, and nobody sees this job to start it again
             raise RetryLater(MAX_RETRY_SECONDS, error.sentence) from error
 
@@ -61,10 +64,5 @@ def roll_up_runs() -> None:
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def delete_old() -> None:
-    with locks.exclusive("delete_old", lease=LEASE_SECONDS):
-        retention.delete_hidden_jobs()
-        queue_samples.delete_old_samples()
-        cleanup.delete_broken_uploads()
-        rollups.delete_old_runs()
-        retention.run_site_cleanups()
-        cleanup.abort_old_multipart()
+    with locks.exclusive("delete_old", lease=LEASE_SECONDS) as lease, suppress(stopping.WorkerStopping):
+        retention.run_cleanups(lease)

@@ -4,13 +4,14 @@ from workers.jobs import user_messages
 from workers.jobs.attempt import RetryLater
 from workers.jobs.dispatch import publish
 from workers.jobs.execution import working_on
-from workers.jobs.lifecycle import cancel, confirm, create, move, reopen_mapping, retry
+from workers.jobs.lifecycle import cancel, cancel_unconfirmed, confirm, create, move, reopen_mapping, retry
 from workers.jobs.recovery import sweep
 from workers.jobs.state import running_state, state_of, states_of
 
 __all__ = [
     "RetryLater",
     "cancel",
+    "cancel_unconfirmed",
     "confirm",
     "create",
     "move",

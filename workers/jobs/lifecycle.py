@@ -3,6 +3,7 @@
 Each change is one conditional UPDATE, which changes nothing if the row is in another state than expected.
 """
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -71,7 +72,8 @@ def reopen_mapping(job: Job) -> bool:
     """False if the job has not ended."""
     ended = Job.objects.filter(pk=job.pk, state__in=Job.FINAL)
     message = {"message": user_messages.CONFIRM_MAPPING}
-    return bool(ended.update(state=NEEDS_MAPPING, started_at=None, **NOT_ENDED | message))
+    reopened = NOT_ENDED | message | {"queued_at": timezone.now()}
+    return bool(ended.update(state=NEEDS_MAPPING, started_at=None, **reopened))
 
 
 def cancel(job: Job) -> bool:
@@ -83,6 +85,13 @@ def cancel(job: Job) -> bool:
         row.filter(state__in=(NEEDS_MAPPING, QUEUED)).update(**ended)
         or row.filter(state=RUNNING).update(cancel_requested_at=now)
     )
+
+
+def cancel_unconfirmed(before: datetime, limit: int) -> int:
+    """Cancels jobs whose mapping nobody confirmed since. Returns how many."""
+    forgotten = Job.objects.filter(state=NEEDS_MAPPING, queued_at__lt=before).values_list("pk", flat=True)[:limit]
+    ended = {"message": user_messages.NOT_CONFIRMED, "finished_at": timezone.now()}
+    return Job.objects.filter(pk__in=list(forgotten), state=NEEDS_MAPPING).update(state=Job.State.CANCELLED, **ended)
 
 
 def retry(job: Job, **arguments: Any) -> bool:

@@ -10,6 +10,7 @@ WAITING_FOR_TABLE = "Waiting for another import into the catalogue to end."
 WAITING_FOR_LOCKS = "Waiting for the server that keeps imports apart."
 CANCELLED_BEFORE_START = "Cancelled before it started."
 CANCELLED = "Cancelled."
+NOT_CONFIRMED = "Nobody confirmed how it is to be read, so it was cancelled."
 INTERNAL_ERROR = "Something went wrong on our side. Your file is safe: try again."
 TIME_LIMIT_EXCEEDED = "This took longer than we allow for one file. Try a smaller one."
 STORAGE_REFUSED = (

@@ -1,9 +1,9 @@
 """Deletes files that nobody needs."""
 
-import logging
 import time
 from contextlib import suppress
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -12,10 +12,19 @@ from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.utils import timezone
 
-log = logging.getLogger(__name__)
-
 KEEP_UPLOADS = timedelta(days=1)  # that never arrived whole
-PARTS_SECONDS = 5
+CHUNK = 20
+
+
+def delete_files(folder: str = "", file: str = "") -> None:
+    """One of both. Raises OSError; ValueError as delete_folder() does."""
+    if not file:
+        delete_folder(folder)
+        return
+    default_storage.delete(file)
+    if isinstance(default_storage, FileSystemStorage):
+        with suppress(OSError):  # other files are in it
+            Path(default_storage.path(file)).parent.rmdir()
 
 
 def delete_folder(folder: str) -> None:
@@ -39,18 +48,12 @@ def delete_broken_uploads() -> int:
 
 
 def abort_old_multipart() -> int:
-    """Aborts multipart uploads that are older than KEEP_UPLOADS, for PARTS_SECONDS at most. Returns how many."""
+    """Aborts some multipart uploads that are older than KEEP_UPLOADS. Returns how many. Raises OSError."""
     if not settings.S3_BUCKET:
         return 0
     bucket: Any = default_storage
-    stop, count = time.monotonic() + PARTS_SECONDS, 0
-    try:
-        for name, parts_id in bucket.list_multipart_before(timezone.now() - KEEP_UPLOADS):
-            with suppress(FileNotFoundError):
-                bucket.abort_multipart(name, parts_id)
-            count += 1
-            if time.monotonic() > stop:
-                break
-    except OSError as error:
-        log.warning("old_parts_not_deleted error=%r", error)
-    return count
+    old = list(islice(bucket.list_multipart_before(timezone.now() - KEEP_UPLOADS), CHUNK))
+    for name, parts_id in old:
+        with suppress(FileNotFoundError):
+            bucket.abort_multipart(name, parts_id)
+    return len(old)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from workers.brokers.state import read_queue_states_or_unknown
 from workers.models import QueueSample
 from workers.queues import table
 
-SAMPLE_RETENTION = timedelta(days=30)
 DELETE_ROWS = 10_000  # of one statement
 
 
@@ -36,9 +36,6 @@ def last_sample_at() -> datetime | None:
 
 
 def delete_old_samples() -> int:
-    """Deletes in chunks, so that no lock is held for long."""
-    old = QueueSample.objects.filter(taken_at__lt=timezone.now() - SAMPLE_RETENTION).values_list("pk", flat=True)
-    deleted = 0
-    while chunk := list(old[:DELETE_ROWS]):
-        deleted += QueueSample.objects.filter(pk__in=chunk).delete()[0]
-    return deleted
+    """Deletes one chunk, so that no lock is held for long."""
+    old = QueueSample.objects.filter(taken_at__lt=timezone.now() - timedelta(days=settings.KEEP_RUNS_DAYS))
+    return QueueSample.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:DELETE_ROWS])).delete()[0]

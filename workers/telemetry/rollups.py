@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from django_redis import get_redis_connection
@@ -19,9 +20,8 @@ from workers.telemetry.recorder import HEARTBEATS, STREAM
 
 BATCH_ENTRIES = 5_000
 LOST_AFTER_SECONDS = 30  # without a heartbeat
-RUN_RETENTION = timedelta(days=30)
-HOUR_RETENTION = timedelta(days=365)
 DELETE_ROWS = 10_000  # of one statement: 0.1 s
+COLLECT_SECONDS = 4  # of one call: urgent tasks share the worker
 
 COLUMNS = (
     *("id", "task", "queue", "worker", "release", "outcome"),
@@ -50,11 +50,11 @@ ROLL_UP = f"""
 
 
 def collect_runs() -> int:
-    """Returns how many. Raises RedisError, DatabaseError."""
+    """Returns how many; the next call goes on with the rest. Raises RedisError, DatabaseError."""
     redis = get_redis_connection("locks")
     _end_lost_runs(redis)
-    collected = 0
-    while entries := redis.xrange(STREAM, count=BATCH_ENTRIES):
+    collected, stop_at = 0, time.monotonic() + COLLECT_SECONDS
+    while time.monotonic() < stop_at and (entries := redis.xrange(STREAM, count=BATCH_ENTRIES)):
         store_runs({row_id(entry): json.loads(fields[b"run"]) for entry, fields in entries})
         collected += len(entries)
         # After a crash before this line they are read again, and their rows are there.
@@ -94,7 +94,7 @@ def row_id(entry: bytes) -> int:
 def roll_up_hours() -> None:
     """Computes the last two days anew, so that late runs count. After a time limit the next call goes on."""
     now = timezone.now()
-    newest = TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first() or now - RUN_RETENTION
+    newest = TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first() or now - kept_runs()
     day = min(newest, now - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
         while day <= now:
@@ -102,12 +102,18 @@ def roll_up_hours() -> None:
             day += timedelta(days=1)
 
 
+def kept_runs() -> timedelta:
+    return timedelta(days=settings.KEEP_RUNS_DAYS)
+
+
 def delete_old_runs() -> int:
-    """Deletes in chunks, so that no lock is held for long."""
-    TaskHour.objects.filter(hour__lt=timezone.now() - HOUR_RETENTION).delete()
-    first_kept = int((timezone.now() - RUN_RETENTION).timestamp() * 1000) << 20
+    """Deletes one chunk, so that no lock is held for long."""
+    first_kept = int((timezone.now() - kept_runs()).timestamp() * 1000) << 20
     oldest = TaskRun.objects.filter(pk__lt=first_kept).order_by("pk").values_list("pk", flat=True)
-    deleted = 0
-    while chunk := list(oldest[:DELETE_ROWS]):
-        deleted += TaskRun.objects.filter(pk__in=chunk).delete()[0]
-    return deleted
+    return TaskRun.objects.filter(pk__in=list(oldest[:DELETE_ROWS])).delete()[0]
+
+
+def delete_old_hours() -> int:
+    """Deletes one chunk."""
+    old = TaskHour.objects.filter(hour__lt=timezone.now() - timedelta(days=settings.KEEP_HOURS_DAYS))
+    return TaskHour.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:DELETE_ROWS])).delete()[0]

@@ -46,7 +46,7 @@ class Transfer {
     this.isCancelled = true;
     this.request?.abort();
     this.endPause?.();
-    // If the request fails, the nightly clean-up deletes the upload.
+    // If the request fails, the site deletes the upload after a day.
     if (this.opened?.discard) this.postForm(this.opened.discard).catch(() => {});
   }
 
