@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from mediaapp import checks
+from mediaapp import checks, viewers  # noqa: F401 (viewers connects signals)
 
 
 class MediaappConfig(AppConfig):

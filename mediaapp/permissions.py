@@ -7,10 +7,12 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
+from mediaapp import viewers
 from mediaapp.models import Report, Upload, User
 from workers.practices import progress
 
@@ -23,7 +25,6 @@ class AuthenticatedRequest(HttpRequest):
 
 View = Callable[..., HttpResponse]
 VIEWER_COOKIE = "viewer"
-VIEWER_COOKIE_SECONDS = 600  # after that, a poll reads the session from the database again
 
 
 def login_required_for(page: str) -> Callable[[View], View]:
@@ -82,15 +83,16 @@ def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
 
 
 def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Lets polls identify the user without SQL. The session key is its salt: it is invalid beside another key.
+    """Lets polls identify the user without SQL, until a session of this user ends.
 
-    Whoever keeps both cookies may read for VIEWER_COOKIE_SECONDS after the session's end.
+    The session key is its salt: it is invalid beside another key.
     """
+    user = request.user
     response.set_signed_cookie(
         VIEWER_COOKIE,
-        f"{request.user.pk}{' staff' if request.user.is_staff else ''}",
+        f"{user.pk} {viewers.read_or_create_token(user.pk)} {'staff' if user.is_staff else ''}",
         salt=str(request.session.session_key),
-        max_age=VIEWER_COOKIE_SECONDS,
+        max_age=viewers.TOKEN_SECONDS,
         path="/jobs/",
         httponly=True,
         samesite="Lax",
@@ -99,14 +101,14 @@ def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def read_running_progress(request: HttpRequest, job_id: UUID) -> dict[str, Any] | None:
-    """Uses no SQL. After None, call get_subject_or_404(), which checks the permission.
-
-    A user who was deactivated may still read for VIEWER_COOKIE_SECONDS.
-    """
+    """Uses no SQL and one command of the cache. After None, call get_subject_or_404(), which checks the permission."""
     session = str(request.session.session_key)
-    cookie = request.get_signed_cookie(VIEWER_COOKIE, default="", salt=session, max_age=VIEWER_COOKIE_SECONDS) or ""
-    user_id, _, staff = cookie.partition(" ")
-    current = progress.read(job_id) if user_id else None
-    if current and (staff or str(current["owner"]) == user_id):
-        return current
-    return None
+    cookie = request.get_signed_cookie(VIEWER_COOKIE, default="", salt=session, max_age=viewers.TOKEN_SECONDS)
+    if not cookie or cookie.count(" ") != 2:  # one of an older release has no token
+        return None
+    user_id, token, staff = cookie.split(" ")
+    progress_key, token_key = progress.KEY.format(job_id), viewers.token_key(user_id)
+    found = cache.get_many([progress_key, token_key])
+    current: dict[str, Any] = found.get(progress_key) or {}
+    is_valid = current and found.get(token_key) == token and progress.silent_seconds(current) <= progress.STALE_AFTER
+    return current if is_valid and (staff or str(current["owner"]) == user_id) else None

@@ -1,9 +1,13 @@
 """A page or a program polls the progress of a job."""
 
+from copy import copy
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.core.signing import get_cookie_signer
+from django.test import Client
 from django.utils import timezone
 from django_redis import get_redis_connection
 
@@ -154,23 +158,66 @@ def test_a_viewer_cookie_is_refused_in_another_session(as_alice, as_bob, client,
         assert (other.get(part).status_code, other.get(json).status_code) == (404, 404)
 
 
-def test_a_log_out_ends_the_polls_of_this_session_only(alice):
-    this_session, other_session = signed_in(alice), signed_in(alice)
+def log_out(client, user) -> None:
+    client.post("/accounts/logout/")
+
+
+def change_password(client, user) -> None:
+    user.set_password("a better secret by far")
+    user.save()
+
+
+def deactivate(client, user) -> None:
+    user.is_active = False
+    user.save()
+
+
+def delete_sessions(client, user) -> None:
+    Session.objects.all().delete()
+
+
+def delete_account(client, user) -> None:
+    user.delete()
+
+
+@pytest.mark.parametrize("end", [log_out, change_password, deactivate, delete_sessions, delete_account])
+def test_the_cookies_of_an_ended_session_read_nothing(alice, end):
+    """Not even for somebody who kept a copy of them."""
+    browser = signed_in(alice)
     upload = running_upload_of(alice)
-    part, json = open_page(this_session, upload)
-    open_page(other_session, upload)
+    part, json = open_page(browser, upload)
+    thief = Client()
+    thief.cookies = copy(browser.cookies)
+    assert thief.get(json).json()["done"] == 5
+    end(browser, alice)
+    assert (thief.get(part).status_code, thief.get(json).status_code) == (404, 404)
+
+
+def test_a_user_who_is_staff_no_longer_cannot_poll_jobs_of_others(as_stella, stella, alice):
+    _, json = open_page(as_stella, running_upload_of(alice))
+    stella.is_staff = False
+    stella.save()
+    assert as_stella.get(json).status_code == 404
+
+
+def test_a_log_out_leaves_the_other_sessions_alone(alice, as_bob, bob, django_assert_num_queries):
+    this_session, other_session = signed_in(alice), signed_in(alice)
+    json = open_page(this_session, running_upload_of(alice))[1]
+    open_page(other_session, running_upload_of(alice))
+    bobs = open_page(as_bob, running_upload_of(bob))[1]
     this_session.post("/accounts/logout/")
-    assert (this_session.get(part).status_code, this_session.get(json).status_code) == (404, 404)
-    assert other_session.get(json).json()["done"] == 5
+    assert this_session.get(json).status_code == 404
+    assert other_session.get(json).json()["state"] == "running"  # from the database
+    with django_assert_num_queries(0):
+        assert other_session.get(json).json()["done"] == 5
+        assert as_bob.get(bobs).json()["done"] == 5
 
 
-def test_a_deactivated_user_can_poll_until_the_cookie_expires(as_alice, alice, monkeypatch):
+def test_the_cookie_of_an_older_release_costs_sql_and_no_error(as_alice, alice):
     _, json = open_page(as_alice, running_upload_of(alice))
-    alice.is_active = False
-    alice.save()
-    assert as_alice.get(json).status_code == 200
-    monkeypatch.setattr(permissions, "VIEWER_COOKIE_SECONDS", -1)  # the cookie has expired
-    assert as_alice.get(json).status_code == 404
+    salt = as_alice.session.session_key
+    as_alice.cookies["viewer"] = get_cookie_signer(salt="viewer" + salt).sign(f"{alice.pk}")
+    assert as_alice.get(json).json()["state"] == "running"
 
 
 @pytest.mark.parametrize("age", ["", "-1", "x", "²", "٣", "1.5", "9" * 5000])
