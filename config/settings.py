@@ -190,6 +190,7 @@ FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 FILE_UPLOAD_PERMISSIONS = 0o640
 MAX_VIDEO_BYTES = env.int("MAX_VIDEO_BYTES", default=2_000_000_000)
 MAX_CSV_BYTES = env.int("MAX_CSV_BYTES", default=1_000_000_000)
+MAX_BYTES_PER_OWNER = env.int("MAX_BYTES_PER_OWNER", default=50_000_000_000)  # of all that is not deleted
 # An import with a larger share of bad rows stops early and asks its owner. 1: it never stops.
 IMPORT_MAX_BAD_SHARE = env.float("IMPORT_MAX_BAD_SHARE", default=0.5)
 STATIC_URL = "static/"

@@ -17,6 +17,7 @@ from django.utils import timezone
 from mediaapp.models import OpenUpload, Upload, User
 from mediaapp.uploads import receive
 from mediaapp.uploads.filetypes import EMPTY_MESSAGE, UploadRejected
+from mediaapp.uploads.quota import check_quota
 from workers.byte_format import format_bytes
 
 if TYPE_CHECKING:
@@ -53,13 +54,16 @@ def check_size(size: int) -> None:
 
 
 def open_upload(owner: User, name: str, size: int, last_modified: int | None) -> OpenUpload:
-    """Returns the owner's existing open upload of the same file, if any. Raises TooManyOpenUploadsError.
+    """Returns the owner's existing open upload of the same file, if any.
+
+    Raises TooManyOpenUploadsError, UploadRejected as check_quota() does.
 
     size: bytes. last_modified: milliseconds, None if unknown.
     """
     opened = OpenUpload(owner=owner, name=receive.clean_file_name(name), size=size, last_modified=last_modified)
     if known := _find_open(opened):
         return known
+    check_quota(owner, size)
     if size > PART_BYTES:
         opened.part_size = max(PART_BYTES, -(-size // MAX_PARTS))
         opened.parts_id = bucket.begin_multipart(source_name(opened))

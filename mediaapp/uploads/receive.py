@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads.filetypes import UploadRejected, detect_kind
 from mediaapp.uploads.mapping import guess_import_arguments
+from mediaapp.uploads.quota import check_quota
 from workers import jobs
 from workers.byte_format import format_bytes
 
@@ -30,8 +31,9 @@ TASK_BY_KIND = {
 
 
 def store_upload(owner: User, file: UploadedFile) -> Upload:
-    """Raises UploadRejected as inspect_file() does; then nothing is stored."""
+    """Raises UploadRejected as inspect_file() and check_quota() do; then nothing is stored."""
     size, content = file.size or 0, cast(BinaryIO, file)
+    check_quota(owner, size)
     kind, import_arguments = inspect_file(owner, content, size)
     # The browser's file name is data, never a path.
     upload_id = uuid.uuid4()

@@ -19,6 +19,7 @@ from mediaapp.models import OpenUpload
 from mediaapp.permissions import AuthenticatedRequest
 from mediaapp.uploads import direct
 from mediaapp.uploads.filetypes import UploadRejected
+from mediaapp.uploads.quota import check_quota
 from mediaapp.views.library import LOG_IN_MESSAGE, job_urls, storage_message, wants_json
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def open_upload(request: AuthenticatedRequest) -> JsonResponse:
         return _error(INCOMPLETE_MESSAGE, 400)
     direct.check_size(int(size))
     if not settings.S3_BUCKET:
+        check_quota(request.user, int(size))
         fields = {"csrfmiddlewaretoken": get_token(request)}
         return JsonResponse({"form": {"url": reverse("upload"), "fields": fields}}, status=201)
     modified = int(last_modified) if _is_number(last_modified) else None
