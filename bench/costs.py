@@ -28,9 +28,9 @@ from bench.rows import Row
 from bench.transcode import write_video
 from devtools.processes import DEADLINE_SECONDS, Process, Web, wait_until, web, worker
 from mediaapp.models import CatalogueItem, User
-from workers.jobs import outbox, recovery
-from workers.jobs.state import positions
+from workers.jobs import line, outbox, recovery
 from workers.models import Job, TaskRun
+from workers.queues import table
 from workers.telemetry import rollups
 
 UPLOADS, ROWS, LARGE_ROWS = 20, 1_000, 200_000
@@ -207,8 +207,8 @@ def measure_many_jobs(count: int) -> Iterator[Row]:
     Job.objects.bulk_create(Job(**values) for _ in range(count))
     yield Row("job: bytes of its row and indexes", (table_bytes(Job) - size) / count, "bytes")
     last = Job.objects.create(**values | {"queued_at": timezone.now()})
-    yield Row(f"place in the queue behind {count:,}", median_seconds(lambda: positions([last])) * 1000, "ms")
-    seconds = median_seconds(lambda: list(outbox.undispatched("video")[: outbox.MAX_JOBS]))
+    yield Row(f"place in the queue behind {count:,}", median_seconds(lambda: line.places([last])) * 1000, "ms")
+    seconds = median_seconds(lambda: list(outbox.forgotten(table().queues["video"])[: outbox.MAX_JOBS]))
     yield Row(f"sweep's look at {count:,} waiting jobs", seconds * 1000, "ms")
     Job.objects.update(state=Job.State.RUNNING, started_at=now - timedelta(minutes=1))
     running = min(count, 1_000)

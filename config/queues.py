@@ -40,6 +40,7 @@ TABLE = Table(
                     target_seconds=600,
                     max_messages=10_000,
                     max_run_seconds=9060,
+                    in_turns=True,
                     tasks=("workers.video.tasks.transcode_video",),
                 ),
             ),
@@ -54,7 +55,9 @@ TABLE = Table(
                     target_seconds=60,
                     max_messages=10_000,
                     max_run_seconds=3600,
+                    in_turns=True,
                     serialize_by="table",
+                    max_writers=2,  # measured on two cores (docs/4-concurrency.md)
                     tasks=("workers.highmem.tasks.import_catalogue",),
                 ),
                 Queue(
@@ -63,6 +66,7 @@ TABLE = Table(
                     target_seconds=600,
                     max_messages=10_000,
                     max_run_seconds=3600,
+                    in_turns=True,
                     tasks=("workers.highmem.tasks.report_on_rows",),
                 ),
                 # No run is longer than an import waits (target_seconds of imports).

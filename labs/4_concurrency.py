@@ -1,10 +1,10 @@
 """Are imports into one table faster side by side? `python -m labs 4 [rows a file]` (a minute).
 
-The site's engine imports four files in 1, 2 and 4 processes at once: into one table, into two, and into one where all
-files have the same keys in different orders. Wrong: no lock. Right: concurrency.one_writer; an import that finds it
-taken tries again after 0.05 s here, and after 5 s or more in a real job. Printed: rows a second in all, deadlocks, and
-which shares of their time the imports waited for row locks (lock), inside PostgreSQL (inside) and for the disk. It
-teaches to measure before adding workers, and what one writer costs and saves.
+The site's engine imports four files in 1, 2 and 4 processes at once: of four owners, of one, and of one whose files
+have the same keys in different orders. Wrong: no lock. Right: concurrency.one_writer with two writers; an import that
+finds no place tries again after 0.05 s here, and when its turn comes in a real job. Printed: rows a second in all,
+deadlocks, and which shares of their time the imports waited for row locks (lock), inside PostgreSQL (inside) and for
+the disk. It teaches to measure before adding workers, and what the limits cost and save.
 """
 
 import csv
@@ -29,12 +29,14 @@ from mediaapp.models import CatalogueItem, User
 from workers.csvimport.run import CsvImport
 from workers.csvimport.target_table import TargetTable
 from workers.practices import concurrency, locks
+from workers.queues import table
 
 FILES = 4
 AT_ONCE = (1, 2, 4)
 HEADER = ["external_id", "title", "creator", "category", "released_on", "price", "stock"]
 TABLE = CatalogueItem._meta.db_table
 SAMPLE_SECONDS = 0.02
+MAX_WRITERS = table().queues["imports"].max_writers
 WAITS = {"lock": "Lock", "inside": "LWLock", "disk": "IO"}  # as pg_stat_activity calls them
 WAIT_EVENTS = """
     SELECT wait_event_type FROM pg_stat_activity
@@ -42,27 +44,24 @@ WAIT_EVENTS = """
 
 
 class Case(NamedTuple):
-    """schemas: of the tables; the engine writes to the first one in the search path. files: their names begin so."""
+    """files: their names begin so."""
 
     name: str
-    schemas: tuple[str, ...]
+    owners: int
     files: str
 
 
 CASES = (
-    Case("one table", ("public",), "apart"),
-    Case("two tables", ("public", "second"), "apart"),
-    Case("one table, same keys", ("public",), "same"),
+    Case("four owners", FILES, "apart"),
+    Case("one owner", 1, "apart"),
+    Case("one owner, same keys", 1, "same"),
 )
 
 
 class Import(NamedTuple):
-    """One file into one table. is_alone: with the lock."""
-
     path: Path
-    schema: str
     owner_id: int
-    is_alone: bool
+    is_limited: bool
 
 
 def write_files(rows: int) -> None:
@@ -90,13 +89,13 @@ def path_of(files: str, number: int) -> Path:
 def do_import(what: Import) -> int:
     """Import a file, and resume from the checkpoint after a deadlock. Returns the number of its deadlocks."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SET search_path = {what.schema}, public; SET application_name = 'lab'")
+        cursor.execute("SET application_name = 'lab'")
     saved: dict[str, Any] = {}
     deadlocks = 0
     while True:
-        apart = concurrency.one_writer(f"labs.{what.schema}") if what.is_alone else nullcontext()
+        limit = concurrency.one_writer("labs", what.owner_id, MAX_WRITERS) if what.is_limited else nullcontext()
         try:
-            with apart, what.path.open("rb") as source:
+            with limit, what.path.open("rb") as source:
                 CsvImport(
                     source=source,
                     table=TargetTable(CatalogueItem, fixed={"owner_id": what.owner_id}),
@@ -115,9 +114,9 @@ def do_import(what: Import) -> int:
 
 
 def run(processes: ProcessPoolExecutor, imports: list[Import], at_once: int) -> tuple[float, int, Counter[str]]:
-    """Run the imports into empty tables. Returns the seconds, the deadlocks, and the samples of wait events."""
+    """Run the imports into an empty table. Returns the seconds, the deadlocks, and the samples of wait events."""
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE public.{TABLE}, second.{TABLE}")
+        cursor.execute(f"TRUNCATE {TABLE}")
     over = Event()
     with ThreadPoolExecutor(at_once) as clients, ThreadPoolExecutor(1) as sampler:
         seen, began = sampler.submit(sample, over), time.monotonic()
@@ -138,27 +137,20 @@ def sample(over: Event) -> Counter[str]:
     return seen
 
 
-def make_tables() -> int:
-    """Make the second table, with the indexes and the foreign key of the first. Returns the owner's id."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE SCHEMA second; CREATE TABLE second.{TABLE} (LIKE public.{TABLE} INCLUDING ALL)")
-        cursor.execute(f"ALTER TABLE second.{TABLE} ADD FOREIGN KEY (owner_id) REFERENCES {User._meta.db_table}")
-    return User.objects.create(username="lab").pk
-
-
 def main() -> None:
     rows = int(sys.argv[1]) if sys.argv[1:] else 30_000
     write_files(rows)
-    owner_id, found = make_tables(), []
+    owners = [User.objects.create(username=f"lab{n}", email=f"lab{n}@example.com").pk for n in range(FILES)]
+    found = []
     columns = f"{'at once':>12}{'rows/s':>10}{'lock':>8}{'inside':>8}{'disk':>8}{'deadlocks':>11}"
     print(f"{f'{FILES} files of {rows:,} rows':<32}{columns}")
     with ProcessPoolExecutor(max(AT_ONCE), get_context("spawn"), initializer=django.setup) as processes:
         list(processes.map(time.sleep, [0.5] * max(AT_ONCE)))  # until all have started
-        for case, is_alone, at_once in product(CASES, (False, True), AT_ONCE):
-            schemas = [case.schemas[number % len(case.schemas)] for number in range(FILES)]
-            imports = [Import(path_of(case.files, n), schema, owner_id, is_alone) for n, schema in enumerate(schemas)]
+        for case, is_limited, at_once in product(CASES, (False, True), AT_ONCE):
+            files = [path_of(case.files, number) for number in range(FILES)]
+            imports = [Import(file, owners[n % case.owners], is_limited) for n, file in enumerate(files)]
             seconds, deadlocks, seen = run(processes, imports, at_once)
-            speed, name = round(FILES * rows / seconds), f"{'right' if is_alone else 'wrong'}: {case.name}"
+            speed, name = round(FILES * rows / seconds), f"{'right' if is_limited else 'wrong'}: {case.name}"
             shares = {wait: round(seen[event] / max(seen.total(), 1), 3) for wait, event in WAITS.items()}
             waits = "".join(f"{share:>8.0%}" for share in shares.values())
             print(f"{name:<32}{at_once:>12}{speed:>10,}{waits}{deadlocks:>11}", flush=True)

@@ -125,11 +125,12 @@ def test_a_publisher_does_not_stamp_a_job_that_was_given_back_meanwhile(alice, b
         publish(*args)
         broker.flushdb()
         with jobs.working_on(str(job.pk)):
-            raise jobs.RetryLater(0, "The mail server did not answer.")
+            raise jobs.RetryLater(60, "The mail server did not answer.")
 
     with monkeypatch.context() as patch:
         patch.setattr(publishing, "publish", publish_and_lose)
         jobs.publish(job)
     after = Job.objects.get(pk=job.pk)
     assert (after.state, after.attempt, after.dispatched_at) == (Job.State.QUEUED, 1, None)
+    Job.objects.update(not_before=timezone.now())
     assert jobs.sweep() == 1

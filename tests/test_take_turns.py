@@ -1,7 +1,8 @@
-"""Imports into one table take turns, across all workers, and hold no worker slot while they wait."""
+"""The imports of an owner take turns, a table has few writers, and none holds a worker slot while it waits."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from devtools.processes import wait_until
-from mediaapp.models import CatalogueItem
+from mediaapp.models import CatalogueItem, User
 from mediaapp.uploads.receive import store_upload
 from tests.outages import make_unreachable
 from workers import jobs
@@ -24,23 +25,32 @@ TASK = "workers.highmem.tasks.import_catalogue"
 TABLE = "mediaapp.CatalogueItem"
 
 
-def test_a_second_import_into_the_table_finds_it_busy():
-    with concurrency.one_writer(TABLE), pytest.raises(locks.Busy), concurrency.one_writer(TABLE):
+def test_a_second_import_of_an_owner_into_the_table_finds_it_busy():
+    with concurrency.one_writer(TABLE, 1, 2), pytest.raises(locks.Busy), concurrency.one_writer(TABLE, 1, 2):
         pytest.fail("two writers")
 
 
-def test_imports_into_two_tables_run_at_once():
-    with concurrency.one_writer(TABLE), concurrency.one_writer("mediaapp.Other"):
+def test_two_owners_write_at_once_and_a_third_finds_no_place():
+    with concurrency.one_writer(TABLE, 1, 2), concurrency.one_writer(TABLE, 2, 2):
+        with pytest.raises(locks.Busy), concurrency.one_writer(TABLE, 3, 2):
+            pytest.fail("three writers")
+        assert sorted(lock.name for lock in held_locks()) == [
+            *(f"import:{TABLE}:{owner}" for owner in (1, 2)),
+            *(f"writer:{TABLE}:{place}" for place in (1, 2)),
+        ]
+    with concurrency.one_writer(TABLE, 3, 2):
         assert len(held_locks()) == 2
 
 
-@pytest.mark.parametrize(("tries", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (500, 60)])
-def test_its_job_comes_again_after_a_pause_that_doubles_up_to_a_limit(alice, tries, seconds):
-    row = Job.objects.create(task=TASK, queue="imports", owner=alice, attempt=tries, queued_at=timezone.now())
-    attempt = Attempt(row, locks.Lease("job"))
-    with concurrency.one_writer(TABLE), pytest.raises(RetryLater) as later, attempt.writing_to(TABLE):
-        pytest.fail("two writers")
-    assert later.value.seconds == seconds
+def test_imports_into_two_tables_run_at_once():
+    with concurrency.one_writer(TABLE, 1, 1), concurrency.one_writer("mediaapp.Other", 1, 1):
+        assert len(held_locks()) == 4
+
+
+def test_an_error_of_the_work_is_not_taken_for_a_busy_table():
+    with pytest.raises(locks.Busy, match="of the work"), concurrency.one_writer(TABLE, 1, 2):
+        raise locks.Busy("of the work")
+    assert held_locks() == []
 
 
 def test_its_job_comes_again_after_a_pause_while_the_locks_are_away(alice, settings):
@@ -50,42 +60,79 @@ def test_its_job_comes_again_after_a_pause_while_the_locks_are_away(alice, setti
         pytest.fail("it may not be alone")
 
 
-def test_an_import_that_finds_the_table_busy_goes_back_to_its_queue(alice, start: Callable):
-    waiting = store_upload(alice, ContentFile(b"external_id,title\n1,One\n", name="one.csv"))
-    with locks.exclusive(f"import:{TABLE}", lease=30):
+def test_an_import_that_finds_its_owners_rows_locked_goes_back_to_its_queue(alice, start: Callable):
+    waiting = store_upload(alice, csv_file("one"))
+    with locks.exclusive(f"import:{TABLE}:{alice.pk}", lease=30):
         start("highmem")
         wait_until(lambda: Job.objects.get(pk=waiting.pk).not_before, "the job to be handed back")
         job = Job.objects.get(pk=waiting.pk)
         assert (job.state, job.queue) == (Job.State.QUEUED, "imports")
-        assert jobs.state_of(job)["message"] == "Waiting for another import into the catalogue to end."
+        assert jobs.state_of(job)["message"] == "Waiting for another import to end."
     Job.objects.update(not_before=timezone.now())
     jobs.sweep()
     wait_until(lambda: Job.objects.get(pk=waiting.pk).is_final, "the import")
-    assert CatalogueItem.objects.get().title == "One"
+    assert CatalogueItem.objects.get().title == "one"
+
+
+def csv_file(name: str) -> ContentFile:
+    return ContentFile(f"external_id,title\n{name},{name}\n".encode(), name=f"{name}.csv")
+
+
+def test_the_end_of_a_writer_wakes_the_import_that_waits_longest_for_a_place(alice, bob, broker):
+    def job_of(owner: User, seconds_ago: int, **fields: Any) -> Job:
+        queued_at = timezone.now() - timezone.timedelta(seconds=seconds_ago)
+        return Job.objects.create(task=TASK, queue="imports", owner=owner, queued_at=queued_at, **fields)
+
+    later = timezone.now() + timezone.timedelta(minutes=1)
+    message = jobs.user_messages.WAITING_FOR_WRITERS
+    younger = job_of(bob, 10, not_before=later, message=message)
+    oldest = job_of(
+        User.objects.create(username="carol", email="carol@example.com"), 20, not_before=later, message=message
+    )
+    other = job_of(
+        User.objects.create(username="dave", email="dave@example.com"),
+        30,
+        not_before=later,
+        message="The storage is away.",
+    )
+    with Attempt(job_of(alice, 40, state=Job.State.RUNNING), locks.Lease("job")).writing_to(TABLE):
+        assert broker.llen("imports") == 0
+    assert [Job.objects.get(pk=job.pk).dispatched_at is None for job in (oldest, younger, other)] == [False, True, True]
+    assert broker.llen("imports") == 1
+
+
+def test_six_imports_of_an_owner_run_in_order_on_two_workers_and_none_finds_the_table_busy(alice, start: Callable):
+    uploads = [store_upload(alice, csv_file(f"file {number}")) for number in range(6)]
+    for _ in range(2):
+        start("highmem")
+    wait_until(lambda: Job.objects.filter(state=Job.State.DONE).count() == 6, "the imports", seconds=120)
+    ran = list(Job.objects.order_by("started_at"))
+    assert [job.pk for job in ran] == [upload.pk for upload in uploads]
+    assert [job.attempt for job in ran] == [1] * 6
+    assert all(before.finished_at <= after.started_at for before, after in pairwise(ran))
 
 
 def test_verify_fails_while_two_imports_work_on_one_table(alice, start: Callable, monkeypatch):
     """The lock of the first is given away, so that a second comes in: what the practice prevents, on real processes."""
     monkeypatch.setattr(concurrency, "CLAIM_GRACE", timezone.timedelta(0))
-    files = [ContentFile(f"external_id,title\n{name},{name}\n".encode(), name=f"{name}.csv") for name in ("A", "B")]
+    mine = f"import:{TABLE}:{alice.pk}"
     with table_locked():  # so that an import stands still where it writes
-        first = store_upload(alice, files[0])
+        first = store_upload(alice, csv_file("A"))
         start("highmem", JOB_LEASE="7")
-        wait_until(lambda: locks.is_held(f"import:{TABLE}"), "the first import")
+        wait_until(lambda: locks.is_held(mine), "the first import")
         assert f"1 on {TABLE}" in concurrency.verify().summary
         assert concurrency.verify().ok is True
-        get_redis_connection("locks").set(f"{PREFIX}import:{TABLE}", "somebody else", px=3000)
-        wait_until(lambda: not locks.is_held(f"import:{TABLE}"), "the lock to be lost")
-        second = store_upload(alice, files[1])
+        get_redis_connection("locks").set(f"{PREFIX}{mine}", "somebody else", px=3000)
+        wait_until(lambda: not locks.is_held(mine), "the lock to be lost")
+        second = store_upload(alice, csv_file("B"))
+        jobs.publish(Job.objects.get(pk=second.pk))  # out of turn
         start("highmem", JOB_LEASE="7")
         wait_until(lambda: concurrency.verify().ok is False, "both to be at work")
         assert f"2 on {TABLE}" in concurrency.verify().summary
         assert TABLE in concurrency.verify().reason
     wait_until(lambda: Job.objects.get(pk=second.pk).is_final, "the second one")
-    wait_until(lambda: Job.objects.get(pk=first.pk).state == Job.State.QUEUED, "the first one to stop")
+    wait_until(lambda: Job.objects.get(pk=first.pk).is_final, "the first one, which went back to its queue")
     assert Job.objects.get(pk=first.pk).crash_count == 0
-    wait_until(jobs.sweep, "it to be sent once more")
-    wait_until(lambda: Job.objects.get(pk=first.pk).is_final, "the first one")
     assert concurrency.verify().ok is True
     assert list(Job.objects.values_list("state", "message")) == [("done", "")] * 2
     assert sorted(CatalogueItem.objects.values_list("title", flat=True)) == ["A", "B"]

@@ -13,6 +13,7 @@ from workers.jobs import RetryLater, outbox, recovery
 from workers.jobs.attempt import Cancelled
 from workers.models import Job
 from workers.practices import locks, progress
+from workers.queues import table
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = Job.State
@@ -117,9 +118,9 @@ def test_a_job_that_retries_later_waits_without_a_worker(job):
     assert back.not_before > timezone.now()
     with pytest.raises(Ignore), jobs.working_on(str(job.id)):
         pytest.fail("it was too early")
-    assert back not in outbox.undispatched("video")
+    assert back not in outbox.forgotten(table().queues["video"])
     Job.objects.update(not_before=timezone.now())
-    assert back in outbox.undispatched("video")
+    assert back in outbox.forgotten(table().queues["video"])
 
 
 def test_a_cancelled_job_stops_at_its_next_report_and_keeps_its_result(job):

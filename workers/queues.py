@@ -26,7 +26,9 @@ class QueueKind(StrEnum):
 class Queue:
     """target_seconds: the wait that its users accept. max_messages: where a publish is refused, or the reason for no
     limit. max_run_seconds: the longest run of a task; RabbitMQ delivers its message again after twice as long.
-    serialize_by: the argument of its jobs that names what only one of them may write at a time.
+    in_turns: owners take turns, and none holds up the others with many jobs (workers/jobs/turns.py).
+    serialize_by: the argument of its jobs that names a table, which one job of each owner may write at a time.
+    max_writers: of one table, over all owners.
     """
 
     name: str
@@ -35,7 +37,9 @@ class Queue:
     kind: QueueKind = QueueKind.REGULAR
     max_messages: int | str = ""
     max_run_seconds: int = SHORT_RUN_SECONDS
+    in_turns: bool = False
     serialize_by: str = ""
+    max_writers: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What one dyno more or less of a worker would change: the waits of its busiest hour, and the bill.
 
-A worker's queues count as one. Serialized jobs (practice 4) wait as if one process served all of them.
+A worker's queues count as one. Serialized jobs (practice 4) wait as if only their table's writers served them.
 """
 
 from dataclasses import dataclass
@@ -49,17 +49,19 @@ def outlook(worker: Worker, now: ProcessType) -> Outlook:
     size = price_list().sizes.get(now.size)
     serialized = [queue for queue in worker.queues if queue.serialize_by]
     serialized_hour = hour_of(serialized, hour.since) if serialized else None
+    writers = sum(queue.max_writers for queue in serialized)
     scenarios = []
     for dynos in range(max(0, now.quantity - 1), now.quantity + 2):
         processes = dynos * worker.concurrency
         wait = expected_wait(hour.load, processes) if processes else None
         cost = (dynos - now.quantity) * size.price if size else None
-        scenarios.append(Scenario(dynos, processes, cost, wait, _serialized_wait(serialized_hour, wait, processes)))
+        limited = _serialized_wait(serialized_hour, wait, processes, writers)
+        scenarios.append(Scenario(dynos, processes, cost, wait, limited))
     return Outlook(worker, now.quantity, hour, tuple(scenarios))
 
 
-def _serialized_wait(hour: LoadSample | None, wait: Wait | None, processes: int) -> Wait | None:
-    if hour is None or wait is None or processes == 1:
+def _serialized_wait(hour: LoadSample | None, wait: Wait | None, processes: int, writers: int) -> Wait | None:
+    if hour is None or wait is None or processes <= writers:
         return None
-    alone = expected_wait(hour.load, 1)
-    return alone if alone.mean_seconds > wait.mean_seconds else None
+    limited = expected_wait(hour.load, writers)
+    return limited if limited.mean_seconds > wait.mean_seconds else None

@@ -31,8 +31,12 @@ class RowChunk:
     last_row_count: int = 0
 
     def close(self) -> "RowChunk":
-        """Sets last_rows: the lines for COPY with only the last record of each key."""
-        last_rows = dict(zip(self.keys, self.copy_lines, strict=True)).values()
+        """Sets last_rows: the lines for COPY with only the last record of each key, in the order of the keys.
+
+        Two transactions that lock rows in one order cannot deadlock.
+        """
+        rows = dict(zip(self.keys, self.copy_lines, strict=True))
+        last_rows = [rows[key] for key in sorted(rows)]
         self.last_rows, self.last_row_count = "".join(last_rows).encode(), len(last_rows)
         return self
 

@@ -15,9 +15,10 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from workers.jobs import user_messages
-from workers.jobs.dispatch import NOT_DISPATCHED
+from workers.jobs.dispatch import NOT_DISPATCHED, wake_writer
 from workers.models import Job
 from workers.practices import concurrency, locks, progress, timing
+from workers.queues import table as queue_table
 from workers.runtime import stopping
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Attempt:
         self.id = job.id
         self.number = job.attempt
         self.owner_id = job.owner_id
+        self.queue = queue_table().queues[job.queue]
         self.arguments = job.arguments
         self.checkpoint = job.checkpoint
         self.result = job.result
@@ -96,16 +98,20 @@ class Attempt:
 
     @contextmanager
     def writing_to(self, table: str) -> Iterator[None]:
-        """Raises RetryLater while another import holds the table or the server of the locks is away."""
+        """Raises RetryLater while the table has enough writers, or while the server of the locks is away."""
+        is_writer = False
         try:
-            with concurrency.one_writer(table) as lease:
-                self._leases.append(lease)
+            with concurrency.one_writer(table, self.owner_id, self.queue.max_writers) as leases:
+                is_writer = True
+                self._leases += leases
                 yield
         except locks.Busy:
-            pause = concurrency.pause_before_try(self.number)
-            raise RetryLater(pause, user_messages.WAITING_FOR_TABLE) from None
+            raise RetryLater(concurrency.PAUSE_SECONDS, user_messages.WAITING_FOR_WRITERS) from None
         except RedisError as error:
-            raise RetryLater(concurrency.FIRST_PAUSE, user_messages.WAITING_FOR_LOCKS) from error
+            raise RetryLater(concurrency.PAUSE_SECONDS, user_messages.WAITING_FOR_LOCKS) from error
+        finally:
+            if is_writer:
+                wake_writer(self.queue.name)
 
     def _check_leases(self) -> None:
         for lease in self._leases:

@@ -12,7 +12,9 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from workers import log_context
+from workers.jobs import turns, user_messages
 from workers.models import Job
+from workers.queues import table
 from workers.runtime import publishing
 
 log = logging.getLogger(__name__)
@@ -40,5 +42,17 @@ def publish(job: Job) -> bool:
     return True
 
 
-def publish_by_id(job_id: Any) -> bool:
-    return publish(Job.objects.get(pk=job_id))
+def publish_next(job: Job) -> None:
+    """Publishes the job if it is due. In a queue with turns, the next one of its owner, if it is the owner's turn."""
+    queue = table().queues[job.queue]
+    chosen = {"owner": job.owner_id} if queue.in_turns and job.owner_id else {"pk": job.pk}
+    for due in turns.due(queue, **chosen)[:1]:
+        publish(due)
+
+
+def wake_writer(queue: str) -> None:
+    """Publishes the oldest job that found all writers at work, before its pause has ended."""
+    waiting = Job.objects.filter(queue=queue, state=Job.State.QUEUED, message=user_messages.WAITING_FOR_WRITERS)
+    oldest = waiting.filter(dispatched_at=None).order_by("queued_at").first()
+    if oldest and waiting.filter(pk=oldest.pk).update(not_before=None):
+        publish_next(oldest)

@@ -3,7 +3,7 @@
 import logging
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from celery import current_task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from workers.jobs import user_messages
 from workers.jobs.attempt import DATABASE_ERRORS, Attempt, Cancelled, RetryLater
-from workers.jobs.dispatch import NOT_DISPATCHED, publish_by_id
+from workers.jobs.dispatch import NOT_DISPATCHED, publish_next
 from workers.jobs.recovery import is_silent, requeue_or_fail_orphans
 from workers.models import Job
 from workers.practices import locks, timing
@@ -32,9 +32,12 @@ def working_on(job_id: str) -> Iterator[Attempt]:
 
     Raises Ignore if the job has ended or is not due, if another run has it, or if the server of the locks is away.
     """
+    claimed = None
     try:
         with locks.exclusive(f"job:{job_id}", lease=settings.JOB_LEASE, is_fenced=True) as lease:
-            attempt = Attempt(_claim(job_id), lease)
+            claimed = _claim(job_id)
+            attempt = Attempt(claimed, lease)
+            _publish_next(claimed)
             try:
                 yield attempt
             except BaseException as error:
@@ -42,7 +45,7 @@ def working_on(job_id: str) -> Iterator[Attempt]:
             else:
                 attempt.finish(Job.State.DONE)
     except stopping.WorkerStopping:
-        publish_by_id(job_id)  # now that its lock is free
+        pass  # another worker continues the job
     except (locks.Busy, RedisError):
         # This message is gone. If the row is still queued, the sweep sends another one. `not_before` stays: the holder
         # of the lock may be about to claim the row.
@@ -52,6 +55,8 @@ def working_on(job_id: str) -> Iterator[Attempt]:
         log.warning("job_attempt_lost reason=%r", str(lost))
         timing.set_outcome("lost")
         raise Ignore from None
+    if claimed:  # its lock is free now
+        _publish_next(claimed)
 
 
 def _claim(job_id: str) -> Job:
@@ -74,6 +79,12 @@ def _take(job_id: str) -> int:
         "started_at": now,
     }
     return due.update(state=Job.State.RUNNING, message="", **claim)
+
+
+def _publish_next(job: Job) -> None:
+    """The job itself if it was given back, or the job whose turn it is. If that fails, the sweep does it."""
+    with suppress(*DATABASE_ERRORS):
+        publish_next(job)
 
 
 def _end_with_error(attempt: Attempt, error: BaseException) -> None:

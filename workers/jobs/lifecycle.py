@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from workers.jobs import user_messages
-from workers.jobs.dispatch import NOT_DISPATCHED, publish, publish_by_id
+from workers.jobs.dispatch import NOT_DISPATCHED, publish, publish_next
 from workers.models import Job
 from workers.queues import table
 
@@ -51,7 +51,7 @@ def create(
         queued_at=timezone.now(),
     )
     if publish_now and not needs_mapping:
-        transaction.on_commit(lambda: publish(job), robust=True)
+        transaction.on_commit(lambda: publish_next(job), robust=True)
     return job
 
 
@@ -64,7 +64,7 @@ def confirm(job: Job, **arguments: Any) -> bool:
         ):
             return False
         job.rejected_rows.all().delete()
-        transaction.on_commit(lambda: publish_by_id(job.pk), robust=True)
+        transaction.on_commit(lambda: publish_next(job), robust=True)
     return True
 
 
@@ -81,10 +81,10 @@ def cancel(job: Job) -> bool:
     now, message = timezone.now(), user_messages.CANCELLED_BEFORE_START
     row = Job.objects.filter(pk=job.pk)
     ended = {"state": Job.State.CANCELLED, "message": message, "finished_at": now}
-    return bool(
-        row.filter(state__in=(NEEDS_MAPPING, QUEUED)).update(**ended)
-        or row.filter(state=RUNNING).update(cancel_requested_at=now)
-    )
+    if row.filter(state__in=(NEEDS_MAPPING, QUEUED)).update(**ended):
+        transaction.on_commit(lambda: publish_next(job), robust=True)  # the next one of its owner
+        return True
+    return bool(row.filter(state=RUNNING).update(cancel_requested_at=now))
 
 
 def cancel_unconfirmed(before: datetime, limit: int) -> int:
@@ -101,7 +101,7 @@ def retry(job: Job, **arguments: Any) -> bool:
     with transaction.atomic():
         if not ended.update(**queued, **NOT_ENDED, **NOT_DISPATCHED):
             return False
-        transaction.on_commit(lambda: publish_by_id(job.pk), robust=True)
+        transaction.on_commit(lambda: publish_next(job), robust=True)
     return True
 
 

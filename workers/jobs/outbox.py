@@ -11,9 +11,10 @@ from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
 from workers.brokers.connection import count_ready
+from workers.jobs import turns
 from workers.jobs.dispatch import NOT_DISPATCHED, publish
 from workers.models import Job
-from workers.queues import table
+from workers.queues import Queue, table
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def publish_due() -> int:
     """Returns how many jobs it published."""
     published, stop_at = 0, time.monotonic() + MAX_SECONDS
     for queue in sorted(table().queues.values(), key=lambda queue: queue.target_seconds):
-        for job in undispatched(queue.name)[:MAX_JOBS]:
+        for job in forgotten(queue)[:MAX_JOBS]:
             if time.monotonic() > stop_at:
                 return published
             if not publish(job):
@@ -39,12 +40,16 @@ def publish_due() -> int:
     return published
 
 
-def undispatched(queue: str) -> QuerySet[Job]:
-    """Oldest first."""
-    now = timezone.now()
-    forgotten = Q(not_before=None, queued_at__lt=now - timedelta(seconds=CLICK_SECONDS))
-    due = Job.objects.filter(forgotten | Q(not_before__lte=now), queue=queue, state=Job.State.QUEUED)
-    return due.filter(dispatched_at=None).order_by("queued_at")
+def forgotten(queue: Queue) -> QuerySet[Job]:
+    """Jobs whose own process is not about to publish them any more. Oldest first."""
+    moment = timezone.now() - timedelta(seconds=CLICK_SECONDS)
+    return turns.due(queue).filter(Q(not_before__isnull=False) | Q(queued_at__lt=moment))
+
+
+def is_overdue(job: Job) -> bool:
+    """Whether the broker does not take the job's message."""
+    is_waiting = job.state == Job.State.QUEUED and job.dispatched_at is None and job.queue in table().queues
+    return is_waiting and forgotten(table().queues[job.queue]).filter(pk=job.pk).exists()
 
 
 def recall_lost_messages() -> None:

@@ -2,11 +2,12 @@
 
 STARTING = "Processing is about to start"
 CONFIRM_MAPPING = "Your file is safe. Confirm how it is to be read, then it starts."
+NOT_PUBLISHED = "The queue takes nothing for the moment. Nothing is lost: it starts by itself when the queue is back."
 NO_SIGN_OF_LIFE = "No sign of life for {:.0f} s. If its worker died, another one continues the job within a minute."
 WORKER_STOPPED = "Its worker was stopped; another one continues the job."
 WORKER_DIED = "Its worker died; another one continues the job."
 LOCK_LOST = "The work was interrupted. Nothing is lost: it continues where it stopped."
-WAITING_FOR_TABLE = "Waiting for another import into the catalogue to end."
+WAITING_FOR_WRITERS = "Waiting for another import to end."
 WAITING_FOR_LOCKS = "Waiting for the server that keeps imports apart."
 CANCELLED_BEFORE_START = "Cancelled before it started."
 CANCELLED = "Cancelled."

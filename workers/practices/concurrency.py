@@ -1,12 +1,12 @@
-"""Practice 4: more at once is not always faster. Imports into one table go one at a time.
+"""Practice 4: more at once is not always faster. An owner's imports go one at a time, and a table has few writers.
 
 The trap: eight CSV imports into one table in eight processes wait for each other's rows and locks, and end later than
-one after the other. A job that finds its table locked gives its worker slot back.
+one after the other. A job that finds enough writers at work gives its worker slot back.
 """
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 
 from django.conf import settings
@@ -20,22 +20,27 @@ from workers.models import Job
 from workers.practices import Finding, locks
 from workers.queues import table
 
-FIRST_PAUSE, LONGEST_PAUSE = 5, 60  # seconds
-CLAIM_GRACE = timedelta(seconds=2)  # for which a job that found its table taken may still say "running"
+PAUSE_SECONDS = 5  # after which a job that found enough writers at work tries again, if no writer's end wakes it
+CLAIM_GRACE = timedelta(seconds=2)  # for which such a job may still say "running"
 CHAPTER = "See docs/4-concurrency.md."
 
 
 @contextmanager
-def one_writer(label: str) -> Iterator[locks.Lease]:
-    """Locks a model's table, by its label. Raises locks.Busy if it is locked, RedisError if the server is away."""
-    with locks.exclusive(f"import:{label}", lease=settings.JOB_LEASE) as lease:
-        yield lease
+def one_writer(label: str, owner_id: int | None, max_writers: int) -> Iterator[list[locks.Lease]]:
+    """Locks an owner's rows of a model's table, by its label, and one of the table's places for writers.
+
+    Raises locks.Busy if they are taken, RedisError if the server is away.
+    """
+    with ExitStack() as held:
+        rows = held.enter_context(locks.exclusive(f"import:{label}:{owner_id}", lease=settings.JOB_LEASE))
+        yield [rows, _take_place(held, label, max_writers)]
 
 
-def pause_before_try(tries: int) -> int:
-    """Seconds until a job that found its table busy tries again."""
-    pause: int = FIRST_PAUSE * 2 ** min(tries - 1, 10)
-    return min(LONGEST_PAUSE, pause)
+def _take_place(held: ExitStack, label: str, max_writers: int) -> locks.Lease:
+    for place in range(1, max_writers + 1):
+        with suppress(locks.Busy):
+            return held.enter_context(locks.exclusive(f"writer:{label}:{place}", lease=settings.JOB_LEASE))
+    raise locks.Busy(f"{label} has {max_writers} writers")
 
 
 def check() -> list[CheckMessage]:
@@ -54,23 +59,32 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while no two jobs of a serialized queue work on one table."""
-    serialized = {queue.name: queue.serialize_by for queue in table().queues.values() if queue.serialize_by}
+    """ok while no owner has two jobs at work on one table, and no table has more writers than measured."""
+    serialized = {queue.name: queue for queue in table().queues.values() if queue.serialize_by}
     if not serialized:
         return Finding(True, "no queue is serialized")
     running = Job.objects.filter(queue__in=serialized, state=Job.State.RUNNING)
     try:
-        working = running.filter(started_at__lt=timezone.now() - CLAIM_GRACE).only("queue", "arguments")
-        counts = Counter((job.queue, str(job.arguments.get(serialized[job.queue]))) for job in working)
+        working = running.filter(started_at__lt=timezone.now() - CLAIM_GRACE).only("queue", "owner", "arguments")
+        writers = Counter((job.queue, _written_by(job), job.owner_id) for job in working)
         last = measure_throughput(serialized)
     except DatabaseError as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
+    counts: Counter[tuple[str, str]] = Counter()
+    for (queue, name, _), count in writers.items():
+        counts[queue, name] += count
     at_work = ", ".join(f"{count} on {name}" for (_, name), count in sorted(counts.items())) or "none"
     speed = "none has ended yet"
     if last:
         speed = (
             f"the last {last.jobs} wrote {last.rows_per_second:,.0f} rows/s, {last.jobs_beside:.1f} jobs beside them"
         )
-    crowded = [name for (_, name), count in counts.items() if count > 1]
-    reason = f"Several jobs are at work on {', '.join(crowded)}, and slow each other down." if crowded else ""
+    crowded = {name for (_, name, _), count in writers.items() if count > 1}
+    crowded |= {name for (queue, name), count in counts.items() if count > serialized[queue].max_writers}
+    reason = f"Too many jobs are at work on {', '.join(crowded)}, and slow each other down." if crowded else ""
     return Finding(not crowded, f"{', '.join(serialized)} at work: {at_work}; {speed}", reason)
+
+
+def _written_by(job: Job) -> str:
+    """The label of the table that a serialized job writes."""
+    return str(job.arguments.get(table().queues[job.queue].serialize_by))

@@ -112,12 +112,13 @@ def scenario_lines(view: Outlook, scenario: Scenario) -> Iterator[str]:
         line += f"  more comes than can be done: {waiting:,} wait after it"
     yield line
     if scenario.serialized_wait:
-        serialized = " ".join(queue.name for queue in view.worker.queues if queue.serialize_by)
+        queues = [queue for queue in view.worker.queues if queue.serialize_by]
+        names, writers = " ".join(queue.name for queue in queues), sum(queue.max_writers for queue in queues)
         times = (scenario.serialized_wait.mean_seconds, scenario.serialized_wait.quantile(0.95))
         line = SCENARIO_LINE.format(
-            serialized, 1, f"{100 * scenario.serialized_wait.utilization:.0f} %", *map(format_seconds, times), ""
+            names, writers, f"{100 * scenario.serialized_wait.utilization:.0f} %", *map(format_seconds, times), ""
         )
-        yield f"{line}  at least: they go into their table one at a time"
+        yield f"{line}  at least: no more write into their table at once"
 
 
 def format_seconds(value: float) -> str:
