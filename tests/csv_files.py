@@ -228,6 +228,32 @@ FILES = {
         3,
         values={"released_on": "2024-12-31"},
     ),
+    "a line about the delimiter, for Excel": RealFile(
+        lambda: "sep=;\n" + NUMBERS + many("A{n};Bread, Salt;9.90;3"), 20
+    ),
+    "a line about the delimiter, and unknown names": RealFile(
+        lambda: "sep=;\r\n" + GERMAN + "A1;Dune;Herbert;9,90;3;31.12.2024\r\n",
+        1,
+        question="columns",
+        values={"stock": 3},
+    ),
+    "a title, a blank line, the names": RealFile(
+        lambda: "Books in stock, 2024\n\n" + NUMBERS + many("A{n};Dune;9.90;3"), 20, values={"price": "9.90"}
+    ),
+    "a title padded by a spreadsheet": RealFile(
+        lambda: "Bücher 2024;;;;;\n;;;;;\n" + GERMAN + many("A{n};Dune;Herbert;9,90;3;31.12.2024"),
+        20,
+        question="columns",
+        values={"price": "9.90"},
+    ),
+    "facts above the table": RealFile(
+        lambda: "Customer,ACME\nDate,2024-12-31\n\n" + HEADER + many("A{n},Dune,,,,9.90,"), 20, values={"price": "9.90"}
+    ),
+    "comments above the table": RealFile(
+        lambda: "# exported by a shop\n# on 2024-12-31, at night\n" + HEADER + many("A{n},Dune,,,,9.90,"), 20
+    ),
+    "a column called #": RealFile(lambda: "#,external_id,title\n1,A1,Dune\n2,A2,Ubik\n", 2),
+    "ids that begin with #": RealFile(lambda: "external_id,title\n#1,Dune\nA1,Emma\n", 2, values={"title": "Emma"}),
     "a cell longer than any": RealFile(lambda: HEADER + "A1,Dune,,,,,\nA2," + "x" * 200_000 + ",,,,,\n", 1, 1),
     "10,000 columns": RealFile(
         lambda: (

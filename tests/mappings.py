@@ -24,6 +24,7 @@ def mapping_form(client: Client, upload: Upload, **more: str) -> dict[str, str]:
     """The form that a browser sends: the page's values, with changes."""
     context = client.get(mapping_url(upload)).context
     values = {select["name"]: select["chosen"] for select in context["selects"]}
+    values |= {"start": context["start"]}
     if "preview" in context:
         values |= {"digest": context["digest"]}
         values |= {

@@ -20,7 +20,12 @@ def test_a_real_file_is_read_as_it_was_meant(alice, name):
         assert file.question in preview_mapping(alice.pk, source)[0].doubts
     assert not preview.doubts
     whole = ImportRun(
-        catalogue_table(alice.pk), file.data, chunk_lines=10_000, dialect=preview.dialect, columns=preview.columns
+        catalogue_table(alice.pk),
+        file.data,
+        chunk_lines=10_000,
+        dialect=preview.dialect,
+        start=preview.start,
+        columns=preview.columns,
     )
     result = whole.run()
     assert (result["created"], result["rejected"]) == (file.created, file.rejected)

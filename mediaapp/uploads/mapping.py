@@ -43,7 +43,7 @@ def guess_import_arguments(owner_id: int, file: IO[bytes]) -> dict[str, Any]:
         return {"dialect": None}
     # No person has checked the text, so the import guesses the encoding again, from the whole file.
     dialect = asdict(replace(file_preview.dialect, encoding=""))
-    return {"dialect": dialect, "columns": file_preview.columns}
+    return {"dialect": dialect, "start": asdict(file_preview.start), "columns": file_preview.columns}
 
 
 def preview_mapping(
@@ -51,7 +51,7 @@ def preview_mapping(
 ) -> tuple[Preview, bool]:
     """The preview, and whether the owner confirmed these columns before. Raises CsvUnreadable.
 
-    choices, columns: as for make_preview().
+    choices, columns: as for make_preview(). Columns without names are never known, and only suggested.
     """
     table, choices = catalogue_table(owner_id), choices or {}
     file_preview = make_preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns)
@@ -65,7 +65,7 @@ def preview_mapping(
     columns = {field: labels.index(label) for field, label in known.columns.items()}
     # The confirmed marks apply only where the file itself leaves a doubt.
     choices = {name: getattr(known, name) for name in file_preview.doubts & {"decimal", "dates"}} | dict(choices)
-    return make_preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns), True
+    return make_preview(file, table, synonyms=SYNONYMS, choices=choices, columns=columns), file_preview.start.has_header
 
 
 def save_mapping(owner_id: int, confirmed: Preview) -> None:

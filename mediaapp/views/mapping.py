@@ -1,5 +1,6 @@
 """The page on which an owner confirms the mapping of a CSV's columns."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from mediaapp.retention import SOURCE_DELETED_MESSAGE
 from mediaapp.uploads.mapping import catalogue_table, columns_digest_of, preview_mapping, save_mapping
 from workers import jobs
 from workers.csvimport.header import make_unique_labels
-from workers.csvimport.preview import Preview
+from workers.csvimport.preview import NO_HEADER, Preview
 from workers.csvimport.reading.dialect import DATES, DECIMALS, DELIMITERS, QUOTES
 from workers.csvimport.reading.encoding import ERROR_HANDLERS
 from workers.csvimport.reading.errors import CsvUnreadable
@@ -61,7 +62,8 @@ def confirm_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
     if preview.doubts or preview.missing:
         messages.error(request, "Nothing has started yet: something is still to be chosen.")
         return _show(request, upload)
-    if jobs.confirm(upload.job, dialect=asdict(preview.dialect), columns=preview.columns, force=False):
+    start = asdict(preview.start)
+    if jobs.confirm(upload.job, dialect=asdict(preview.dialect), start=start, columns=preview.columns, force=False):
         save_mapping(upload.owner_id, preview)
     return redirect("job", job_id)
 
@@ -80,20 +82,24 @@ def change_mapping(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 def _show(request: HttpRequest, upload: Upload) -> HttpResponse:
     context: dict[str, Any] = {"upload": upload, "job": upload.job, "is_own": upload.owner_id == request.user.pk}
-    chosen = _choices(request.POST or upload.job.arguments.get("dialect") or {})
+    chosen = _choices(request.POST or upload.job.arguments)
     try:
         preview = _preview(upload, request.POST)
     except CsvUnreadable as error:
-        context |= {"sentence": error.sentence, "selects": _selects(chosen, None)}
+        context |= {"sentence": error.sentence, "selects": _selects(chosen, None), "start": chosen["start"]}
     else:
-        context |= {"preview": preview, "selects": _selects(chosen, preview)} | _mapping_context(upload, preview)
+        context |= {
+            "preview": preview,
+            "selects": _selects(chosen, preview),
+            "start": chosen["start"],
+        } | _mapping_context(upload, preview)
     return render(request, "mapping/mapping.html", context)
 
 
 def _preview(upload: Upload, form: QueryDict) -> Preview:
     """Without a form, uses the choices of the last import, or guesses."""
     previous = upload.job.arguments
-    choices = _choices(form or previous.get("dialect") or {})
+    choices = _choices(form or previous)
     try:
         with default_storage.open(upload.file) as file:
             preview, _ = preview_mapping(upload.owner_id, file, choices, None if form else previous.get("columns"))
@@ -108,9 +114,15 @@ def _preview(upload: Upload, form: QueryDict) -> Preview:
         raise CsvUnreadable(STORAGE_AWAY_MESSAGE, str(error)) from error
 
 
-def _choices(form: Any) -> dict[str, str]:
-    """Drops values that the page does not offer."""
-    return {name: form[name] for name, values in DIALECT_CHOICES.items() if form.get(name) and form[name] in values}
+def _choices(given: Mapping[str, Any]) -> dict[str, str]:
+    """given: the form, or the arguments of the last import. Drops values that the page does not offer."""
+    previous = given.get("dialect") or {}
+    values = {name: given.get(name) or previous.get(name) for name in DIALECT_CHOICES}
+    choices = {name: value for name, value in values.items() if value and value in DIALECT_CHOICES[name]}
+    start = given.get("start") or ""
+    if isinstance(start, dict):
+        start = str(start["line"]) if start["has_header"] else NO_HEADER
+    return choices | {"start": start}
 
 
 def _columns(upload: Upload, form: QueryDict, column_count: int) -> dict[str, int]:
@@ -143,11 +155,14 @@ def _mapping_context(upload: Upload, preview: Preview) -> dict[str, Any]:
         }
         for field in table.importable
     ]
+    if not preview.start.has_header:
+        labels = [_with_sample(label, preview.rows, column) for column, label in enumerate(labels)]
     used = sorted(preview.columns.values())
     unused = [column for column in range(len(labels)) if column not in used]
     shown = sorted([*used, *unused[: SHOWN_COLUMNS - len(used)]])
     return {
         "digest": columns_digest_of(preview.names),
+        "top": [(str(line), ", ".join(filter(None, cells[:SHOWN_COLUMNS]))) for line, cells in preview.top],
         "fields": fields,
         "options": [(column, label) for column, label in enumerate(labels) if column < MAX_OPTIONS or column in used],
         "headings": [(labels[column], _field_names(preview, column)) for column in shown],
@@ -157,6 +172,10 @@ def _mapping_context(upload: Upload, preview: Preview) -> dict[str, Any]:
         "rejects": preview.rejections[:SHOWN_REJECTS],
         "more_rejects": len(preview.rejections) - SHOWN_REJECTS,
     }
+
+
+def _with_sample(label: str, rows: list[list[str]], column: int) -> str:
+    return f"{label}: {', '.join(_samples(rows, column)[:1])}"
 
 
 def _samples(rows: list[list[str]], column: int | None) -> list[str]:

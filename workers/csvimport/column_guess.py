@@ -8,19 +8,19 @@ from difflib import get_close_matches
 from django.db.models import DateField, Field
 
 from workers.csvimport.cells.dates import looks_like_date
+from workers.csvimport.reading.table_start import CountNames
 from workers.csvimport.target_table import TargetTable
 
 MIN_SIMILARITY = 0.82  # "catagory" resembles "category" by 0.88
 MAX_COLUMNS = 300  # an owner of more columns must name them like the fields
 MAX_CELLS = 100
+MAX_NAME_CHARACTERS = 60
 Synonyms = Mapping[str, Sequence[str]]  # field name -> other words for it, in any language
 
 
 def guess_columns(names: list[str], rows: list[list[str]], table: TargetTable, synonyms: Synonyms) -> dict[str, int]:
     """Field name -> index of its column."""
-    fields = table.importable[::-1]
-    own_words = {_fold(word): field.name for field in fields for word in (str(field.verbose_name), field.name)}
-    words = {_fold(word): field.name for field in fields for word in synonyms.get(field.name, ())} | own_words
+    words, own_words = _words_for_fields(table, synonyms)
     matches = [
         (-certainty, index, field)
         for index, name in enumerate(names[:MAX_COLUMNS])
@@ -34,6 +34,24 @@ def guess_columns(names: list[str], rows: list[list[str]], table: TargetTable, s
     return columns | _match_only_date(names, rows, table.importable, columns)
 
 
+def make_name_counter(table: TargetTable, synonyms: Synonyms) -> CountNames:
+    words, _ = _words_for_fields(table, synonyms)
+
+    def count_names(cells: Sequence[str]) -> int:
+        folded = {_fold(cell[:MAX_NAME_CHARACTERS]) for cell in cells[:MAX_COLUMNS]}
+        return len({words[name] for name in folded & words.keys()})
+
+    return count_names
+
+
+def _words_for_fields(table: TargetTable, synonyms: Synonyms) -> tuple[dict[str, str], dict[str, str]]:
+    """Folded word -> field name: all words, and the fields' own names."""
+    fields = table.importable[::-1]
+    own_words = {_fold(word): field.name for field in fields for word in (str(field.verbose_name), field.name)}
+    words = {_fold(word): field.name for field in fields for word in synonyms.get(field.name, ())} | own_words
+    return words, own_words
+
+
 def _find_field(name: str, words: dict[str, str], own_words: dict[str, str]) -> tuple[str, float]:
     folded = _fold(name)
     if folded in words:
@@ -41,7 +59,7 @@ def _find_field(name: str, words: dict[str, str], own_words: dict[str, str]) -> 
     for part in re.split(r"[\W_]+", name):
         if len(part) > 2 and _fold(part) in words:
             return words[_fold(part)], 0.9
-    close = get_close_matches(folded[:60], words, n=1, cutoff=MIN_SIMILARITY)
+    close = get_close_matches(folded[:MAX_NAME_CHARACTERS], words, n=1, cutoff=MIN_SIMILARITY)
     return (words[close[0]], MIN_SIMILARITY) if close else ("", 0)
 
 

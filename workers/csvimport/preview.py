@@ -8,22 +8,26 @@ from django.db.models import DateField, Field
 
 from workers.csvimport.cells.dates import guess_dates
 from workers.csvimport.cells.numbers import guess_decimal
-from workers.csvimport.column_guess import Synonyms, guess_columns
+from workers.csvimport.column_guess import Synonyms, guess_columns, make_name_counter
 from workers.csvimport.header import match_header, match_names, parse_names, select_columns
-from workers.csvimport.reading.dialect import Dialect, guess_dialect
+from workers.csvimport.reading.dialect import Dialect, Layout, guess_layout
 from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.reading.inspection import HEAD_CHARACTERS
 from workers.csvimport.reading.records import RecordPage
 from workers.csvimport.reading.sample import read_first_records, read_head
+from workers.csvimport.reading.table_start import MAX_TOP_RECORDS, TableStart, TopRecord, find_rows
 from workers.csvimport.rejected_rows import Rejection
 from workers.csvimport.target_table import TargetTable
 from workers.csvimport.validate import RowValidator
 
-DIALECT_CHARACTERS = 1 << 16  # characters that tell the delimiter and the quotes
+NO_HEADER = "none"  # a choice beside the lines that may be the header
 
 
 @dataclass(frozen=True)
 class Preview:
     """columns: field name -> index of its column. doubts: fields of the dialect that are uncertain.
+
+    top: the records among which the owner may choose the header.
 
     missing: required fields without a column; with any, no row is checked.
     is_exact: an import finds the same columns by the names alone.
@@ -33,6 +37,8 @@ class Preview:
     columns: dict[str, int]
     rows: list[list[str]]
     dialect: Dialect
+    start: TableStart
+    top: list[TopRecord]
     doubts: frozenset[str]
     missing: list[Field]
     rejections: list[Rejection]
@@ -50,13 +56,22 @@ def make_preview(
 ) -> Preview:
     """Raises CsvUnreadable.
 
-    choices: Dialect's fields, "" or absent for a guess. columns: as the owner chose them; None: guess them.
+    choices: Dialect's fields, and "start": the header's line, or NO_HEADER; "" or absent for a guess.
+    columns: as the owner chose them; None: guess them.
     """
     choices = {name: choice for name, choice in choices.items() if choice}
+    chosen_start = choices.pop("start", "")
     text, encoding, is_certain = read_head(source, choices.get("encoding", ""))
     doubts = set() if is_certain else {"encoding"}
-    dialect = replace(guess_dialect(text[:DIALECT_CHARACTERS]), **choices | {"encoding": encoding})
-    cells, page = read_first_records(text, dialect)
+    layout = guess_layout(
+        text[:HEAD_CHARACTERS],
+        make_name_counter(table, synonyms),
+        choices.get("delimiter", ""),
+        choices.get("quote", ""),
+    )
+    dialect = Dialect(**{"delimiter": layout.delimiter, "quote": layout.quote} | choices | {"encoding": encoding})
+    start, top = _choose_start(layout, chosen_start), layout.records[:MAX_TOP_RECORDS]
+    cells, page = read_first_records(text, dialect, start)
     names, _ = parse_names(cells)
     guessed = guess_columns(names, page.rows, table, synonyms)
     positions = select_columns(guessed if columns is None else columns, len(names), table)
@@ -71,12 +86,22 @@ def make_preview(
         columns=own_columns,
         rows=page.rows,
         dialect=dialect,
+        start=start,
+        top=top,
         doubts=frozenset(doubts),
         missing=missing,
         rejections=[] if missing else _find_rejections(cells, page, table, dialect, own_columns),
         record_count=len(page.rows) + len(page.broken),
         is_exact=not missing and _is_exact(names, table, guessed),
     )
+
+
+def _choose_start(layout: Layout, chosen: str) -> TableStart:
+    """Ignores a line in which no record begins."""
+    if chosen == NO_HEADER:
+        return find_rows(layout.records)
+    lines = [line for line, _ in layout.records[:MAX_TOP_RECORDS] if str(line) == chosen]
+    return TableStart(lines[0]) if lines else layout.start
 
 
 def _guess_formats(page: RecordPage, positions: dict[Field, int]) -> dict[str, tuple[str, bool]]:

@@ -7,18 +7,20 @@ import gc
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import IO, Any
 
 from django.db import transaction
 
 from workers.csvimport.chunks import ChunkMaker, RowChunk, read_ahead
+from workers.csvimport.column_guess import make_name_counter
 from workers.csvimport.header import Header, match_header
 from workers.csvimport.reading.dialect import Dialect
 from workers.csvimport.reading.errors import CsvUnreadable
 from workers.csvimport.reading.inspection import FileFormat, inspect_file
 from workers.csvimport.reading.records import PAGE_LINES, read_header, read_pages
+from workers.csvimport.reading.table_start import TableStart
 from workers.csvimport.rejected_rows import Rejection
 from workers.csvimport.target_table import TargetTable
 from workers.csvimport.validate import RowValidator
@@ -56,7 +58,8 @@ def tune_for_two_threads() -> Iterator[None]:
 class CsvImport:
     """Writes every record of a file as a new or updated row, by the table's key.
 
-    source: seekable; stays open. checkpoint: what the last attempt gave to save, or {}. dialect: None: guess it.
+    source: seekable; stays open. checkpoint: what the last attempt gave to save, or {}.
+    dialect, start: None: guess them.
     columns: field name -> index of its column; None: by the names in the header.
     save(checkpoint, result), reject(rejections): called in the chunk's transaction; raising rolls the chunk back.
     report(done, total, stage, **counts): in records; total is 0 while it is unknown.
@@ -69,6 +72,7 @@ class CsvImport:
     reject: Callable[[list[Rejection]], None]
     report: Callable[..., None]
     dialect: Dialect | None = None
+    start: TableStart | None = None
     columns: dict[str, int] | None = None
     max_rejected_share: float = 1
     chunk_lines: int = CHUNK_LINES
@@ -82,7 +86,7 @@ class CsvImport:
         The last commits are on disk with the caller's next ordinary commit.
         """
         file_format = self._find_format()
-        cells, first_line = read_header(self.source, file_format)
+        cells, first_line = read_header(self.source, file_format, file_format.start)
         header = match_header(cells, self.table, self.columns)
         counted = self.checkpoint.get("result", {})
         self.result = _empty_result(header, file_format) | counted | {"rows_before": counted.get("rows", 0)}
@@ -105,8 +109,10 @@ class CsvImport:
         tick = partial(self.report, 0, 0, STAGE_READING)
         tick()
         if self.checkpoint:
-            return FileFormat(**self.checkpoint["shape"])
-        return inspect_file(self.source, tick, self.dialect)
+            return FileFormat(**self.checkpoint["shape"], start=TableStart(**self.checkpoint.get("start", {})))
+        found = inspect_file(self.source, tick, self.dialect, self.start, make_name_counter(self.table, {}))
+        # Without chosen columns, the names are needed: what is missing is said about the line on top.
+        return replace(found, start=TableStart(found.start.line)) if self.columns is None else found
 
     def _make_chunks(
         self, file_format: FileFormat, validator: RowValidator, writer: TableWriter, first_line: int
@@ -128,7 +134,9 @@ class CsvImport:
             result = _add_counts(self.result, chunk, written)
             self.reject(sorted([*chunk.rejections, *written.rejections]))
             counts = {name: result[name] for name in ("rows", *COUNTS)}
-            self.save({"shape": asdict(file_format), "next_line": chunk.next_line, "result": counts}, result)
+            shape = asdict(file_format)
+            start = shape.pop("start")
+            self.save({"shape": shape, "start": start, "next_line": chunk.next_line, "result": counts}, result)
         self.result = result
 
     def _report_rows(self, expected: int) -> None:

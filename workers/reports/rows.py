@@ -10,10 +10,12 @@ from typing import IO, Any
 from django.db import connection, models
 from django.db.models import Field
 
+from workers.csvimport.column_guess import make_name_counter
 from workers.csvimport.header import match_header
 from workers.csvimport.reading.dialect import Dialect, dialect_from_arguments
 from workers.csvimport.reading.inspection import inspect_file
 from workers.csvimport.reading.records import read_header, read_pages
+from workers.csvimport.reading.table_start import TableStart, start_from_arguments
 from workers.csvimport.target_table import TargetTable
 from workers.csvimport.validate import RowValidator
 from workers.postgres_copy import copy_out
@@ -61,7 +63,8 @@ def open_rows(
     else:
         with source.open("rb") as file:
             on_progress = partial(report, 0, 0, "looking through the file")
-            yield rows_from_file(file, table, on_progress, dialect_from_arguments(arguments), arguments.get("columns"))
+            dialect, start = dialect_from_arguments(arguments), start_from_arguments(arguments)
+            yield rows_from_file(file, table, on_progress, dialect, arguments.get("columns"), start)
 
 
 def rows_from_table(table: TargetTable) -> RowSource:
@@ -85,13 +88,14 @@ def rows_from_file(
     on_progress: Callable[[], None],
     dialect: Dialect | None = None,
     columns: dict[str, int] | None = None,
+    start: TableStart | None = None,
 ) -> RowSource:
     """Reads only the valid rows. Raises CsvUnreadable.
 
     source: seekable; stays open. on_progress: called while the file is inspected; may raise.
     """
-    file_format = inspect_file(source, on_progress, dialect)
-    cells, first_line = read_header(source, file_format)
+    file_format = inspect_file(source, on_progress, dialect, start, make_name_counter(table, {}))
+    cells, first_line = read_header(source, file_format, file_format.start)
     header = match_header(cells, table, columns)
     pages = read_pages(source, file_format, first_line=first_line)
     validator = RowValidator(header, table, file_format)

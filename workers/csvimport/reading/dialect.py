@@ -2,15 +2,28 @@
 
 import csv
 import io
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
+
+from workers.csvimport.reading.table_start import (
+    ENOUGH_NAMES,
+    CountNames,
+    TableStart,
+    TopRecord,
+    common_width,
+    guess_start,
+)
 
 DELIMITERS = ",;\t|"
 QUOTES = ('"', "'", '\\"')  # doubled inside a cell, or with the backslash of MySQL
 DECIMALS = ".,"
 DATES = ("ymd", "dmy", "mdy")
 SAMPLE_RECORDS = 100
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n?|\n|\Z)', re.IGNORECASE)  # the first, for Excel
 
 
 @dataclass(frozen=True)
@@ -31,9 +44,28 @@ def dialect_from_arguments(arguments: dict[str, Any]) -> Dialect | None:
     return Dialect(**arguments["dialect"]) if arguments.get("dialect") else None
 
 
-def guess_dialect(head: str) -> Dialect:
-    delimiter = max(DELIMITERS, key=lambda delimiter: _score(head, delimiter))
-    return Dialect(delimiter=delimiter, quote=_guess_quote(head, delimiter))
+class Layout(NamedTuple):
+    """records: the first filled ones. start: of the table among them."""
+
+    delimiter: str
+    quote: str
+    records: list[TopRecord]
+    start: TableStart
+
+
+def guess_layout(head: str, count_names: CountNames, delimiter: str = "", quote: str = "") -> Layout:
+    """delimiter, quote: "" for a guess."""
+    declared = _SEPARATOR_LINE.match(head)
+    if declared and not delimiter and declared[1] in DELIMITERS:
+        delimiter = declared[1]
+    candidates = [_layout(head, sign, quote or '"', count_names) for sign in delimiter or DELIMITERS]
+    best = max(candidates, key=lambda layout: _score(layout, count_names))
+    if quote:
+        return best
+    if best.records and best.start.has_header and _has_single_quotes(_table(best)[0]):
+        return _layout(head, best.delimiter, "'", count_names)
+    escaped = _layout(head, best.delimiter, '\\"', count_names)
+    return max(best, escaped, key=lambda layout: _score(layout, count_names)) if '\\"' in head else best
 
 
 def reader_options(delimiter: str, quote: str) -> dict[str, Any]:
@@ -41,27 +73,40 @@ def reader_options(delimiter: str, quote: str) -> dict[str, Any]:
     return {"delimiter": delimiter, "quotechar": quote[-1], "escapechar": escape, "skipinitialspace": True}
 
 
-def _guess_quote(head: str, delimiter: str) -> str:
-    header = next(iter(_read_records(head, delimiter, '"')), [])
-    if header and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in header):
-        return "'"
-    if '\\"' in head and _score(head, delimiter, '\\"') > _score(head, delimiter):
-        return '\\"'
-    return '"'
+def _layout(head: str, delimiter: str, quote: str, count_names: CountNames) -> Layout:
+    records = list(islice(_read_records(head, delimiter, quote), SAMPLE_RECORDS))
+    return Layout(delimiter, quote, records, guess_start(records, count_names))
 
 
-def _score(head: str, delimiter: str, quote: str = '"') -> tuple[int, int]:
-    widths = [len(record) for record in _read_records(head, delimiter, quote) if any(record)]
-    if not widths or widths[0] < 2:
-        return 0, 0
-    return widths.count(widths[0]), widths[0]
+def _table(layout: Layout) -> list[list[str]]:
+    return [cells for line, cells in layout.records if line >= layout.start.line]
 
 
-def _read_records(head: str, delimiter: str, quote: str) -> list[list[str]]:
-    records: list[list[str]] = []
-    try:
-        reader = csv.reader(io.StringIO(head, newline=""), strict=True, **reader_options(delimiter, quote))
-        records.extend(islice(reader, SAMPLE_RECORDS))
-    except csv.Error:
-        pass  # extend keeps what came before the error
-    return records
+def _score(layout: Layout, count_names: CountNames) -> tuple[int, bool, int, int]:
+    """Of a table that begins on top, the delimiter is surer: behind a title, a comma in texts makes columns too."""
+    table = _table(layout)
+    width = len(table[0]) if layout.start.has_header and table else common_width(table)
+    if width < 2:
+        return 0, False, 0, 0
+    names = count_names(table[0])
+    fitting = sum(len(cells) == width for cells in table)
+    is_on_top = len(table) == len(layout.records) and (fitting > 1 or len(table) == 1)
+    return names if names >= ENOUGH_NAMES else 0, is_on_top, fitting, width
+
+
+def _has_single_quotes(header: list[str]) -> bool:
+    return all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in header)
+
+
+def _read_records(head: str, delimiter: str, quote: str) -> Iterator[TopRecord]:
+    """The filled ones until one cannot be read, without Excel's line about the delimiter."""
+    lines = io.StringIO(head, newline="")
+    skipped = 1 if _SEPARATOR_LINE.match(head) else 0
+    next(islice(lines, skipped, skipped), None)  # moves on
+    reader = csv.reader(lines, strict=True, **reader_options(delimiter, quote))
+    line = skipped + 1
+    with suppress(csv.Error):
+        for cells in reader:
+            if any(cells):
+                yield TopRecord(line, cells)
+            line = skipped + reader.line_num + 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import IO
 
-from workers.csvimport.reading.dialect import Dialect, guess_dialect
+from workers.csvimport.reading.dialect import Dialect, guess_layout
 from workers.csvimport.reading.encoding import ERROR_HANDLERS, find_encoding
 from workers.csvimport.reading.errors import (
     ENCODING_IN_DOUBT,
@@ -15,6 +15,7 @@ from workers.csvimport.reading.errors import (
     NOT_TEXT,
     CsvUnreadable,
 )
+from workers.csvimport.reading.table_start import ON_TOP, CountNames, TableStart
 from workers.csvimport.reading.text import open_text, read_blocks
 from workers.csvimport.reading.western import has_other_letters
 
@@ -25,31 +26,38 @@ HEAD_CHARACTERS = 1 << 16  # that tell the delimiter and the quotes
 class FileFormat(Dialect):
     """records: about how many, without the header.
 
-    Import checkpoints hold its fields by name.
+    Import checkpoints hold its fields by name, without the start: the release before cannot read that.
     """
 
     records: int = 0
+    start: TableStart = ON_TOP
 
 
 def inspect_file(
-    source: IO[bytes], tick: Callable[[], None] = lambda: None, dialect: Dialect | None = None
+    source: IO[bytes],
+    tick: Callable[[], None] = lambda: None,
+    dialect: Dialect | None = None,
+    start: TableStart | None = None,
+    count_names: CountNames = lambda cells: 0,
 ) -> FileFormat:
     """Raises CsvUnreadable, also if nobody chose the encoding and the letters leave it in doubt.
 
-    tick: called before each block, and may raise. dialect: None: guess delimiter and quotes.
+    tick: called before each block, and may raise. dialect, start: None: guess them.
     """
     chosen = dialect.encoding if dialect else ""
     encoding = chosen or find_encoding(read_blocks(source, tick))
     try:
         with open_text(source, encoding) as text:
-            known = dialect or guess_dialect(text.read(HEAD_CHARACTERS).lstrip("\r\n"))
+            head = text.read(HEAD_CHARACTERS)
+        layout = guess_layout(head, count_names, *((dialect.delimiter, dialect.quote) if dialect else ()))
+        known = dialect or Dialect(delimiter=layout.delimiter, quote=layout.quote)
         counter = _RecordCounter(encoding, known.quote[-1], is_chosen=bool(chosen))
         for block in read_blocks(source, tick):
             counter.add(block)
         records = counter.finish()
     except UnicodeError as error:
         raise CsvUnreadable(NOT_TEXT, str(error)) from None
-    return FileFormat(**asdict(known) | {"encoding": encoding}, records=records)
+    return FileFormat(**asdict(known) | {"encoding": encoding}, records=records, start=start or layout.start)
 
 
 class _RecordCounter:

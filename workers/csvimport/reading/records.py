@@ -18,6 +18,7 @@ from workers.csvimport.reading.errors import (
     QUOTES_MISMATCHED,
     CsvUnreadable,
 )
+from workers.csvimport.reading.table_start import ON_TOP, TableStart, common_width
 from workers.csvimport.reading.text import open_text, strip_dos_end
 
 PAGE_LINES = 1_000  # more of them no longer fit the processor's cache, at twice the time a line
@@ -54,20 +55,28 @@ class SkipBudget:
         self.characters += MAX_LINE_CHARACTERS
 
 
-def read_header(source: IO[bytes], dialect: Dialect) -> tuple[list[str], int]:
-    """The first record, and the line where the second begins. Raises CsvUnreadable."""
-    with closing(read_pages(source, dialect)) as pages:
+def read_header(source: IO[bytes], dialect: Dialect, start: TableStart = ON_TOP) -> tuple[list[str], int]:
+    """The names of the columns, and the line where the rows begin. Raises CsvUnreadable."""
+    with closing(read_pages(source, dialect, first_line=start.line)) as pages:
         page = next(pages, None)
     if page is None:
         raise CsvUnreadable(EMPTY)
+    if not start.has_header:
+        width = _check_width(common_width(page.rows))
+        return [f"column {number}" for number in range(1, width + 1)], start.line
     first, *others = sorted([*page.lines, *(line for line, _ in page.broken)])
     if first not in page.lines:
         raise CsvUnreadable(f"The header, in line {first}, cannot be read: {QUOTES_MISMATCHED}.")
-    if (width := len(page.rows[0])) > MAX_COLUMNS:
+    _check_width(len(page.rows[0]))
+    return page.rows[0], others[0] if others else page.next_line
+
+
+def _check_width(width: int) -> int:
+    if width > MAX_COLUMNS:
         raise CsvUnreadable(
             f"The header has {width:,} columns, and at most {MAX_COLUMNS:,} can be read. Take some out."
         )
-    return page.rows[0], others[0] if others else page.next_line
+    return width
 
 
 def read_pages(

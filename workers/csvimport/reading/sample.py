@@ -12,6 +12,7 @@ from workers.csvimport.reading.dialect import Dialect
 from workers.csvimport.reading.encoding import ERROR_HANDLERS, guess_encoding
 from workers.csvimport.reading.errors import LINE_TOO_LONG, MAX_LINE_CHARACTERS, NOT_TEXT, CsvUnreadable
 from workers.csvimport.reading.records import RecordPage, read_header, read_pages
+from workers.csvimport.reading.table_start import TableStart
 
 HEAD_BYTES = 1_500_000
 HEAD_LINES = 20_000  # most of them may be blank, or in quoted cells
@@ -42,10 +43,10 @@ def read_head(source: IO[bytes], encoding: str = "") -> tuple[str, str, bool]:
     return "".join(whole_lines), encoding, is_certain
 
 
-def read_first_records(text: str, dialect: Dialect) -> tuple[list[str], RecordPage]:
-    """The header, and up to MAX_RECORDS as one page. Raises CsvUnreadable."""
+def read_first_records(text: str, dialect: Dialect, start: TableStart) -> tuple[list[str], RecordPage]:
+    """The names of the columns, and up to MAX_RECORDS as one page. Raises CsvUnreadable."""
     source, dialect = io.BytesIO(text.encode()), replace(dialect, encoding="utf-8-sig")
-    cells, next_line = read_header(source, dialect)
+    cells, next_line = read_header(source, dialect, start)
     lines, rows, broken = list[int](), list[list[str]](), list[tuple[int, list[str]]]()
     with closing(read_pages(source, dialect, first_line=next_line, page_lines=MAX_RECORDS)) as pages:
         for page in pages:
