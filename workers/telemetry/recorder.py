@@ -1,27 +1,34 @@
 """A thread sends the records of task runs to a Redis stream, so that no task waits for the server.
 
 A killed process gives no signal: its heartbeats end, and the last one decides whether its run counts as lost or, near
-its hard time limit, as failed. The stream is on the server of the locks, which evicts nothing.
+its hard time limit, as failed. The stream is on the server of the locks, which evicts nothing: so it has a bound, and
+nobody's runs can fill that server.
 """
 
 import json
+import logging
 import math
 import signal
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 from django_redis import get_redis_connection
+from redis import Redis
 from redis.exceptions import RedisError
 
 from workers.telemetry.meter import MemoryMeter
 
+log = logging.getLogger(__name__)
+
 STREAM = "runs:ended"
 HEARTBEATS = "runs:alive"
-MAX_ENTRIES = 50_000
+MAX_STREAM_BYTES = 8_000_000  # 25,000 runs. The collector empties the stream every ten seconds
+MAX_RECORDS = 5_000  # in a process, while the server is away
 BATCH_SECONDS = 0.2  # between two batches, and between two looks at the children of a run
 HEARTBEAT_SECONDS = 1  # a shorter run sends none, and costs nothing
 LAST_SECONDS = 2  # between a run's last heartbeat and the kill of its time limit: a heartbeat, a batch, a busy machine
@@ -31,7 +38,9 @@ RETRY_SECONDS = 10  # after the server was away
 def record_missed_run(task: str, queue: str, outcome: str) -> None:
     """Raises RedisError."""
     record = {"task": task, "queue": queue, "outcome": outcome, "ended_at": time.time(), "release": settings.RELEASE}
-    get_redis_connection("locks").xadd(STREAM, {"run": json.dumps(record | {"worker": ""})}, maxlen=MAX_ENTRIES)
+    redis = get_redis_connection("locks")
+    redis.xadd(STREAM, {"run": json.dumps(record | {"worker": ""})})
+    _drop_oldest(redis)
 
 
 @dataclass
@@ -63,7 +72,7 @@ class RunRecorder:
 
     def __init__(self) -> None:
         self.current: Run | None = None
-        self._records: deque[tuple[Run | None, dict[str, Any]]] = deque(maxlen=MAX_ENTRIES)
+        self._records: deque[tuple[Run | None, dict[str, Any]]] = deque(maxlen=MAX_RECORDS)
         self._thread = threading.Thread(target=self._send_batches, name="run recorder", daemon=True)
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -123,11 +132,24 @@ class RunRecorder:
 
 
 def _write(records: list[tuple[Run | None, dict[str, Any]]], living: Run | None) -> None:
-    with get_redis_connection("locks").pipeline() as pipe:
+    redis = get_redis_connection("locks")
+    with redis.pipeline() as pipe:
         for ended, record in records:
-            pipe.xadd(STREAM, {"run": json.dumps(record)}, maxlen=MAX_ENTRIES)
+            pipe.xadd(STREAM, {"run": json.dumps(record)})
             if ended and ended.heartbeats:
                 pipe.hdel(HEARTBEATS, ended.key)
         if living:
             pipe.hset(HEARTBEATS, living.key, json.dumps(living.record()))
         pipe.execute()
+    if records:
+        with suppress(RedisError):  # the records are there: they must not be sent again
+            _drop_oldest(redis)
+
+
+def _drop_oldest(redis: Redis) -> None:
+    """Down to half of MAX_STREAM_BYTES, once the stream is larger."""
+    size: Any = redis.memory_usage(STREAM)
+    if size and size > MAX_STREAM_BYTES:
+        length: Any = redis.xlen(STREAM)
+        dropped = redis.xtrim(STREAM, maxlen=length * MAX_STREAM_BYTES // (2 * size), approximate=False)
+        log.warning("run_records_dropped count=%s", dropped)
