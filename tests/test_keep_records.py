@@ -13,7 +13,7 @@ from workers.telemetry.recorder import STREAM
 
 
 def record(queue: str = "q") -> dict[str, Any]:
-    return {"task": "t", "queue": queue, "outcome": "succeeded", "ended_at": time.time()}
+    return {"task": "t", "queue": queue, "worker": "w", "release": "", "outcome": "succeeded", "ended_at": time.time()}
 
 
 def test_records_that_nobody_collects_stay_below_their_bound_and_the_newest_stay(db, monkeypatch, caplog):
