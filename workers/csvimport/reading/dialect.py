@@ -58,19 +58,27 @@ def guess_layout(head: str, count_names: CountNames, delimiter: str = "", quote:
     declared = _SEPARATOR_LINE.match(head)
     if declared and not delimiter and declared[1] in DELIMITERS:
         delimiter = declared[1]
-    candidates = [_layout(head, sign, quote or '"', count_names) for sign in delimiter or DELIMITERS]
-    best = max(candidates, key=lambda layout: _score(layout, count_names))
-    if quote:
+    best = max(
+        (_guess_quotes(head, sign, quote, count_names) for sign in delimiter or DELIMITERS),
+        key=lambda layout: _score(layout, count_names),
+    )
+    if quote or '\\"' not in head:
         return best
-    if best.records and best.start.has_header and _has_single_quotes(_table(best)[0]):
-        return _layout(head, best.delimiter, "'", count_names)
     escaped = _layout(head, best.delimiter, '\\"', count_names)
-    return max(best, escaped, key=lambda layout: _score(layout, count_names)) if '\\"' in head else best
+    return max(best, escaped, key=lambda layout: _score(layout, count_names))
 
 
 def reader_options(delimiter: str, quote: str) -> dict[str, Any]:
     escape = "\\" if quote.startswith("\\") else None
     return {"delimiter": delimiter, "quotechar": quote[-1], "escapechar": escape, "skipinitialspace": True}
+
+
+def _guess_quotes(head: str, delimiter: str, quote: str, count_names: CountNames) -> Layout:
+    layout = _layout(head, delimiter, quote or '"', count_names)
+    first = _table(layout)[:1]
+    if quote or not first or not all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in first[0]):
+        return layout
+    return _layout(head, delimiter, "'", count_names)
 
 
 def _layout(head: str, delimiter: str, quote: str, count_names: CountNames) -> Layout:
@@ -89,13 +97,10 @@ def _score(layout: Layout, count_names: CountNames) -> tuple[int, bool, int, int
     if width < 2:
         return 0, False, 0, 0
     names = count_names(table[0])
-    fitting = sum(len(cells) == width for cells in table)
-    is_on_top = len(table) == len(layout.records) and (fitting > 1 or len(table) == 1)
-    return names if names >= ENOUGH_NAMES else 0, is_on_top, fitting, width
-
-
-def _has_single_quotes(header: list[str]) -> bool:
-    return all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in header)
+    fitting = sum(len(cells) >= width and not "".join(cells[width:]).strip() for cells in table)
+    is_sure = len(table) == 1 or fitting > 1 if layout.start.has_header else fitting == len(table)
+    is_on_top = len(table) == len(layout.records)
+    return names if names >= ENOUGH_NAMES else 0, is_on_top and is_sure, fitting, width
 
 
 def _read_records(head: str, delimiter: str, quote: str) -> Iterator[TopRecord]:
