@@ -18,7 +18,7 @@ from django.utils.log import configure_logging
 
 from config.queues import TABLE
 from config.schedule import SCHEDULE
-from workers import log_context
+from workers import child_process, log_context
 from workers.brokers.connection import is_amqp
 from workers.brokers.declarations import declarations, queue_type
 from workers.practices import broker
@@ -117,6 +117,8 @@ if not AMQP:
     app.steps["consumer"].update({visibility_timeout.VisibilityTimeoutRenewal, acknowledgement.AcknowledgementCheck})
 elif queue_type() == "classic":
     app.steps["consumer"].add(shared_prefetch.SharedPrefetch)
+# A hole in ffmpeg must not give away the worker's environment, which has all secrets.
+worker_init.connect(child_process.forbid_inspection)
 # Connected before heartbeat_file.start, so that a worker which reports readiness handles SIGTERM.
 worker_ready.connect(stopping.install_signal_handlers)
 # Marks beat's message as consumed, so that beat may send the next one.

@@ -8,11 +8,15 @@ import psutil
 import pytest
 
 from devtools.processes import DEADLINE_SECONDS
+from tests.factories import add_file, upload_of
 from tests.videos import make_video
 from workers.child_process import PARENT_SIGNALS
-from workers.video import limits, sandbox
+from workers.jobs import attempt
+from workers.models import Job
+from workers.video import limits, sandbox, stall
 from workers.video.ffmpeg import transcode
 from workers.video.probe import probe
+from workers.video.tasks import transcode_video
 
 
 class Cancelled(Exception):
@@ -75,6 +79,47 @@ def test_the_time_limit_ends_ffmpeg_with_a_sentence(source, target):
     assert list(target.parent.iterdir()) == []
 
 
+def suspend_ffmpeg(done, total, stage):
+    if stage == "transcoding":
+        for ffmpeg in running_ffmpegs():
+            ffmpeg.suspend()
+
+
+def test_a_stopped_ffmpeg_is_ended_and_it_is_not_the_files_fault(source, target, monkeypatch):
+    monkeypatch.setattr(stall, "STALL_SECONDS", 2)
+    with pytest.raises(sandbox.StalledError) as failed:
+        transcode_with(suspend_ffmpeg, source, target)
+
+    assert "Nothing is lost" in failed.value.sentence
+    assert running_ffmpegs() == []
+    assert list(target.parent.iterdir()) == []
+
+
+def test_an_ffmpeg_that_goes_round_in_circles_fails_with_words(source, target, tmp_path, monkeypatch):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sandbox.imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(program))
+    monkeypatch.setattr(stall, "STALL_SECONDS", 2)
+    with pytest.raises(sandbox.VideoError, match="nothing came out of it"):
+        transcode_with(lambda *_: None, source, target)
+
+
+def test_the_job_of_a_stopped_ffmpeg_goes_back_to_the_queue_and_says_why(source, alice, broker, settings, monkeypatch):
+    monkeypatch.setattr(stall, "STALL_SECONDS", 2)
+    upload = upload_of(alice)
+    add_file(upload, "source", source.read_bytes())
+    Job.objects.filter(pk=upload.pk).update(arguments={"source": upload.file})
+    monkeypatch.setattr(attempt.Attempt, "report", lambda self, *progress, **_: suspend_ffmpeg(*progress))
+
+    transcode_video(str(upload.pk))
+
+    job = Job.objects.get(pk=upload.pk)
+    assert (job.state, job.crash_count) == (Job.State.QUEUED, 0)
+    assert "put back into the queue" in job.message
+    assert job.not_before is not None
+
+
 @pytest.mark.parametrize("number", sorted(PARENT_SIGNALS))
 def test_a_signal_meant_for_the_worker_does_not_end_ffmpeg(source, target, number):
     sent = []
@@ -98,6 +143,7 @@ def test_ffmpeg_sees_neither_the_environment_nor_more_than_its_limits(source, ta
             [ffmpeg] = running_ffmpegs()
             seen["environment"] = ffmpeg.environ()
             seen["memory"] = ffmpeg.rlimit(psutil.RLIMIT_AS)
+            seen["data"] = ffmpeg.rlimit(psutil.RLIMIT_DATA)
             seen["core"] = ffmpeg.rlimit(psutil.RLIMIT_CORE)
             seen["politer"] = ffmpeg.nice() - psutil.Process().nice()
 
@@ -105,6 +151,7 @@ def test_ffmpeg_sees_neither_the_environment_nor_more_than_its_limits(source, ta
 
     assert seen["environment"] == {}
     assert seen["memory"] == (limits.MAX_MEMORY_BYTES,) * 2
+    assert seen["data"] == (limits.memory_bytes(),) * 2
     assert seen["core"] == (0, 0)
     assert seen["politer"] > 0
 

@@ -7,6 +7,7 @@ from django.core.checks import register
 from django_redis import get_redis_connection
 
 from workers.storage import checks
+from workers.video import checks as video_checks
 
 
 class WorkersConfig(AppConfig):
@@ -17,6 +18,7 @@ class WorkersConfig(AppConfig):
         from workers.practices import recurring, registry  # noqa: PLC0415 - they import models, which are loaded by now
 
         register(checks.check)
+        register(video_checks.check, deploy=True)
         for practice in registry.PRACTICES:
             register(lambda app_configs, check=practice.module.check, **_: check())
         beat_init.connect(recurring.disable_removed)

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
+from workers.child_process import inspection
+
 CLEAR_REFS = "/proc/self/clear_refs"
 HIGH_WATER_MARK = re.compile(r"VmHWM:\s+(\d+) kB")
 
@@ -42,7 +44,8 @@ class MemoryMeter:
 @cache
 def _clear_refs(pid: int) -> int:
     """Cached by pid, because a fork needs its own."""
-    return os.open(CLEAR_REFS, os.O_WRONLY)
+    with inspection():
+        return os.open(CLEAR_REFS, os.O_WRONLY)
 
 
 def _descendants(pid: int) -> list[int]:

@@ -77,8 +77,7 @@ class Encoder:
     def _run(
         self, options: Sequence[str], output: Path, *, start: float = 0.0, on_progress: OnProgress
     ) -> sandbox.CompletedRun:
-        options = [*options, f"file:{output}"]
-        return sandbox.run(self.source, options, start=start, deadline=self.deadline, on_progress=on_progress)
+        return sandbox.run(self.source, options, output, start=start, deadline=self.deadline, on_progress=on_progress)
 
 
 def _error_of(run: sandbox.CompletedRun) -> Exception:

@@ -39,6 +39,11 @@ BROKEN = (
 NO_VIDEO_STREAM = "This file has no moving pictures in it, only sound or a cover. Upload a video."
 # ffprobe opens each stream's decoder, and prints nothing else if one refuses.
 PICTURE_SIZE = re.compile(r"Picture size (\d+)x(\d+) exceeds")
+REFUSED_CODEC = re.compile(r"Codec \((\w+)\) not on whitelist")
+CODEC_NOT_READ = (
+    "A part of this video is coded as {}, which the site does not read. "
+    "Convert it to an MP4 with H.264 on your own computer, then upload that."
+)
 TOO_LARGE = "The picture is {} x {} pixels. Make it smaller than 8192 x 8192, then upload it again."
 
 
@@ -92,6 +97,8 @@ def inspect(source: Path, on_tick: Callable[[], None] = lambda: None) -> Media:
     if not streams:
         if found := PICTURE_SIZE.search(run.stderr):
             raise VideoUnreadable(TOO_LARGE.format(found[1], found[2]), run.detail)
+        if found := REFUSED_CODEC.search(run.stderr):
+            raise VideoUnreadable(CODEC_NOT_READ.format(found[1]), run.detail)
         raise VideoUnreadable(BROKEN, run.detail)
     picture = _first(streams, "video")
     if not picture:

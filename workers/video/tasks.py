@@ -7,9 +7,10 @@ from celery import shared_task
 
 from workers import jobs
 from workers.storage.workspace import open_workspace
-from workers.video import ffmpeg
+from workers.video import ffmpeg, sandbox
 
 TIME_LIMIT_SECONDS = 2 * 3600  # of ffmpeg; the limits of the task leave half an hour for copies
+PAUSE_SECONDS = 5  # after ffmpeg was stopped
 
 
 @shared_task(soft_time_limit=TIME_LIMIT_SECONDS + 1800, time_limit=TIME_LIMIT_SECONDS + 1860)
@@ -18,5 +19,8 @@ def transcode_video(job_id: str) -> None:
         stored = job.arguments["source"]
         source, results = files.fetch(stored), files.results_folder(str(PurePath(stored).parent))
         target, poster = results / "video.mp4", results / "poster.jpg"
-        made = ffmpeg.transcode(source, target, poster, report=files.report, time_limit=TIME_LIMIT_SECONDS)
+        try:
+            made = ffmpeg.transcode(source, target, poster, report=files.report, time_limit=TIME_LIMIT_SECONDS)
+        except sandbox.StalledError as error:
+            raise jobs.RetryLater(PAUSE_SECONDS, error.sentence) from error
         job.result = asdict(made)
