@@ -37,6 +37,7 @@ def start_of(text: str) -> TableStart:
         ("# a comment\n#\nKood;Pealkiri;Hind\nA1;Dune;9.90\n", (3, True)),
         ("# one\n# two\n# three\nKood;Pealkiri;Hind\nA1;Dune;9.90\n", (4, True)),
         ("#external_id;title\nA1;Dune\nA2;Ubik\n", (1, True)),
+        ("# external_id;title\nexternal_id;title\nA1;Dune\n", (2, True)),
         ("Kood;Pealkiri\nA1;Dune\n", (1, True)),
         ("Kood;2023;2024\nA1;5;7\n", (1, True)),
         (ROWS, (1, False)),

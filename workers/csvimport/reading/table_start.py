@@ -43,9 +43,10 @@ def start_from_arguments(arguments: dict[str, Any]) -> TableStart | None:
 def guess_start(records: Sequence[TopRecord], count_names: CountNames) -> TableStart:
     """records: the file's first filled ones."""
     top = records[:MAX_TOP_RECORDS]
-    for line, cells in top:
-        if count_names(cells) >= ENOUGH_NAMES:
-            return TableStart(line)
+    named = [record for record in top if count_names(record.cells) >= ENOUGH_NAMES]
+    if named:
+        # False first: a comment is the header only where nothing else can be.
+        return TableStart(min(named, key=lambda record: record.cells[0].startswith("#")).line)
     header = _skip_titles(top)
     if header and not count_names(header[0].cells) and _is_row(header):
         return find_rows(top)
