@@ -246,7 +246,7 @@ CONNECTIONS = {
 }
 
 # Seconds until another worker may take the job of a dead worker. A living worker renews its lease.
-JOB_LEASE = env.int("JOB_LEASE", default=30)
+JOB_LEASE = env.int("JOB_LEASE", default=10)
 
 # The running version, which TaskRun.release records: tasks often become slower with a deploy. On Heroku "v42 1a2b3c4".
 HEROKU = (env.str("HEROKU_RELEASE_VERSION", default=""), env.str("HEROKU_SLUG_COMMIT", default="")[:7])

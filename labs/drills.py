@@ -1,4 +1,4 @@
-"""The promises that need many rounds: `make drills` runs their labs one after the other, in half an hour.
+"""The promises that need many rounds: `make drills` runs their labs one after the other, in an hour and a half.
 
 Each has its own servers. Prints the output of each lab, then one table. Exit code 1 if a promise is broken, or, where
 CI is set, if one is skipped.
@@ -34,10 +34,16 @@ GUESSES = (
     "{refused} refused tries grew the locks' server by {grown_by_refused} bytes, all by {grown};"
     " {let_through} let through, {evicted} counters evicted"
 )
+DEATHS = (
+    "next attempt at most {process} s after the death of a process, {worker} s after a worker's, in {rounds} kills; "
+    "{disturbed} living jobs disturbed by them and {rounds} flushes"
+)
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
     Drill("labs kill_import 50", IMPORTS),
     Drill("labs guess_passwords", GUESSES),
+    Drill("labs deaths 100", DEATHS),
+    Drill("labs --rabbitmq deaths 100", DEATHS),
     Drill("labs 5 60", RUNS),
     Drill("labs --rabbitmq 5 60", RUNS),
 )

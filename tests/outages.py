@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 from django.db import connection
 
-from workers.runtime import publishing
+from workers.brokers import producers
 
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"
 
@@ -22,9 +22,9 @@ def unreachable_broker(url: str = UNREACHABLE_URL) -> Iterator[None]:
     """Publishing connects to `url`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CELERY_BROKER_WRITE_URL", url)
-        publishing.connection.cache_clear()
+        producers.connection.cache_clear()
         yield
-    publishing.connection.cache_clear()
+    producers.connection.cache_clear()
 
 
 @contextmanager

@@ -20,9 +20,10 @@ from redis import Redis
 from mediaapp.models import User
 from tests import in_subprocess
 from workers import jobs
+from workers.brokers import producers
+from workers.brokers.connection import SHORT_TIMEOUTS
 from workers.models import Job
 from workers.queues import table
-from workers.runtime import publishing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASK = "workers.video.tasks.transcode_video"
@@ -41,8 +42,8 @@ def use_broker(monkeypatch):
     """Points publishing at another broker, with the limits that it has for its own."""
 
     def use(url: str) -> None:
-        other = current_app.connection_for_write(url, connect_timeout=0.5, transport_options=publishing.SHORT_TIMEOUTS)
-        monkeypatch.setattr(publishing, "connection", lambda: other)
+        other = current_app.connection_for_write(url, connect_timeout=0.5, transport_options=SHORT_TIMEOUTS)
+        monkeypatch.setattr(producers, "connection", lambda: other)
 
     return use
 
@@ -208,9 +209,9 @@ def test_a_broker_that_falls_silent_counts_as_away_and_the_log_says_so(alice, vh
 def test_a_publish_for_which_no_connection_is_free_counts_as_broker_away(
     alice, broker, use_broker, monkeypatch, caplog
 ):
-    monkeypatch.setattr(publishing, "POOL_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(producers, "POOL_WAIT_SECONDS", 0.1)
     use_broker(settings.BROKER_URL)
-    pool = pools.producers[publishing.connection()]
+    pool = pools.producers[producers.connection()]
     taken = [pool.acquire(block=True) for _ in range(pool.limit)]
     job = Job.objects.create(task=TASK, queue="video", owner=alice, queued_at=timezone.now())
     assert not jobs.publish(job)

@@ -6,9 +6,9 @@ from django.utils import timezone
 
 from devtools.processes import wait_until
 from tests import in_subprocess
+from workers.brokers import producers
 from workers.brokers.connection import count_ready
 from workers.models import Job
-from workers.runtime import publishing
 
 MAIL = "workers.default.tasks.send_password_reset"
 PUBLISH = "from workers import jobs; from workers.models import Job; print(jobs.publish(Job.objects.get()))"
@@ -56,9 +56,9 @@ def test_a_publish_fails_fast_and_the_job_runs_once_after_the_alarm(alarmed, job
 
 def test_a_connection_closes_when_rabbitmq_blocks_it(alarmed, monkeypatch):
     monkeypatch.setenv("CELERY_BROKER_WRITE_URL", alarmed.url)
-    publishing.connection.cache_clear()
+    producers.connection.cache_clear()
     try:
-        with publishing.connection().clone() as connection:
+        with producers.connection().clone() as connection:
             connection.default_channel.queue_declare(
                 "free", durable=True
             )  # RabbitMQ blocks only connections that publish
@@ -67,4 +67,4 @@ def test_a_connection_closes_when_rabbitmq_blocks_it(alarmed, monkeypatch):
                 connection.default_channel.basic_publish_confirm(Message("x"), routing_key="free")
             assert not connection.connected
     finally:
-        publishing.connection.cache_clear()
+        producers.connection.cache_clear()

@@ -73,7 +73,7 @@ def _connections_of(name: str, concurrency: int | None) -> Counter[str]:
     if name == "web":
         return _multiply(settings.WEB_CONCURRENCY, _web_process())
     if name == "beat":
-        # The main thread and the thread of leader_callbacks; both count messages.
+        # The main thread and the thread of leader_callbacks: both publish, and count messages.
         return Counter(database=2, cache=2, locks=2) + _broker_connections(publishers=2, readers=2)
     return _worker(concurrency or 1, _broker_tasks(name))
 
@@ -92,11 +92,11 @@ def _web_process() -> Counter[str]:
 
 
 def _worker(children: int, readers: int) -> Counter[str]:
-    """The main process consumes messages, and clears marks on the server of the locks."""
+    """The main process consumes messages, clears marks, and ends the locks and the progress of a dead child."""
     child = Counter(database=1, cache=settings.REDIS_POOL, locks=settings.REDIS_POOL)
     consumer = Counter(broker=1 if is_amqp() else 3)
     publishing = _broker_connections(publishers=children, readers=readers)
-    return _multiply(children, child) + Counter(locks=1) + consumer + publishing
+    return _multiply(children, child) + Counter(cache=1, locks=1) + consumer + publishing
 
 
 def _broker_connections(*, publishers: int, readers: int) -> Counter[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -20,6 +21,7 @@ from workers.models import Job
 from workers.practices import concurrency, locks, progress, timing
 from workers.queues import table as queue_table
 from workers.runtime import stopping
+from workers.runtime.suspension import SuspensionWatch
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +56,11 @@ class Attempt:
         self._row = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
         self._progress = progress.Progress(job.id, job.owner_id)
         self._checked_cancel_at = -CANCEL_CHECK_SECONDS
+        self._suspension = SuspensionWatch(settings.JOB_LEASE)
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
         """Raises Cancelled, LeaseLost or WorkerStopping: stop, and write nothing more."""
+        self._suspension.look()
         stopping.check_stop_requested()
         self._check_leases()
         now = time.monotonic()
@@ -134,6 +138,12 @@ class Attempt:
     def _write(self, **fields: Any) -> None:
         if not self._row.update(**fields):
             raise self._lease_lost()
+
+    @property
+    def was_suspended(self) -> bool:
+        """Whether others may have taken it for dead although it lived."""
+        self._suspension.look()
+        return self._suspension.was_suspended
 
     def _lease_lost(self) -> locks.LeaseLost:
         return locks.LeaseLost(f"job {self.id} is another attempt's")

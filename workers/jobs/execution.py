@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from workers.jobs import user_messages
 from workers.jobs.attempt import DATABASE_ERRORS, Attempt, Cancelled, RetryLater
 from workers.jobs.dispatch import NOT_DISPATCHED, publish_next
-from workers.jobs.recovery import is_silent, requeue_or_fail_orphans
+from workers.jobs.recovery import is_silent, requeue_or_fail_orphans, withdraw_crash
 from workers.models import Job
 from workers.practices import locks, timing
 from workers.runtime import stopping
@@ -54,6 +54,8 @@ def working_on(job_id: str) -> Iterator[Attempt]:
     except locks.LeaseLost as lost:
         log.warning("job_attempt_lost reason=%r", str(lost))
         timing.set_outcome("lost")
+        if attempt.was_suspended:
+            withdraw_crash(attempt.id, attempt.number)
         raise Ignore from None
     if claimed:  # its lock is free now
         _publish_next(claimed)

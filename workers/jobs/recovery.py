@@ -5,10 +5,13 @@ of the locks has lost none for a lease.
 """
 
 import logging
+from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from workers.brokers import BrokerUnavailableError
 from workers.jobs import outbox, user_messages
@@ -24,14 +27,29 @@ MAX_CRASHES = 3  # workers that one job may kill
 
 def sweep() -> int:
     """Returns how many jobs it published. Raises RedisError."""
-    requeued = requeue_or_fail_orphans(orphans())
-    if requeued:
-        log.warning("orphaned_jobs_requeued count=%s", requeued)
+    requeue_found_orphans()
     try:
         outbox.recall_lost_messages()
     except BrokerUnavailableError as error:
         log.warning("lost_messages_unknown error=%r", error)
     return outbox.publish_due()
+
+
+def recover_orphans() -> None:
+    """The leading beat calls it every few seconds. Only logs that a server is away."""
+    try:
+        if requeue_found_orphans():
+            outbox.publish_due()
+    except (RedisError, DatabaseError) as error:
+        log.warning("orphans_unknown error=%r", error)
+
+
+def requeue_found_orphans() -> int:
+    """Returns how many. Raises RedisError."""
+    requeued = requeue_or_fail_orphans(orphans())
+    if requeued:
+        log.warning("orphaned_jobs_requeued count=%s", requeued)
+    return requeued
 
 
 def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
@@ -41,6 +59,12 @@ def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
     running.filter(crash_count__gte=MAX_CRASHES - 1).update(**failed)
     queued = {"state": Job.State.QUEUED, "message": user_messages.WORKER_DIED, "crash_count": F("crash_count") + 1}
     return running.update(**queued, **NOT_DISPATCHED)
+
+
+def withdraw_crash(job_id: Any, attempt: int) -> None:
+    """For an attempt that was taken for dead, and lives."""
+    charged = Job.objects.filter(pk=job_id, attempt__in=(attempt, attempt + 1), crash_count__gt=0)
+    charged.exclude(state__in=Job.FINAL).update(crash_count=F("crash_count") - 1)
 
 
 def orphans() -> QuerySet[Job]:

@@ -8,6 +8,7 @@ one small message at a time.
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from celery import current_app
 from django.core.cache import cache
@@ -19,6 +20,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from workers.brokers import BrokerUnavailableError
+from workers.brokers.producers import acquire_producer
 from workers.brokers.state import read_queue_states
 from workers.models import Job
 from workers.practices import Finding
@@ -54,8 +56,10 @@ def send_canaries() -> None:
     for queue in scheduled_queues():
         key = CANARY_KEY.format(queue)
         if cache.add(key, time.time(), CANARY_TTL):
+            canary: dict[str, Any] = {"args": [queue], "queue": queue, "expires": CANARY_TTL, "retry": False}
             try:
-                current_app.send_task(table().canary_task, args=[queue], queue=queue, expires=CANARY_TTL, retry=False)
+                with acquire_producer() as producer:
+                    current_app.send_task(table().canary_task, producer=producer, **canary)
             except (OperationalError, OSError):
                 cache.delete(key)
 

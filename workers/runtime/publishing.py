@@ -1,45 +1,14 @@
 """A publish that fails fast, so that a web request never hangs on a broker (docs/facts/celery.md#publish-timeouts).
 
-It has a connection of its own with short timeouts. A publish that failed may still be delivered: the row is the
-outbox, and a second delivery does nothing. Private: amqp's Connection._on_blocked.
+A publish that failed may still be delivered: the row is the outbox, and a second delivery does nothing.
 """
 
-from functools import cache
-from typing import Any, NoReturn
-
-from amqp import RecoverableConnectionError
 from celery import current_app
-from kombu import Connection, pools
-from kombu.exceptions import LimitExceeded, OperationalError
-from kombu.transport import pyamqp
+from kombu.exceptions import OperationalError
+from kombu.transport.redis import Channel as RedisChannel
 
-from workers.brokers.connection import SHORT_TIMEOUTS
+from workers.brokers.producers import acquire_producer, connection
 from workers.queues import table
-
-POOL_WAIT_SECONDS = 1  # for another thread's publish
-
-
-class FailFastConnection(pyamqp.Connection):
-    """Ends itself when RabbitMQ raises an alarm (docs/facts/celery.md#memory-alarm-publish)."""
-
-    def _on_blocked(self) -> NoReturn:
-        self.collect()  # a regular close would wait for an answer that does not come
-        raise RecoverableConnectionError("RabbitMQ has raised an alarm and takes no messages")
-
-
-class FailFastTransport(pyamqp.Transport):
-    Connection = FailFastConnection
-
-
-@cache
-def connection() -> Connection:
-    """Safe for threads. Its pools ignore the app's limit until set_limit() (docs/facts/celery.md#connection-pool)."""
-    pools.set_limit(current_app.conf.broker_pool_limit)
-    scheme = current_app.conf.broker_write_url.partition(":")[0]
-    transport: Any = FailFastTransport if scheme in ("amqp", "amqps") else None
-    return current_app.connection_for_write(
-        connect_timeout=SHORT_TIMEOUTS["connect_timeout"], transport=transport, transport_options=SHORT_TIMEOUTS
-    )
 
 
 def publish(task: str, job_id: str, queue: str) -> None:
@@ -49,19 +18,13 @@ def publish(task: str, job_id: str, queue: str) -> None:
     """
     if queue not in table().queues:
         raise OperationalError(f"this release has no queue {queue}")
-    broker = connection()
-    try:
-        with pools.producers[broker].acquire(block=True, timeout=POOL_WAIT_SECONDS) as producer:
-            if broker.transport.driver_type == "redis":
-                _refuse_if_full(producer.channel, queue)
-            current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
-    except LimitExceeded:
-        raise OperationalError(f"other publishes held all connections for {POOL_WAIT_SECONDS} s") from None
-    except (*broker.connection_errors, *broker.channel_errors) as error:
-        raise OperationalError(str(error)) from error
+    with acquire_producer() as producer:
+        if isinstance(producer.channel, RedisChannel):
+            _refuse_if_full(producer.channel, queue)
+        current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
 
 
-def _refuse_if_full(channel: Any, queue: str) -> None:
+def _refuse_if_full(channel: RedisChannel, queue: str) -> None:
     """Workers cannot empty a Redis server that is out of memory (docs/facts/servers.md#full-server)."""
     limit = table().queues[queue].max_messages
     if isinstance(limit, int) and channel.client.llen(queue) >= limit:

@@ -4,7 +4,8 @@ The signal stops the delivery of messages, and sets a flag that each report of a
 Celery's cold shutdown raises SystemExit in the tasks that do not report, and returns their messages
 (docs/facts/celery.md#graceful-stop). The pool's processes ignore SIGTERM only because of REMAP_SIGTERM=SIGQUIT in
 their environment (docs/facts/celery.md#remap-sigterm). Where they are not forked (macOS) they do not see the flag.
-Not public in Celery 5.7: `celery.worker.state.should_stop`, and that its handler of SIGQUIT is the cold shutdown.
+Not public in Celery 5.7: `celery.worker.state.should_stop`, that its handler of SIGQUIT is the cold shutdown,
+and `maintain_pool` of the pool.
 """
 
 import mmap
@@ -32,8 +33,9 @@ def install_signal_handlers(sender: Any, **_: object) -> None:
     """A receiver of `worker_ready`, by when Celery has set its own handlers."""
     signal.signal(signal.SIGTERM, _handle_stop_signal)
     signal.signal(signal.SIGINT, _handle_stop_signal)
-    # A signal does not wake the loop of an idle worker on RabbitMQ (docs/facts/celery.md#idle-loop-on-rabbitmq).
-    sender.timer.call_repeatedly(1.0, lambda: None)
+    # A signal does not wake the loop of an idle worker on RabbitMQ (docs/facts/celery.md#idle-loop-on-rabbitmq), nor
+    # does the death of a later pool process (docs/facts/celery.md#lost-pool-process).
+    sender.timer.call_repeatedly(1.0, sender.pool.maintain_pool)
 
 
 def _handle_stop_signal(signum: int, frame: FrameType | None) -> None:

@@ -16,6 +16,8 @@ class FatalTaskError(RuntimeError):
 
 
 class Task(DjangoTask):
+    Request = "workers.runtime.lost_child:Request"
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)

@@ -1,14 +1,20 @@
 """Who holds which lock, and since when (practice 2)."""
 
 import os
+import re
 import secrets
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django_redis import get_redis_connection
+from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
 
 PREFIX = "lock:"
+# Of this process and of all that it forks later. A host's name and a pid do not tell: two containers may share both.
+FAMILY = secrets.token_hex(8)
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class HeldLock:
 
 def make_token(holder: str) -> str:
     """A unique value that held_locks() can read."""
-    return f"{holder} on {socket.gethostname()}, pid {os.getpid()} {int(time.time())} {secrets.token_hex(8)}"
+    return f"{holder} on {socket.gethostname()}, pid {os.getpid()} {int(time.time())} {FAMILY}-{secrets.token_hex(8)}"
 
 
 def held_locks() -> list[HeldLock]:
@@ -39,3 +45,17 @@ def held_locks() -> list[HeldLock]:
         seconds_left = milliseconds / 1000 if milliseconds >= 0 else None
         locks.append(HeldLock(key.decode().removeprefix(PREFIX), holder, age, seconds_left))
     return locks
+
+
+def release_locks_of(pid: int) -> list[str]:
+    """Releases the locks of a dead process that this one forked. Returns their names. Raises RedisError."""
+    redis = get_redis_connection("locks")
+    is_its = re.compile(rf", pid {pid} \d+ {FAMILY}-".encode())
+    released = []
+    for key in redis.scan_iter(PREFIX + "*", count=500):
+        token = redis.get(key)
+        if token and is_its.search(token):
+            with suppress(LockNotOwnedError):
+                Lock(redis, key).do_release(token)
+                released.append(key.decode().removeprefix(PREFIX))
+    return released
