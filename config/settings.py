@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.queues import TABLE
 from workers import addresses, log_context
+from workers.cache_breaker import CACHE_BREAKER
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -62,6 +63,7 @@ if DEBUG and find_spec("devtools"):
     INSTALLED_APPS.append("devtools")
 MIDDLEWARE = [
     "mediaapp.middleware.RequestIDMiddleware",
+    "mediaapp.middleware.SilentServerMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -92,7 +94,7 @@ TEMPLATES = [
 # connection around every task (docs/facts/celery.md#django-fixup-connections).
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/mediaapp")}
 addresses.require_database_tls(DATABASES["default"])
-DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+DATABASES["default"] |= {"ENGINE": "workers.database", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
 addresses.set_database_keepalives(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -118,14 +120,14 @@ BROKER_TLS = addresses.amqp_tls_options(BROKER_URL, BROKER_CA) or addresses.redi
 CACHE_TLS = addresses.redis_tls_options(REDIS_URL, REDIS_CA, VERIFIED)
 LOCKS_TLS = addresses.redis_tls_options(LOCKS_URL, REDIS_CA, VERIFIED)
 # The threads of a process share two connections, because small plans allow few (workers/capacity/connections.py).
-# A thread waits one second for a free one.
+# A page waits half a second for the cache, then goes without it for some seconds; a lock waits longer. The timeout of a
+# pool is for a free connection.
 REDIS_POOL = 2
-REDIS_LIMITS: dict[str, Any] = {
-    "SOCKET_CONNECT_TIMEOUT": 1,
-    "SOCKET_TIMEOUT": 2,
-    "CONNECTION_POOL_CLASS": "redis.BlockingConnectionPool",
-}
-POOL_LIMITS: dict[str, Any] = {"max_connections": REDIS_POOL, "timeout": 1}
+BLOCKING_POOL: dict[str, Any] = {"CONNECTION_POOL_CLASS": "redis.BlockingConnectionPool"}
+CACHE_LIMITS: dict[str, Any] = BLOCKING_POOL | {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5}
+CACHE_POOL: dict[str, Any] = {"max_connections": REDIS_POOL, "timeout": 0.5, "retry": CACHE_BREAKER}
+LOCKS_LIMITS: dict[str, Any] = BLOCKING_POOL | {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 2}
+LOCKS_POOL: dict[str, Any] = {"max_connections": REDIS_POOL, "timeout": 1}
 
 
 def plain_key(key: str, prefix: str, version: int) -> str:
@@ -138,9 +140,9 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_FUNCTION": plain_key,
-        "OPTIONS": REDIS_LIMITS
+        "OPTIONS": CACHE_LIMITS
         | {
-            "CONNECTION_POOL_KWARGS": POOL_LIMITS | CACHE_TLS,
+            "CONNECTION_POOL_KWARGS": CACHE_POOL | CACHE_TLS,
             "IGNORE_EXCEPTIONS": True,
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
         },
@@ -149,7 +151,7 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": LOCKS_URL,
         "KEY_FUNCTION": plain_key,
-        "OPTIONS": REDIS_LIMITS | {"CONNECTION_POOL_KWARGS": POOL_LIMITS | LOCKS_TLS},
+        "OPTIONS": LOCKS_LIMITS | {"CONNECTION_POOL_KWARGS": LOCKS_POOL | LOCKS_TLS},
     },
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True

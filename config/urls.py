@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+handler500 = "mediaapp.views.errors.server_error"
 urlpatterns = [
     path("", include("mediaapp.urls")),
     path("admin/", admin.site.urls),

@@ -2,8 +2,8 @@
 
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -107,3 +107,19 @@ def start_on_free_port(server: Server, start: Callable[[int], str], tries: int =
         if is_free(port) or tries == 1:
             raise
         return start_on_free_port(server, start, tries - 1)
+
+
+@contextmanager
+def suspended(process: psutil.Process) -> Iterator[None]:
+    """SIGSTOP for it and its children: it keeps its connections, accepts new ones, and answers nothing."""
+    process.suspend()
+    stopped = [process, *process.children(recursive=True)]
+    try:
+        for each in stopped[1:]:
+            with suppress(psutil.NoSuchProcess):
+                each.suspend()
+        yield
+    finally:
+        for each in stopped:
+            with suppress(psutil.NoSuchProcess):
+                each.resume()

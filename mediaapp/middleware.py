@@ -1,14 +1,15 @@
-"""Gives every request an id for its log lines."""
+"""Gives every request an id for its log lines, and an answer where a server is silent."""
 
 import re
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from workers import log_context
+from mediaapp.views.errors import SERVER_ERRORS, service_unavailable
+from workers import circuit_breaker, log_context
 
 # The ids that Heroku's router accepts from a client (https://devcenter.heroku.com/articles/http-request-id).
 # Any other value could forge log lines.
@@ -32,3 +33,17 @@ class RequestIDMiddleware:
 
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: dict[str, Any]) -> None:
         log_context.job_id.set(str(kwargs.get("job_id", log_context.UNKNOWN)))
+
+
+class SilentServerMiddleware:
+    """Before all that ask a server: from here on, the clients of our servers have the patience of a request."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        circuit_breaker.in_request.set(True)
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return service_unavailable(request, error) if isinstance(error, SERVER_ERRORS) else None

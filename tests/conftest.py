@@ -18,16 +18,22 @@ from redis import Redis, from_url
 
 from devtools.processes import ROOT, Process, procfile_command, ready_process
 from mediaapp.models import User
+from workers import circuit_breaker
 from workers.practices import registry
 
 
 @pytest.fixture(autouse=True)
 def clean_caches(tmp_path: Path, settings) -> None:
-    """Delete the cache keys, locks and findings of the last test. Media files go to the folder of this one."""
+    """Delete the cache keys, locks and findings of the last test, and forget its silent servers.
+
+    Media files go to the folder of this one.
+    """
     settings.MEDIA_ROOT = tmp_path / "media"
     for alias in ("default", "locks"):
         caches[alias].client.get_client().flushdb()
     registry.finding_cache.clear()
+    circuit_breaker.reset_all()
+    circuit_breaker.in_request.set(False)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 from django.db import connection
 
+from workers import circuit_breaker
 from workers.brokers import producers
 
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"
@@ -36,6 +37,7 @@ def unreachable_database(address: str) -> Iterator[None]:
         connection.close()
         yield
     connection.close()
+    circuit_breaker.reset_all()
 
 
 @contextmanager

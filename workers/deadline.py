@@ -19,17 +19,18 @@ SLOTS = BoundedSemaphore(MAX_PARALLEL)
 
 
 def run_with_deadline(
-    questions: Mapping[str, Callable[[], Answer]], slots: BoundedSemaphore = SLOTS
+    questions: Mapping[str, Callable[[], Answer]], slots: BoundedSemaphore = SLOTS, *, seconds: float | None = None
 ) -> dict[str, Answer | Exception]:
-    """Returns, by name, a value, what the question raised, or a TimeoutError after DEADLINE_SECONDS.
+    """Returns, by name, a value, what the question raised, or a TimeoutError after `seconds`, else DEADLINE_SECONDS.
 
     slots: your own, if you must not wait for other callers.
     """
     answers: dict[str, Answer | Exception] = {}
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    seconds = DEADLINE_SECONDS if seconds is None else seconds
+    deadline = time.monotonic() + seconds
 
     def ask(name: str, question: Callable[[], Answer]) -> None:
-        if not slots.acquire(timeout=DEADLINE_SECONDS):
+        if not slots.acquire(timeout=seconds):
             return
         try:
             answers[name] = question()
@@ -45,5 +46,5 @@ def run_with_deadline(
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    timeout = TimeoutError(f"No answer within {DEADLINE_SECONDS} s.")
+    timeout = TimeoutError(f"No answer within {seconds:.1f} s.")
     return {name: answers.get(name, timeout) for name in questions}

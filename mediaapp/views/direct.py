@@ -20,7 +20,8 @@ from mediaapp.permissions import AuthenticatedRequest
 from mediaapp.uploads import direct
 from mediaapp.uploads.filetypes import UploadRejected
 from mediaapp.uploads.quota import check_quota
-from mediaapp.views.library import LOG_IN_MESSAGE, job_urls, storage_message, wants_json
+from mediaapp.views.errors import wants_json
+from mediaapp.views.library import LOG_IN_MESSAGE, job_urls, storage_message
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from mediaapp.models import Upload
 from mediaapp.permissions import AuthenticatedRequest
 from mediaapp.uploads.filetypes import UploadRejected
 from mediaapp.uploads.receive import LimitedUploadHandler, max_bytes_through_site, store_upload
+from mediaapp.views.errors import wants_json
 from workers import jobs
 from workers.storage.errors import StorageRefusedError
 
@@ -111,8 +112,3 @@ def _answer_browser(request: HttpRequest, uploads: list[Upload], problems: list[
     if len(uploads) == 1 and not problems:
         return redirect("job", uploads[0].pk)
     return redirect("library")
-
-
-def wants_json(request: HttpRequest) -> bool:
-    """A browser's */* does not count."""
-    return "application/json" in request.headers.get("Accept", "")

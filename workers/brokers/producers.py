@@ -16,7 +16,7 @@ from kombu.transport import pyamqp
 
 from workers.brokers.connection import SHORT_TIMEOUTS
 
-POOL_WAIT_SECONDS = 1  # for another thread's publish
+POOL_WAIT_SECONDS = 0.5  # for another thread's publish
 
 
 class FailFastConnection(pyamqp.Connection):

@@ -3,12 +3,26 @@
 A publish that failed may still be delivered: the row is the outbox, and a second delivery does nothing.
 """
 
+from functools import cache
+
 from celery import current_app
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel as RedisChannel
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from workers.brokers.producers import acquire_producer, connection
+from workers.circuit_breaker import CircuitBreaker, in_request
 from workers.queues import table
+
+
+class BrokerSilentError(OperationalError):
+    """A timeout ended the publish."""
+
+
+@cache
+def breaker(queue: str) -> CircuitBreaker:
+    """Of each queue: on RabbitMQ one may be on a node that is away, and the others not."""
+    return CircuitBreaker(f"broker queue={queue}", OperationalError)
 
 
 def publish(task: str, job_id: str, queue: str) -> None:
@@ -18,6 +32,19 @@ def publish(task: str, job_id: str, queue: str) -> None:
     """
     if queue not in table().queues:
         raise OperationalError(f"this release has no queue {queue}")
+    if not in_request.get():
+        return _publish(task, job_id, queue)
+    with breaker(queue).guard(BrokerSilentError):
+        try:
+            return _publish(task, job_id, queue)
+        except (OperationalError, OSError) as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, (TimeoutError, RedisTimeoutError)):
+                raise BrokerSilentError(str(cause)) from cause
+            raise
+
+
+def _publish(task: str, job_id: str, queue: str) -> None:
     with acquire_producer() as producer:
         if isinstance(producer.channel, RedisChannel):
             _refuse_if_full(producer.channel, queue)

@@ -2,15 +2,17 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from botocore.response import StreamingBody
 from urllib3.exceptions import HTTPError
 
+from workers.circuit_breaker import CircuitBreaker, in_request
 from workers.storage.errors import StorageRefusedError
 
+BREAKER = CircuitBreaker("storage", OSError)
 FIRST_RANGE_BYTES, MAX_RANGE_BYTES = 2**16, 2**23
 NOT_FOUND, REFUSED = 404, (401, 403)
 REFUSED_CODES = ("NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed")
@@ -20,7 +22,8 @@ REFUSED_CODES = ("NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalfor
 def as_os_errors(name: str) -> Iterator[None]:
     """Raises FileNotFoundError for a 404, StorageRefusedError, OSError for any other error of boto3."""
     try:
-        yield
+        with BREAKER.guard(ConnectTimeoutError, ReadTimeoutError) if in_request.get() else nullcontext():
+            yield
     except ClientError as error:
         status = error.response["ResponseMetadata"].get("HTTPStatusCode")
         if status in REFUSED or error.response["Error"].get("Code") in REFUSED_CODES:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from botocore.config import Config
+from botocore.handlers import add_expect_header
 from django.conf import settings
 from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 
+from workers.circuit_breaker import in_request
 from workers.storage import object_reader, object_upload
 from workers.storage.object_reader import FIRST_RANGE_BYTES, ObjectReader, as_os_errors
 
@@ -23,7 +25,6 @@ UPLOAD_TYPE = "application/octet-stream"  # what a browser sends is never shown 
 CLIENT_CONFIG = Config(
     signature_version="s3v4",
     s3={"addressing_style": "path"},
-    # A web request may ask twice, and must answer within the 30 s of a router.
     connect_timeout=2,
     read_timeout=8,
     retries={"mode": "standard", "total_max_attempts": 2},
@@ -31,6 +32,8 @@ CLIENT_CONFIG = Config(
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
+# A web request does not wait for a silent storage: its user tries again, or transfer.js does.
+REQUEST_CONFIG = Config(connect_timeout=0.5, read_timeout=1.5, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
@@ -46,10 +49,27 @@ class ObjectStorage(S3Storage):  # type: ignore[misc]  # it has no types
             "querystring_expire": LINK_SECONDS,
         }
 
-    @cached_property
+    @property
     def connection(self) -> Any:
-        """One for all threads, to save memory (docs/facts/servers.md#boto3)."""
+        """One for all threads, to save memory (docs/facts/servers.md#boto3). A process rarely needs both."""
+        return self._request_connection if in_request.get() else self._task_connection
+
+    @cached_property
+    def _request_connection(self) -> Any:
+        options = self._client_options(self.endpoint_url)
+        options["config"] = options["config"].merge(REQUEST_CONFIG)
+        resource = self._create_session().resource("s3", **options)
+        # It would wait one more second for the storage to say that it takes the file.
+        resource.meta.client.meta.events.unregister("before-call.s3", add_expect_header)
+        return resource
+
+    @cached_property
+    def _task_connection(self) -> Any:
         return self._create_session().resource("s3", **self._client_options(self.endpoint_url))
+
+    @property
+    def bucket(self) -> Any:
+        return self.connection.Bucket(self.bucket_name)
 
     @property
     def client(self) -> Any:

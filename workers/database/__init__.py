@@ -1,0 +1,1 @@
+"""The database backend of DATABASES: Django imports its module `base`."""
