@@ -14,8 +14,8 @@ MAX_DATE_CHARACTERS = 60  # with its time of day
 EXAMPLES = {"ymd": "2026-12-31", "dmy": "31.12.2026", "mdy": "12/31/2026"}
 # What databases and spreadsheets add to a day. The day is taken as written, in whatever zone.
 _TIME = re.compile(
-    r"(?mi)(?<=[\d.])(?:[ T]|, )[0-2]?\d:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?"
-    r"(?: ?[AP]\.?M\.?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?$"
+    r"(?m)(?:,? |[Tt])[0-2]?\d:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?"
+    r"(?: ?[AaPp]\.?[Mm]\.?)?(?: ?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?))?$"
 )
 _YEAR_FIRST = re.compile(r"(?m)^(\d{4})([./]) ?(\d{1,2})\2 ?(\d{1,2})\.?$")
 _YEAR_LAST = re.compile(r"(?m)^(\d{1,2})([./-]) ?(\d{1,2})\2 ?(\d{4})$")
@@ -55,12 +55,12 @@ def guess_dates(cells: Iterable[str]) -> tuple[str, bool]:
 
 
 def looks_like_date(cell: str) -> bool:
-    plain = _drop_time(cell)
+    plain = _drop_time_of(cell)
     return bool(_YEAR_LAST.fullmatch(plain) or re.fullmatch(r"\d{4}([-./]) ?\d{1,2}\1 ?\d{1,2}\.?", plain))
 
 
 def _vote(cell: str) -> str:
-    found = _YEAR_LAST.fullmatch(_drop_time(cell))
+    found = _YEAR_LAST.fullmatch(_drop_time_of(cell))
     if not found:
         return ""
     first, sign, second, _ = found.groups()
@@ -69,9 +69,14 @@ def _vote(cell: str) -> str:
     return "mdy" if int(second) > 12 else "?"
 
 
+def _drop_time_of(cell: str) -> str:
+    return _drop_time(cell) if len(cell) <= MAX_DATE_CHARACTERS else ""
+
+
 def _drop_time(text: str) -> str:
     """Month names become numbers too. text: a cell, or a line for each cell."""
-    return replace_month_names(_TIME.sub("", text.strip()))
+    plain = text.strip()
+    return replace_month_names(_TIME.sub("", plain) if ":" in plain else plain)
 
 
 def _rewrite_as_iso(cells: list[str], order: str) -> list[str]:
