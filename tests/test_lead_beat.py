@@ -12,17 +12,18 @@ import pytest
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask, PeriodicTasks
+from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 from redis import Redis
 
 from devtools.processes import DEADLINE_SECONDS, wait_until
 from tests.faulty_tasks import lines
 from workers.practices import locks
-from workers.runtime.leader import HEARTBEAT
+from workers.practices.recurring import HEARTBEAT
 from workers.telemetry.held_locks import held_locks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECONDLY, HOURLY = "workers.default.tasks.sweep_jobs", "workers.default.tasks.collect_runs"
+OLDER = {"ENTRY_OF_THE_NEXT_RELEASE": "every second"}  # the schedule of a release that lacks it
 
 
 @pytest.fixture
@@ -39,13 +40,15 @@ def senders(broker: Redis) -> Callable[[str], list[int]]:
 
 
 @pytest.fixture
-def start_beat(start) -> Callable[[], Popen]:
-    return lambda: start("beat", app="tests.fast_app")
+def start_beat(start) -> Callable[..., Popen]:
+    return lambda **variables: start("beat", app="tests.fast_app", **variables)
 
 
 def make_overdue() -> None:
     """Makes the hourly task look as if another beat had sent it two hours ago and then died."""
-    assert PeriodicTask.objects.filter(task=HOURLY).update(last_run_at=timezone.now() - timedelta(hours=2)) == 1
+    hour, _ = IntervalSchedule.objects.get_or_create(every=3600, period="seconds")
+    sent = {"task": HOURLY, "interval": hour, "last_run_at": timezone.now() - timedelta(hours=2)}
+    PeriodicTask.objects.update_or_create(name="every hour", defaults=sent)
 
 
 def waits_for_a_table(cursor) -> bool:
@@ -120,3 +123,49 @@ def test_nobody_leads_while_the_server_of_the_locks_is_away(start, senders, tmp_
     wait_until(lambda: log.read_text().count("beat_lock_unavailable") >= 2, "two ticks")
     assert senders() == []
     assert beat.poll() is None
+
+
+def is_enabled() -> bool | None:
+    """None if the entry is not in the database."""
+    return PeriodicTask.objects.filter(task=SECONDLY).values_list("enabled", flat=True).first()
+
+
+def test_an_entry_runs_again_after_a_rollback_and_a_roll_forward(start_beat, senders):
+    newer = start_beat()
+    wait_until(lambda: newer.pid in senders(), "the entry of the newer release")
+    newer.terminate()
+    older = start_beat(**OLDER)
+    wait_until(lambda: is_enabled() is False, "the older release to disable what it lacks")
+    older.terminate()
+    again = start_beat()
+    wait_until(lambda: again.pid in senders(), "the entry to run again")
+    assert is_enabled() is True
+
+
+def test_a_beat_of_an_older_release_disables_nothing_while_it_waits(start_beat, senders):
+    newer = start_beat()
+    wait_until(lambda: newer.pid in senders(), "the entry of the newer release")
+    older = start_beat(**OLDER)
+    sent = len(senders())
+    wait_until(lambda: len(senders()) >= sent + 3, "three more")
+    assert (is_enabled(), older.poll()) == (True, None)
+
+
+@pytest.mark.parametrize("change", ["disabled", "deleted"])
+def test_an_entry_that_a_person_disabled_or_deleted_runs_again_after_the_next_start(start_beat, senders, change):
+    first = start_beat()
+    wait_until(lambda: first.pid in senders(), "the entry")
+    first.terminate()
+    first.wait(DEADLINE_SECONDS)
+    rows = PeriodicTask.objects.filter(task=SECONDLY)
+    rows.update(enabled=False) if change == "disabled" else rows.delete()
+    second = start_beat()
+    wait_until(lambda: second.pid in senders(), "the entry to run again")
+
+
+def test_an_entry_made_by_hand_stays_disabled(start_beat, senders):
+    second = IntervalSchedule.objects.create(every=1, period="seconds")
+    PeriodicTask.objects.create(name="by hand", task=SECONDLY, interval=second, expire_seconds=1, enabled=False)
+    beat = start_beat()
+    wait_until(lambda: beat.pid in senders(), "the leader")
+    assert PeriodicTask.objects.get(name="by hand").enabled is False

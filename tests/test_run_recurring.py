@@ -71,18 +71,50 @@ def test_every_entry_of_ours_keeps_its_expiry_in_the_database(beat):
     assert rows == {name: entry["options"]["expire_seconds"] for name, entry in entries.items()}
 
 
-def test_an_entry_that_the_code_no_longer_has_is_disabled(beat, monkeypatch):
+def test_verify_names_an_entry_that_somebody_disabled(beat):
+    sweep = PeriodicTask.objects.filter(task=SWEEP)
+    sweep.update(enabled=False, last_run_at=timezone.now() - timedelta(days=1))
+    finding = recurring.verify()
+    assert finding.ok is False
+    assert finding.reason.startswith("sweep jobs every 10 seconds: It is disabled")
+    assert "late" not in finding.reason
+    sweep.update(enabled=True, last_run_at=timezone.now())
+    assert recurring.verify().ok is True
+
+
+def test_verify_names_an_entry_that_is_not_in_the_database(beat, monkeypatch):
+    PeriodicTask.objects.filter(task=SWEEP).delete()
+    finding = recurring.verify()
+    assert finding.ok is False
+    assert "Not in the database: sweep jobs every 10 seconds. Restart beat" in finding.reason
     monkeypatch.delitem(current_app.conf.beat_schedule, "sweep jobs every 10 seconds")
-    assert recurring.disable_removed() == 1
-    assert not PeriodicTask.objects.get(name="sweep jobs every 10 seconds").enabled
+    assert recurring.verify().ok is True
 
 
-def test_entries_in_the_code_and_those_made_by_hand_stay_enabled(beat):
+def test_an_entry_that_the_code_no_longer_has_is_disabled_until_it_has_it_again(beat, monkeypatch):
+    with monkeypatch.context() as rollback:
+        rollback.delitem(current_app.conf.beat_schedule, "sweep jobs every 10 seconds")
+        recurring.enable_entries()
+        assert not PeriodicTask.objects.get(name="sweep jobs every 10 seconds").enabled
+        assert recurring.verify().ok is True
+    recurring.enable_entries()
+    assert PeriodicTask.objects.get(name="sweep jobs every 10 seconds").enabled
+
+
+def test_entries_made_by_hand_stay_as_they_are(beat):
     ten = IntervalSchedule.objects.create(every=10, period="seconds")
-    PeriodicTask.objects.create(name="by hand", task=SWEEP, interval=ten, expire_seconds=9)
-    enabled = PeriodicTask.objects.filter(enabled=True).count()
-    assert recurring.disable_removed() == 0
-    assert PeriodicTask.objects.filter(enabled=True).count() == enabled
+    for name, is_enabled in (("by hand", True), ("switched off", False)):
+        PeriodicTask.objects.create(name=name, task=SWEEP, interval=ten, expire_seconds=9, enabled=is_enabled)
+    recurring.enable_entries()
+    made = dict(PeriodicTask.objects.exclude(description=schedule.DESCRIPTION).values_list("name", "enabled"))
+    assert made == {"by hand": True, "switched off": False}
+    assert recurring.verify().ok is True
+
+
+def test_staff_see_a_disabled_entry_on_the_page(beat, as_stella):
+    PeriodicTask.objects.filter(task=SWEEP).update(enabled=False)
+    page = as_stella.get("/practices/").content.decode()
+    assert "It is disabled and does not run." in page.partition('id="entries"')[2]
 
 
 def test_verify_fails_while_an_entry_has_no_expiry(beat):

@@ -1,6 +1,5 @@
 """The workers as a Django app."""
 
-from celery.signals import beat_init
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import register
@@ -15,13 +14,12 @@ class WorkersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from workers.practices import recurring, registry  # noqa: PLC0415 - they import models, which are loaded by now
+        from workers.practices import registry  # noqa: PLC0415 - it imports models, which are loaded by now
 
         register(checks.check)
         register(video_checks.check, deploy=True)
         for practice in registry.PRACTICES:
             register(lambda app_configs, check=practice.module.check, **_: check())
-        beat_init.connect(recurring.disable_removed)
         # Two threads that both need the first connection would make two pools (docs/facts/servers.md#two-pools).
         for alias in settings.CACHES:
             get_redis_connection(alias)

@@ -11,25 +11,26 @@ from celery import current_app
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
-from django_celery_beat.models import PeriodicTask, PeriodicTasks
+from django_celery_beat.models import PeriodicTask
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from workers.practices import Finding
 from workers.schedule import DESCRIPTION, gap_seconds
-from workers.telemetry.recurring_entries import recurring_entries
+from workers.telemetry.recurring_entries import missing_entries, recurring_entries
 
 HEARTBEAT = "beat:tick"  # the leading beat's key in the cache, which ends a minute after its last tick
 CHAPTER = "See docs/5-expires.md."
 
 
-def disable_removed(**_: object) -> int:
-    """Disables entries that the code no longer has, which beat would send for ever. Returns how many."""
-    removed = PeriodicTask.objects.filter(description=DESCRIPTION, enabled=True)
-    disabled: int = removed.exclude(name__in=current_app.conf.beat_schedule).update(enabled=False)
-    if disabled:
-        PeriodicTasks.update_changed()
-    return disabled
+def enable_entries() -> None:
+    """Enables the entries of the code, and disables those that it no longer has, which beat would send for ever.
+
+    For the leader alone: a beat that waits may be of another release.
+    """
+    ours = PeriodicTask.objects.filter(description=DESCRIPTION)
+    ours.filter(name__in=current_app.conf.beat_schedule).update(enabled=True)
+    ours.exclude(name__in=current_app.conf.beat_schedule).update(enabled=False)
 
 
 def check() -> list[CheckMessage]:
@@ -46,13 +47,15 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while every enabled entry has its expiry and a queue, none is late, and beat ticks."""
+    """ok while every entry of the code is enabled, each has its expiry and a queue, none is late, and beat ticks."""
     try:
-        entries = recurring_entries()
+        entries, missing = recurring_entries(), missing_entries()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     faults = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
-    faults += [f"{entry.name} is late." for entry in entries if entry.is_late]
+    faults += [f"{entry.name} is late: are beat and its worker up?" for entry in entries if entry.is_late]
+    if missing:
+        faults.append(f"Not in the database: {', '.join(missing)}. Restart beat, which writes what the code has.")
     # Entries that share a task have the same counts.
     skipped = sum({entry.task: entry.expired + entry.refused for entry in entries}.values())
     summary = f"{len(entries)} entries, {skipped} runs skipped in a day"
@@ -62,7 +65,7 @@ def verify() -> Finding:
         reason = f"The cache did not answer, where beat leaves its heartbeat: {error}"
         return Finding(False if faults else None, summary, " ".join([*faults, reason]))
     if not beat:
-        faults.append("No beat has ticked for a minute: is it up?")
+        faults.append("No beat has ticked in the last minute: start it, or read its log.")
     ticked = f"beat ticked {time.time() - beat['at']:.0f} s ago" if beat else "no beat"
     return Finding(not faults, f"{summary}, {ticked}", " ".join(faults))
 

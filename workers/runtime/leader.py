@@ -23,13 +23,14 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from redis.exceptions import LockError, LockNotOwnedError, RedisError
 from redis.lock import Lock
 
-from workers.practices.recurring import HEARTBEAT
+from workers.practices import recurring
 from workers.runtime import heartbeat_file, pending_guard
 from workers.telemetry.held_locks import PREFIX
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_TTL = 60  # seconds
+WAIT_SECONDS = 1  # between two tries of a beat that waits for the lead
 
 
 @beat_init.connect
@@ -56,6 +57,9 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         self.lease_ends_at = 0.0  # by time.monotonic(); 0 for a beat that waits
         self.callback_thread = threading.Thread(target=self.run_callbacks, name="leader callbacks", daemon=True)
 
+    def setup_schedule(self) -> None:
+        """Writes nothing at the start: a beat that waits may be of another release than the leader."""
+
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Returns the seconds until the next call."""
         pause: float = min(self.max_interval, self.lease_seconds / 3)
@@ -66,8 +70,8 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
             log.warning("beat_lock_unavailable error=%r", error)
             return pause
         if not is_leader:
-            return pause
-        cache.set(HEARTBEAT, {"beat": self.name, "at": time.time()}, HEARTBEAT_TTL)
+            return WAIT_SECONDS
+        cache.set(recurring.HEARTBEAT, {"beat": self.name, "at": time.time()}, HEARTBEAT_TTL)
         seconds: float = super().tick(*args, **kwargs)
         return min(seconds, pause)
 
@@ -84,11 +88,13 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         return True
 
     def acquire_leadership(self) -> bool:
-        """Reads the schedule anew, so that this beat sends nothing that its predecessor sent."""
+        """Writes this release's entries, and reads the schedule anew: this beat sends nothing that another one sent."""
         if not self.lock.acquire(token=f"{self.name} {int(time.time())} {secrets.token_hex(8)}"):
             return False
         log.info("beat_leadership_acquired beat=%r", self.name)
         self._dirty.clear()
+        super().setup_schedule()
+        recurring.enable_entries()
         self._initial_read, self._heap = True, None
         self.producer  # noqa: B018  # its first use waits for the broker without a limit: the lease may end meanwhile
         if not self.callback_thread.is_alive():

@@ -1,9 +1,10 @@
-"""The state of each recurring entry in the database."""
+"""The state of each recurring entry in the database: of all that are enabled, and of the code's own that are not."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from celery import current_app
 from django.db.models import Count, Q
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -12,6 +13,7 @@ from workers.models import TaskRun
 from workers.schedule import find_problems
 
 LATE_AFTER = 60  # seconds that a run may be overdue
+DISABLED = "It is disabled and does not run. Enable it in the admin, or restart beat, which enables what the code has."
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class RecurringEntry:
     name: str
     task: str
     last_run: datetime | None
-    next_run: datetime
+    next_run: datetime | None
     is_late: bool
     expired: int
     refused: int
@@ -29,23 +31,30 @@ class RecurringEntry:
 
 
 def recurring_entries() -> list[RecurringEntry]:
-    enabled = PeriodicTask.objects.filter(enabled=True)
-    rows = enabled.select_related("interval", "crontab", "solar", "clocked").order_by("name")
+    shown = PeriodicTask.objects.filter(Q(enabled=True) | Q(name__in=current_app.conf.beat_schedule))
+    rows = shown.select_related("interval", "crontab", "solar", "clocked").order_by("name")
     skipped = _count_skipped(row.task for row in rows)
     return [_read(row, *skipped.get(row.task, (0, 0))) for row in rows]
 
 
+def missing_entries() -> list[str]:
+    """The names of the code's entries that are not in the database."""
+    written = PeriodicTask.objects.filter(name__in=current_app.conf.beat_schedule).values_list("name", flat=True)
+    return sorted(current_app.conf.beat_schedule.keys() - set(written))
+
+
 def _read(row: PeriodicTask, expired: int, refused: int) -> RecurringEntry:
     due_in = row.schedule.remaining_estimate(row.last_run_at or row.date_changed)
+    problems = find_problems(row).values() if row.enabled else [DISABLED]
     return RecurringEntry(
         name=row.name,
         task=row.task,
         last_run=row.last_run_at,
-        next_run=timezone.now() + due_in,
-        is_late=due_in.total_seconds() < -LATE_AFTER,
+        next_run=timezone.now() + due_in if row.enabled else None,
+        is_late=row.enabled and due_in.total_seconds() < -LATE_AFTER,
         expired=expired,
         refused=refused,
-        problem=" ".join(find_problems(row).values()),
+        problem=" ".join(problems),
     )
 
 
