@@ -38,12 +38,17 @@ DEATHS = (
     "next attempt at most {process} s after the death of a process, {worker} s after a worker's, in {rounds} kills; "
     "{disturbed} living jobs disturbed by them and {rounds} flushes"
 )
+FILMS = (
+    "{converted} of {formats} kinds of film converted; of {damaged} damaged ones {sentences} ended with a sentence,"
+    " the others as a film, after {longest} s at most"
+)
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
     Drill("labs kill_import 50", IMPORTS),
     Drill("labs guess_passwords", GUESSES),
     Drill("labs deaths 100", DEATHS),
     Drill("labs --rabbitmq deaths 100", DEATHS),
+    Drill("labs convert_films 300", FILMS),
     Drill("labs 5 60", RUNS),
     Drill("labs --rabbitmq 5 60", RUNS),
 )

@@ -146,3 +146,51 @@ def test_a_harmless_video_of_the_same_kind_is_transcoded(secret, target, tmp_pat
     transcode_quietly(make_video(tmp_path / "film.ts", picture="color=blue"), target)
     assert probe(target).width == 160
     assert colours(target)[0] < (50, 50, 255)
+
+
+HUNDRED_HOURS = 360_000
+
+
+def forge_matroska(film: bytes) -> bytes:
+    at = film.index(b"\x44\x89\x88") + 3
+    return film[:at] + struct.pack(">d", HUNDRED_HOURS * 1000) + film[at + 8 :]
+
+
+def forge_mp4(film: bytes) -> bytes:
+    """In the header of the film, of each track, and in the edit lists."""
+    forged = bytearray(film)
+    for box, offset in ((b"mvhd", 16), (b"tkhd", 20), (b"mdhd", 16), (b"elst", 8)):
+        scale_at = {b"mvhd": 12, b"mdhd": 12}.get(box)
+        at = -1
+        while (at := film.find(box, at + 1)) >= 0:
+            scale = struct.unpack_from(">I", film, at + 4 + scale_at)[0] if scale_at else 1000
+            struct.pack_into(">I", forged, at + 4 + offset, min(HUNDRED_HOURS * scale, 2**32 - 1))
+    return bytes(forged)
+
+
+def test_a_film_that_claims_hundred_hours_is_seen_through_before_it_is_converted(target, tmp_path):
+    source = make_video(tmp_path / "film.mkv", seconds=5, sound=False)
+    source.write_bytes(forge_matroska(source.read_bytes()))
+    assert probe(source).duration == HUNDRED_HOURS
+    stages = []
+
+    with pytest.raises(VideoUnreadable, match=r"\(5 of 360000 seconds could be read\)"):
+        transcode(source, target, target.with_suffix(".jpg"), report=lambda *p: stages.append(p), time_limit=30)
+
+    assert {(total, stage) for _, total, stage in stages} == {(0, "looking at the file")}
+
+
+def test_an_mp4_whose_headers_claim_hundred_hours_is_as_long_as_its_pictures(target, tmp_path):
+    source = make_video(tmp_path / "film.mp4", seconds=5, sound=False)
+    source.write_bytes(forge_mp4(source.read_bytes()))
+    result = transcode_quietly(source, target)
+    assert (result.before.duration, result.after.duration) == (pytest.approx(5, abs=0.1), pytest.approx(5, abs=0.1))
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_second_of_film_that_is_spread_over_58_hours_is_refused_with_its_hours(target, tmp_path, suffix):
+    source = tmp_path / f"film.{suffix}"
+    spread = ("-vf", f"setpts=N*{58 * 3600}/24/TB", "-fps_mode", "vfr", "-enc_time_base", "1:1000", "-bf", 0)
+    make_video(source, *spread, "-frames:v", 25, rate=25, seconds=59 * 3600, sound=False)
+    with pytest.raises(VideoUnreadable, match=r"lasts 5[78] hours"):
+        transcode_quietly(source, target)

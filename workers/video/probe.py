@@ -32,6 +32,7 @@ COVERS = ("attached_pic", "timed_thumbnails")
 # The page names these if they are left out; a camera's track of time codes is nothing to miss.
 KINDS = {"video": "picture", "audio": "sound track", "subtitle": "subtitles"}
 
+DIMENSIONS = re.compile(r"^#dimensions 0: (\d+)x(\d+)$", re.MULTILINE)
 BROKEN = (
     "This file could not be read as a video. It may be damaged or cut off; "
     "play it on your own computer, then upload it again."
@@ -103,6 +104,8 @@ def inspect(source: Path, on_tick: Callable[[], None] = lambda: None) -> Media:
     picture = _first(streams, "video")
     if not picture:
         raise VideoUnreadable(NO_VIDEO_STREAM, run.detail)
+    if not picture.get("width"):
+        picture |= _decoded_size(source, picture, on_tick)
     width, height = _size(picture)
     if not width * height:
         raise VideoUnreadable(BROKEN, run.detail)
@@ -175,6 +178,15 @@ def _named(stream: dict[str, Any]) -> dict[str, str]:
     tags = stream.get("tags", {})
     words = [tags[key] for key in ("title", "language") if tags.get(key) not in (None, "", "und")]
     return {"kind": KINDS[stream["codec_type"]], "name": ", ".join(words)[:MAX_NAME_CHARACTERS]}
+
+
+def _decoded_size(source: Path, picture: dict[str, Any], on_tick: Callable[[], None]) -> dict[str, int]:
+    """Of the first picture: the header of some formats has none, and this ffprobe has no zlib to decode it."""
+    deadline = time.monotonic() + TIME_LIMIT_SECONDS
+    options = ("-map", f"0:{picture['index']}", "-frames:v", "1", "-f", "framecrc", "pipe:2")
+    run = sandbox.run(source, options, deadline=deadline, on_progress=lambda _: on_tick())
+    found = DIMENSIONS.search(run.stderr)
+    return {"width": int(found[1]), "height": int(found[2])} if found else {}
 
 
 def _size(picture: dict[str, Any]) -> tuple[int, int]:
