@@ -15,7 +15,7 @@ from django.core.management import call_command
 
 from devtools.isolated_site import isolated_site, production_variables
 
-BARS = ("overhead", "polls", "resets", "turns", "transcode", "history", "csv_import", "csv_rivals")
+BARS = ("overhead", "polls", "resets", "turns", "retention", "transcode", "history", "csv_import", "csv_rivals")
 UNJUDGED = ("costs",)  # has no bar, runs only by its name; docs/scaling.md computes from it
 COUNT_STATEMENTS = ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on")
 COLUMNS = "{:<11}{:<60}{:>10}  {:<15}  {:<9} {}"

@@ -9,7 +9,7 @@ from mediaapp.models import OpenUpload, Upload
 from mediaapp.uploads.filetypes import UploadRejected
 from mediaapp.uploads.quota import check_quota
 from mediaapp.uploads.receive import store_upload
-from tests.factories import upload_of
+from tests.factories import State, upload_of
 
 pytestmark = pytest.mark.django_db
 JSON = {"HTTP_ACCEPT": "application/json"}
@@ -55,3 +55,15 @@ def test_a_browser_learns_it_before_it_sends_the_file(alice, as_alice):
     assert response.status_code == 422
     assert "2 kB of your 2 kB is free" in response.json()["error"]
     assert as_alice.post(reverse("open_upload"), {"name": "film.mp4", "size": "2000"}, **JSON).status_code == 201
+
+
+def test_room_comes_back_when_the_file_as_it_was_sent_goes_and_a_finished_video_counts(alice):
+    film = upload_of(alice, State.DONE)  # of 1,000 bytes, and its result of 900
+    check_quota(alice, 100)
+    with pytest.raises(UploadRejected):
+        check_quota(alice, 101)
+    film.source_deleted_at = film.created_at
+    film.save()
+    check_quota(alice, 1100)
+    with pytest.raises(UploadRejected):
+        check_quota(alice, 1101)
