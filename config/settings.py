@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "mediaapp.middleware.SilentServerMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -266,8 +267,16 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "frame-ancestors": [NONE],
     },
-    "EXCLUDE_URL_PREFIXES": ("/dev/", "/admin/"),
+    "EXCLUDE_URL_PREFIXES": ("/dev/",),
 }
+# What a page may ask of a browser, frames in it included. A script that got in could ask for the rest.
+ALLOWED_FEATURES = ("autoplay", "fullscreen", "picture-in-picture")
+DENIED_FEATURES = (
+    *("accelerometer", "browsing-topics", "camera", "clipboard-read", "display-capture", "geolocation", "gyroscope"),
+    *("hid", "idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment"),
+    *("publickey-credentials-get", "screen-wake-lock", "serial", "usb", "window-management", "xr-spatial-tracking"),
+)
+PERMISSIONS_POLICY: dict[str, Any] = dict.fromkeys(ALLOWED_FEATURES, "self") | dict.fromkeys(DENIED_FEATURES, ())
 HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -275,6 +284,10 @@ SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600 if HTTPS else 
 # HSTS for subdomains and the browsers' preload list: the owner of the domain decides.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# A browser takes a cookie of this prefix by TLS alone, and from this host: a neighbour in the domain can set none.
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid", f"{COOKIE_PREFIX}csrftoken"
+MESSAGE_STORAGE = "mediaapp.message_storage.MessageStorage"
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # platforms probe by plain HTTP
 
 LANGUAGE_CODE = "en-gb"

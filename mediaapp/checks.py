@@ -5,14 +5,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning  # noqa: A004 - its name in Django
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - its name in Django
+from django.core.checks.security.base import SECRET_KEY_MIN_LENGTH, SECRET_KEY_MIN_UNIQUE_CHARACTERS
 
+from mediaapp.rate_limits import parse_rate
 from workers.addresses import is_external_host
 from workers.capacity import connections
 from workers.capacity.formation import InvalidFormation
 
 # An empty URL means that there is no such server.
 URL_SETTINGS = ("REDIS_URL", "LOCKS_URL", "BROKER_URL", "BROKER_MANAGEMENT_URL", "S3_ENDPOINT_URL", "S3_PUBLIC_URL")
+RATE_SETTINGS = ("TRIES_PER_CLIENT", "TRIES_PER_ADDRESS", "TRIES_PER_ACCOUNT")
 TLS_SCHEMES = {"rediss", "amqps", "https"}
 OPTIONAL_TLS_MODES = {
     None,
@@ -23,7 +26,41 @@ OPTIONAL_TLS_MODES = {
 
 
 def check_deploy(**_: Any) -> list[CheckMessage]:
-    return [*_check_verified(), *_check_encrypted(), *_check_proxies(), *_check_connections()]
+    warnings = [*_check_verified(), *_check_encrypted(), *_check_proxies(), *_check_connections()]
+    return [*_check_secret_key(), *_check_hosts(), *_check_rates(), *warnings]
+
+
+def _check_secret_key() -> Iterator[CheckMessage]:
+    """An error where Django's own W009 warns: who guesses the key is anybody, by a forged session or reset link."""
+    key = settings.SECRET_KEY
+    if len(key) < SECRET_KEY_MIN_LENGTH or len(set(key)) < SECRET_KEY_MIN_UNIQUE_CHARACTERS:
+        yield Error(
+            f"SECRET_KEY has {len(key)} characters, {len(set(key))} of them different: it can be guessed.",
+            hint=f"Set it to {SECRET_KEY_MIN_LENGTH} random characters or more: `openssl rand -hex 32`.",
+            id="deploy.E001",
+        )
+
+
+def _check_hosts() -> Iterator[CheckMessage]:
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Error(
+            "ALLOWED_HOSTS is *: the site answers to any name.",
+            hint="Name its hosts, with commas. Unset, it is the host of SITE_URL and the machine itself. Under a"
+            " stranger's name, links and cached pages of the site lead to the stranger.",
+            id="deploy.E002",
+        )
+
+
+def _check_rates() -> Iterator[CheckMessage]:
+    for name in RATE_SETTINGS:
+        try:
+            parse_rate(getattr(settings, name))
+        except ValueError:
+            yield Error(
+                f"{name} is {getattr(settings, name)!r}, which is no rate: every log-in would fail.",
+                hint="Write tries/time, such as 10/10m: s, m, h or d.",
+                id="deploy.E003",
+            )
 
 
 def _check_verified() -> Iterator[CheckMessage]:

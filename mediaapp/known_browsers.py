@@ -4,10 +4,11 @@ It proves nothing but that: it logs nobody in. The name of the user is its salt,
 (OWASP calls it a device cookie).
 """
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import get_random_string
 
-COOKIE = "browser"
+COOKIE = f"{settings.COOKIE_PREFIX}browser"
 COOKIE_SECONDS = 180 * 24 * 3600
 
 

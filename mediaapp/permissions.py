@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.cache import cache
@@ -24,7 +25,7 @@ class AuthenticatedRequest(HttpRequest):
 
 
 View = Callable[..., HttpResponse]
-VIEWER_COOKIE = "viewer"
+VIEWER_COOKIE = f"{settings.COOKIE_PREFIX}viewer"
 
 
 def login_required_for(page: str) -> Callable[[View], View]:
@@ -93,7 +94,6 @@ def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
         f"{user.pk} {viewers.read_or_create_token(user.pk)} {'staff' if user.is_staff else ''}",
         salt=str(request.session.session_key),
         max_age=viewers.TOKEN_SECONDS,
-        path="/jobs/",
         httponly=True,
         samesite="Lax",
         secure=request.is_secure(),

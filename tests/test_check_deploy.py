@@ -80,6 +80,7 @@ def production(settings):
     """Settings on which every check is silent."""
     settings.REDIS_URL, settings.LOCKS_URL = "rediss://cache.example.com/0", "rediss://locks.example.com/0"
     settings.BROKER_URL, settings.REDIS_TLS = "amqps://broker.example.com", "verified"
+    settings.SECRET_KEY, settings.ALLOWED_HOSTS = PRODUCTION["SECRET_KEY"], ["media.example.com"]
     settings.HTTPS, settings.PROXIES, settings.WEB_CONCURRENCY = True, 1, 1
     settings.CONNECTIONS = {"database": 40, "cache": 20, "locks": 20, "broker": 20}
     assert checks.check_deploy() == []
@@ -88,6 +89,26 @@ def production(settings):
 
 def found() -> list[str | None]:
     return [message.id for message in checks.check_deploy()]
+
+
+@pytest.mark.parametrize("key", ["short", "x" * 49, "ab" * 40])
+def test_a_weak_secret_key_stops_the_deploy(production, key):
+    production.SECRET_KEY = key
+    assert found() == ["deploy.E001"]
+
+
+def test_a_site_that_answers_to_any_name_stops_the_deploy(tmp_path):
+    done = release(tmp_path, ALLOWED_HOSTS="media.example.com,*", SECRET_KEY="guessed")
+    assert done.returncode != 0
+    assert "deploy.E001" in done.stderr
+    assert "deploy.E002" in done.stderr
+    assert "migrates" not in done.stdout
+
+
+@pytest.mark.parametrize("rate", ["10 per minute", "ten/10m", "10/", ""])
+def test_a_limit_of_tries_that_is_none_stops_the_deploy(production, rate):
+    production.TRIES_PER_CLIENT = rate
+    assert found() == ["deploy.E003"]
 
 
 def test_w001_warns_of_an_unverified_redis(production):

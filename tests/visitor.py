@@ -23,7 +23,10 @@ class Visitor:
 
     def request_headers(self) -> dict[str, str]:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        return self.headers | {"Cookie": cookies, "X-CSRFToken": self.cookies.get("csrftoken", "")}
+        tokens = [
+            value for name, value in self.cookies.items() if name.endswith("csrftoken")
+        ]  # __Host-csrftoken by TLS
+        return self.headers | {"Cookie": cookies, "X-CSRFToken": "".join(tokens)}
 
     def request(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
         """One request to the site. Follows no redirect."""

@@ -1,4 +1,7 @@
-"""The files that a job made, for its owner and staff."""
+"""The files that a job made, for its owner and staff.
+
+A browser asks before it shows a copy again: whoever comes after a log-out sees none.
+"""
 
 from pathlib import PurePath
 from typing import Any
@@ -25,12 +28,11 @@ from workers.csvimport.rejected_rows import stream_rejections
 from workers.models import Job
 
 PRESIGNED_SECONDS = 600
-REDIRECT_SECONDS = 300  # for which a browser may reuse the redirect without a request to the site
 
 
 @require_safe
 @login_required
-@cache_control(private=True, max_age=3600)
+@cache_control(private=True, no_cache=True)
 def serve_video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     """`?download` saves it under the name of the uploaded file."""
     upload = get_upload_or_404(request, job_id)
@@ -44,7 +46,7 @@ def serve_video(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 
 @require_safe
 @login_required
-@cache_control(private=True, max_age=3600)
+@cache_control(private=True, no_cache=True)
 def serve_poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     upload = get_upload_or_404(request, job_id)
     return serve_job_file(request, upload, upload.storage_name("poster.jpg"), {"Content-Type": "image/jpeg"})
@@ -75,14 +77,11 @@ def serve_job_file(
         raise Http404
     if isinstance(default_storage, FileSystemStorage):
         return _serve_from_disk(request, default_storage.path(name), headers)
+    headers = headers | {"Cache-Control": "private, no-store"}  # the next URL is another one
     parameters = {f"Response{header.replace('-', '')}": value for header, value in headers.items()}
     storage: Any = default_storage
     seconds = PRESIGNED_SECONDS + 2 * round(length)
-    response = HttpResponseRedirect(
-        storage.url(name, parameters=parameters, expire=seconds, http_method=request.method)
-    )
-    response["Cache-Control"] = f"max-age={REDIRECT_SECONDS}"  # cache_control keeps the smaller max-age
-    return response
+    return HttpResponseRedirect(storage.url(name, parameters=parameters, expire=seconds, http_method=request.method))
 
 
 def _serve_from_disk(request: HttpRequest, path: str, headers: dict[str, str]) -> FileResponse:

@@ -43,7 +43,7 @@ def report_on_upload(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_safe
 @login_required
-@cache_control(private=True, max_age=3600)
+@cache_control(private=True, no_cache=True)
 def download_rows(request: HttpRequest, job_id: UUID, kind: str) -> HttpResponseBase:
     report = get_subject_or_404(request, job_id)
     if not isinstance(report, Report):
