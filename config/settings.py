@@ -271,11 +271,7 @@ CONTENT_SECURITY_POLICY = {
 }
 # What a page may ask of a browser, frames in it included. A script that got in could ask for the rest.
 ALLOWED_FEATURES = ("autoplay", "fullscreen", "picture-in-picture")
-DENIED_FEATURES = (
-    *("accelerometer", "browsing-topics", "camera", "clipboard-read", "display-capture", "geolocation", "gyroscope"),
-    *("hid", "idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment"),
-    *("publickey-credentials-get", "screen-wake-lock", "serial", "usb", "window-management", "xr-spatial-tracking"),
-)
+DENIED_FEATURES = ("camera", "display-capture", "geolocation", "hid", "microphone", "midi", "payment", "serial", "usb")
 PERMISSIONS_POLICY: dict[str, Any] = dict.fromkeys(ALLOWED_FEATURES, "self") | dict.fromkeys(DENIED_FEATURES, ())
 HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS

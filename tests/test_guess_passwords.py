@@ -123,7 +123,7 @@ def test_a_password_that_nobody_could_look_at_is_no_try(alice):
     patient = Client(raise_request_exception=False)
     with refusing_address() as address, unreachable_database(address):
         for _ in range(4):
-            assert log_in("alice", PASSWORD, browser=patient).status_code == 500
+            assert log_in("alice", PASSWORD, browser=patient).status_code == 503
     assert log_in("alice", PASSWORD).status_code == 302
 
 
