@@ -30,6 +30,7 @@ from workers.runtime import (
     shared_prefetch,
     stopping,
     visibility_timeout,
+    worker_heartbeat,
 )
 
 AMQP = is_amqp()
@@ -121,6 +122,7 @@ elif queue_type() == "classic":
 worker_init.connect(child_process.forbid_inspection)
 # Connected before heartbeat_file.start, so that a worker which reports readiness handles SIGTERM.
 worker_ready.connect(stopping.install_signal_handlers)
+worker_ready.connect(worker_heartbeat.start)
 # Marks beat's message as consumed, so that beat may send the next one.
 task_received.connect(pending_guard.on_task_received)
 task_revoked.connect(pending_guard.on_task_revoked)

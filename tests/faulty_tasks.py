@@ -1,5 +1,6 @@
 """Tasks that do what tasks should not. Each writes a line when it begins; some end only when the test lets them."""
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -96,3 +97,12 @@ def end_soon_after_a_stop(job_id: str) -> None:
         except stopping.WorkerStopping:
             time.sleep(0.5)
             write("end")
+
+
+@shared_task
+def run_program(job_id: str) -> None:
+    with jobs.working_on(job_id) as job, subprocess.Popen([sys.executable, "-c", "while True: pass"]) as program:
+        write("program")
+        while not is_let_go():
+            job.report(1, 2, "going on")
+        program.kill()

@@ -18,6 +18,7 @@ from django.db.models import Case, Min, Q, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from workers.brokers import BrokerUnavailableError
 from workers.brokers.producers import acquire_producer
@@ -26,6 +27,7 @@ from workers.models import Job
 from workers.practices import Finding
 from workers.queues import table
 from workers.schedule import scheduled_queues
+from workers.telemetry import liveness
 from workers.telemetry.queue_samples import last_sample_at, store_samples
 
 CANARY_KEY = "canary_{}"
@@ -101,7 +103,7 @@ def _check_sampling() -> Iterator[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while no queue is late, each has a consumer, and samples are taken."""
+    """ok while no queue is late, each has a living worker, no run hangs, and samples are taken."""
     try:
         waits, sampled_at = oldest_waits(), last_sample_at()
     except DatabaseError as error:
@@ -117,7 +119,8 @@ def verify() -> Finding:
     summary = f"the oldest waits {waits[oldest]:.0f} s, in {oldest}" if oldest else "nothing waits"
     try:
         states = read_queue_states()
-    except BrokerUnavailableError as error:
+        faults += liveness.faults()  # after it: a worker gives no sign of life while its broker is away
+    except (BrokerUnavailableError, RedisError) as error:
         return Finding(False if faults else None, summary, " ".join([*faults, str(error)]))
     ready = sum(state["ready"] or 0 for state in states.values())
     faults += [f"Nobody reads {name}." for name, state in states.items() if state["consumers"] == 0]

@@ -1,10 +1,11 @@
-"""The peak memory of one run of a task, its children included (practice 9).
+"""The peak memory of one run of a task, its children included (practice 9), and whether its children work.
 
 A process's high-water mark never falls, so the meter resets it when a run begins (docs/facts/tools.md#peak-memory).
 """
 
 import os
 import re
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,8 @@ class MemoryMeter:
     def __init__(self) -> None:
         self._children_bytes = 0
         self._known_children: set[int] = set()
+        self._processor_time: tuple[set[int], int] = (set(), 0)
+        self._worked_at = time.monotonic()
         try:
             # 5 sets the process's high-water mark to what it holds now: man 5 proc_pid_clear_refs.
             os.write(_clear_refs(os.getpid()), b"5")
@@ -35,6 +38,13 @@ class MemoryMeter:
         peak = sum(high_water_bytes(pid) for pid in children & self._known_children)
         self._children_bytes = max(self._children_bytes, peak)
         self._known_children = children
+        processor_time = children, sum(processor_ticks(pid) for pid in children)
+        if not children or processor_time != self._processor_time:
+            self._processor_time, self._worked_at = processor_time, time.monotonic()
+
+    def idle_seconds(self) -> float:
+        """For how long the children have used no processor; 0 without children."""
+        return time.monotonic() - self._worked_at if self._known_children else 0.0
 
     def peak_bytes(self) -> int | None:
         """None where the kernel does not let us measure it."""
@@ -54,6 +64,14 @@ def _descendants(pid: int) -> list[int]:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             found += map(int, (thread / "children").read_text().split())
     return found + [deeper for child in found for deeper in _descendants(child)]
+
+
+def processor_ticks(pid: int) -> int:
+    """0 for a process that has ended, or without /proc."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+    return 0
 
 
 def high_water_bytes(pid: int | str) -> int:

@@ -64,6 +64,7 @@ class Run:
             "ended_at": time.time(),
             "run_seconds": seconds,
             "peak_bytes": self.meter.peak_bytes(),
+            "idle_seconds": self.meter.idle_seconds(),
         }
 
 
