@@ -1,5 +1,6 @@
 """The tasks of the video worker, which runs one at a time: ffmpeg uses all cores."""
 
+import logging
 from dataclasses import asdict
 from pathlib import PurePath
 
@@ -8,6 +9,8 @@ from celery import shared_task
 from workers import jobs
 from workers.storage.workspace import open_workspace
 from workers.video import ffmpeg, sandbox
+
+log = logging.getLogger(__name__)
 
 TIME_LIMIT_SECONDS = 2 * 3600  # of ffmpeg; the limits of the task leave half an hour for copies
 PAUSE_SECONDS = 5  # after ffmpeg was stopped
@@ -22,5 +25,6 @@ def transcode_video(job_id: str) -> None:
         try:
             made = ffmpeg.transcode(source, target, poster, report=files.report, time_limit=TIME_LIMIT_SECONDS)
         except sandbox.StalledError as error:
+            log.warning("ffmpeg_stalled")
             raise jobs.RetryLater(PAUSE_SECONDS, error.sentence) from error
         job.result = asdict(made)
