@@ -42,6 +42,10 @@ FILMS = (
     "{converted} of {formats} kinds of film converted; of {damaged} damaged ones {sentences} ended with a sentence,"
     " the others as a film, after {longest} s at most"
 )
+SILENCE = (
+    "{asked} pages and forms while {servers} were silent in turn: longest {longest} s, {added} s of it by the silence;"
+    " {wrong} with 500; log-in beside 16 libraries {log_in} s, {usual_log_in} s while all answer"
+)
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
     Drill("labs kill_import 50", IMPORTS),
@@ -51,6 +55,8 @@ DRILLS = (
     Drill("labs convert_films 300", FILMS),
     Drill("labs 5 60", RUNS),
     Drill("labs --rabbitmq 5 60", RUNS),
+    Drill("labs silent_servers", SILENCE),
+    Drill("labs --rabbitmq silent_servers", SILENCE),
 )
 
 
