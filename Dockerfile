@@ -28,4 +28,4 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TMPDIR=/scratch SCRATCH_DIR=/scratch/files LOCAL_DIR=/scratch/local MEDIA_ROOT=/scratch/media
 VOLUME /scratch
 EXPOSE 8000
-CMD ["gunicorn", "config.wsgi", "--config", "config/gunicorn.py"]
+CMD ["python", "-m", "config.server"]

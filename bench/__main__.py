@@ -15,8 +15,19 @@ from django.core.management import call_command
 
 from devtools.isolated_site import isolated_site, production_variables
 
-BARS = ("overhead", "polls", "resets", "turns", "retention", "transcode", "history", "csv_import", "csv_rivals")
-UNJUDGED = ("costs",)  # has no bar, runs only by its name; docs/scaling.md computes from it
+BARS = (
+    "overhead",
+    "polls",
+    "slow_clients",
+    "resets",
+    "turns",
+    "retention",
+    "transcode",
+    "history",
+    "csv_import",
+    "csv_rivals",
+)
+UNJUDGED = ("costs", "large_files")  # have no bar, run only by their names; docs/scaling.md computes from costs
 COUNT_STATEMENTS = ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on")
 COLUMNS = "{:<11}{:<60}{:>10}  {:<15}  {:<9} {}"
 VERDICTS = {True: "holds", False: "FAILS", None: "-"}

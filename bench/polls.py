@@ -15,8 +15,8 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 
 from bench.rows import Row
+from bench.servers import bench_site
 from bench.urls import result_app
-from devtools.processes import web
 from mediaapp.models import Upload, User
 from mediaapp.views.library import PER_PAGE
 from workers.models import Job
@@ -41,7 +41,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
     yield Row("library with 25 moving jobs, commands to the cache", commands, "", at_most=1)
     cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
     paths = [poll, f"/results/{job.pk}/private.json", f"/results/{job.pk}/public.json"]
-    with web(app="bench") as server:
+    with bench_site() as server:
         for path in paths:
             polls_per_second(server.url, path, cookies, seconds)  # opens its connections
         rates = [[polls_per_second(server.url, path, cookies, seconds) for path in paths] for _ in range(rounds)]

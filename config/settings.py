@@ -186,7 +186,8 @@ else:
 EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="mediaapp <noreply@example.com>")
 
-# Files. Uploads arrive in a folder on the storage's own disk, so that storing one is a rename.
+# Files. Uploads arrive in a folder on the storage's own disk, so that storing one is a rename. The gateway keeps bodies
+# there until they are complete.
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(LOCAL_DIR / "media")))
 FILE_UPLOAD_TEMP_DIR = MEDIA_ROOT / "incoming"
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
@@ -237,7 +238,7 @@ if S3_BUCKET:
 
 # The number of dynos by process. Unset: the formation of app.json.
 FORMATION = env.str("FORMATION", default="")
-# Web processes and threads, as config/gunicorn.py starts them, and the connections that the servers' plans allow.
+# Web processes and their threads (config/server.py, config/asgi.py), and the connections that the servers' plans allow.
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
 WEB_THREADS = 8
 BROKER_POOL = 2
@@ -294,4 +295,6 @@ USE_TZ = True
 # At INFO these write six lines every ten seconds about recurring tasks. workers.jobs logs what jobs do.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
-LOGGING = log_context.logging_to_stdout(LOG_LEVEL, {name: {"level": "WARNING"} for name in QUIET})
+LOGGING = log_context.logging_to_stdout(
+    LOG_LEVEL, {name: {"level": "WARNING"} for name in QUIET} | {"mediaapp.access": {"level": "INFO"}}
+)

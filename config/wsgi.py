@@ -1,4 +1,4 @@
-"""The WSGI application that gunicorn serves."""
+"""The site as a WSGI application. The web server runs config.asgi, which has it behind the gateway."""
 
 import os
 

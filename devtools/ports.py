@@ -26,7 +26,7 @@ def free_port() -> int:
 
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As gunicorn does: connections of an earlier run that are in TIME_WAIT do not matter.
+        # As the web server does: connections of an earlier run that are in TIME_WAIT do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -45,7 +45,7 @@ def is_answering(port: int, path: str) -> bool:
 
 
 def find_listener(port: int) -> str:
-    """Such as "gunicorn (pid 42)"; "another program" if the system does not say."""
+    """Such as "python (pid 42)"; "another program" if the system does not say."""
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port

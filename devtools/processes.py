@@ -62,7 +62,8 @@ def web(
 
 def procfile_command(name: str, app: str = "config") -> list[str]:
     line = read_procfile(ROOT / "Procfile")[name]
-    return shlex.split(line.replace("--app config", f"--app {app}").replace("config.wsgi", f"{app}.wsgi"))
+    site = [f"{app}.asgi:application"] if name == "web" else []
+    return [*shlex.split(line.replace("--app config", f"--app {app}")), *site]
 
 
 @contextmanager

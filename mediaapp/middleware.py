@@ -17,7 +17,7 @@ VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9+/=-]{20,200}")
 
 
 class RequestIDMiddleware:
-    """Must be the first. The ids stay set after the response, because gunicorn writes the access log later."""
+    """Must be the first. The ids stay set after the response, because the access log is written later."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

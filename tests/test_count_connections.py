@@ -14,7 +14,6 @@ import pytest
 from django.conf import settings as site
 from django.db import connection
 
-from config import gunicorn
 from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
 from tests import in_subprocess
@@ -159,8 +158,9 @@ def test_a_server_whose_plan_is_unknown_is_never_over():
     assert not connections.ConnectionBudget("cache", 10_000, None).is_over
 
 
-def test_gunicorn_starts_the_threads_that_are_counted():
-    assert gunicorn.threads == site.WEB_THREADS
+def test_the_gateway_starts_the_threads_that_are_counted():
+    code = "from config.asgi import application; print(application.threads._max_workers)"
+    assert int(in_subprocess.run(code)) == site.WEB_THREADS
 
 
 def test_staff_see_who_opens_how_many(as_stella, settings):

@@ -26,7 +26,8 @@ def test_a_request_id_goes_from_the_router_into_the_workers_log(start, broker, a
         job = Job.objects.get()
         site, worker = web.log.read_text(), tmp_path / "default0.log"
     assert f"INFO workers.jobs.dispatch request={CLICK} job={job.id} job_published queue=urgent" in site
-    assert f"INFO gunicorn.access request={CLICK} job=- POST /accounts/password_reset/ 302" in site
+    answered = "request_answered method=POST path='/accounts/password_reset/' status=302"
+    assert f"INFO mediaapp.access request={CLICK} job=- {answered}" in site
     done = f"INFO workers.jobs.attempt request={CLICK} job={job.id} job_finished state=done"
     wait_until(lambda: done in worker.read_text(), "the worker's last line")
     lines = site.splitlines() + worker.read_text().splitlines()

@@ -29,7 +29,7 @@ def site(transactional_db: None, bucket: dict[str, str], settings, tmp_path: Pat
     url = settings.SITE_URL = f"http://127.0.0.1:{port}"
     call_command("prepare_storage")
     variables = environment(**bucket, SITE_URL=url, PORT=str(port), WEB_CONCURRENCY="1", DEBUG="true")
-    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--config", "config/gunicorn.py"]
+    command = [sys.executable, "-m", "config.server"]
     log = tmp_path / "web.log"
     with killed_at_end(command, log, environment=variables) as web:
         wait_until_ready(web, lambda: not is_free(port), log)

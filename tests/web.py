@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
-from devtools.processes import ROOT, Web, web
+from devtools.ports import free_port, is_answering
+from devtools.processes import ROOT, Web, ready_process, web
 from mediaapp.models import User
 from tests.conftest import environment
 
@@ -32,8 +33,18 @@ def collected() -> str:
 
 
 @contextmanager
+def serving_impatiently(folder: Path, **variables: str) -> Iterator[Web]:
+    """As serving(), but the server waits a second for a client."""
+    port, log = free_port(), folder / "web.log"
+    own = environment(TMPDIR=str(folder), STATIC_ROOT=collected(), PORT=str(port), WEB_CONCURRENCY="1") | variables
+    command, answers = [sys.executable, "-m", "tests.impatient_server"], partial(is_answering, port, "/healthz")
+    with ready_process("web", command, own, log=log, is_ready=answers) as process:
+        yield Web(process, port, log)
+
+
+@contextmanager
 def serving(folder: Path, **variables: str) -> Iterator[Web]:
-    """The site under gunicorn, with its log in `folder`. It listens, though its servers may be away."""
+    """The site under its web server, with its log in `folder`. It listens, though its servers may be away."""
     own = environment(TMPDIR=str(folder), STATIC_ROOT=collected()) | variables
     with web(own, log=folder / "web.log", probe="/healthz") as site:
         yield site

@@ -3,19 +3,25 @@
 import uuid
 from pathlib import PurePath
 from typing import Any, BinaryIO, cast
+from wsgiref.types import WSGIEnvironment
 
 from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
-from django.db import transaction
-from django.http import HttpRequest
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import DatabaseError, close_old_connections, transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
+from mediaapp.gateway.body import MAX_FORM_BYTES
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads.filetypes import UploadRejected, detect_kind
 from mediaapp.uploads.mapping import guess_import_arguments
 from mediaapp.uploads.quota import check_quota
-from workers import jobs
+from workers import circuit_breaker, jobs
 from workers.byte_format import format_bytes
 
 MAX_BYTES_BY_KIND = {Upload.Kind.VIDEO: settings.MAX_VIDEO_BYTES, Upload.Kind.CSV: settings.MAX_CSV_BYTES}
@@ -76,6 +82,21 @@ def create_upload(upload: Upload, import_arguments: dict[str, Any]) -> Upload:
 
 def clean_file_name(name: str | None) -> str:
     return PurePath("".join(filter(str.isprintable, name or ""))).name[-255:] or "unnamed"
+
+
+def max_body_bytes(environ: WSGIEnvironment) -> int:
+    """What the gateway may store of a request's body. 0: nothing, and a stranger gets the view's answer."""
+    request = WSGIRequest(environ)
+    if request.path != reverse("upload"):
+        return MAX_FORM_BYTES
+    circuit_breaker.in_request.set(True)
+    SessionMiddleware(lambda request: HttpResponse()).process_request(request)
+    try:
+        close_old_connections()
+        is_user = get_user(request).is_authenticated
+    except DatabaseError:  # the view says so
+        is_user = False
+    return max_bytes_through_site() + MAX_FORM_BYTES if is_user else 0
 
 
 def max_bytes_through_site() -> int:

@@ -1,0 +1,90 @@
+"""Slow clients hold sockets: silent ones, slow uploads, slow readers. Everybody else is answered meanwhile."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from django.conf import settings as site_settings
+
+from bench import attackers
+from devtools.caddy import caddy
+from devtools.processes import Web, wait_until
+from mediaapp.models import Upload, User
+from tests.factories import State, add_file, running_upload_of, upload_of
+from tests.visitor import Visitor
+from tests.web import give_password, serving
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PASSWORD = "staple tractor violin"
+MANY = 5 * site_settings.WEB_THREADS  # of each kind
+FILE_BYTES = 20_000_000  # more than the sockets' buffers hold
+
+
+@pytest.fixture
+def running(alice: User) -> Upload:
+    give_password(alice, PASSWORD)
+    return running_upload_of(alice)
+
+
+@pytest.fixture
+def web(running: Upload, tmp_path: Path) -> Iterator[Web]:
+    tries = {"TRIES_PER_ADDRESS": "100/1m", "TRIES_PER_CLIENT": "100/1m"}
+    with serving(tmp_path, WEB_CONCURRENCY="1", **tries) as web:
+        yield web
+
+
+def logged_in(port: int) -> Visitor:
+    visitor = Visitor(port)
+    assert visitor.post("/accounts/login/", username="alice", password=PASSWORD).status == 200
+    assert "sessionid" in visitor.cookies
+    return visitor
+
+
+def assert_everybody_is_answered(port: int, running: Upload) -> None:
+    assert Visitor(port).get("/healthz").data == b"ok"
+    answer = logged_in(port).get(f"/jobs/{running.pk}/progress.json")
+    assert b"transcoding" in answer.data
+
+
+@pytest.mark.parametrize("way", ["bare", "behind the proxy"])
+def test_silent_clients_and_slow_uploads_keep_nobody_out(way, web, running):
+    with ExitStack() as stack:
+        port = web.port if way == "bare" else stack.enter_context(caddy(web.port))
+        uploads = attackers.slow_uploads(MANY, logged_in(port).cookies)
+        silent = attackers.half_headers(MANY), attackers.forms_without_body(MANY)
+
+        def were_all_connected_meanwhile() -> bool:
+            """The server may hang up on one of them on a busy machine. Then the round does not count."""
+            with attackers.attacking(port, *silent, uploads) as attack:
+                assert_everybody_is_answered(port, running)
+                return all(each.is_connected() for each in attack.attackers) and not attack.closed
+
+        wait_until(were_all_connected_meanwhile, "a round in which all attackers stayed connected")
+
+
+def test_clients_that_do_not_read_their_download_keep_nobody_out(web, alice, running):
+    upload = upload_of(alice, State.DONE)
+    add_file(upload, "video.mp4", bytes(FILE_BYTES))
+    visitor = logged_in(web.port)
+    assert len(visitor.get(f"/jobs/{upload.pk}/video.mp4").data) == FILE_BYTES
+    cookies = attackers.cookie_header(visitor.cookies)
+    request = f"GET /jobs/{upload.pk}/video.mp4 HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}\r\n\r\n"
+    readers = [attackers.Attacker(request.encode()) for _ in range(MANY)]
+    try:
+        for each in readers:
+            each.connect(web.port)
+        for each in readers:
+            wait_until(lambda each=each: has_begun(each.connection), "the beginning of each download")
+        assert_everybody_is_answered(web.port, running)
+    finally:
+        for each in readers:
+            each.connection.close()
+
+
+def has_begun(reader: socket.socket) -> bool:
+    try:
+        return reader.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 200"
+    except BlockingIOError:
+        return False
