@@ -33,6 +33,7 @@ class Server:
 
     def start(self, command: list[str], *, stdin: str = "", **identity: Any) -> None:
         """identity: user, group and extra_groups, for Popen."""
+        self.start_again = partial(self.start, command, stdin=stdin, **identity)
         with self.log.open("wb") as log:
             self.process = psutil.Popen(
                 command,
@@ -48,6 +49,13 @@ class Server:
         self.running.append(self)
         with self.process.stdin as pipe:
             pipe.write(stdin.encode())
+
+    def crash(self) -> None:
+        """SIGKILL, and a start on the same data."""
+        self.process.kill()
+        self.process.wait()
+        self.running.remove(self)
+        self.start_again()
 
     def wait_for(self, probe: Callable[[], object], refusal: type[Exception]) -> None:
         """Raises ServerError if `probe` raises `refusal` for START_SECONDS, or if the process ends."""

@@ -46,6 +46,10 @@ SILENCE = (
     "{asked} pages and forms while {servers} were silent in turn: longest {longest} s, {added} s of it by the silence;"
     " {wrong} with 500; log-in beside 16 libraries {log_in} s, {usual_log_in} s while all answer"
 )
+CHAOS = (
+    "{rounds} faults while three users upload: {lost} files lost, {doubled} doubled, {stuck} stuck, {held_up} held up,"
+    " {false_deaths} false deaths, ready after {longest} s at most"
+)
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
     Drill("labs kill_import 50", IMPORTS),
@@ -53,6 +57,8 @@ DRILLS = (
     Drill("labs deaths 100", DEATHS),
     Drill("labs --rabbitmq deaths 100", DEATHS),
     Drill("labs convert_films 300", FILMS),
+    Drill("labs chaos 100", CHAOS),
+    Drill("labs --rabbitmq chaos 100", CHAOS),
     Drill("labs 5 60", RUNS),
     Drill("labs --rabbitmq 5 60", RUNS),
     Drill("labs silent_servers", SILENCE),

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import urllib3
 
 from devtools.processes import DEADLINE_SECONDS, wait_until
+from devtools.visitor import Visitor
 from tests.browsing import PASSWORD
 from tests.dynos import Platform
-from tests.visitor import Visitor
 
 HOST = "media.example.com"
 OVER_TLS = {"Host": HOST, "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7", "Referer": f"https://{HOST}/"}

@@ -16,10 +16,10 @@ from django.db import connection
 
 from devtools.ports import free_port
 from devtools.processes import ROOT, wait_until
+from devtools.visitor import Visitor
 from tests import in_subprocess
 from tests.connections import count
 from tests.videos import make_video
-from tests.visitor import Visitor
 from tests.web import give_password, serving
 from workers.capacity import connections
 from workers.models import Job

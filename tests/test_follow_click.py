@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from devtools.processes import wait_until
-from tests.visitor import Visitor
+from devtools.visitor import Visitor
 from tests.web import serving
 from workers import log_context
 from workers.deadline import run_with_deadline

@@ -18,8 +18,8 @@ from kombu import Connection
 
 from devtools.processes import ROOT, wait_until
 from devtools.rabbitmq import Node
+from devtools.visitor import Visitor
 from tests.conftest import environment
-from tests.visitor import Visitor
 from tests.web import give_password, serving
 from workers.models import Job
 

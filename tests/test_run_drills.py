@@ -1,4 +1,4 @@
-"""Two labs of `make drills` for a few rounds, on both brokers.
+"""Labs of `make drills` for a few rounds, on both brokers.
 
 Not that of killed imports: tests/test_survive_death.py proves it with real workers, tests/test_resume_import.py at each
 checkpoint of the engine. Nor that of deaths: tests/test_notice_death.py and tests/test_flush_locks.py.
@@ -29,6 +29,12 @@ def test_runs_do_not_pile_up_on_redis_and_each_is_counted_once():
 
 def test_runs_do_not_pile_up_on_rabbitmq_and_each_is_counted_once(rabbitmq_installed):
     assert_each_is_counted(run("--rabbitmq", "5", "9", "waits"))
+
+
+def test_files_survive_whatever_dies_while_users_upload():
+    found = run("chaos", "2")
+    assert found["rounds"] == 2
+    assert [found[fault] for fault in ("lost", "doubled", "stuck", "false_deaths")] == [0, 0, 0, 0]
 
 
 def assert_each_is_counted(found: dict) -> None:
