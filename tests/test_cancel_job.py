@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import State, upload_of
+from workers import jobs
 from workers.models import Job
 
 
@@ -37,6 +38,14 @@ def test_an_ended_job_does_not_change(as_alice, alice, state):
     page = as_alice.post(reverse("cancel", args=[upload.pk]), follow=True)
     assert "there was nothing to cancel" in page.content.decode()
     assert (job_of(upload).state, job_of(upload).cancel_requested_at) == (state, None)
+
+
+def test_a_job_that_is_asked_to_stop_does_not_wait_for_another_try(alice):
+    upload = upload_of(alice)
+    with jobs.working_on(str(upload.pk)):
+        jobs.cancel(job_of(upload))
+        raise jobs.RetryLater(60, "The storage is away.")
+    assert (job_of(upload).state, job_of(upload).message) == (State.CANCELLED, "Cancelled.")
 
 
 def test_another_user_cannot_cancel_it(as_bob, client, alice):

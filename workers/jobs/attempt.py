@@ -94,7 +94,10 @@ class Attempt:
         log.info("job_finished state=%s message=%r", state, message)
 
     def requeue(self, message: str = "", delay_seconds: float = 0) -> None:
-        """Keeps the checkpoint. Does not publish: the caller or the sweep does."""
+        """Keeps the checkpoint, or ends a job that is to be cancelled. The caller or the sweep publishes it."""
+        if self._row.filter(cancel_requested_at__isnull=False).exists():
+            self.finish(Job.State.CANCELLED, user_messages.CANCELLED)
+            return
         not_before = timezone.now() + timedelta(seconds=delay_seconds) if delay_seconds else None
         self._write(state=Job.State.QUEUED, message=message, not_before=not_before, **NOT_DISPATCHED)
         progress.clear(self.id)
