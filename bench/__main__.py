@@ -29,7 +29,7 @@ BARS = (
 )
 UNJUDGED = ("costs", "large_files")  # have no bar, run only by their names; docs/scaling.md computes from costs
 COUNT_STATEMENTS = ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on")
-COLUMNS = "{:<11}{:<60}{:>10}  {:<15}  {:<9} {}"
+COLUMNS = "{:<13}{:<60}{:>10}  {:<15}  {:<9} {}"
 VERDICTS = {True: "holds", False: "FAILS", None: "-"}
 
 

@@ -15,7 +15,7 @@ def test_what_one_upload_costs_is_counted():
     done = programs.run("bench", "--quick", "costs")
     assert done.returncode == 0, done.stderr
     for what in ("upload, CSV", "job, CSV", "upload, video", "job, video", "poll of a running job", "run of a task"):
-        assert f"costs      {what}" in done.stdout
+        assert f"costs        {what}" in done.stdout
 
 
 def test_an_unknown_name_is_told_the_known_ones():
