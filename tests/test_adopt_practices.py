@@ -69,7 +69,7 @@ def bad_day(transactional_db) -> None:
     """Rows by which the practices have something to say: work that waits, runs twice at once, or needs much memory."""
     now = timezone.now()
     long_ago = now - timedelta(minutes=2)
-    Job.objects.create(task="shop.tasks.send_receipt", queue="receipts", queued_at=long_ago)
+    Job.objects.create(task="shop.tasks.send_receipt", queue="receipts", queued_at=long_ago, dispatched_at=long_ago)
     for _ in range(2):
         parcel = {"task": "shop.tasks.pack_parcel", "queue": "parcels", "arguments": {"shelf": "A1"}}
         Job.objects.create(state=Job.State.RUNNING, queued_at=long_ago, started_at=long_ago, **parcel)

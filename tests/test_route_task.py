@@ -8,6 +8,7 @@ from celery.exceptions import QueueNotFound
 from django.utils import timezone
 
 from devtools.processes import ROOT, wait_until
+from tests.outages import silent_address
 from workers import jobs
 from workers.capacity.connections import connection_budgets
 from workers.capacity.process_files import read_queues
@@ -131,6 +132,64 @@ def test_check_fires_for_a_task_without_a_queue(monkeypatch):
     assert "transcode_video" in message.msg
 
 
+MAIL = "workers.default.tasks.send_password_reset"
+
+
+def waiting_mail(**fields: object) -> Job:
+    """A reset that has waited for a minute, six times what its queue accepts."""
+    long_ago = timezone.now() - timezone.timedelta(seconds=60)
+    return Job.objects.create(task=MAIL, queue="urgent", queued_at=long_ago, **fields)
+
+
+def test_the_worker_is_asked_about_a_mail_that_only_waits_for_it(db):
+    waiting_mail(dispatched_at=timezone.now())
+    finding = queues.verify()
+    assert finding.ok is False
+    assert finding.reason == "A job in urgent waits for 60 s of 10 s. Is the default worker up?"
+
+
+def test_the_worker_is_not_blamed_for_a_full_queue_or_a_broker_that_is_away(db):
+    waiting_mail(dispatched_at=None)
+    finding = queues.verify()
+    assert finding.ok is False
+    assert "has no message for 60 s of 10 s. Is the queue full, the broker away" in finding.reason
+    assert "worker" not in finding.reason
+
+
+def test_the_worker_is_not_blamed_for_a_silent_mail_server(db):
+    now = timezone.now()
+    said = {"message": "The mail server did not answer: it is too slow", "attempt": 1, "started_at": now}
+    waiting_mail(not_before=now + timezone.timedelta(seconds=50), **said)
+    waiting_mail(dispatched_at=now - timezone.timedelta(seconds=30))  # all processes wait for that server
+    finding = queues.verify()
+    assert finding.ok is False
+    assert "1 of urgent failed, to be tried again later. The last one: The mail server did not answer" in finding.reason
+    assert "worker" not in finding.reason
+
+
+def test_a_silent_mail_server_is_named_by_what_its_mails_say(bob, start):
+    """On a real worker, whose first try takes 5 s."""
+    with silent_address() as address:
+        start("default", EMAIL_URL=f"smtp://{address}")
+        mail = jobs.create(MAIL, owner_id=bob.pk, arguments={"user_id": bob.pk})
+        wait_until(Job.objects.filter(pk=mail.pk, not_before__isnull=False).exists, "the first try to fail")
+    assert queues.verify().ok is True  # as long as it is within the target
+    Job.objects.update(queued_at=timezone.now() - timezone.timedelta(seconds=60))
+    finding = queues.verify()
+    assert finding.ok is False
+    assert finding.reason.startswith(
+        "1 of urgent failed, to be tried again later. The last one: The mail server did not"
+    )
+    assert "worker" not in finding.reason
+
+
+def test_a_mail_that_failed_a_moment_ago_is_no_finding(db):
+    now = timezone.now()
+    later = now + timezone.timedelta(seconds=50)
+    Job.objects.create(task=MAIL, queue="urgent", queued_at=now, started_at=now, attempt=1, not_before=later)
+    assert queues.verify().ok is True
+
+
 def test_verify_fails_while_a_mail_waits_too_long(alice, django_capture_on_commit_callbacks):
     assert queues.verify().ok is True
     mail = jobs.create("workers.default.tasks.send_password_reset", owner_id=alice.pk, arguments={})
@@ -154,7 +213,7 @@ def test_verify_finds_a_mail_that_waits_for_its_worker_beside_videos(bob, start,
     assert (finding.ok, "3 others queued" in finding.summary) == (True, True)
     wait_until(rollups.collect_runs, "the run")
     finding = queues.verify()
-    assert (finding.ok, "one in twenty" in finding.reason) == (False, True)
+    assert (finding.ok, "one run in twenty" in finding.reason) == (False, True)
     TaskRun.objects.update(wait_seconds=0.1)
     assert queues.verify().ok is True
 

@@ -14,8 +14,7 @@ from celery import current_app
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
-from django.db.models import Case, Min, Q, When
-from django.db.models.functions import Greatest
+from django.db.models import Min
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -23,12 +22,12 @@ from redis.exceptions import RedisError
 from workers.brokers import BrokerUnavailableError
 from workers.brokers.producers import acquire_producer
 from workers.brokers.state import read_queue_states
-from workers.models import Job
 from workers.practices import Finding
 from workers.queues import table
 from workers.schedule import scheduled_queues
 from workers.telemetry import liveness
 from workers.telemetry.queue_samples import last_sample_at, store_samples
+from workers.telemetry.waits import due_jobs
 
 CANARY_KEY = "canary_{}"
 CANARY_TTL = 600  # seconds, after which it is given up and the next one sent
@@ -40,12 +39,7 @@ CHAPTER = "See docs/8-backlog.md."
 def oldest_waits() -> dict[str, float]:
     """Seconds that the oldest message of each queue has waited, without empty queues. Raises DatabaseError."""
     now = timezone.now()
-    since = Case(
-        When(started_at=None, then="queued_at"),
-        default=Greatest("queued_at", "started_at", "not_before", "dispatched_at"),
-    )
-    due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), state=Job.State.QUEUED)
-    oldest = due.values_list("queue").annotate(since=Min(since))
+    oldest = due_jobs().values_list("queue").annotate(oldest=Min("since"))
     waits = {queue: (now - moment).total_seconds() for queue, moment in oldest}
     for queue in scheduled_queues():
         if sent_at := cache.get(CANARY_KEY.format(queue)):
@@ -82,24 +76,17 @@ def check() -> list[CheckMessage]:
 
 
 def _check_targets() -> Iterator[CheckMessage]:
+    hint = f"Give it target_seconds=<seconds of waiting that its users accept> in config/queues.py. {CHAPTER}"
     for queue in table().queues.values():
         if queue.target_seconds <= 0:
-            yield Error(
-                f"The queue {queue.name} has no target.",
-                hint="Give it target_seconds=<seconds of waiting that its users accept> in config/queues.py."
-                f" {CHAPTER}",
-                id="practices.E801",
-            )
+            yield Error(f"The queue {queue.name} has no target.", hint=hint, id="practices.E801")
 
 
 def _check_sampling() -> Iterator[CheckMessage]:
     if SAMPLE not in current_app.conf.leader_callbacks:
-        yield Error(
-            "Nobody samples the queues.",
-            hint=f"Name {SAMPLE} among the leader_callbacks of config/celery.py. A recurring task would"
-            f" wait in a clogged queue itself. {CHAPTER}",
-            id="practices.E802",
-        )
+        where = f"Name {SAMPLE} among the leader_callbacks of config/celery.py."
+        hint = f"{where} A recurring task would wait in a clogged queue itself. {CHAPTER}"
+        yield Error("Nobody samples the queues.", hint=hint, id="practices.E802")
 
 
 def verify() -> Finding:
@@ -109,12 +96,13 @@ def verify() -> Finding:
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     faults = [
-        f"The oldest in {name} has waited {waits[name]:.0f} s of {queue.target_seconds} s."
+        f"The oldest in {name} has waited {waits[name]:.0f} s of {queue.target_seconds} s: add a"
+        f" {table().consumers[name]} worker, unless its queue is full or its broker away (practice 1)."
         for name, queue in table().queues.items()
         if waits.get(name, 0) > queue.target_seconds
     ]
     if sampled_at is None or timezone.now() - sampled_at > timedelta(seconds=MAX_SAMPLE_AGE_SECONDS):
-        faults.append(f"Nobody has sampled the queues for {MAX_SAMPLE_AGE_SECONDS} s. Is beat up?")
+        faults.append(f"Nobody has sampled the queues in the last {MAX_SAMPLE_AGE_SECONDS} s. Is beat up?")
     oldest = max(waits, key=lambda name: waits[name], default="")
     summary = f"the oldest waits {waits[oldest]:.0f} s, in {oldest}" if oldest else "nothing waits"
     try:
@@ -123,5 +111,6 @@ def verify() -> Finding:
     except (BrokerUnavailableError, RedisError) as error:
         return Finding(False if faults else None, summary, " ".join([*faults, str(error)]))
     ready = sum(state["ready"] or 0 for state in states.values())
-    faults += [f"Nobody reads {name}." for name, state in states.items() if state["consumers"] == 0]
+    unread = [name for name, state in states.items() if state["consumers"] == 0]
+    faults += [f"Nobody reads {name}: start a {table().consumers[name]} worker." for name in unread]
     return Finding(not faults, f"{ready} messages wait, {summary}", " ".join(faults))

@@ -42,7 +42,7 @@ def memory_faults(broker: BrokerState) -> Iterator[str]:
     for resource in broker["alarms"]:
         yield f"RabbitMQ has raised its {resource} alarm and takes no messages; jobs wait in their rows."
     if used and limit and used >= MAX_MEMORY_SHARE * limit:
-        yield f"The broker uses more than {MAX_MEMORY_SHARE:.0%} of its memory."
+        yield f"The broker uses more than {MAX_MEMORY_SHARE:.0%} of its memory. Add a worker for the longest queue."
     if eviction not in ("", "noeviction"):
         yield f"The broker may evict ({eviction}): full, it drops tasks. Set maxmemory-policy noeviction."
 
@@ -52,7 +52,7 @@ def queue_faults(broker: BrokerState) -> Iterator[str]:
         if INTERNAL_QUEUE.fullmatch(name):
             continue
         if name not in table().queues:
-            yield f"{name} is no queue of ours: {queue['ready']} messages that nobody will read."
+            yield f"{name} is no queue of ours: {queue['ready']} messages that nobody will read. Delete it."
             continue
         limit, worker = table().queues[name].max_messages, table().consumers[name]
         if isinstance(limit, int) and (queue["ready"] or 0) >= limit:

@@ -81,8 +81,11 @@ def verify() -> Finding:
         )
     crowded = {name for (_, name, _), count in writers.items() if count > 1}
     crowded |= {name for (queue, name), count in counts.items() if count > serialized[queue].max_writers}
-    reason = f"Too many jobs are at work on {', '.join(crowded)}, and slow each other down." if crowded else ""
-    return Finding(not crowded, f"{', '.join(serialized)} at work: {at_work}; {speed}", reason)
+    reason = (
+        f"Too many jobs are at work on {', '.join(sorted(crowded))}, and slow each other down. Cancel one: it keeps its"
+        " checkpoint. Was the server of the locks flushed, or does a task not call writing_to()?"
+    )
+    return Finding(not crowded, f"{', '.join(serialized)} at work: {at_work}; {speed}", reason if crowded else "")
 
 
 def _written_by(job: Job) -> str:

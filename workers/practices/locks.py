@@ -155,5 +155,6 @@ def verify() -> Finding:
     endless = [lock.name for lock in locks if lock.seconds_left is None]
     summary = f"{len(locks)} held, {len(endless)} without end"
     if endless:
-        faults.append(f"No timeout on {', '.join(endless)}: a dead worker would hold it for ever.")
+        fault = f"No timeout on {', '.join(endless)}: a dead worker would hold it for ever."
+        faults.append(f"{fault} Take it with locks.exclusive(), and delete the key once nobody works under it.")
     return Finding(not faults, summary, " ".join(faults))

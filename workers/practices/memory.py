@@ -69,11 +69,11 @@ def verify() -> Finding:
     if not measured:
         return Finding(None, "unknown", "No run of the last day was measured: only Linux tells, or nothing ran.")
     largest = max(measured, key=measured.__getitem__)
-    summary = f"largest: {largest.rpartition('.')[2]} {measured[largest] // MB} MB of {limits[largest] // MB} MB"
+    summary = f"largest in a day: {largest.rpartition('.')[2]} {measured[largest] // MB} of {limits[largest] // MB} MB"
     outgrown = ", ".join(
         f"{task} ({peak // MB} of {limits[task] // MB} MB)" for task, peak in measured.items() if peak > limits[task]
     )
     if outgrown:
-        reason = f"Outgrown: {outgrown}. Move it to a hungry queue, or give its worker a bigger dyno."
+        reason = f"Outgrown in the last day: {outgrown}. Move it to a hungry queue, or give its worker a bigger dyno."
         return Finding(False, summary, reason)
     return Finding(True, summary)

@@ -113,6 +113,7 @@ def verify() -> Finding:
     except (RedisError, DatabaseError) as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
     summary = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
-    no_ttl = f"No TTL on {', '.join(endless)}: the cache would fill with them. " if endless else ""
-    no_report = f"No sign of life for {STALE_AFTER} s from {', '.join(silent)}." if silent else ""
-    return Finding(not (endless or silent), summary, (no_ttl + no_report).strip())
+    faults = [f"No TTL on {key}: the cache would fill. Delete it, and write it with one." for key in endless]
+    if silent:
+        faults.append(f"No report in the last {STALE_AFTER} s from {', '.join(silent)}: read its worker's log.")
+    return Finding(not faults, summary, " ".join(faults))

@@ -125,7 +125,9 @@ def verify() -> Finding:
             table().consumers[table().queue_of(task)] for task in table().telemetry_tasks if task in table().routes
         }
         question = f"Are beat and the {' and '.join(sorted(workers))} worker up?"
-        return Finding(None, "unknown", f"No run was collected in the last minutes. {question}")
+        return Finding(
+            None, "unknown", f"No run was collected in the last {MAX_SILENCE.seconds // 60} minutes. {question}"
+        )
     if not speeds:
         return Finding(True, f"too young to compare: {recent} runs in the last hour, no task with a day of history")
     slower = [
@@ -133,5 +135,8 @@ def verify() -> Finding:
         for each in speeds
         if each.is_slower
     ]
-    summary = f"{len(speeds)} tasks compared with their last week, {len(slower)} slower"
-    return Finding(not slower, summary, f"Slower: {', '.join(slower)}." if slower else "")
+    summary = f"last hour: {len(speeds)} tasks compared with their last week, {len(slower)} slower"
+    reason = (
+        f"Slower in the last hour: {', '.join(slower)}. See what ran beside them, and what the last deploy changed."
+    )
+    return Finding(not slower, summary, reason if slower else "")

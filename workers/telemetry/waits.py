@@ -1,16 +1,64 @@
-"""How long the last hour's runs waited in their queues."""
+"""How long runs and jobs wait in their queues, and for what: a worker is not always to blame."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import Case, Min, Q, QuerySet, When
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from workers.models import Job
+from workers.queues import Queue, table
 
 P95_WAIT = """
     SELECT queue, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) FROM workers_taskrun
     WHERE ended_at > now() - interval '1 hour' AND queue = ANY(%s) AND wait_seconds IS NOT NULL GROUP BY queue"""
+SINCE = Case(
+    When(started_at=None, then="queued_at"),
+    default=Greatest("queued_at", "started_at", "not_before", "dispatched_at"),
+)
 
 
 def p95_waits(queues: Collection[str]) -> dict[str, float]:
-    """Seconds; 0 for a queue without a run."""
+    """Seconds, of the last hour's runs; 0 for a queue without a run."""
     with connection.cursor() as cursor:
         cursor.execute(P95_WAIT, [list(queues)])
         return dict.fromkeys(queues, 0.0) | dict(cursor.fetchall())
+
+
+def due_jobs() -> QuerySet[Job]:
+    """Queued jobs whose time has come, with the moment `since` which each waits."""
+    is_due = Q(not_before=None) | Q(not_before__lte=timezone.now())
+    return Job.objects.filter(is_due, state=Job.State.QUEUED).annotate(since=SINCE)
+
+
+def wait_faults(queues: Iterable[Queue]) -> Iterator[str]:
+    """Yields a sentence for each cause for which jobs wait longer than their queue's target. Raises DatabaseError."""
+    now = timezone.now()
+    for queue in queues:
+        target = timedelta(seconds=queue.target_seconds)
+        due = due_jobs().filter(queue=queue.name)
+        later = Job.objects.filter(queue=queue.name, state=Job.State.QUEUED, not_before__gt=now)
+        failing = later.filter(queued_at__lt=now - target).order_by("-started_at")
+        if last := failing.first():
+            yield f"{failing.count()} of {queue.name} failed, to be tried again later. The last one: {last.message}"
+        unsent = _oldest(due.filter(dispatched_at=None))
+        if unsent and now - unsent > target:
+            yield (
+                f"A job in {queue.name} has no message for {_seconds(now - unsent)} of {queue.target_seconds} s. Is the"
+                " queue full, the broker away, or beat down? Practices 1 and 5 tell."
+            )
+        sent = _oldest(due.exclude(dispatched_at=None))
+        if sent and now - sent > target:
+            question = "" if last else f" Is the {table().consumers[queue.name]} worker up?"
+            yield f"A job in {queue.name} waits for {_seconds(now - sent)} of {queue.target_seconds} s.{question}"
+
+
+def _oldest(jobs: QuerySet[Job]) -> datetime | None:
+    oldest: datetime | None = jobs.aggregate(oldest=Min("since"))["oldest"]
+    return oldest
+
+
+def _seconds(duration: timedelta) -> str:
+    return f"{duration.total_seconds():.0f} s"
