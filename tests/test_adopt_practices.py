@@ -87,10 +87,14 @@ def test_each_broken_rule_names_what_is_the_projects(run: Run, shop: Path):
     for file, good, bad in (
         ("Procfile", "--queues receipts,chores", "--queues chores"),
         ("Procfile", "--concurrency 1", "--concurrency 4"),
+        ("docker-compose.yml", "--concurrency 2", "--concurrency 4"),
+        ("docker-compose.yml", "mem_limit: 2560m", "mem_limit: 1g"),
         ("config/queues.py", '"shop.tasks.answer", ', ""),
         ("config/queues.py", "target_seconds=600,", "target_seconds=0,"),
         ("config/schedule.py", '"shop.tasks.collect"', '"shop.tasks.count_stock"'),
         ("shop/tasks.py", 'locks.exclusive("count_stock", lease=30)', "open('/dev/null')"),
+        ("shop/tasks.py", "with jobs.working_on(job_id):\n", "cache.set(job_id, None)\n    if True:\n"),
+        ("shop/tasks.py", ', job.writing_to(job.arguments["shelf"])', ""),
         ("shop/tasks.py", "soft_time_limit=500, time_limit=600", "soft_time_limit=900, time_limit=900"),
     ):
         text = (shop / file).read_text()
@@ -101,13 +105,17 @@ def test_each_broken_rule_names_what_is_the_projects(run: Run, shop: Path):
     found = dict(re.findall(r"\((practices\.\w+)\) (.*)", done.stderr))
     expected = {
         "practices.E202": "shop.tasks.count_stock",
+        "practices.E204": "shop.tasks.send_receipt",
         "practices.E301": "counter",
         "practices.E302": "shop.tasks.answer",
         "practices.E303": "shop.tasks.pack_parcel",
-        "practices.E401": "warehouse",
+        "practices.E401": "counter",
+        "practices.E402": "shop.tasks.pack_parcel",
+        "practices.E602": "shop.tasks",
         "practices.E702": "shop.tasks.collect",
         "practices.E703": "shop.tasks.pack_parcel",
         "practices.E801": "parcels",
+        "practices.E905": "warehouse",
     }
     assert {rule: name for rule, name in expected.items() if name not in found.get(rule, "")} == {}
     assert "workers.default" not in done.stderr

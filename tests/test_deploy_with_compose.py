@@ -22,6 +22,7 @@ from devtools.processes import ROOT, web
 from devtools.stack import read_procfile
 from tests.conftest import environment
 from tests.image import copy_code, is_let_through
+from workers.capacity.process_files import read_memory_limits
 from workers.capacity.run_memory import DYNO_BYTES
 from workers.runtime.stopping import GRACE_SECONDS
 
@@ -74,6 +75,11 @@ def test_a_service_has_the_memory_of_the_dyno_that_practice_9_reckons_with():
     formation = json.loads((ROOT / "app.json").read_text())["formation"]
     dynos = {name: DYNO_BYTES[dyno["size"]] for name, dyno in formation.items()}
     assert {name: int(services()[name]["mem_limit"]) for name in dynos} == dynos
+
+
+def test_practice_9_reads_the_limits_that_compose_sets():
+    limits = {name: int(service["mem_limit"]) for name, service in services().items()}
+    assert read_memory_limits(list(services())) == limits
 
 
 def test_every_container_has_limits_a_version_a_health_check_and_restarts():

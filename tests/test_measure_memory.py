@@ -146,7 +146,7 @@ def test_check_is_silent_for_the_shipped_files():
 @pytest.fixture
 def base_dir(settings, tmp_path: Path) -> Path:
     """A copy of the files that describe the processes, for a test to edit."""
-    for name in ("Procfile", "app.json"):
+    for name in ("Procfile", "app.json", "docker-compose.yml"):
         (tmp_path / name).write_text(Path(site.BASE_DIR, name).read_text())
     settings.BASE_DIR = tmp_path
     return tmp_path
@@ -174,3 +174,42 @@ def test_check_fires_for_limits_above_the_dyno(base_dir: Path):
     )
     (message,) = memory.check()
     assert (message.id, "default" in message.msg) == ("practices.E903", True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("mem_limit: 2g", "highmem has 2048 MB, and its dyno 2560 MB"),
+        ("# mem_limit: 2560m", "highmem has 512 MB, and its dyno 2560 MB"),  # that of the anchor that it merges
+    ],
+)
+def test_check_fires_for_a_container_that_is_smaller_than_the_dyno(base_dir: Path, limit: str, said: str):
+    edit_service(base_dir / "docker-compose.yml", "highmem", "mem_limit: 2560m", limit)
+    (message,) = memory.check()
+    assert (message.id, said in message.msg) == ("practices.E905", True)
+
+
+def test_check_fires_for_a_container_without_a_limit(base_dir: Path):
+    file = base_dir / "docker-compose.yml"
+    file.write_text(file.read_text().replace("  mem_limit: 512m\n", ""))  # the anchor's
+    assert memory.check() == []
+    edit_service(file, "video", "mem_limit: 2560m", "")
+    (message,) = memory.check()
+    assert (message.id, "video has no mem_limit" in message.msg) == ("practices.E905", True)
+
+
+@pytest.mark.parametrize("limit", ["mem_limit: 2684354560", "mem_limit: 2621440kb", "mem_limit: 3G # more"])
+def test_a_container_may_be_bigger_and_its_limit_be_written_in_any_unit(base_dir: Path, limit: str):
+    edit_service(base_dir / "docker-compose.yml", "highmem", "mem_limit: 2560m", limit)
+    assert memory.check() == []
+
+
+def test_a_formation_that_was_scaled_says_nothing_of_the_containers(settings):
+    settings.FORMATION = "highmem=1:performance-l"
+    assert memory.check() == []
+
+
+def edit_service(file: Path, service: str, old: str, new: str) -> None:
+    before, name, after = file.read_text().partition(f"\n  {service}:\n")
+    assert old in after
+    file.write_text(before + name + after.replace(old, new, 1))

@@ -11,7 +11,7 @@ from devtools.processes import ROOT, wait_until
 from tests.outages import silent_address
 from workers import jobs
 from workers.capacity.connections import connection_budgets
-from workers.capacity.process_files import read_queues
+from workers.capacity.process_files import read_workers
 from workers.models import Job, TaskRun
 from workers.practices import locks, queues, timing
 from workers.queues import Queue, Table, Worker, load_tasks, table
@@ -20,7 +20,7 @@ from workers.telemetry import rollups
 
 @pytest.mark.parametrize("worker", table().workers, ids=lambda worker: worker.name)
 def test_every_worker_of_the_table_is_a_line_of_the_procfile(worker):
-    found = dict(read_queues("Procfile"))
+    found = {command.worker: command.queues for command in read_workers("Procfile")}
     assert found[worker.name] == ",".join(queue.name for queue in worker.queues)
 
 
@@ -132,7 +132,42 @@ def test_check_fires_for_a_task_without_a_queue(monkeypatch):
     assert "transcode_video" in message.msg
 
 
-MAIL = "workers.default.tasks.send_password_reset"
+MAIL, IMPORT = "workers.default.tasks.send_password_reset", "workers.highmem.tasks.import_catalogue"
+
+
+def table_with_task_in(queue_name: str, task: str, *, is_removed: bool = True) -> Table:
+    """The site's table with a task moved, or copied, to another queue."""
+
+    def edit(queue: Queue) -> Queue:
+        others = tuple(each for each in queue.tasks if each != task or not is_removed)
+        return replace(queue, tasks=(*others, task) if queue.name == queue_name else others)
+
+    workers = (replace(worker, queues=tuple(edit(queue) for queue in worker.queues)) for worker in table().workers)
+    return replace(table(), workers=tuple(workers))
+
+
+@pytest.mark.parametrize("task", [MAIL, IMPORT])
+def test_check_fires_for_a_task_of_another_worker_in_the_queue_of_videos(settings, task):
+    settings.QUEUE_TABLE = table_with_task_in("video", task)
+    found = {message.id: message.msg for message in queues.check()}
+    assert f"{task} is in the queue video of the video worker" in found["practices.E307"]
+
+
+def test_check_fires_for_a_queue_that_has_lost_its_only_task(settings):
+    settings.QUEUE_TABLE = table_with_task_in("default", MAIL)
+    (message,) = queues.check()
+    assert (message.id, message.msg) == ("practices.E308", "The queue urgent has no task.")
+
+
+def test_a_task_may_move_to_another_queue_of_its_worker(settings):
+    settings.QUEUE_TABLE = table_with_task_in("maintenance", "workers.highmem.tasks.report_on_rows")
+    assert {message.id for message in queues.check()} == {"practices.E303", "practices.E308"}  # and is too long there
+
+
+def test_check_fires_for_a_task_in_two_queues(settings):
+    settings.QUEUE_TABLE = table_with_task_in("default", MAIL, is_removed=False)
+    (message,) = queues.check()
+    assert (message.id, MAIL in message.msg) == ("practices.E302", True)
 
 
 def waiting_mail(**fields: object) -> Job:

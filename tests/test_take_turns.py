@@ -196,13 +196,16 @@ def test_verify_ignores_an_import_that_was_claimed_a_moment_ago():
     assert concurrency.verify().ok is False
 
 
-def test_check_fires_when_the_imports_worker_runs_several_at_once(settings, tmp_path):
+@pytest.mark.parametrize("file", ["Procfile", "docker-compose.yml"])
+@pytest.mark.parametrize(("option", "said"), [(" --concurrency 8", "runs 8 tasks"), ("", "runs any number of tasks")])
+def test_check_fires_when_the_imports_worker_runs_several_at_once(settings, tmp_path, file, option, said):
     assert concurrency.check() == []
-    ours = (settings.BASE_DIR / "Procfile").read_text()
+    texts = {each: (settings.BASE_DIR / each).read_text() for each in ("Procfile", "docker-compose.yml")}
     settings.BASE_DIR = tmp_path
-    (tmp_path / "Procfile").write_text(
-        ours.replace("imports,highmem,maintenance --concurrency 1", "imports,highmem,maintenance --concurrency 8")
-    )
+    queues = "imports,highmem,maintenance"
+    texts[file] = texts[file].replace(f"{queues} --concurrency 1", f"{queues}{option}")
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
     (message,) = concurrency.check()
     assert message.id == "practices.E401"
-    assert "highmem" in message.msg
+    assert message.msg.startswith(f"{file}: the highmem worker {said}")

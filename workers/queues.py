@@ -3,10 +3,12 @@
 Import no Django model here: the settings import this module.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
+from inspect import signature
 
 from celery import Task, current_app
 from django.conf import settings
@@ -91,6 +93,11 @@ class Table:
         return {self.canary_task, *self.telemetry_tasks, *self.broker_tasks}
 
     @cached_property
+    def repeated_tasks(self) -> set[str]:
+        names = Counter(task for queue in self.queues.values() for task in queue.tasks)
+        return {name for name, count in names.items() if count > 1}
+
+    @cached_property
     def consumers(self) -> dict[str, str]:
         """The worker's name by queue."""
         return {queue.name: worker.name for worker in self.workers for queue in worker.queues}
@@ -118,3 +125,10 @@ def load_tasks() -> dict[str, Task]:
                 raise  # the module exists, and something that it imports does not
     packages = {module.partition(".")[0] for module in table().task_modules}
     return {name: task for name, task in current_app.tasks.items() if name.partition(".")[0] in packages}
+
+
+def is_given_job(task: Task) -> bool:
+    """Whether its message is a job's id: by its parameter, or because its queue shares its turns among jobs."""
+    queue = table().queues.get(table().routes.get(task.name, {}).get("queue", ""))
+    takes_turns = queue is not None and (queue.in_turns or bool(queue.serialize_by))
+    return takes_turns or "job_id" in signature(task.run).parameters

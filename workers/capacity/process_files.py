@@ -5,10 +5,35 @@ Each function returns None where there is no such file.
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+
+FILES = ("Procfile", "docker-compose.yml")
+SERVICE = r"^( +){name}:\n((?:\1 +.*\n|\n)+)"  # of a YAML file: what is indented below its name
+ANCHOR = r"^(.*)&{name}\n((?: +.*\n|\n)+)"
+MEMORY = re.compile(r"^ +mem_limit: *(\d+)([bkmg]?)b?\b", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class WorkerCommand:
+    """worker: its hostname; "" and None for what the command does not say."""
+
+    worker: str
+    queues: str
+    concurrency: int | None
+
+    @classmethod
+    def parse(cls, command: str) -> "WorkerCommand":
+        concurrency = option(command, "concurrency")
+        return cls(option(command, "hostname"), option(command, "queues"), int(concurrency) if concurrency else None)
+
+
+def option(command: str, name: str) -> str:
+    found = re.search(rf"--{name}[ =]([\w,]+)", command)
+    return found[1] if found else ""
 
 
 def read_procfile() -> dict[str, str] | None:
@@ -22,17 +47,29 @@ def read_app_formation() -> dict[str, dict[str, Any]] | None:
     return None if text is None else json.loads(text).get("formation", {})
 
 
-def read_queues(name: str) -> list[tuple[str, str]] | None:
-    """(worker, its queues with commas) for each Celery worker; "" for what the command lacks."""
-    text = _read(name)
+def read_workers(file: str) -> list[WorkerCommand] | None:
+    """Of each Celery worker that a file of FILES starts."""
+    text = _read(file)
+    return None if text is None else [WorkerCommand.parse(line) for line in re.findall(r"celery .*worker .*", text)]
+
+
+def read_memory_limits(services: list[str]) -> dict[str, int | None] | None:
+    """Bytes by service of docker-compose.yml; None for a service without a limit. Skips services that it lacks."""
+    text = _read("docker-compose.yml")
     if text is None:
         return None
-    found = []
-    for command in re.findall(r"celery .*worker .*", text):
-        hostname = re.search(r"--hostname[ =](\w+)", command)
-        queues = re.search(r"--queues[ =]([\w,]+)", command)
-        found.append((hostname[1] if hostname else "", queues[1] if queues else ""))
-    return found
+    blocks = {name: re.search(SERVICE.format(name=name), text, re.MULTILINE) for name in services}
+    return {name: _memory_limit(text, block[2]) for name, block in blocks.items() if block}
+
+
+def _memory_limit(text: str, block: str) -> int | None:
+    """The block's own, or that of an anchor that it merges."""
+    if own := MEMORY.search(block):
+        factor: int = 1024 ** "bkmg".index(own[2].lower() or "b")
+        return int(own[1]) * factor
+    merged = re.findall(r"\*(\w+)", " ".join(re.findall(r"^ +<<:.*", block, re.MULTILINE)))
+    anchors = (re.search(ANCHOR.format(name=name), text, re.MULTILINE) for name in merged)
+    return next((limit for anchor in anchors if anchor and (limit := _memory_limit(text, anchor[2]))), None)
 
 
 def _read(name: str) -> str | None:

@@ -14,11 +14,12 @@ from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
 from django.utils import timezone
 
-from workers.capacity.formation import initial_formation
+from workers.capacity.process_files import FILES, read_workers
 from workers.capacity.throughput import measure_throughput
 from workers.models import Job
 from workers.practices import Finding, locks
-from workers.queues import table
+from workers.queues import load_tasks, table
+from workers.task_source import held_contexts
 
 PAUSE_SECONDS = 5  # after which a job that found enough writers at work tries again, if no writer's end wakes it
 CLAIM_GRACE = timedelta(seconds=2)  # for which such a job may still say "running"
@@ -44,18 +45,30 @@ def _take_place(held: ExitStack, label: str, max_writers: int) -> locks.Lease:
 
 
 def check() -> list[CheckMessage]:
-    types = initial_formation()
-    found = {worker: types[worker.name].concurrency if worker.name in types else None for worker in table().workers}
-    return [
-        Error(
-            f"Procfile: the {worker.name} worker runs {concurrency or 'any number of'} tasks at once.",
-            hint=f"Write --concurrency {worker.concurrency}, or change config/queues.py with a measured reason."
-            f" {CHAPTER}",
-            id="practices.E401",
-        )
-        for worker, concurrency in found.items()
-        if concurrency != worker.concurrency
-    ]
+    return [*_check_files(), *_check_turns()]
+
+
+def _check_files() -> Iterator[CheckMessage]:
+    for file in FILES:
+        found = {command.worker: command.concurrency for command in read_workers(file) or []}
+        for worker in (each for each in table().workers if found.get(each.name, each.concurrency) != each.concurrency):
+            fault = f"{file}: the {worker.name} worker runs {found[worker.name] or 'any number of'} tasks at once."
+            hint = f"Write --concurrency {worker.concurrency}, or measure, and change config/queues.py. {CHAPTER}"
+            yield Error(fault, hint=hint, id="practices.E401")
+
+
+def _check_turns() -> Iterator[CheckMessage]:
+    for name, task in sorted(load_tasks().items()):
+        queue = table().queues[table().queue_of(name)] if name in table().routes else None
+        writes = "writing_to" in held_contexts(task.run)
+        if queue and queue.serialize_by and not writes:
+            fault = f"{name} takes no turn, and its queue says serialize_by={queue.serialize_by!r}."
+            hint = f'Write `job.writing_to(job.arguments["{queue.serialize_by}"])` into its with. {CHAPTER}'
+            yield Error(fault, hint=hint, id="practices.E402")
+        elif queue and writes and not queue.serialize_by:
+            fault = f"{name} takes turns, and its queue {queue.name} starts several of an owner at once."
+            hint = f"Move it to a queue with serialize_by, or set that of {queue.name} in config/queues.py. {CHAPTER}"
+            yield Error(fault, hint=hint, id="practices.E403")
 
 
 def verify() -> Finding:

@@ -4,9 +4,7 @@ The trap: a lock without a timeout outlives its dead worker for ever; a timeout 
 in. So a thread renews a short lease while the work runs. Work that lost its lease must stop at its next report.
 """
 
-import inspect
 import logging
-import re
 import signal
 import threading
 import time
@@ -14,9 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Any
 
-from celery import current_app, current_task
+from celery import current_task
 from celery.exceptions import Ignore
 from django.conf import settings
 from django.core.cache import caches
@@ -27,14 +24,14 @@ from redis.lock import Lock
 
 from workers.brokers.connection import server_of
 from workers.practices import Finding
-from workers.queues import load_tasks
+from workers.queues import is_given_job, load_tasks
 from workers.schedule import scheduled_tasks
+from workers.task_source import called_names, held_contexts
 from workers.telemetry.held_locks import PREFIX, held_locks, make_token
 from workers.telemetry.lock_server import memory_faults
 
 log = logging.getLogger(__name__)
 CHAPTER = "See docs/2-locks.md."
-TAKES_LOCK = re.compile(r"\b(exclusive|working_on)\(")
 
 
 class Busy(Ignore):
@@ -65,8 +62,7 @@ def exclusive(name: str, *, lease: int, is_fenced: bool = False) -> Iterator[Lea
     lease: seconds after which a dead holder's lock frees itself. is_fenced: each write carries a fencing token, which
     alone decides, so a server that was away or flushed never ends the work.
     """
-    # thread_local=False: with redis-py's default the renewing thread sees no token and the lock expires unseen
-    # (docs/facts/servers.md#lock-in-a-thread).
+    # thread_local=False: else the renewing thread sees no token (docs/facts/servers.md#lock-in-a-thread).
     lock: Lock = caches["locks"].lock(  # type: ignore[attr-defined]
         PREFIX + name, timeout=lease, blocking=False, thread_local=False
     )
@@ -89,15 +85,13 @@ def exclusive(name: str, *, lease: int, is_fenced: bool = False) -> Iterator[Lea
 
 
 def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int, is_fenced: bool) -> None:
-    # A platform's SIGTERM is for the main thread: given to this one, it would wake nobody
-    # (docs/facts/servers.md#sigterm-in-a-thread).
+    # A platform's SIGTERM is for the main thread, whom it wakes (docs/facts/servers.md#sigterm-in-a-thread).
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    token = lock.local.token
     good_until = time.monotonic() + lease
     while not stop.wait(lease / 3):
         now = time.monotonic()
         try:
-            if _renew_once(lock, token, lease):
+            if _renew_once(lock, lease):
                 good_until = now + lease
             elif not is_fenced:
                 break
@@ -110,12 +104,12 @@ def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int, is_fenced
     held.lost.set()
 
 
-def _renew_once(lock: Lock, token: Any, lease: int) -> bool:
+def _renew_once(lock: Lock, lease: int) -> bool:
     """False if somebody else holds the lock. A flushed server has no holder at all: the lock is taken again."""
     try:
         lock.reacquire()
     except LockNotOwnedError:
-        return bool(lock.redis.set(lock.name, token, nx=True, ex=lease))
+        return bool(lock.redis.set(lock.name, lock.local.token, nx=True, ex=lease))
     return True
 
 
@@ -125,25 +119,30 @@ def is_held(name: str) -> bool:
 
 
 def check() -> list[CheckMessage]:
-    messages: list[CheckMessage] = []
+    return [*_check_server(), *_check_tasks()]
+
+
+def _check_server() -> Iterator[CheckMessage]:
     locks, cache = (server_of(settings.CACHES[alias]["LOCATION"]) for alias in ("locks", "default"))
     if locks == cache:
-        hint = (
-            f"Point LOCKS_URL at another one: a cache must evict, and an evicted lock lets a second run in. {CHAPTER}"
-        )
-        messages.append(Error("The locks and the cache are on the same server.", hint=hint, id="practices.E201"))
-    load_tasks()
-    for task in sorted(scheduled_tasks() & current_app.tasks.keys()):
-        if not TAKES_LOCK.search(inspect.getsource(current_app.tasks[task].run)):
-            fault = f"{task} is scheduled and takes no lock: a slow run would meet the next one."
-            lock = f'with locks.exclusive("{task.rpartition(".")[2]}", lease=30):'
-            messages.append(Error(fault, hint=f"Write `{lock}` around its body. {CHAPTER}", id="practices.E202"))
+        hint = f"Point LOCKS_URL at another one: a cache evicts, and an evicted lock lets a second run in. {CHAPTER}"
+        yield Error("The locks and the cache are on the same server.", hint=hint, id="practices.E201")
     timeout, lease = settings.CACHES["locks"]["OPTIONS"]["SOCKET_TIMEOUT"], settings.JOB_LEASE
     if 3 * timeout >= lease:
         fault = f"A lease of {lease} s ends while one renewal waits its {timeout} s for the server."
         hint = f"Set JOB_LEASE above {3 * timeout} s: it is renewed three times in each lease. {CHAPTER}"
-        messages.append(Error(fault, hint=hint, id="practices.E203"))
-    return messages
+        yield Error(fault, hint=hint, id="practices.E203")
+
+
+def _check_tasks() -> Iterator[CheckMessage]:
+    for name, task in sorted(load_tasks().items()):
+        held = held_contexts(task.run)
+        if name in scheduled_tasks() and not held & {"exclusive", "working_on"}:
+            hint = f'Write `with locks.exclusive("{name.rpartition(".")[2]}", lease=30):` around its body. {CHAPTER}'
+            yield Error(f"{name} is scheduled and takes no lock: two runs may meet.", hint=hint, id="practices.E202")
+        if is_given_job(task) and not held & {"working_on"} and not called_names(task.run) & {"move", "jobs.move"}:
+            hint = f"Write `with jobs.working_on(job_id) as job:` around its body. {CHAPTER}"
+            yield Error(f"{name} takes no job's lock: a second delivery may meet it.", hint=hint, id="practices.E204")
 
 
 def verify() -> Finding:

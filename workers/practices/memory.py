@@ -10,7 +10,8 @@ from datetime import timedelta
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
 
-from workers.capacity.formation import InvalidFormation, ProcessType, formation
+from workers.capacity.formation import InvalidFormation, ProcessType, formation, initial_formation
+from workers.capacity.process_files import read_memory_limits
 from workers.capacity.run_memory import DYNO_BYTES, MB, bytes_per_run, peak_bytes_by_task
 from workers.practices import Finding
 from workers.queues import Worker, table
@@ -29,7 +30,10 @@ def check() -> list[CheckMessage]:
     except InvalidFormation as error:
         hint = f'Write FORMATION as in "web=2:standard-1x,default=1", or unset it: app.json serves then. {CHAPTER}'
         return [Error(str(error), hint=hint, id="practices.E904")]
-    return [message for worker in table().workers for message in _check_worker(worker, types.get(worker.name))]
+    return [
+        *(message for worker in table().workers for message in _check_worker(worker, types.get(worker.name))),
+        *_check_compose(),
+    ]
 
 
 def _check_worker(worker: Worker, process_type: ProcessType | None) -> Iterator[CheckMessage]:
@@ -52,6 +56,18 @@ def _check_worker(worker: Worker, process_type: ProcessType | None) -> Iterator[
             f" app.json. {CHAPTER}",
             id="practices.E903",
         )
+
+
+def _check_compose() -> Iterator[CheckMessage]:
+    """Against app.json, not FORMATION: that one is of an app on a platform."""
+    sizes = {name: process_type.size for name, process_type in initial_formation().items()}
+    limits = read_memory_limits([worker.name for worker in table().workers]) or {}
+    for name, limit in limits.items():
+        needed = DYNO_BYTES.get(sizes.get(name, ""), 0)
+        if limit is None or limit < needed:
+            fault = f"docker-compose.yml: {name} has {f'{limit // MB} MB' if limit else 'no mem_limit'}, and its dyno"
+            hint = f"Write mem_limit: {needed // MB}m, by which its runs are planned, or change app.json. {CHAPTER}"
+            yield Error(f"{fault} {needed // MB} MB.", hint=hint, id="practices.E905")
 
 
 def verify() -> Finding:

@@ -3,6 +3,7 @@
 The trap: progress in a task's metadata belongs to one attempt, fills the result backend, and is shown to anybody.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -18,6 +19,8 @@ from redis.exceptions import RedisError
 
 from workers.models import Job
 from workers.practices import Finding
+from workers.queues import load_tasks
+from workers.task_source import endless_cache_writes
 
 ObjectID = TypeVar("ObjectID")
 
@@ -92,11 +95,16 @@ def clear(object_id: object) -> None:
 
 
 def check() -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
     options = settings.CACHES["default"].get("OPTIONS", {})
-    if cache.make_key("x") == "x" and "JSON" in options.get("SERIALIZER", ""):
-        return []
-    hint = f"In CACHES, set KEY_FUNCTION to one that returns the key as it is, SERIALIZER to the JSON one. {CHAPTER}"
-    return [Error("Progress would not be plain JSON under its own key.", hint=hint, id="practices.E601")]
+    if cache.make_key("x") != "x" or "JSON" not in options.get("SERIALIZER", ""):
+        hint = f"In CACHES, KEY_FUNCTION must return the key as it is, and SERIALIZER be the JSON one. {CHAPTER}"
+        messages.append(Error("Progress would not be plain JSON under its own key.", hint=hint, id="practices.E601"))
+    for module in sorted({__name__, *(task.__module__ for task in load_tasks().values())}):
+        for call in endless_cache_writes(sys.modules[module]):
+            hint = f"Give it a timeout in seconds, as in `cache.set(key, value, progress.TTL)`. {CHAPTER}"
+            messages.append(Error(f"{module}: `{call}` sets no TTL.", hint=hint, id="practices.E602"))
+    return messages
 
 
 def verify() -> Finding:

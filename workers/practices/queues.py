@@ -10,10 +10,10 @@ from celery import current_app
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
 
-from workers.capacity.process_files import read_app_formation, read_queues
+from workers.capacity.process_files import FILES, read_app_formation, read_workers
 from workers.models import Job
 from workers.practices import Finding
-from workers.queues import QueueKind, load_tasks, table
+from workers.queues import Queue, QueueKind, load_tasks, table
 from workers.schedule import scheduled_tasks
 from workers.telemetry.waits import p95_waits, wait_faults
 
@@ -26,11 +26,11 @@ def check() -> list[CheckMessage]:
 
 def _check_files() -> Iterator[CheckMessage]:
     expected = {worker.name: ",".join(queue.name for queue in worker.queues) for worker in table().workers}
-    for file in ("Procfile", "docker-compose.yml"):
-        if (commands := read_queues(file)) is None:
+    for file in FILES:
+        if (commands := read_workers(file)) is None:
             continue
-        for worker in sorted(expected.keys() | dict(commands)):
-            found, queues = [each for name, each in commands if name == worker], expected.get(worker, "")
+        for worker in sorted(expected.keys() | {command.worker for command in commands}):
+            found, queues = [each.queues for each in commands if each.worker == worker], expected.get(worker, "")
             hint = f"Write --hostname {worker}@%h --queues {queues}. Else a queue fills for ever. {CHAPTER}"
             if len(found) > 1:
                 fault = f"{len(found)} lines start the worker {worker}."
@@ -49,15 +49,29 @@ def _check_files() -> Iterator[CheckMessage]:
 def _check_tasks() -> Iterator[CheckMessage]:
     tasks, routes = load_tasks(), table().routes
     known = tasks.keys() & routes.keys()
-    for name in sorted((tasks.keys() | routes.keys() | table().named_tasks | scheduled_tasks()) - known):
+    named = tasks.keys() | routes.keys() | table().named_tasks | scheduled_tasks()
+    for name in sorted(named - known | table().repeated_tasks):
         hint = f"Name every task once, under its queue, in config/queues.py. {CHAPTER}"
-        yield Error(f"{name} has no queue in the table, or no code.", hint=hint, id="practices.E302")
-    for name in sorted(known):
-        longest, limit = table().queues[table().queue_of(name)].max_run_seconds, tasks[name].time_limit or float("inf")
-        if limit > longest:
-            fault = f"{name} may run for {limit} s, and its queue says {longest} s."
-            hint = f"Lower time_limit in its decorator, or move it to a queue for longer tasks. {CHAPTER}"
-            yield Error(fault, hint=hint, id="practices.E303")
+        yield Error(f"{name} has no queue in the table, or two, or no code.", hint=hint, id="practices.E302")
+    for queue in table().queues.values():
+        if not queue.tasks:
+            hint = f"Name its tasks in config/queues.py, each under one queue, or delete the queue. {CHAPTER}"
+            yield Error(f"The queue {queue.name} has no task.", hint=hint, id="practices.E308")
+        for name in (each for each in queue.tasks if each in known):
+            yield from _check_task(name, tasks[name].time_limit or float("inf"), queue)
+
+
+def _check_task(name: str, limit: float, queue: Queue) -> Iterator[CheckMessage]:
+    worker = table().consumers[queue.name]
+    folders = set(name.split(".")) & set(table().consumers.values())
+    if limit > queue.max_run_seconds:
+        fault = f"{name} may run for {limit} s, and its queue says {queue.max_run_seconds} s."
+        hint = f"Lower time_limit in its decorator, or move it to a queue for longer tasks. {CHAPTER}"
+        yield Error(fault, hint=hint, id="practices.E303")
+    if folders and worker not in folders:
+        fault = f"{name} is in the queue {queue.name} of the {worker} worker, and its code in the folder of another."
+        hint = f"Name it under a queue of {' or '.join(folders)} in config/queues.py, or move its code. {CHAPTER}"
+        yield Error(fault, hint=hint, id="practices.E307")
 
 
 def _check_run_times() -> Iterator[CheckMessage]:
@@ -94,15 +108,10 @@ def verify() -> Finding:
     """ok while the oldest job now and the last hour's p95 keep the target of each time-sensitive queue."""
     sensitive = {queue.name: queue for queue in table().queues.values() if queue.kind == QueueKind.TIME_SENSITIVE}
     try:
-        p95, faults = p95_waits(sensitive), list(wait_faults(sensitive.values()))
+        p95 = p95_waits(sensitive)
+        faults = list(wait_faults(sensitive.values(), p95))
         others = Job.objects.filter(state=Job.State.QUEUED).exclude(queue__in=sensitive).count()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    for name, queue in sensitive.items():
-        if p95[name] > queue.target_seconds:
-            faults.append(
-                f"In the last hour, one run in twenty of {name} waited more than {queue.target_seconds} s: see on"
-                f" /operations/ what ran beside them, or add a {table().consumers[name]} worker."
-            )
     summary = ", ".join(f"{name} waited {p95[name]:.1f} s (p95 of the last hour)" for name in sensitive)
     return Finding(not faults, f"{summary or 'no queue is time-sensitive'}, {others} others queued", " ".join(faults))

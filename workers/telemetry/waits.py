@@ -1,6 +1,6 @@
 """How long runs and jobs wait in their queues, and for what: a worker is not always to blame."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -33,8 +33,11 @@ def due_jobs() -> QuerySet[Job]:
     return Job.objects.filter(is_due, state=Job.State.QUEUED).annotate(since=SINCE)
 
 
-def wait_faults(queues: Iterable[Queue]) -> Iterator[str]:
-    """Yields a sentence for each cause for which jobs wait longer than their queue's target. Raises DatabaseError."""
+def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[str]:
+    """Yields a sentence for each cause for which jobs wait, or p95 waited, longer than their queue's target.
+
+    Raises DatabaseError.
+    """
     now = timezone.now()
     for queue in queues:
         target = timedelta(seconds=queue.target_seconds)
@@ -49,10 +52,16 @@ def wait_faults(queues: Iterable[Queue]) -> Iterator[str]:
                 f"A job in {queue.name} has no message for {_seconds(now - unsent)} of {queue.target_seconds} s. Is the"
                 " queue full, the broker away, or beat down? Practices 1 and 5 tell."
             )
+        worker = table().consumers[queue.name]
         sent = _oldest(due.exclude(dispatched_at=None))
         if sent and now - sent > target:
-            question = "" if last else f" Is the {table().consumers[queue.name]} worker up?"
+            question = "" if last else f" Is the {worker} worker up?"
             yield f"A job in {queue.name} waits for {_seconds(now - sent)} of {queue.target_seconds} s.{question}"
+        elif p95[queue.name] > queue.target_seconds:
+            yield (
+                f"In the last hour, one run in twenty of {queue.name} waited more than {queue.target_seconds} s. Is a"
+                f" task slower than usual (practice 7)? Else add a {worker} worker."
+            )
 
 
 def _oldest(jobs: QuerySet[Job]) -> datetime | None:
