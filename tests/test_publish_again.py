@@ -1,13 +1,16 @@
 """The sweep publishes what the click could not, and what the broker lost. No queue holds up another one."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from django.utils import timezone
 from redis import Redis
 
+from devtools.processes import wait_until
 from tests import in_subprocess
 from workers import jobs
 from workers.jobs import outbox
@@ -134,3 +137,25 @@ def test_a_publisher_does_not_stamp_a_job_that_was_given_back_meanwhile(alice, b
     assert (after.state, after.attempt, after.dispatched_at) == (Job.State.QUEUED, 1, None)
     Job.objects.update(not_before=timezone.now())
     assert jobs.sweep() == 1
+
+
+def test_no_row_is_stamped_whose_message_is_gone(alice, broker, start):
+    """Beside six busy threads, a publisher stamps a row after a worker has given it back: no mail server answers."""
+    is_over = Event()
+
+    def keep_busy() -> None:
+        while not is_over.is_set():
+            sum(range(1000))
+
+    start("default", EMAIL_URL="smtp://127.0.0.1:1")
+    with ThreadPoolExecutor(6) as threads:
+        try:
+            for _ in range(6):
+                threads.submit(keep_busy)
+            for _ in range(8):
+                jobs.create(RESET, owner_id=None, arguments={"user_id": alice.pk})
+        finally:
+            is_over.set()
+    given_back = Job.objects.filter(state=Job.State.QUEUED, attempt=1)
+    wait_until(lambda: given_back.count() == 8, "all to be given back")
+    assert not given_back.filter(dispatched_at__isnull=False).exists()
