@@ -50,6 +50,7 @@ CHAOS = (
     "{rounds} faults while three users upload: {lost} files lost, {doubled} doubled, {stuck} stuck, {held_up} held up,"
     " {false_deaths} false deaths, ready after {longest} s at most"
 )
+ROLL_FORWARDS = "first sweep at most {longest} s after the older release in {rounds} roll-forwards; {named} times named"
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
     Drill("labs kill_import 50", IMPORTS),
@@ -61,6 +62,8 @@ DRILLS = (
     Drill("labs --rabbitmq chaos 100", CHAOS),
     Drill("labs 5 60", RUNS),
     Drill("labs --rabbitmq 5 60", RUNS),
+    Drill("labs roll_back 20", ROLL_FORWARDS),
+    Drill("labs --rabbitmq roll_back 20", ROLL_FORWARDS),
     Drill("labs silent_servers", SILENCE),
     Drill("labs --rabbitmq silent_servers", SILENCE),
 )

@@ -163,6 +163,13 @@ def test_an_entry_that_a_person_disabled_or_deleted_runs_again_after_the_next_st
     wait_until(lambda: second.pid in senders(), "the entry to run again")
 
 
+def test_an_hourly_entry_is_sent_at_once_if_it_became_overdue_while_it_was_disabled(start_beat, senders):
+    make_overdue()
+    PeriodicTask.objects.filter(task=HOURLY).update(enabled=False)
+    beat = start_beat()
+    wait_until(lambda: senders(HOURLY) == [beat.pid], "the overdue task")
+
+
 def test_an_entry_made_by_hand_stays_disabled(start_beat, senders):
     second = IntervalSchedule.objects.create(every=1, period="seconds")
     PeriodicTask.objects.create(name="by hand", task=SECONDLY, interval=second, expire_seconds=1, enabled=False)

@@ -1,7 +1,8 @@
 """Labs of `make drills` for a few rounds, on both brokers.
 
 Not that of killed imports: tests/test_survive_death.py proves it with real workers, tests/test_resume_import.py at each
-checkpoint of the engine. Nor that of deaths: tests/test_notice_death.py and tests/test_flush_locks.py.
+checkpoint of the engine. Nor that of deaths: tests/test_notice_death.py and tests/test_flush_locks.py. Nor that of
+roll-forwards: tests/test_lead_beat.py.
 """
 
 import json

@@ -28,9 +28,9 @@ def enable_entries() -> None:
 
     For the leader alone: a beat that waits may be of another release.
     """
-    ours = PeriodicTask.objects.filter(description=DESCRIPTION)
-    ours.filter(name__in=current_app.conf.beat_schedule).update(enabled=True)
-    ours.exclude(name__in=current_app.conf.beat_schedule).update(enabled=False)
+    code = current_app.conf.beat_schedule
+    PeriodicTask.objects.filter(name__in=code).update(enabled=True)
+    PeriodicTask.objects.filter(description=DESCRIPTION).exclude(name__in=code).update(enabled=False)
 
 
 def check() -> list[CheckMessage]:

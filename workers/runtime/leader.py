@@ -93,8 +93,8 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
             return False
         log.info("beat_leadership_acquired beat=%r", self.name)
         self._dirty.clear()
+        recurring.enable_entries()  # first: a disabled row that is saved forgets its last run, and so what is overdue
         super().setup_schedule()
-        recurring.enable_entries()
         self._initial_read, self._heap = True, None
         self.producer  # noqa: B018  # its first use waits for the broker without a limit: the lease may end meanwhile
         if not self.callback_thread.is_alive():
