@@ -12,10 +12,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from devtools.processes import wait_until
 from devtools.servers import Server, suspended
+from devtools.visitor import Visitor
 from mediaapp.models import Upload
 from tests.conftest import signed_in
 from tests.factories import running_upload_of, upload_of
-from tests.visitor import Visitor
 from tests.web import give_password, serving
 from workers import circuit_breaker
 from workers.circuit_breaker import CircuitBreaker

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from devtools.visitor import Visitor
 from mediaapp.models import User
 from tests.factories import State, running_upload_of, upload_of
-from tests.visitor import Visitor
 from tests.web import give_password, serving
 
 HOST = "media.example.com"

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from devtools.processes import DEADLINE_SECONDS, Web
+from devtools.visitor import Visitor
 from mediaapp.gateway import body
 from mediaapp.gateway.body import LEAST_BYTES_PER_SECOND, MAX_FORM_BYTES, Body
 from mediaapp.gateway.wsgi_call import build_environ
 from mediaapp.models import Upload, User
 from mediaapp.uploads.receive import max_body_bytes
-from tests.visitor import Visitor
 from tests.web import give_password, serving
 
 PASSWORD = "staple tractor violin"

@@ -11,7 +11,7 @@ import pytest
 from bench import attackers
 from devtools.ports import is_free
 from devtools.processes import DEADLINE_SECONDS, Web, wait_until
-from tests.visitor import Visitor
+from devtools.visitor import Visitor
 from tests.web import serving, serving_impatiently
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,9 +11,9 @@ from django.conf import settings as site_settings
 from bench import attackers
 from devtools.caddy import caddy
 from devtools.processes import Web, wait_until
+from devtools.visitor import Visitor
 from mediaapp.models import Upload, User
 from tests.factories import State, add_file, running_upload_of, upload_of
-from tests.visitor import Visitor
 from tests.web import give_password, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
