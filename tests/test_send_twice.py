@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import urllib3
@@ -13,9 +14,19 @@ from mediaapp.models import OpenUpload, Upload, User
 from mediaapp.uploads import direct
 from tests.conftest import signed_in
 from tests.direct_uploads import LARGE, ROWS, open_upload, send_form, send_part
+from workers.circuit_breaker import in_request
 from workers.models import Job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
+
+
+def storage_events() -> Any:
+    """Of the client that requests use."""
+    token = in_request.set(True)
+    try:
+        return default_storage.client.meta.events
+    finally:
+        in_request.reset(token)
 
 
 def test_the_owners_row_is_not_locked_while_the_storage_begins_a_multipart_upload(as_alice, alice):
@@ -32,7 +43,7 @@ def test_the_owners_row_is_not_locked_while_the_storage_begins_a_multipart_uploa
         with ThreadPoolExecutor(1) as thread:
             thread.submit(lock).result()
 
-    default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", lock_in_thread)
+    storage_events().register("before-call.s3.CreateMultipartUpload", lock_in_thread)
     open_upload(as_alice, LARGE)
     assert found == [alice]
 
@@ -45,7 +56,7 @@ def test_two_windows_that_open_a_file_at_once_open_one_upload(as_alice):
             other.append({})
             other[0] = open_upload(as_alice, LARGE)
 
-    default_storage.client.meta.events.register("before-call.s3.CreateMultipartUpload", open_in_between)
+    storage_events().register("before-call.s3.CreateMultipartUpload", open_in_between)
     assert open_upload(as_alice, LARGE) == other[0]
     assert OpenUpload.objects.count() == 1
 
@@ -56,7 +67,7 @@ def test_completing_the_multipart_upload_twice_closes_the_upload(as_alice):
         send_part(as_alice, how["parts"], number)
     known = OpenUpload.objects.get()
     where, parts = (direct.source_name(known), known.parts_id), direct.list_parts(known)
-    events = default_storage.client.meta.events
+    events = storage_events()
 
     def answer_as_amazon(**_: object) -> tuple:
         """404 to the second request, where SeaweedFS answers 200."""

@@ -54,6 +54,7 @@ def test_an_uploaded_csv_becomes_a_published_job_of_its_owner(as_alice, alice, b
     assert upload.job.arguments == {
         "source": upload.file,
         "table": "mediaapp.CatalogueItem",
+        "start": {"line": 1, "has_header": True},
         "dialect": {"encoding": "", "delimiter": ",", "quote": '"', "decimal": ".", "dates": "ymd"},
         "columns": {"external_id": 0, "title": 1},
     }
