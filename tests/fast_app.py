@@ -12,8 +12,6 @@ heartbeat_file.INTERVAL_SECONDS = 1
 liveness.SILENT_SECONDS = int(os.environ.get("SILENT_SECONDS", liveness.SILENT_SECONDS))
 worker_heartbeat.KILL_SECONDS = int(os.environ.get("KILL_SECONDS", worker_heartbeat.KILL_SECONDS))
 stopping.GRACE_SECONDS = int(os.environ.get("GRACE_SECONDS", stopping.GRACE_SECONDS))
-# Its tasks end when a test lets them, on a busy machine too.
-app.conf.task_soft_time_limit, app.conf.task_time_limit = 600, 660
 app.conf.imports = (*app.conf.imports, "tests.faulty_tasks")
 REDIS_TRANSPORT.update(
     visibility_timeout=int(os.environ.get("VISIBILITY_TIMEOUT", "300")),

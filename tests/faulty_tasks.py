@@ -11,6 +11,8 @@ from django.conf import settings
 from workers import jobs
 from workers.runtime import stopping
 
+ENDLESS = {"soft_time_limit": 600, "time_limit": 660}  # until the test lets it end, on a busy machine too
+
 
 def write(line: str) -> None:
     with Path(settings.MEDIA_ROOT, "lines").open("a") as file:
@@ -37,7 +39,7 @@ def do_nothing() -> None:
     write("do_nothing")
 
 
-@shared_task
+@shared_task(**ENDLESS)
 def wait_for_go() -> None:
     write("waiting")
     while not is_let_go():
@@ -70,7 +72,7 @@ def leave_in_a_job(job_id: str) -> None:
         sys.exit(3)
 
 
-@shared_task
+@shared_task(**ENDLESS)
 def report_for_ever(job_id: str) -> None:
     with jobs.working_on(job_id) as job:
         write(f"report from {job.checkpoint.get('step', 0)}")
@@ -79,7 +81,7 @@ def report_for_ever(job_id: str) -> None:
             job.report(7, 100, "going on")
 
 
-@shared_task
+@shared_task(**ENDLESS)
 def never_report(job_id: str) -> None:
     with jobs.working_on(job_id):
         write("silence")
@@ -87,7 +89,7 @@ def never_report(job_id: str) -> None:
             pass
 
 
-@shared_task
+@shared_task(**ENDLESS)
 def end_soon_after_a_stop(job_id: str) -> None:
     with jobs.working_on(job_id):
         write("begin")
@@ -99,7 +101,7 @@ def end_soon_after_a_stop(job_id: str) -> None:
             write("end")
 
 
-@shared_task
+@shared_task(**ENDLESS)
 def run_program(job_id: str) -> None:
     with jobs.working_on(job_id) as job, subprocess.Popen([sys.executable, "-c", "while True: pass"]) as program:
         write("program")
