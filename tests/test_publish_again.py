@@ -82,6 +82,13 @@ def test_the_doctor_does_not_call_a_queue_full_that_has_room(broker, monkeypatch
     assert "full" not in broker_practice.verify().reason
 
 
+def test_the_sweep_does_not_let_a_young_job_wait_whose_worker_died(broker):
+    """A job that nobody has started yet may be about to be published by its click."""
+    started, new = waiting(queued_at=timezone.now(), attempt=1), waiting(queued_at=timezone.now())
+    assert jobs.sweep() == 1
+    assert [Job.objects.get(pk=job.pk).dispatched_at is None for job in (started, new)] == [False, True]
+
+
 def test_the_sweep_publishes_the_most_impatient_queue_first(broker, monkeypatch):
     published: list[str] = []
     publish = publishing.publish

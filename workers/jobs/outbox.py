@@ -43,7 +43,8 @@ def publish_due() -> int:
 def forgotten(queue: Queue) -> QuerySet[Job]:
     """Jobs whose own process is not about to publish them any more. Oldest first."""
     moment = timezone.now() - timedelta(seconds=CLICK_SECONDS)
-    return turns.due(queue).filter(Q(not_before__isnull=False) | Q(queued_at__lt=moment))
+    has_started = Q(attempt__gt=0)  # and went back to its queue
+    return turns.due(queue).filter(has_started | Q(not_before__isnull=False) | Q(queued_at__lt=moment))
 
 
 def is_overdue(job: Job) -> bool:
