@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
+from redis import Redis
 
 from devtools.processes import DEADLINE_SECONDS, ROOT
 from tests.conftest import environment
@@ -65,7 +66,7 @@ def run(shop: Path, transactional_db) -> Run:
 
 
 @pytest.fixture
-def bad_day(transactional_db) -> None:
+def bad_day(transactional_db, broker: Redis) -> None:
     """Rows by which the practices have something to say: work that waits, runs twice at once, or needs much memory."""
     now = timezone.now()
     long_ago = now - timedelta(minutes=2)
