@@ -65,7 +65,7 @@ MIDDLEWARE = [
     "mediaapp.middleware.RequestIDMiddleware",
     "mediaapp.middleware.SilentServerMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "mediaapp.middleware.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
