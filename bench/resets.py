@@ -7,7 +7,6 @@ workers are pinned to the last processor.
 
 import http.client
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -16,15 +15,15 @@ from statistics import median, quantiles
 from urllib.parse import urlencode
 from uuid import uuid4
 
-import psutil
 from django.conf import settings
 from django_redis import get_redis_connection
 
+from bench.pinning import pin_to_last_processor
 from bench.rows import Row
 from bench.silent_storage import silent_storage
 from bench.transcode import write_video
 from devtools.mail_server import MailServer, fresh_mail_server
-from devtools.processes import DEADLINE_SECONDS, Process, wait_until, web, worker
+from devtools.processes import DEADLINE_SECONDS, wait_until, web, worker
 from mediaapp.models import CatalogueItem, User
 from workers import jobs
 from workers.models import Job
@@ -80,7 +79,7 @@ def measure_states(
             request_reset(site, mails)
         for _ in range(rounds):
             for state in STATES:
-                pin_to_last_processor(busy, is_pinned=state == "pinned")
+                pin_to_last_processor([process.pid for process in busy], is_pinned=state == "pinned")
                 with nullcontext() if state == "idle" else backlog(owner, clip, table, videos, deletions):
                     get_redis_connection("locks").delete(STREAM)
                     seconds[state] += [request_reset(site, mails) for _ in range(resets)]
@@ -111,15 +110,6 @@ def urgent_waits() -> list[float]:
     """Seconds between publication and start of the resets, as practice 7 has recorded them so far."""
     runs = [json.loads(fields[b"run"]) for _, fields in get_redis_connection("locks").xrange(STREAM)]
     return [run["wait_seconds"] for run in runs if run["queue"] == "urgent"]
-
-
-def pin_to_last_processor(workers: list[Process], *, is_pinned: bool) -> None:
-    """Or unpins them. Processes that they start later inherit it."""
-    allowed = sorted(os.sched_getaffinity(0))
-    for started in workers:
-        main = psutil.Process(started.pid)
-        for process in (main, *main.children(recursive=True)):
-            process.cpu_affinity(allowed[-1:] if is_pinned else allowed)
 
 
 @contextmanager
