@@ -1,12 +1,13 @@
 """One run of a job: lock, claim, engine, end."""
 
 import logging
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from celery import current_task
-from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
@@ -24,18 +25,21 @@ from workers.runtime.task import is_raised_by_task
 log = logging.getLogger(__name__)
 
 DETAIL_CHARACTERS = 10_000
+RETURN_SECONDS = 1  # before a message goes back to its queue, which hands it out again at once
 
 
 @contextmanager
 def working_on(job_id: str) -> Iterator[Attempt]:
     """Holds the job's lock and writes how the block ended; an engine's error ends in the row.
 
-    Raises Ignore if the job has ended or is not due, if another run has it, or if the server of the locks is away.
+    Raises Ignore if the job has ended or is not due, if another run has it, or if the server of the locks is away, and
+    Reject if the database is: the message goes back to its queue.
     """
     claimed = None
     try:
         with locks.exclusive(f"job:{job_id}", lease=settings.JOB_LEASE, is_fenced=True) as lease:
-            claimed = _claim(job_id)
+            with _returning_message():
+                claimed = _claim(job_id)
             attempt = Attempt(claimed, lease)
             _publish_next(claimed)
             try:
@@ -49,7 +53,8 @@ def working_on(job_id: str) -> Iterator[Attempt]:
     except (locks.Busy, RedisError):
         # This message is gone. If the row is still queued, the sweep sends another one. `not_before` stays: the holder
         # of the lock may be about to claim the row.
-        Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(**NOT_DISPATCHED)
+        with _returning_message():
+            Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(**NOT_DISPATCHED)
         raise Ignore from None
     except locks.LeaseLost as lost:
         log.warning("job_attempt_lost reason=%r", str(lost))
@@ -59,6 +64,17 @@ def working_on(job_id: str) -> Iterator[Attempt]:
         raise Ignore from None
     if claimed:  # its lock is free now
         _publish_next(claimed)
+
+
+@contextmanager
+def _returning_message() -> Iterator[None]:
+    """Raises Reject if the database is away. A lost message would be missed only after outbox.LOST_SECONDS."""
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        log.warning("job_message_returned error=%r", str(error))
+        time.sleep(RETURN_SECONDS)
+        raise Reject("the database is away", requeue=True) from None
 
 
 def _claim(job_id: str) -> Job:
