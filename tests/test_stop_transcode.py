@@ -8,12 +8,14 @@ import psutil
 import pytest
 
 from devtools.processes import DEADLINE_SECONDS
+from mediaapp.views.jobs import will_resume
 from tests.factories import add_file, upload_of
 from tests.videos import make_video
+from workers import jobs
 from workers.child_process import PARENT_SIGNALS
 from workers.jobs import attempt
 from workers.models import Job
-from workers.video import limits, sandbox, stall
+from workers.video import limits, sandbox, stall, tasks
 from workers.video.ffmpeg import transcode
 from workers.video.probe import probe
 from workers.video.tasks import transcode_video
@@ -105,19 +107,41 @@ def test_an_ffmpeg_that_goes_round_in_circles_fails_with_words(source, target, t
         transcode_with(lambda *_: None, source, target)
 
 
-def test_the_job_of_a_stopped_ffmpeg_goes_back_to_the_queue_and_says_why(source, alice, broker, settings, monkeypatch):
-    monkeypatch.setattr(stall, "STALL_SECONDS", 2)
+@pytest.fixture
+def stall_job(source, alice, broker, settings, monkeypatch):
+    """Runs a job whose ffmpeg is stopped each time. Returns the job's row."""
+    monkeypatch.setattr(stall, "STALL_SECONDS", 1)
+    monkeypatch.setattr(attempt.Attempt, "report", lambda self, *progress, **_: suspend_ffmpeg(*progress))
     upload = upload_of(alice)
     add_file(upload, "source", source.read_bytes())
-    Job.objects.filter(pk=upload.pk).update(arguments={"source": upload.file})
-    monkeypatch.setattr(attempt.Attempt, "report", lambda self, *progress, **_: suspend_ffmpeg(*progress))
+    # After nine attempts without a stall: deploys, or a storage that was away.
+    Job.objects.filter(pk=upload.pk).update(arguments={"source": upload.file}, attempt=9, crash_count=1)
 
-    transcode_video(str(upload.pk))
+    def stall_once():
+        Job.objects.filter(pk=upload.pk).update(not_before=None)
+        transcode_video(str(upload.pk))
+        return Job.objects.get(pk=upload.pk)
 
-    job = Job.objects.get(pk=upload.pk)
-    assert (job.state, job.crash_count) == (Job.State.QUEUED, 0)
+    return stall_once
+
+
+def test_the_job_of_a_stopped_ffmpeg_goes_back_to_the_queue_and_says_why(stall_job):
+    job = stall_job()
+    assert (job.state, job.attempt, job.crash_count) == (Job.State.QUEUED, 10, 1)
     assert "put back into the queue" in job.message
     assert job.not_before is not None
+
+
+def test_a_job_fails_with_words_after_many_stalls_and_a_retry_counts_anew(stall_job, monkeypatch):
+    monkeypatch.setattr(tasks, "MAX_STALLS", 2)
+    assert stall_job().state == Job.State.QUEUED
+    job = stall_job()
+    assert (job.state, job.message) == (Job.State.FAILED, jobs.user_messages.STALLED_TOO_OFTEN)
+    assert will_resume(job)
+    assert jobs.retry(job)
+    assert stall_job().state == Job.State.QUEUED
+    job = stall_job()
+    assert (job.state, job.attempt) == (Job.State.FAILED, 13)
 
 
 @pytest.mark.parametrize("number", sorted(PARENT_SIGNALS))

@@ -10,7 +10,7 @@ from workers.runtime import pending_guard
 from workers.telemetry import dead_letters, rollups
 
 LEASE_SECONDS = 30
-MAX_MAIL_ATTEMPTS = 60
+MAX_MAIL_FAILURES = 60
 MAIL_RETRY_SECONDS = 60
 
 
@@ -21,7 +21,7 @@ def send_password_reset(job_id: str) -> None:
         try:
             job.result = {"sent": password_reset.send(job.arguments["user_id"])}
         except password_reset.MailServerUnavailableError as error:
-            if job.number >= MAX_MAIL_ATTEMPTS:
+            if job.count_failure() >= MAX_MAIL_FAILURES:
                 raise
             raise RetryLater(MAIL_RETRY_SECONDS, f"The mail server did not answer: {error}") from error
 

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 CANCEL_CHECK_SECONDS = 1.0
 FINISH_RETRY_SECONDS = (1, 2, 4, 8, 15)
+FAILURES = "failures"  # their count, in the checkpoint of a job
 DATABASE_ERRORS = (OperationalError, InterfaceError)
 
 
@@ -52,6 +53,7 @@ class Attempt:
         self.arguments = job.arguments
         self.checkpoint = job.checkpoint
         self.result = job.result
+        self._queued_at = job.queued_at
         self._leases = [lease]
         self._row = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
         self._progress = progress.Progress(job.id, job.owner_id)
@@ -75,6 +77,18 @@ class Attempt:
         # Only crashes at one and the same checkpoint count against a job.
         self._write(checkpoint=checkpoint, result=result, crash_count=0)
         self.checkpoint, self.result = checkpoint, result
+
+    def count_failure(self) -> int:
+        """How often it was called since the owner last started the job. Raises LeaseLost.
+
+        For failures that are not the job's: the attempt number also grows with each deploy and each wait.
+        """
+        since, failures = self._queued_at.isoformat(), self.checkpoint.get(FAILURES, {})
+        count = failures["count"] + 1 if failures.get("since") == since else 1
+        checkpoint = self.checkpoint | {FAILURES: {"since": since, "count": count}}
+        self._write(checkpoint=checkpoint)
+        self.checkpoint = checkpoint
+        return int(count)
 
     def finish(self, state: Job.State, message: str = "", detail: str = "") -> None:
         """Tries for 30 s while the database is away. Raises LeaseLost."""

@@ -19,6 +19,10 @@ STORAGE_REFUSED = (
     "Your file is safe. Try again later."
 )
 CRASHED_TOO_OFTEN = "This file stopped our worker several times, so we gave up on it. Your file is safe."
+STALLED_TOO_OFTEN = (
+    "Our machine stopped converting this video again and again, so we gave up for now. "
+    "Nothing is lost, and your file is safe. Try again later."
+)
 
 # After these, trying again goes on where the job ended. Any other failure is about the file.
-NOT_CAUSED_BY_FILE = (INTERNAL_ERROR, TIME_LIMIT_EXCEEDED, CRASHED_TOO_OFTEN, STORAGE_REFUSED)
+NOT_CAUSED_BY_FILE = (INTERNAL_ERROR, TIME_LIMIT_EXCEEDED, CRASHED_TOO_OFTEN, STORAGE_REFUSED, STALLED_TOO_OFTEN)

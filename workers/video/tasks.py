@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 TIME_LIMIT_SECONDS = 2 * 3600  # of ffmpeg; the limits of the task leave half an hour for copies
 PAUSE_SECONDS = 5  # after ffmpeg was stopped
-MAX_ATTEMPTS = 10  # then the job fails: something stops ffmpeg each time
+MAX_STALLS = 10  # then the job fails: something stops ffmpeg each time
 
 
 @shared_task(soft_time_limit=TIME_LIMIT_SECONDS + 1800, time_limit=TIME_LIMIT_SECONDS + 1860)
@@ -27,7 +27,8 @@ def transcode_video(job_id: str) -> None:
             made = ffmpeg.transcode(source, target, poster, report=files.report, time_limit=TIME_LIMIT_SECONDS)
         except sandbox.StalledError as error:
             log.warning("ffmpeg_stalled")
-            if job.number >= MAX_ATTEMPTS:
-                raise RuntimeError(f"ffmpeg stalled in {job.number} attempts") from error
+            if job.count_failure() >= MAX_STALLS:
+                error.sentence = jobs.user_messages.STALLED_TOO_OFTEN
+                raise
             raise jobs.RetryLater(PAUSE_SECONDS, error.sentence) from error
         job.result = asdict(made)
