@@ -109,7 +109,11 @@ app.conf.update(
     # Two schedulers would send each task twice (docs/facts/celery.md#two-beats).
     beat_scheduler="workers.runtime.leader:LeaderScheduler",
     # Functions that must not wait in a queue, and the seconds between two calls (workers/runtime/leader.py).
-    leader_callbacks={"workers.practices.backlog.sample": 30, "workers.jobs.recovery.recover_orphans": 2},
+    leader_callbacks={
+        "workers.jobs.recovery.recover_orphans": 2,
+        "workers.practices.recurring.restore_entries": 5,
+        "workers.practices.backlog.sample": 30,
+    },
     beat_schedule=SCHEDULE,
     beat_max_loop_interval=5,
     beat_sync_every=1,

@@ -24,4 +24,8 @@ app.conf.beat_schedule = {
 }
 app.conf.beat_schedule.pop(os.environ.get("ENTRY_OF_THE_NEXT_RELEASE"), None)
 app.conf.beat_scheduler = "tests.fast_beat:FastScheduler"
-app.conf.leader_callbacks = {"tests.fast_beat.fail": 1, "tests.fast_beat.take_a_sample": 1}
+app.conf.leader_callbacks = {
+    "tests.fast_beat.fail": 1,
+    "tests.fast_beat.take_a_sample": 1,
+    "workers.practices.recurring.restore_entries": 1,
+}

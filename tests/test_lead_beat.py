@@ -11,11 +11,13 @@ from subprocess import Popen
 import pytest
 from django.core.cache import cache
 from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 from redis import Redis
 
 from devtools.processes import DEADLINE_SECONDS, wait_until
+from tests.conftest import signed_in
 from tests.faulty_tasks import lines
 from workers.practices import locks
 from workers.practices.recurring import HEARTBEAT
@@ -42,6 +44,13 @@ def senders(broker: Redis) -> Callable[[str], list[int]]:
 @pytest.fixture
 def start_beat(start) -> Callable[..., Popen]:
     return lambda **variables: start("beat", app="tests.fast_app", **variables)
+
+
+@pytest.fixture
+def as_root(stella) -> Client:
+    stella.is_superuser = True
+    stella.save()
+    return signed_in(stella)
 
 
 def make_overdue() -> None:
@@ -151,14 +160,25 @@ def test_a_beat_of_an_older_release_disables_nothing_while_it_waits(start_beat, 
     assert (is_enabled(), older.poll()) == (True, None)
 
 
-@pytest.mark.parametrize("change", ["disabled", "deleted"])
-def test_an_entry_that_a_person_disabled_or_deleted_runs_again_after_the_next_start(start_beat, senders, change):
+@pytest.mark.parametrize("action", ["disable_tasks", "delete_selected"])
+def test_an_entry_that_a_person_disables_or_deletes_in_the_admin_runs_again(start_beat, senders, as_root, action):
+    beat = start_beat()
+    wait_until(lambda: beat.pid in senders(), "the entry")
+    row = PeriodicTask.objects.get(task=SECONDLY)
+    clicked = {"action": action, "_selected_action": row.pk, "post": "yes"}
+    page = as_root.post("/admin/django_celery_beat/periodictask/", clicked)
+    assert page.status_code == 302
+    wait_until(is_enabled, "the leader to enable or write it")
+    sent = len(senders())
+    wait_until(lambda: len(senders()) >= sent + 3, "the entry to run again")
+
+
+def test_an_entry_that_a_person_disabled_while_no_beat_ran_runs_again(start_beat, senders):
     first = start_beat()
     wait_until(lambda: first.pid in senders(), "the entry")
     first.terminate()
     first.wait(DEADLINE_SECONDS)
-    rows = PeriodicTask.objects.filter(task=SECONDLY)
-    rows.update(enabled=False) if change == "disabled" else rows.delete()
+    PeriodicTask.objects.filter(task=SECONDLY).update(enabled=False)
     second = start_beat()
     wait_until(lambda: second.pid in senders(), "the entry to run again")
 

@@ -4,6 +4,7 @@ The trap: a worker stops for a night, and in the morning 8,640 runs of a ten-sec
 django-celery-beat drops the option `expires` and keeps `expire_seconds` (docs/facts/celery.md#expire-seconds-dropped).
 """
 
+import logging
 import time
 from typing import Any
 
@@ -11,13 +12,16 @@ from celery import current_app
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
+from django_celery_beat.schedulers import ModelEntry
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from workers.practices import Finding
 from workers.schedule import DESCRIPTION, gap_seconds
 from workers.telemetry.recurring_entries import missing_entries, recurring_entries
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT = "beat:tick"  # the leading beat's key in the cache, which ends a minute after its last tick
 CHAPTER = "See docs/5-expires.md."
@@ -31,6 +35,19 @@ def enable_entries() -> None:
     code = current_app.conf.beat_schedule
     PeriodicTask.objects.filter(name__in=code).update(enabled=True)
     PeriodicTask.objects.filter(description=DESCRIPTION).exclude(name__in=code).update(enabled=False)
+
+
+def restore_entries() -> None:
+    """Undoes what somebody disabled or deleted in the admin. The leading beat calls it every few seconds."""
+    code = current_app.conf.beat_schedule
+    is_enabled = dict(PeriodicTask.objects.filter(name__in=code).values_list("name", "enabled"))
+    if lost := sorted(name for name in code if not is_enabled.get(name)):
+        log.warning("recurring_entries_restored entries=%s", lost)
+        # update(): a disabled row that is saved forgets its last run, and so what is overdue.
+        PeriodicTask.objects.filter(name__in=lost).update(enabled=True)
+        PeriodicTasks.update_changed()  # beat reads the schedule anew
+        for name in code.keys() - is_enabled.keys():
+            ModelEntry.from_entry(name, app=current_app, **code[name])
 
 
 def check() -> list[CheckMessage]:
@@ -55,7 +72,9 @@ def verify() -> Finding:
     faults = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
     faults += [f"{entry.name} is late: are beat and its worker up?" for entry in entries if entry.is_late]
     if missing:
-        faults.append(f"Not in the database: {', '.join(missing)}. Restart beat, which writes what the code has.")
+        faults.append(
+            f"Not in the database: {', '.join(missing)}. The leading beat writes it within seconds: is it up?"
+        )
     # Entries that share a task have the same counts.
     skipped = sum({entry.task: entry.expired + entry.refused for entry in entries}.values())
     summary = f"{len(entries)} entries, {skipped} runs skipped in a day"

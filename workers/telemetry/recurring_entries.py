@@ -13,7 +13,7 @@ from workers.models import TaskRun
 from workers.schedule import find_problems
 
 LATE_AFTER = 60  # seconds that a run may be overdue
-DISABLED = "It is disabled and does not run. Enable it in the admin, or restart beat, which enables what the code has."
+DISABLED = "It is disabled and does not run. The leading beat enables it within seconds: is it up?"
 
 
 @dataclass(frozen=True)
