@@ -17,8 +17,10 @@ from devtools.processes import wait_until
 from mediaapp.models import User
 from mediaapp.uploads.receive import store_upload
 from tests import in_subprocess
+from tests.faulty_tasks import let_go, lines
 from workers import jobs
 from workers.jobs import RetryLater, line
+from workers.jobs.dispatch import publish_next
 from workers.models import Job, QueueSample
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,6 +73,29 @@ def test_a_job_starts_within_two_jobs_of_an_owner_who_has_two_hundred(alice, bob
     assert str(a[0].pk) == take(broker)
     b = upload(bob)
     assert names([take(broker), take(broker)], a=a, b=b) == ["a2", "b1"]
+
+
+def test_an_owner_who_cancels_all_jobs_and_tries_them_again_gets_no_more_turns(start: Callable, alice, bob, broker):
+    """The messages of the cancelled jobs are still in the queue."""
+
+    def publish(owner: User) -> Job:
+        task = "tests.faulty_tasks.report_for_ever"
+        job = Job.objects.create(task=task, queue="video", owner=owner, queued_at=timezone.now())
+        publish_next(job)
+        return job
+
+    a = [publish(alice) for _ in range(4)]
+    for change in (jobs.cancel, jobs.retry):
+        for job in a:
+            change(job)
+    b = [publish(bob)]
+    assert broker.llen("video") > 2
+    start("video", app="tests.fast_app")
+    wait_until(lines, "the first job to begin")
+    let_go()
+    wait_until(lambda: not Job.objects.exclude(state=Job.State.DONE).exists(), "all jobs to end")
+    ran = [str(pk) for pk in Job.objects.order_by("started_at").values_list("pk", flat=True)]
+    assert names(ran, a=a, b=b) == ["a1", "b1", "a2", "a3", "a4"]
 
 
 def test_the_next_message_of_an_owner_waits_while_the_first_is_at_work(alice, broker):

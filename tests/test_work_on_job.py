@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from devtools.processes import wait_until
@@ -103,7 +103,8 @@ def test_a_stopped_worker_requeues_its_job_at_its_checkpoint(job):
         attempt.save({"records": 100}, {"created": 100})
         raise KeyboardInterrupt
     back = read(job)
-    assert (back.state, back.dispatched_at, back.crash_count) == (State.QUEUED, None, 0)
+    assert (back.state, back.dispatch_number, back.crash_count) == (State.QUEUED, 1, 0)
+    assert back.dispatched_at is not None, "the stopped process did not publish it"
     with jobs.working_on(str(job.id)) as attempt:
         assert attempt.checkpoint == {"records": 100}
         assert attempt.result == {"created": 100}
@@ -138,6 +139,26 @@ def test_a_job_ends_although_the_database_closed_its_connection(job):
         attempt.result = {"rows": 7}
         close_connection()
     assert (read(job).state, read(job).result) == (State.DONE, {"rows": 7})
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_job_whose_database_restarted_goes_back_to_its_queue_and_counts_no_crash(job, error):
+    for _ in range(recovery.MAX_CRASHES):
+        Job.objects.update(not_before=None)
+        with jobs.working_on(str(job.id)):
+            close_connection()
+            raise error("the server closed the connection")
+    back = read(job)
+    assert (back.state, back.crash_count, back.attempt) == (State.QUEUED, 0, recovery.MAX_CRASHES)
+    assert back.message == jobs.user_messages.DATABASE_LOST
+
+
+def test_a_job_whose_statement_a_living_database_refuses_is_left_to_recovery_which_counts_a_crash(job):
+    with pytest.raises(OperationalError), jobs.working_on(str(job.id)):
+        raise OperationalError("deadlock detected")
+    assert read(job).state == State.RUNNING
+    recovery.requeue_or_fail_orphans(Job.objects.all())
+    assert (read(job).state, read(job).crash_count) == (State.QUEUED, 1)
 
 
 def test_a_report_survives_a_closed_connection_and_the_next_one_sees_the_cancellation(job, monkeypatch):

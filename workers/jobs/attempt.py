@@ -5,9 +5,10 @@ Every write to the row checks its number, the fencing token: an older attempt ch
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -26,7 +27,7 @@ from workers.runtime.suspension import SuspensionWatch
 log = logging.getLogger(__name__)
 
 CANCEL_CHECK_SECONDS = 1.0
-FINISH_RETRY_SECONDS = (1, 2, 4, 8, 15)
+RETRY_SECONDS = (1, 2, 4, 8, 15)
 FAILURES = "failures"  # their count, in the checkpoint of a job
 DATABASE_ERRORS = (OperationalError, InterfaceError)
 
@@ -42,6 +43,20 @@ class RetryLater(Exception):
 
 class Cancelled(Exception):
     """The job's owner cancelled it."""
+
+
+def patiently(write: Callable[[], None]) -> None:
+    """Tries for 30 s while the database is away."""
+    for pause in (*RETRY_SECONDS, None):
+        try:
+            write()
+        except DATABASE_ERRORS:
+            connection.close()
+            if pause is None:
+                raise
+            time.sleep(pause)
+        else:
+            break
 
 
 class Attempt:
@@ -93,15 +108,7 @@ class Attempt:
     def finish(self, state: Job.State, message: str = "", detail: str = "") -> None:
         """Tries for 30 s while the database is away. Raises LeaseLost."""
         final = {"state": state, "message": message, "detail": detail, "result": self.result}
-        for pause in (*FINISH_RETRY_SECONDS, None):
-            try:
-                self._write(**final, finished_at=timezone.now())
-                break
-            except DATABASE_ERRORS:
-                connection.close()
-                if pause is None:
-                    raise
-                time.sleep(pause)
+        patiently(partial(self._write, **final, finished_at=timezone.now()))
         progress.clear(self.id)
         if state != Job.State.DONE:
             timing.set_outcome(state)  # Celery sees a success: the error ends here
@@ -132,7 +139,8 @@ class Attempt:
             raise RetryLater(concurrency.PAUSE_SECONDS, user_messages.WAITING_FOR_LOCKS) from error
         finally:
             if is_writer:
-                wake_writer(self.queue.name)
+                with suppress(*DATABASE_ERRORS):  # the next one wakes up after its pause
+                    wake_writer(self.queue.name)
 
     def _check_leases(self) -> None:
         for lease in self._leases:

@@ -1,7 +1,8 @@
 """Sends a job's message. The row is the outbox: `dispatched_at` is set once the broker took the message.
 
 It may arrive twice, late or never: the claim (execution.py) makes a second delivery a no-op, and the sweep
-(recovery.py) sends a lost one again.
+(recovery.py) sends a lost one again. Each message has the row's `dispatch_number`: when the row needs a new message,
+the number grows, and its older messages do nothing. Otherwise they would run it out of its owner's turn.
 """
 
 import logging
@@ -31,7 +32,7 @@ def publish(job: Job) -> bool:
     """
     with log_context.bind_job(job.id):
         try:
-            publishing.publish(job.task, str(job.id), job.queue)
+            publishing.publish(job.task, str(job.id), job.queue, job.dispatch_number)
         except (BrokerError, OSError) as error:
             # The cause: kombu's error has only its text, and a timeout of amqp has none.
             log.warning("job_not_published queue=%s error=%r", job.queue, error.__cause__ or error)

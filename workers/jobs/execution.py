@@ -5,16 +5,18 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from celery import current_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.conf import settings
+from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
 from workers.jobs import user_messages
-from workers.jobs.attempt import DATABASE_ERRORS, Attempt, Cancelled, RetryLater
+from workers.jobs.attempt import DATABASE_ERRORS, Attempt, Cancelled, RetryLater, patiently
 from workers.jobs.dispatch import NOT_DISPATCHED, publish_next
 from workers.jobs.recovery import is_silent, requeue_or_fail_orphans, withdraw_crash
 from workers.models import Job
@@ -25,6 +27,7 @@ from workers.runtime.task import is_raised_by_task
 log = logging.getLogger(__name__)
 
 DETAIL_CHARACTERS = 10_000
+DATABASE_PAUSE_SECONDS = 2  # until the next attempt after the database was away
 RETURN_SECONDS = 1  # before a message goes back to its queue, which hands it out again at once
 
 
@@ -62,8 +65,9 @@ def working_on(job_id: str) -> Iterator[Attempt]:
         if attempt.was_suspended:
             withdraw_crash(attempt.id, attempt.number)
         raise Ignore from None
-    if claimed:  # its lock is free now
-        _publish_next(claimed)
+    finally:
+        if claimed:  # its lock is free now
+            _publish_next(claimed)
 
 
 @contextmanager
@@ -78,8 +82,8 @@ def _returning_message() -> Iterator[None]:
 
 
 def _claim(job_id: str) -> Job:
-    """The caller holds the job's lock. Raises Ignore if the job is not due."""
-    if not _take(job_id):
+    """The caller holds the job's lock. Raises Ignore if the job is not due, or was given a newer message."""
+    if not _take(job_id, **_of_this_message()):
         # The message of a dead worker comes back: its job still says running.
         dead = Job.objects.filter(pk=job_id, state=Job.State.RUNNING)
         if not (dead.exists() and is_silent(job_id) and requeue_or_fail_orphans(dead) and _take(job_id)):
@@ -88,9 +92,15 @@ def _claim(job_id: str) -> Job:
     return Job.objects.get(pk=job_id)
 
 
-def _take(job_id: str) -> int:
+def _of_this_message() -> dict[str, int]:
+    """A filter; empty for a message of a release that numbered none, and in a shell."""
+    number = getattr(current_task and current_task.request, "dispatch_number", None)
+    return {} if number is None else {"dispatch_number": number}
+
+
+def _take(job_id: str, **chosen: int) -> int:
     now = timezone.now()
-    due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=Job.State.QUEUED)
+    due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=Job.State.QUEUED, **chosen)
     claim = {
         "attempt": F("attempt") + 1,
         "worker": (current_task and current_task.request.hostname) or "a shell",
@@ -115,7 +125,10 @@ def _end_with_error(attempt: Attempt, error: BaseException) -> None:
     elif isinstance(error, locks.LeaseLost):
         attempt.requeue(user_messages.LOCK_LOST)  # raises LeaseLost if the job is another attempt's
     elif isinstance(error, DATABASE_ERRORS):
-        raise error  # nothing can be written: the sweep takes the job
+        if connection.is_usable():
+            raise error  # of a living database: recovery counts a crash, else the job could fail so for ever
+        log.warning("job_lost_database error=%r", error)
+        patiently(partial(attempt.requeue, user_messages.DATABASE_LOST, DATABASE_PAUSE_SECONDS))
     elif isinstance(error, Cancelled):
         attempt.finish(Job.State.CANCELLED, user_messages.CANCELLED)
     elif isinstance(error, SoftTimeLimitExceeded):

@@ -6,6 +6,7 @@ NOT_PUBLISHED = "The queue takes nothing for the moment. Nothing is lost: it sta
 NO_SIGN_OF_LIFE = "No sign of life for {:.0f} s. If its worker died, another one continues the job within a minute."
 WORKER_STOPPED = "Its worker was stopped; another one continues the job."
 WORKER_DIED = "Its worker died; another one continues the job."
+DATABASE_LOST = "Our database was away for a moment. Nothing is lost: it continues where it stopped."
 LOCK_LOST = "The work was interrupted. Nothing is lost: it continues where it stopped."
 WAITING_FOR_WRITERS = "Waiting for another import to end."
 WAITING_FOR_LOCKS = "Waiting for the server that keeps imports apart."

@@ -25,18 +25,18 @@ def breaker(queue: str) -> CircuitBreaker:
     return CircuitBreaker(f"broker queue={queue}", OperationalError)
 
 
-def publish(task: str, job_id: str, queue: str) -> None:
-    """The message carries only the job's id, which is the task's id too: log_context.bind_task depends on it.
+def publish(task: str, job_id: str, queue: str, dispatch_number: int = 0) -> None:
+    """The message carries the job's id, which is the task's id too (log_context.bind_task depends on it), and a number.
 
     Raises kombu's OperationalError or OSError unless the broker surely took the message.
     """
     if queue not in table().queues:
         raise OperationalError(f"this release has no queue {queue}")
     if not in_request.get():
-        return _publish(task, job_id, queue)
+        return _publish(task, job_id, queue, dispatch_number)
     with breaker(queue).guard(BrokerSilentError):
         try:
-            return _publish(task, job_id, queue)
+            return _publish(task, job_id, queue, dispatch_number)
         except (OperationalError, OSError) as error:
             cause = error.__cause__ or error
             if isinstance(cause, (TimeoutError, RedisTimeoutError)):
@@ -44,11 +44,19 @@ def publish(task: str, job_id: str, queue: str) -> None:
             raise
 
 
-def _publish(task: str, job_id: str, queue: str) -> None:
+def _publish(task: str, job_id: str, queue: str, dispatch_number: int) -> None:
     with acquire_producer() as producer:
         if isinstance(producer.channel, RedisChannel):
             _refuse_if_full(producer.channel, queue)
-        current_app.send_task(task, args=[job_id], task_id=job_id, queue=queue, producer=producer, retry=False)
+        current_app.send_task(
+            task,
+            args=[job_id],
+            task_id=job_id,
+            queue=queue,
+            headers={"dispatch_number": dispatch_number},
+            producer=producer,
+            retry=False,
+        )
 
 
 def _refuse_if_full(channel: RedisChannel, queue: str) -> None:
