@@ -17,7 +17,7 @@ from redis import Redis
 from devtools.processes import ROOT, wait_until
 from tests.conftest import environment
 from tests.relay import running_relay
-from workers.practices import locks
+from workers.practices import broker, locks
 from workers.telemetry.held_locks import PREFIX, held_locks
 
 
@@ -192,8 +192,23 @@ def test_check_fires_for_a_lease_shorter_than_three_timeouts(settings):
     assert [message.id for message in locks.check()] == ["practices.E203"]
 
 
-def test_check_fires_when_locks_and_cache_are_databases_of_one_server(settings):
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST.", "127.0.0.2", "[::1]", "0.0.0.0"])
+def test_check_fires_when_locks_and_cache_are_databases_of_one_server(settings, host):
     assert locks.check() == []
-    beside = urlsplit(settings.REDIS_URL)._replace(path="/2").geturl()
+    beside = f"redis://:secret@{host}:{urlsplit(settings.REDIS_URL).port}/2"
     settings.CACHES = settings.CACHES | {"locks": settings.CACHES["locks"] | {"LOCATION": beside}}
     assert [message.id for message in locks.check()] == ["practices.E201"]
+    settings.REDIS_URL = f"redis://{host}:{urlsplit(settings.BROKER_URL).port}/2"
+    assert "practices.E101" in [message.id for message in broker.check()]
+
+
+def test_locks_and_cache_may_be_two_servers_of_one_machine(settings):
+    here, there = (settings.CACHES[alias] for alias in ("locks", "default"))
+    for urls in (
+        ("redis://localhost:6379", "redis://127.0.0.1:6380"),
+        ("redis://cache:6379", "redis://locks:6379"),
+        ("unix:///run/a.sock?db=1", "unix:///run/b.sock?db=1"),
+    ):
+        pair = [config | {"LOCATION": url} for config, url in zip((here, there), urls, strict=True)]
+        settings.CACHES = dict(zip(("locks", "default"), pair, strict=True))
+        assert locks.check() == []

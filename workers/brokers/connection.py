@@ -1,7 +1,8 @@
 """Asks the broker with short timeouts, so that no page, check or sweep hangs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,9 +39,16 @@ def is_amqp() -> bool:
     return bool(settings.BROKER_URL.startswith("amqp"))
 
 
-def server_of(url: str) -> tuple[str | None, int]:
+def server_of(url: str) -> tuple[str, int]:
+    """Host and port; a socket's path and 0. All spellings of this machine, such as `127.0.0.1` and `[::1]`, are one."""
     parts = urlsplit(url)
-    return parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme, REDIS_PORT)
+    if parts.scheme == "unix":
+        return parts.path, 0
+    host = (parts.hostname or "localhost").removesuffix(".")
+    with suppress(ValueError):
+        address = ip_address(host)
+        host = "localhost" if address.is_loopback or address.is_unspecified else str(address)
+    return host, parts.port or DEFAULT_PORTS.get(parts.scheme, REDIS_PORT)
 
 
 @contextmanager
