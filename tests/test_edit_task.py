@@ -51,9 +51,15 @@ def test_the_tasks_as_they_are_pass():
         'if "with locks.exclusive(name)":',
         "with open(locks.exclusive):",
         'if locks.exclusive("sweep_jobs", lease=LEASE_SECONDS):',  # made, and never entered
+        'with locks.exclusive("sweep_jobs", lease=30):\n        pass\n    if True:',
+        'with locks.exclusive("sweep_jobs", lease=30) as lease:\n        name = lease.name\n    if True:',
+        'with locks.exclusive("sweep_jobs", lease=30):\n        log.info("locked")\n    if True:',
+        "with ExitStack() as stack:\n        stack.enter_context(locks.exclusive('a', lease=30))\n    if True:",
+        "async def work():\n        with locks.exclusive('a', lease=30):\n            jobs.sweep()\n    if True:",
+        "def a():\n        with locks.exclusive('a', lease=30):\n            b()\n    def b(): a()\n    if True:",
     ],
 )
-def test_check_fires_for_a_lock_that_is_commented_out_or_not_entered(edit: Edit, instead: str):
+def test_check_fires_for_a_lock_that_protects_nothing(edit: Edit, instead: str):
     edit(SWEEP, 'with locks.exclusive("sweep_jobs", lease=LEASE_SECONDS):', instead)
     (message,) = locks.check()
     assert (message.id, SWEEP in message.msg) == ("practices.E202", True)
@@ -65,6 +71,9 @@ def test_check_fires_for_a_lock_that_is_commented_out_or_not_entered(edit: Edit,
     [
         'with suppress(locks.Busy), exclusive("sweep_jobs", lease=30):',
         "with ExitStack() as stack:\n        stack.enter_context(locks.exclusive('sweep_jobs', lease=30))",
+        'if not settings.DEBUG:\n        return\n    with locks.exclusive("sweep_jobs", lease=LEASE_SECONDS):',
+        'with locks.exclusive("a", lease=30):\n        log.info("count=%s", jobs.sweep())\n    with nullcontext():',
+        "def work():\n        with locks.exclusive('a', lease=30):\n            jobs.sweep()\n    if call(work):",
     ],
 )
 def test_a_lock_may_be_entered_in_other_words(edit: Edit, instead: str):
@@ -84,6 +93,17 @@ def test_check_fires_for_a_task_of_jobs_without_the_jobs_lock(edit: Edit):
     (message,) = locks.check()
     assert (message.id, TRANSCODE in message.msg) == ("practices.E204", True)
     assert "jobs.working_on" in message.hint
+
+
+def test_check_fires_for_a_job_whose_work_stands_behind_its_lock(edit: Edit):
+    edit(TRANSCODE, " as job, open_workspace(job.report) as files:", " as job:\n        pass\n    if True:")
+    assert ids(locks) == ["practices.E204"]
+
+
+def test_check_fires_for_an_import_whose_work_stands_behind_its_turn(edit: Edit):
+    edit(IMPORT, 'job.writing_to(job.arguments["table"]),', "")
+    edit(IMPORT, "job.result =", "with job.writing_to('a'):\n            pass\n        job.result =")
+    assert ids(concurrency) == ["practices.E402"]
 
 
 def test_check_fires_for_it_if_its_parameter_has_another_name_but_its_queue_has_turns(edit: Edit):
@@ -121,18 +141,33 @@ def test_check_fires_for_progress_without_a_ttl(monkeypatch):
 
 
 WRITES = """
-from django.core.cache import cache
+from django.core.cache import cache, caches
+from django.core.cache import cache as other
 DAY, NEVER = 86400, None
+store = caches["locks"]
 def endless():
     cache.set("a", 1)
     cache.set("b", 1, None)
     cache.add("c", 1, timeout=NEVER)
-def bounded(seconds):
+    cache.set_many({"A": 1})
+    caches["locks"].set("B", 1)
+    store.get_or_set("C", 1)
+    other.touch("D", None)
+    local = caches["locks"]
+    local.set_many({"E": 1}, timeout=None)
+def bounded(seconds, options, args, event):
     cache.set("d", 1, 60)
     cache.set("e", 1, timeout=DAY)
     cache.add("f", 1, seconds)
     cache.add("g", 1, 2 * DAY)
     # cache.set("h", 1)
+    cache.set_many({"j": 1}, 60)
+    caches["locks"].set("k", 1, timeout=DAY)
+    cache.set("l", 1, **options)
+    cache.set(*args)
+    seen = set()
+    seen.add("m")
+    event.set()
     return cache.get("i")
 """
 
@@ -142,7 +177,7 @@ def test_each_write_without_a_ttl_is_found(tmp_path: Path):
     file.write_text(WRITES)
     module.__file__ = str(file)
     exec(compile(WRITES, file, "exec"), vars(module))
-    assert [re.search("'(.)'", call)[1] for call in endless_cache_writes(module)] == ["a", "b", "c"]
+    assert [re.search("'(.)'", call)[1] for call in endless_cache_writes(module)] == list("abcABCDE")
 
 
 def test_the_names_of_a_task_are_read_as_they_are_written():
