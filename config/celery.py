@@ -80,7 +80,8 @@ app.conf.update(
     # is harmless, because a worker claims the job's row first.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
-    # A process prefetches no message that another process could run.
+    # A process prefetches no message that another one could run, except of other quorum queues
+    # (docs/decisions/0004-quorum-queues.md#a-busy-worker-holds-messages).
     worker_prefetch_multiplier=1,
     # After a lost connection, RabbitMQ delivers the message to another worker, so the first one stops its task. On
     # Redis, the option strands the message (docs/facts/celery.md#cancel-on-connection-loss).
