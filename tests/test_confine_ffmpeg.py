@@ -49,6 +49,12 @@ sys.exit(1)
 
 
 @pytest.fixture
+def protections():
+    if missing := confinement.missing_protections():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"this kernel has no {' and no '.join(missing)}")
+
+
+@pytest.fixture
 def uploads(tmp_path):
     folder = tmp_path / "uploads"
     folder.mkdir()
@@ -73,7 +79,7 @@ def run(source, *options, output=None):
     return sandbox.run(source, options, output, deadline=time.monotonic() + 60, on_progress=lambda _: None)
 
 
-@pytest.mark.skipif(bool(confinement.missing_protections()), reason="this kernel has no Landlock or no seccomp")
+@pytest.mark.usefixtures("protections")
 def test_a_program_in_ffmpegs_place_reads_and_reaches_nothing(program, uploads):
     bare = subprocess.run([program], capture_output=True, text=True, check=False, env={})
     assert set(json.loads(bare.stderr).values()) == {True}, "without the sandbox it does"
@@ -84,7 +90,7 @@ def test_a_program_in_ffmpegs_place_reads_and_reaches_nothing(program, uploads):
     assert (uploads / "secret").exists()
 
 
-@pytest.mark.skipif(bool(confinement.missing_protections()), reason="this kernel has no Landlock or no seccomp")
+@pytest.mark.usefixtures("protections")
 @pytest.mark.parametrize(("folder", "is_allowed"), [("results", True), ("elsewhere", False)])
 def test_ffmpeg_writes_into_the_folder_of_its_output_only(tmp_path, folder, is_allowed):
     for name in ("results", "elsewhere"):
@@ -94,6 +100,16 @@ def test_ffmpeg_writes_into_the_folder_of_its_output_only(tmp_path, folder, is_a
     run(source, "-c", "copy", f"file:{other}", "-c", "copy", output=tmp_path / "results/film.mkv")
 
     assert other.exists() == is_allowed
+
+
+@pytest.mark.usefixtures("protections")
+@pytest.mark.parametrize(("constant", "value"), [("RETURN", 0xFFFF), ("RESTRICT_SELF", 0)], ids=["seccomp", "Landlock"])
+def test_ffmpeg_does_not_start_if_the_kernel_refuses_to_confine_it(tmp_path, monkeypatch, constant, value):
+    source = make_video(tmp_path / "f.mkv")
+    monkeypatch.setattr(confinement, constant, value)
+    with pytest.raises(subprocess.SubprocessError):
+        run(source, "-c", "copy", output=tmp_path / "film.mkv")
+    assert not (tmp_path / "film.mkv").exists()
 
 
 def test_ffmpeg_can_gain_no_rights_from_what_it_starts(tmp_path):

@@ -5,6 +5,7 @@ socket, reads no other process and signals none. A kernel may have neither; `mis
 """
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -54,8 +55,11 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 
 @contextmanager
 def confinement(program: str, writable: Iterable[Path]) -> Iterator[Callable[[], None]]:
-    """What the child calls between fork and exec. All else is prepared before the fork."""
-    ruleset, code = _ruleset(program, writable), _seccomp_filter()
+    """What the child calls between fork and exec. All else is prepared before the fork.
+
+    Raises in the child if the kernel refuses what it has: Popen then raises SubprocessError, and nothing is started.
+    """
+    ruleset, code = _ruleset(program, writable), _seccomp_filter() if has_seccomp() else b""
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("HP", len(code) // 8, ctypes.addressof(buffer))
 
@@ -63,9 +67,9 @@ def confinement(program: str, writable: Iterable[Path]) -> Iterator[Callable[[],
         if sys.platform == "linux":
             _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         if ruleset is not None and _libc.syscall(RESTRICT_SELF, ruleset, 0):
-            os._exit(1)
-        if code:
-            _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header)
+            raise OSError("Landlock refuses its ruleset")
+        if code and _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header):
+            raise OSError("seccomp refuses its filter")
 
     try:
         yield confine
@@ -75,12 +79,14 @@ def confinement(program: str, writable: Iterable[Path]) -> Iterator[Callable[[],
 
 
 def missing_protections() -> list[str]:
-    missing = [] if landlock_version() else ["Landlock"]
-    # A kernel that has seccomp complains of the address, another one of the mode.
-    has_seccomp = sys.platform == "linux" and _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, None) == -1
-    if not (has_seccomp and os.strerror(ctypes.get_errno()) == "Bad address" and _seccomp_filter()):
-        missing.append("seccomp")
-    return missing
+    found = {"Landlock": landlock_version() > 0, "seccomp": has_seccomp()}
+    return [name for name, is_there in found.items() if not is_there]
+
+
+def has_seccomp() -> bool:
+    """A kernel that has it complains of the address, another one of the mode. False on a processor that is unknown."""
+    refused = sys.platform == "linux" and _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, None) == -1
+    return bool(refused and ctypes.get_errno() == errno.EFAULT and _seccomp_filter())
 
 
 def landlock_version() -> int:
