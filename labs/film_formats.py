@@ -1,10 +1,14 @@
 """A hundred kinds of film that our ffmpeg can write, as cameras, editors, recorders and the web do."""
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
+
+from labs.zlib_films import compress_frames, compress_header
 
 SECONDS = 0.4
 AAC, MP3, PCM, OPUS, VORBIS, NO_SOUND = (
@@ -19,17 +23,21 @@ AAC, MP3, PCM, OPUS, VORBIS, NO_SOUND = (
 
 @dataclass(frozen=True)
 class FilmFormat:
+    """rewrite: what ffmpeg's file goes through, if ffmpeg cannot write the format itself."""
+
     suffix: str
     options: str
     size: str = "176x144"
     rate: str = "25"
+    rewrite: Callable[[bytes], bytes] | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.suffix} {self.options} {self.size} {self.rate}"
+        rewritten = f" {self.rewrite.__name__}" if self.rewrite else ""
+        return f"{self.suffix} {self.options} {self.size} {self.rate}{rewritten}"
 
 
-def _each(suffix: str, sound: str, *videos: str, **picture: str) -> list[FilmFormat]:
+def _each(suffix: str, sound: str, *videos: str, **picture: Any) -> list[FilmFormat]:
     return [FilmFormat(suffix, f"-c:v {video} {sound}", **picture) for video in videos]
 
 
@@ -170,6 +178,10 @@ FORMATS = [
     *_each("ogv", VORBIS, "libtheora"),
     *_each("ogv", "-c:a flac", "libtheora"),
     *_each("ogv", OPUS, "libtheora"),
+    *_each("mov", PCM, H264, "mjpeg -pix_fmt yuvj422p", "rawvideo -pix_fmt uyvy422", rewrite=compress_header),
+    *_each("mov", AAC, f"{H264} -movflags faststart", rewrite=compress_header),
+    *_each("mkv", AAC, H264, "mpeg4", "mjpeg -pix_fmt yuvj420p", rewrite=compress_frames),
+    *_each("webm", OPUS, VP9, rewrite=compress_frames),
 ]
 
 
@@ -179,3 +191,5 @@ def write_film(path: Path, film: FilmFormat) -> None:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-y", "-v", "error", "-f", "lavfi", "-i", picture]
     command += ["-f", "lavfi", "-i", "sine=sample_rate=48000", "-t", str(SECONDS), *film.options.split(), str(path)]
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - ours
+    if film.rewrite:
+        path.write_bytes(film.rewrite(path.read_bytes()))

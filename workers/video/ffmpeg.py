@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from workers.video.encode import Encoder
 from workers.video.probe import VideoInfo, inspect, probe
+from workers.video.quicktime import inflate_header
 from workers.video.timeline import check_length, measure
 
 ReportProgress = Callable[[float, float, str], None]
@@ -38,11 +39,7 @@ def transcode(
     def report_looking() -> None:
         report(0, 0, "looking at the file")
 
-    media = inspect(source, report_looking)
-    timeline = measure(source, media, deadline=deadline, on_tick=report_looking)
-    if not media.is_discontinuous:
-        check_length(timeline.end, declared=media.declared_seconds)
-    length, reached = timeline.length, 0.0
+    length, reached = 0.0, 0.0
 
     def report_poster(_: float) -> None:
         report(0, length, "making the poster")
@@ -54,8 +51,14 @@ def transcode(
 
     for folder in target.parent.glob(f"{TEMPORARY_PREFIX}*"):  # of a killed attempt
         rmtree(folder, ignore_errors=True)
-    encoder = Encoder(source, media, timeline, deadline)
     with TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent) as temporary:
+        readable = inflate_header(source, Path(temporary), report_looking)
+        media = inspect(readable, report_looking)
+        timeline = measure(readable, media, deadline=deadline, on_tick=report_looking)
+        if not media.is_discontinuous:
+            check_length(timeline.end, declared=media.declared_seconds)
+        length = timeline.length
+        encoder = Encoder(readable, media, timeline, deadline)
         new_poster, new_target = Path(temporary, "poster.jpg"), Path(temporary, "video.mp4")
         white = encoder.measure_white(Path(temporary), report_poster)
         encoder.make_poster(new_poster, white, report_poster)
@@ -65,4 +68,5 @@ def transcode(
             check_length(after.duration, declared=length)
         new_poster.replace(poster)
         new_target.replace(target)
-    return TranscodeResult(replace(media.info, duration=length), after, media.left_out)
+    before = replace(media.info, duration=length, bytes=source.stat().st_size)
+    return TranscodeResult(before, after, media.left_out)
