@@ -17,6 +17,7 @@ from workers.queues import table
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = Job.State
+IMPORT = "workers.highmem.tasks.import_catalogue"
 
 
 @pytest.fixture
@@ -206,6 +207,21 @@ def test_a_job_that_crashed_three_workers_fails_with_a_message(job):
         Job.objects.filter(pk=job.pk).update(state=State.RUNNING, started_at=timezone.now())
         recovery.requeue_or_fail_orphans(Job.objects.filter(pk=job.pk))
     assert (read(job).state, read(job).message) == (State.FAILED, jobs.user_messages.CRASHED_TOO_OFTEN)
+
+
+@pytest.mark.usefixtures("short_lease")
+def test_the_next_import_of_an_owner_starts_when_one_has_crashed_three_workers(alice, broker):
+    crashed, following = (jobs.create(IMPORT, owner_id=alice.pk, arguments={}) for _ in range(2))
+    running = {"state": State.RUNNING, "attempt": 3, "crash_count": 2, "started_at": timezone.now()}
+    Job.objects.filter(pk=crashed.pk).update(**running)
+    assert read(following).dispatched_at is None
+
+    def fail_orphan() -> bool:
+        recovery.recover_orphans()
+        return read(crashed).state == State.FAILED
+
+    wait_until(fail_orphan, "the job to fail")
+    assert read(following).dispatched_at is not None
 
 
 def test_a_checkpoint_resets_the_crash_count(job):

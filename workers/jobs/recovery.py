@@ -13,9 +13,10 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from workers import log_context
 from workers.brokers import BrokerUnavailableError
 from workers.jobs import outbox, user_messages
-from workers.jobs.dispatch import NOT_DISPATCHED
+from workers.jobs.dispatch import NOT_DISPATCHED, publish_next
 from workers.models import Job
 from workers.practices import locks, progress
 from workers.telemetry import lock_server
@@ -53,10 +54,17 @@ def requeue_found_orphans() -> int:
 
 
 def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
-    """Call it only for jobs of dead workers. Returns how many it requeued."""
+    """Call it only for jobs of dead workers. Returns how many it requeued.
+
+    Those that crashed too often fail, and the next jobs of their owners are published.
+    """
     running = jobs.filter(state=Job.State.RUNNING)
     failed = {"state": Job.State.FAILED, "message": user_messages.CRASHED_TOO_OFTEN, "finished_at": timezone.now()}
-    running.filter(crash_count__gte=MAX_CRASHES - 1).update(**failed)
+    for job in running.filter(crash_count__gte=MAX_CRASHES - 1):
+        if running.filter(pk=job.pk).update(**failed):
+            with log_context.bind_job(job.pk):
+                log.warning("orphaned_job_failed queue=%s", job.queue)
+            publish_next(job)
     queued = {"state": Job.State.QUEUED, "message": user_messages.WORKER_DIED, "crash_count": F("crash_count") + 1}
     return running.update(**queued, **NOT_DISPATCHED)
 
