@@ -1,5 +1,6 @@
 """Tasks that do what tasks should not. Each writes a line when it begins; some end only when the test lets them."""
 
+import os
 import subprocess
 import sys
 import time
@@ -9,8 +10,11 @@ from celery import shared_task
 from django.conf import settings
 
 from workers import jobs
+from workers.jobs import outbox
 from workers.runtime import stopping
 
+# Not in fast_app.py, which is imported before the models.
+outbox.LOST_SECONDS = int(os.environ.get("LOST_SECONDS", outbox.LOST_SECONDS))
 ENDLESS = {"soft_time_limit": 600, "time_limit": 660}  # until the test lets it end, on a busy machine too
 
 
@@ -108,3 +112,9 @@ def run_program(job_id: str) -> None:
         while not is_let_go():
             job.report(1, 2, "going on")
         program.kill()
+
+
+@shared_task(**ENDLESS)
+def do_nothing_in_a_job(job_id: str) -> None:
+    with jobs.working_on(job_id):
+        pass

@@ -232,3 +232,26 @@ def test_a_job_that_waits_for_its_turn_does_not_say_that_the_queue_is_away(alice
     Job.objects.filter(pk=a[0].pk).update(dispatched_at=None)
     first, *others = (jobs.state_of(job)["message"] for job in Job.objects.order_by("queued_at"))
     assert (first, others) == (jobs.user_messages.NOT_PUBLISHED, ["", ""])
+
+
+def test_an_idle_worker_runs_the_job_whose_message_a_busy_one_holds(start: Callable, alice, broker, vhost):
+    """On quorum queues (docs/decisions/0004-quorum-queues.md)."""
+
+    def publish(queue: str, task: str) -> Job:
+        job = Job.objects.create(task=f"tests.faulty_tasks.{task}", queue=queue, owner=alice, queued_at=timezone.now())
+        code = "from workers import jobs; from workers.models import Job; jobs.publish(Job.objects.get(pk='{}'))"
+        in_subprocess.run(code.format(job.pk), **there)
+        return job
+
+    there = {"BROKER_URL": vhost.url}
+    start("highmem", app="tests.fast_app", **there)
+    long = publish("highmem", "report_for_ever")
+    wait_until(lines, "the long job to begin")
+    other = publish("imports", "do_nothing_in_a_job")
+    ready = "from workers.brokers.connection import count_ready; print(count_ready('imports'))"
+    wait_until(lambda: in_subprocess.run(ready, **there) == "0\n", "the busy worker to hold the message")
+    for name in ("highmem", "default", "beat"):
+        start(name, app="tests.fast_app", LOST_SECONDS="2", **there)
+    wait_until(lambda: Job.objects.get(pk=other.pk).is_final, "the idle worker to run the job")
+    assert Job.objects.get(pk=long.pk).state == Job.State.RUNNING
+    let_go()
