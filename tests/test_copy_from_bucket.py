@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from tests.relay import Relay, running_relay
-from workers.jobs import RetryLater
+from workers.jobs import RetryLater, user_messages
 from workers.storage import scratch
 from workers.storage import workspace as workspaces
 from workers.storage.workspace import WorkspaceError, open_workspace
@@ -72,7 +72,7 @@ def test_a_file_is_copied_with_progress_and_removed_at_the_end(scratch_folder: P
         assert workspace.fetch(name).read_bytes() == LARGE
     assert files_in(scratch_folder) == []
     assert [step[0] for step in reported] == sorted(step[0] for step in reported)
-    assert {step[1:] for step in reported} == {(len(LARGE), workspaces.FETCHING)}
+    assert {step[1:] for step in reported} == {(len(LARGE), user_messages.FETCHING)}
     assert len(reported) > 40
 
 
@@ -103,7 +103,7 @@ def test_an_exception_of_the_report_ends_a_copy_and_leaves_nothing(scratch_folde
     name = store(LARGE)
     with (
         pytest.raises(StopReport),
-        open_workspace(report_that_raises_at(workspaces.FETCHING, len(LARGE) / 2)) as workspace,
+        open_workspace(report_that_raises_at(user_messages.FETCHING, len(LARGE) / 2)) as workspace,
     ):
         workspace.fetch(name)
     assert files_in(scratch_folder) == []

@@ -21,7 +21,7 @@ from tests.faulty_tasks import let_go, lines
 from workers import jobs
 from workers.jobs import RetryLater, line
 from workers.jobs.dispatch import publish_next
-from workers.models import Job, QueueSample
+from workers.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VIDEO, IMPORT = "workers.video.tasks.transcode_video", "workers.highmem.tasks.import_catalogue"
@@ -207,22 +207,6 @@ def test_other_queues_do_not_count_in_the_line(alice):
     upload(alice, 3)
     (reset,) = upload(alice, 1, RESET)
     assert line.places([reset]) == {reset.pk: 1}
-
-
-def test_a_queued_job_says_when_it_starts(alice, bob, broker):
-    """From the last runs of ten seconds each, and the one worker that consumes the queue."""
-    now = timezone.now()
-    for _ in range(3):
-        spent = {"started_at": now - timedelta(seconds=10), "finished_at": now}
-        Job.objects.create(task=VIDEO, queue="video", state=Job.State.DONE, queued_at=now, **spent)
-    upload(alice, 5)
-    (job,) = upload(bob)
-    assert line.seconds_until_start("video", 7) is None
-    QueueSample.objects.create(queue="video", taken_at=now, consumers=1)
-    assert line.seconds_until_start("video", 7) == 60
-    QueueSample.objects.create(queue="video", taken_at=now + timedelta(seconds=1), consumers=2)
-    assert line.seconds_until_start("video", 7) == 30
-    assert jobs.state_of(job)["starts_in_seconds"] == 5
 
 
 def test_a_job_that_waits_for_its_turn_does_not_say_that_the_queue_is_away(alice, broker):

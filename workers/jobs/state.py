@@ -13,7 +13,7 @@ def state_of(job: Job) -> dict[str, Any]:
     state = states_of([job])[0]
     if job.state == Job.State.QUEUED:
         place = state["queue_position"]
-        state["starts_in_seconds"] = line.seconds_until_start(job.queue, place) if place else None
+        state["starts_in_seconds"] = line.seconds_until_start(job, place) if place else None
         if not job.message and outbox.is_overdue(job):
             state["message"] = user_messages.NOT_PUBLISHED
     return state

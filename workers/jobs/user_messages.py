@@ -1,6 +1,7 @@
 """The sentences that a job shows to its owner."""
 
 STARTING = "Processing is about to start"
+FETCHING = "fetching the file"
 CONFIRM_MAPPING = "Your file is safe. Confirm how it is to be read, then it starts."
 NOT_PUBLISHED = "The queue takes nothing for the moment. Nothing is lost: it starts by itself when the queue is back."
 NO_SIGN_OF_LIFE = "No sign of life for {:.0f} s. If its worker died, another one continues the job within a minute."

@@ -26,7 +26,7 @@ ReportProgress = Callable[..., None]
 BLOCK_BYTES = 256 * 1024  # between two reports of a copy: at 100 kB/s a cancel ends it within 3 s
 RETRY_SECONDS, MAX_RETRY_SECONDS = 15, 600
 UPLOAD_RETRY_SECONDS = (1, 2, 4, 8, 15)  # results may be hours of work
-FETCHING, STORING = "fetching the file", "storing the result"
+STORING = "storing the result"
 STORAGE_AWAY = "Waiting for our storage of files, which does not answer."
 NO_ROOM = "Waiting for room: its worker has other large files at the moment."
 FILE_GONE = "The file is no longer there. Upload it again."
@@ -100,7 +100,7 @@ class RemoteWorkspace:
     def _copy(self, source: File, copy: IO[bytes]) -> None:
         position = failed_at = 0
         while position < source.size:
-            self._report(position, source.size, FETCHING)
+            self._report(position, source.size, user_messages.FETCHING)
             try:
                 block = source.read(BLOCK_BYTES)
             except OSError:
