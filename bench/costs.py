@@ -208,7 +208,7 @@ def measure_many_jobs(count: int) -> Iterator[Row]:
     yield Row("job: bytes of its row and indexes", (table_bytes(Job) - size) / count, "bytes")
     last = Job.objects.create(**values | {"queued_at": timezone.now()})
     yield Row(f"place in the queue behind {count:,}", median_seconds(lambda: line.places([last])) * 1000, "ms")
-    seconds = median_seconds(lambda: list(outbox.forgotten(table().queues["video"])[: outbox.MAX_JOBS]))
+    seconds = median_seconds(lambda: list(outbox.unpublished_jobs(table().queues["video"])[: outbox.MAX_JOBS]))
     yield Row(f"sweep's look at {count:,} waiting jobs", seconds * 1000, "ms")
     Job.objects.update(state=Job.State.RUNNING, started_at=now - timedelta(minutes=1))
     running = min(count, 1_000)

@@ -91,7 +91,7 @@ app.conf.update(
     worker_enable_remote_control=False,
     # No gossip and no mingle between workers.
     worker_consumer="workers.runtime.quiet_consumer:QuietConsumer",
-    # Each task has a limit; a longer task sets its own in its decorator (practices.E306).
+    # Each task has a limit; a longer task sets its own in its decorator (practices.E303).
     task_soft_time_limit=SHORT_RUN_SECONDS - 2,
     task_time_limit=SHORT_RUN_SECONDS,
     # No result backend: the state of a job is in its row. A backend costs each child a connection.

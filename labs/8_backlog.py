@@ -72,7 +72,7 @@ QUESTIONS: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
 }
 
 
-def look(when: str) -> dict[str, dict[str, float]]:
+def compare_answers(when: str) -> dict[str, dict[str, float]]:
     """Ask each question. Prints each answer beside the truth of that moment."""
     found = {}
     for question, (ask, know) in QUESTIONS.items():
@@ -100,7 +100,7 @@ def time_to_empty() -> dict[str, float]:
 
 def main() -> None:
     count, seconds = (int(sys.argv[1]), float(sys.argv[2])) if sys.argv[2:] else (40, 0.5)
-    state.CACHE_SECONDS = 0  # each look asks again
+    state.CACHE_SECONDS = 0  # each question asks the broker again
     print(f"{'':<39}{'says':>8}{'truth':>8}{'in':>12}")
     with processes.celery("worker", *WORKER, f"--include={__name__}", app="config"):
         send(count, seconds)
@@ -108,10 +108,10 @@ def main() -> None:
         backlog.sample()
         while unfinished() > count * 2 // 3:
             time.sleep(0.05)
-        at_work, empty = look("at work"), time_to_empty()
+        at_work, empty = compare_answers("at work"), time_to_empty()
         send(count // 2, seconds)
         time.sleep(seconds)
-    killed = look("killed")
+    killed = compare_answers("killed")
     readers = read_queue_states()["video"]["consumers"]
     show("killed", "right: workers that read it", readers or 0, 0, 0)
     print(json.dumps({"at work": at_work, "to empty": empty, "killed": killed, "readers": readers}))

@@ -107,8 +107,8 @@ def test_two_sites_share_nothing_and_a_stopped_one_keeps_its_data(site: UpComman
     neighbour.manage("shell", "--command", make)
     assert "<User: neighbour>" in neighbour.manage("shell", "--command", find)
     assert "<User: neighbour>" not in site.manage("shell", "--command", find)
-    look = "from django.conf import settings; print(settings.MEDIA_ROOT, settings.JOB_LEASE)"
-    assert neighbour.manage("shell", "--command", look).splitlines()[-1] == f"{media} 77"
+    show = "from django.conf import settings; print(settings.MEDIA_ROOT, settings.JOB_LEASE)"
+    assert neighbour.manage("shell", "--command", show).splitlines()[-1] == f"{media} 77"
     assert neighbour.stop(signal.SIGTERM) == 0
     assert "Traceback" not in neighbour.output
     assert site.process.poll() is None

@@ -120,9 +120,9 @@ def test_a_job_that_retries_later_waits_without_a_worker(job):
     assert back.not_before > timezone.now()
     with pytest.raises(Ignore), jobs.working_on(str(job.id)):
         pytest.fail("it was too early")
-    assert back not in outbox.forgotten(table().queues["video"])
+    assert back not in outbox.unpublished_jobs(table().queues["video"])
     Job.objects.update(not_before=timezone.now())
-    assert back in outbox.forgotten(table().queues["video"])
+    assert back in outbox.unpublished_jobs(table().queues["video"])
 
 
 def test_a_cancelled_job_stops_at_its_next_report_and_keeps_its_result(job):

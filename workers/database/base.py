@@ -23,11 +23,11 @@ SILENCE_SECONDS = 0.75  # without a byte, until the server is asked whether it a
 SLOW_SECONDS = 20.0  # for one query: a platform's router gives up after 30
 
 
-class ServerSilent(psycopg.OperationalError):
+class ServerSilentError(psycopg.OperationalError):
     """The server answers nothing, on no connection."""
 
 
-class QueryTooSlow(psycopg.OperationalError):
+class QueryTooSlowError(psycopg.OperationalError):
     """The server answers others, and this query took SLOW_SECONDS."""
 
 
@@ -37,9 +37,9 @@ class Connection(psycopg.Connection[Any]):
         """Probes the server before: libpq would wait for two seconds at least."""
         if not in_request.get():
             return super().connect(conninfo, **options)
-        with BREAKER.guard(ServerSilent):
+        with BREAKER.guard(ServerSilentError):
             if is_silent(str(options.get("host") or ""), int(options.get("port") or 5432)):
-                raise ServerSilent("The database accepts no connection.")
+                raise ServerSilentError("The database accepts no connection.")
             return super().connect(conninfo, **options)
 
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
@@ -47,9 +47,9 @@ class Connection(psycopg.Connection[Any]):
         if not in_request.get():
             return super().wait(gen, *args, **options)
         try:
-            with BREAKER.guard(ServerSilent):
+            with BREAKER.guard(ServerSilentError):
                 return super().wait(self._end_if_silent(gen), *args, **options)
-        except (ServerSilent, QueryTooSlow):
+        except (ServerSilentError, QueryTooSlowError):
             self.close()  # the answer may still come, and belongs to nobody
             raise
 
@@ -64,12 +64,12 @@ class Connection(psycopg.Connection[Any]):
                     asked = now
                 elif now - asked > SILENCE_SECONDS:
                     if is_silent(self.info.hostaddr or self.info.host, self.info.port):
-                        raise ServerSilent("The database does not answer.")
+                        raise ServerSilentError("The database does not answer.")
                     asked = time.monotonic()
                 if now - began > SLOW_SECONDS:
                     with suppress(psycopg.Error):
                         self.cancel_safe(timeout=PROBE_SECONDS)
-                    raise QueryTooSlow(f"A query took more than {SLOW_SECONDS:.0f} s.")
+                    raise QueryTooSlowError(f"A query took more than {SLOW_SECONDS:.0f} s.")
                 ready = yield gen.send(ready)
         except StopIteration as end:
             return end.value

@@ -77,7 +77,7 @@ class Attempt:
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
         """Raises Cancelled, LeaseLost or WorkerStopping: stop, and write nothing more."""
-        self._suspension.look()
+        self._suspension.measure_gap()
         stopping.check_stop_requested()
         self._check_leases()
         now = time.monotonic()
@@ -167,7 +167,7 @@ class Attempt:
     @property
     def was_suspended(self) -> bool:
         """Whether others may have taken it for dead although it lived."""
-        self._suspension.look()
+        self._suspension.measure_gap()
         return self._suspension.was_suspended
 
     def _lease_lost(self) -> locks.LeaseLost:

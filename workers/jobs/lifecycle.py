@@ -89,9 +89,9 @@ def cancel(job: Job) -> bool:
 
 def cancel_unconfirmed(before: datetime, limit: int) -> int:
     """Cancels jobs whose mapping nobody confirmed since. Returns how many."""
-    forgotten = Job.objects.filter(state=NEEDS_MAPPING, queued_at__lt=before).values_list("pk", flat=True)[:limit]
+    unconfirmed = Job.objects.filter(state=NEEDS_MAPPING, queued_at__lt=before).values_list("pk", flat=True)[:limit]
     ended = {"message": user_messages.NOT_CONFIRMED, "finished_at": timezone.now()}
-    return Job.objects.filter(pk__in=list(forgotten), state=NEEDS_MAPPING).update(state=Job.State.CANCELLED, **ended)
+    return Job.objects.filter(pk__in=list(unconfirmed), state=NEEDS_MAPPING).update(state=Job.State.CANCELLED, **ended)
 
 
 def retry(job: Job, **arguments: Any) -> bool:

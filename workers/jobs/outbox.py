@@ -31,7 +31,7 @@ def publish_due() -> int:
     """Returns how many jobs it published."""
     published, stop_at = 0, time.monotonic() + MAX_SECONDS
     for queue in sorted(table().queues.values(), key=lambda queue: queue.target_seconds):
-        for job in forgotten(queue)[:MAX_JOBS]:
+        for job in unpublished_jobs(queue)[:MAX_JOBS]:
             if time.monotonic() > stop_at:
                 return published
             if not publish(job):
@@ -40,8 +40,8 @@ def publish_due() -> int:
     return published
 
 
-def forgotten(queue: Queue) -> QuerySet[Job]:
-    """Jobs whose own process is not about to publish them any more. Oldest first."""
+def unpublished_jobs(queue: Queue) -> QuerySet[Job]:
+    """Due jobs that their own process is not about to publish. Oldest first."""
     moment = timezone.now() - timedelta(seconds=CLICK_SECONDS)
     has_started = Q(attempt__gt=0)  # and went back to its queue
     return turns.due(queue).filter(has_started | Q(not_before__isnull=False) | Q(queued_at__lt=moment))
@@ -50,7 +50,7 @@ def forgotten(queue: Queue) -> QuerySet[Job]:
 def is_overdue(job: Job) -> bool:
     """Whether the broker does not take the job's message."""
     is_waiting = job.state == Job.State.QUEUED and job.dispatched_at is None and job.queue in table().queues
-    return is_waiting and forgotten(table().queues[job.queue]).filter(pk=job.pk).exists()
+    return is_waiting and unpublished_jobs(table().queues[job.queue]).filter(pk=job.pk).exists()
 
 
 def recall_lost_messages() -> None:

@@ -29,5 +29,6 @@ def due(queue: Queue, **chosen: Any) -> QuerySet[Job]:
     busy = Job.objects.filter(in_flight, queue=queue.name, **chosen).exclude(owner=None).values("owner")
     # Of serialized jobs, one that is not due keeps its place before its owner's later ones.
     candidates = Job.objects.filter(*([] if queue.serialize_by else [is_due]), **waiting)
-    firsts = candidates.exclude(owner__in=busy).order_by("owner", "queued_at").distinct("owner")
-    return Job.objects.filter(is_due, Q(owner=None) | Q(pk__in=firsts.values("pk")), **waiting).order_by("queued_at")
+    first_of_owner = candidates.exclude(owner__in=busy).order_by("owner", "queued_at").distinct("owner")
+    has_turn = Q(owner=None) | Q(pk__in=first_of_owner.values("pk"))
+    return Job.objects.filter(is_due, has_turn, **waiting).order_by("queued_at")

@@ -9,15 +9,15 @@ BUSY_SHARE = 0.1  # of the time, at least, that a busy process has a processor f
 
 
 class SuspensionWatch:
-    """Call `look()` often: a gap of more than `seconds` counts."""
+    """Call `measure_gap()` often: a gap of more than `seconds` counts."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.was_suspended = False
-        self._looked = time.monotonic(), time.process_time()
+        self._last_call = time.monotonic(), time.process_time()
 
-    def look(self) -> None:
-        (at, processor), now = self._looked, (time.monotonic(), time.process_time())
-        gap, self._looked = now[0] - at, now
+    def measure_gap(self) -> None:
+        (at, processor), now = self._last_call, (time.monotonic(), time.process_time())
+        gap, self._last_call = now[0] - at, now
         if gap > self.seconds and now[1] - processor < BUSY_SHARE * gap:
             self.was_suspended = True

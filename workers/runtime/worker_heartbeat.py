@@ -64,7 +64,7 @@ class Heartbeat:
 
     def stop(self, **_: object) -> None:
         with suppress(RedisError):
-            liveness.forget(self.name, self.queues)
+            liveness.remove_heartbeat(self.name, self.queues)
 
 
 def start(sender: Any, **_: object) -> None:

@@ -50,11 +50,11 @@ def held_locks() -> list[HeldLock]:
 def release_locks_of(pid: int) -> list[str]:
     """Releases the locks of a dead process that this one forked. Returns their names. Raises RedisError."""
     redis = get_redis_connection("locks")
-    is_its = re.compile(rf", pid {pid} \d+ {FAMILY}-".encode())
+    token_of_process = re.compile(rf", pid {pid} \d+ {FAMILY}-".encode())
     released = []
     for key in redis.scan_iter(PREFIX + "*", count=500):
         token = redis.get(key)
-        if token and is_its.search(token):
+        if token and token_of_process.search(token):
             with suppress(LockNotOwnedError):
                 Lock(redis, key).do_release(token)
                 released.append(key.decode().removeprefix(PREFIX))

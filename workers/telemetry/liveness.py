@@ -44,7 +44,7 @@ def beat(name: str, queues: list[str]) -> None:
         pipe.execute()
 
 
-def forget(name: str, queues: list[str]) -> None:
+def remove_heartbeat(name: str, queues: list[str]) -> None:
     """For a worker that stops as it should. Raises RedisError."""
     get_redis_connection("locks").zrem(WORKERS, f"{name} {','.join(sorted(queues))}")
 
