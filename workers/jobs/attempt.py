@@ -73,7 +73,9 @@ class Attempt:
         self._row = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
         self._progress = progress.Progress(job.id, job.owner_id)
         self._checked_cancel_at = -CANCEL_CHECK_SECONDS
-        self._suspension = SuspensionWatch(settings.JOB_LEASE)
+        # Others see a death from the last renewal of the lock and the last report that was written: up to a third of a
+        # lease and progress.HEARTBEAT_SECONDS before the suspension.
+        self._suspension = SuspensionWatch(settings.JOB_LEASE / 2)
 
     def report(self, done: float, total: float, stage: str, **figures: int) -> None:
         """Raises Cancelled, LeaseLost or WorkerStopping: stop, and write nothing more."""
