@@ -25,6 +25,7 @@ from workers import jobs
 from workers.jobs import recovery
 from workers.models import Job
 from workers.practices import locks, progress
+from workers.telemetry import lock_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_lease")]
 Start = Callable[..., subprocess.Popen]
@@ -89,6 +90,24 @@ def test_a_restart_disturbs_no_living_job(
     get_redis_connection("locks").delete("lock:job:" + str(job.pk))  # as when it ended during the outage
     sweep_until(lambda: locks.is_held(f"job:{job.pk}"), "the lock to be taken again")
     assert_undisturbed(job)
+
+
+def test_a_flush_during_a_look_shows_in_the_next_one(broker: Redis):
+    redis = get_redis_connection("locks")
+    redis.set(lock_server.WATCH_KEY, f"0 {time.time()}")
+    read = lock_server._read_watch
+
+    def read_and_flush(*arguments: Redis) -> tuple[float, float, float]:
+        patch.undo()
+        found = read(*arguments)
+        redis.flushdb()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lock_server, "_read_watch", read_and_flush)
+        lock_server.watch_locks(max_gap_seconds=60)
+    lock_server.watch_locks(max_gap_seconds=60)
+    assert float(redis.get(lock_server.WATCH_KEY).split()[0]) > 0
 
 
 def test_the_job_of_a_worker_that_died_with_the_flush_goes_on(start: Start, alice: User, broker: Redis):

@@ -5,10 +5,12 @@ The trap: full, it refuses every new lock while it answers pings, and an evicted
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django_redis import get_redis_connection
 from redis import Redis
+from redis.exceptions import WatchError
 
 MAX_MEMORY_SHARE = 0.8
 WATCH_KEY = "locks:watched"  # when the watch began, and its last look; it does not expire, so a flush shows
@@ -32,11 +34,14 @@ def watch_locks(max_gap_seconds: float) -> float:
 
     Raises RedisError.
     """
-    redis = get_redis_connection("locks")
-    now, began, last = _read_watch(redis)
-    if now - last > max_gap_seconds:
-        began = now
-    redis.set(WATCH_KEY, f"{began} {now}")
+    with get_redis_connection("locks").pipeline() as pipe, suppress(WatchError):
+        pipe.watch(WATCH_KEY)  # a flush until execute() would be hidden by what was read before it
+        now, began, last = _read_watch(pipe)
+        if now - last > max_gap_seconds:
+            began = now
+        pipe.multi()
+        pipe.set(WATCH_KEY, f"{began} {now}")
+        pipe.execute()
     return seconds_without_loss()
 
 
