@@ -1,9 +1,10 @@
 """Is a death noticed soon, and no living worker taken for dead? `python -m labs deaths [rounds] [busy processes]`.
 
 Three jobs run for the whole time beside busy processes: nothing may disturb them. In each round another job runs on one
-of two workers, and its pool process or its whole worker gets SIGKILL at a random moment. Then come as many flushes of
-the locks. Printed: the seconds from the kill to the next attempt, and how many jobs were disturbed without reason. Exit
-code 1 if one was, or if a pool process took longer than 5 s, or a worker longer than 15 s.
+of two workers, and its pool process, its whole worker, or its worker and the leading one of two beats (a host) get
+SIGKILL at a random moment. Then come as many flushes of the locks. Printed: the seconds from the kill to the next
+attempt, and how many jobs were disturbed without reason. Exit code 1 if one was, or if a pool process took longer than
+5 s, or a worker or a host longer than 15 s.
 """
 
 import json
@@ -26,10 +27,11 @@ from devtools.processes import celery, wait_until, worker
 from labs.deaths_task import TASK
 from workers import jobs
 from workers.models import Job
-from workers.practices import progress
-from workers.telemetry.held_locks import PREFIX
+from workers.practices import locks, progress
+from workers.telemetry.held_locks import PREFIX, held_locks
 
-UNDISTURBED, WORKERS, MAX_SECONDS = 3, 2, {"process": 5.0, "worker": 15.0}
+UNDISTURBED, WORKERS, BEATS = 3, 2, 2
+MAX_SECONDS = {"process": 5.0, "worker": 15.0, "host": 15.0}
 TASKS = {"CELERY_WORKER_INCLUDE": "labs.deaths_task"}
 SETTLE_SECONDS = 15  # after a flush: a lease, and a look of the leading beat
 PID = re.compile(rb", pid (\d+) ")
@@ -38,22 +40,25 @@ PID = re.compile(rb", pid (\d+) ")
 def main() -> int:
     given = [int(value) for value in sys.argv[1:]]
     rounds, busy = given + [50, 4][len(given) :]
-    seconds: dict[str, list[float]] = {"process": [], "worker": []}
+    seconds: dict[str, list[float]] = {what: [] for what in MAX_SECONDS}
     with ExitStack() as stack:
         for _ in range(busy):
             stack.enter_context(busy_process())
-        stack.enter_context(celery("beat", "--pidfile=", app="config"))
+        for _ in range(BEATS):
+            stack.enter_context(celery("beat", "--pidfile=", app="config"))
         stack.enter_context(worker("default", **TASKS))
         undisturbed = [start_job("default") for _ in range(UNDISTURBED)]
         for _ in range(WORKERS):
             stack.enter_context(worker("highmem", **TASKS))
         time.sleep(SETTLE_SECONDS)
         for number in range(1, rounds + 1):
-            what = ("process", "worker")[number % 2]
+            what = list(MAX_SECONDS)[number % len(MAX_SECONDS)]
             seconds[what].append(kill_in_a_job(what))
             print(f"{number}: {what}, {seconds[what][-1]:.1f} s", flush=True)
-            if what == "worker":
+            if what != "process":
                 stack.enter_context(worker("highmem", **TASKS))
+            if what == "host":
+                stack.enter_context(celery("beat", "--pidfile=", app="config"))
         undisturbed.append(start_job("highmem"))
         for _ in range(rounds):
             time.sleep(random.uniform(0, 5))
@@ -71,10 +76,12 @@ def kill_in_a_job(what: str) -> float:
     time.sleep(random.uniform(0, 3))
     process = holder_of(job)
     killed_at = timezone.now()
-    if what == "worker":
-        os.killpg(process.ppid(), signal.SIGKILL)
-    else:
+    if what == "host":
+        os.kill(leading_beat(), signal.SIGKILL)
+    if what == "process":
         process.kill()
+    else:
+        os.killpg(process.ppid(), signal.SIGKILL)
     wait_until(lambda: read(job).attempt == 2, "the next attempt")
     seconds = (read(job).started_at - killed_at).total_seconds()
     jobs.cancel(job)
@@ -85,6 +92,12 @@ def kill_in_a_job(what: str) -> float:
 def holder_of(job: Job) -> psutil.Process:
     token = get_redis_connection("locks").get(f"{PREFIX}job:{job.pk}")
     return psutil.Process(int(PID.search(token)[1]))
+
+
+def leading_beat() -> int:
+    """Its pid. Waits until one leads."""
+    wait_until(lambda: locks.is_held("beat"), "a leading beat")
+    return next(int(lock.holder.split()[-1]) for lock in held_locks() if lock.name == "beat")
 
 
 def start_job(queue: str) -> Job:

@@ -35,8 +35,8 @@ GUESSES = (
     " {let_through} let through, {evicted} counters evicted"
 )
 DEATHS = (
-    "next attempt at most {process} s after the death of a process, {worker} s after a worker's, in {rounds} kills; "
-    "{disturbed} living jobs disturbed by them and {rounds} flushes"
+    "next attempt at most {process} s after the death of a process, {worker} s after a worker's, {host} s after that of"
+    " a worker and the leading beat, in {rounds} kills; {disturbed} living jobs disturbed by them and {rounds} flushes"
 )
 FILMS = (
     "{converted} of {formats} kinds of film converted; of {damaged} damaged ones {sentences} ended with a sentence,"

@@ -2,7 +2,9 @@
 
 import json
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +13,7 @@ from subprocess import Popen
 import pytest
 from django.core.cache import cache
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
@@ -18,6 +21,7 @@ from redis import Redis
 
 from devtools.processes import DEADLINE_SECONDS, wait_until
 from tests.conftest import signed_in
+from tests.fast_beat import FastScheduler
 from tests.faulty_tasks import lines
 from workers.practices import locks
 from workers.practices.recurring import HEARTBEAT
@@ -63,6 +67,15 @@ def make_overdue() -> None:
 def waits_for_a_table(cursor) -> bool:
     cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
     return cursor.fetchone()[0] > 0
+
+
+@contextmanager
+def hanging_tick() -> Iterator[CursorWrapper]:
+    """The leader's look at the schedule waits until the end of the block."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE django_celery_beat_periodictasks")
+        wait_until(lambda: waits_for_a_table(cursor), "its next look at the schedule")
+        yield cursor
 
 
 @pytest.fixture
@@ -117,13 +130,25 @@ def test_a_stopped_leader_releases_the_lock(start_beat):
 def test_a_leader_that_is_stopped_during_a_query_ends_too(start_beat):
     beat = start_beat()
     wait_until(lambda: cache.get(HEARTBEAT), "the leader")
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE django_celery_beat_periodictasks")
-        wait_until(lambda: waits_for_a_table(cursor), "its next look at the schedule")
+    with hanging_tick() as cursor:
         beat.terminate()
         wait_until(lambda: not waits_for_a_table(cursor), "the end of the query")
     assert beat.wait(DEADLINE_SECONDS) == 0
     assert not locks.is_held("beat")
+
+
+def test_a_leader_whose_tick_takes_longer_than_its_lease_leads_on(beats):
+    leader, _ = beats
+    with hanging_tick():
+        time.sleep(FastScheduler.lease_seconds + 1)
+        assert [lock.holder.endswith(f" {leader.pid}") for lock in held_locks()] == [True]
+
+
+def test_a_leader_whose_tick_hangs_loses_the_lead(start_beat):
+    start_beat(MAX_TICK_SECONDS="1")
+    wait_until(lambda: cache.get(HEARTBEAT), "the leader")
+    with hanging_tick():
+        wait_until(lambda: not locks.is_held("beat"), "the end of its lease")
 
 
 def test_nobody_leads_while_the_server_of_the_locks_is_away(start, senders, tmp_path: Path):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from django_redis import get_redis_connection
 
@@ -25,7 +26,7 @@ from tests.faulty_tasks import let_go, lines
 from workers.models import Job
 from workers.practices import locks, progress
 from workers.telemetry import lock_server
-from workers.telemetry.held_locks import PREFIX, release_locks_of
+from workers.telemetry.held_locks import PREFIX, held_locks, release_locks_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_lease")]
 TASK = "tests.faulty_tasks.report_for_ever"
@@ -37,11 +38,8 @@ def broker_url(request, broker, settings) -> str:
     return settings.BROKER_URL if request.param == "valkey" else request.getfixturevalue("vhost").url
 
 
-@pytest.fixture(autouse=True)
-def watched_locks(short_lease: int) -> None:
-    """The server of the locks has been watched for a while, as on a site that runs."""
-    get_redis_connection("locks").set(lock_server.WATCH_KEY, f"0 {time.time()}")
-    wait_until(lambda: lock_server.seconds_without_loss() >= short_lease, "the server to be up for a lease")
+def watch_began() -> float:
+    return float(get_redis_connection("locks").get(lock_server.WATCH_KEY).split()[0])
 
 
 def start_worker(start: Start, url: str) -> subprocess.Popen:
@@ -49,11 +47,12 @@ def start_worker(start: Start, url: str) -> subprocess.Popen:
 
 
 def run_job(owner: User, url: str) -> Job:
-    """A job that reports until the test lets it go."""
+    """A job that reports until the test lets it go. Workers have watched the locks' server for a lease."""
     job = Job.objects.create(task=TASK, queue="highmem", owner=owner, queued_at=timezone.now())
     publish = f"from workers import jobs; from workers.models import Job; jobs.publish(Job.objects.get(pk='{job.pk}'))"
     in_subprocess.run(publish, BROKER_URL=url)
     wait_until(lambda: progress.read(job.pk), "the job to report")
+    wait_until(lambda: lock_server.seconds_without_loss() >= settings.JOB_LEASE, "the server to be up for a lease")
     return job
 
 
@@ -86,6 +85,25 @@ def test_the_leading_beat_gives_the_job_of_a_dead_worker_to_another_one(start: S
     worker.wait()
     start_worker(start, broker_url)
     wait_until(lambda: len(lines()) == 2, "the job to go on")
+    assert_ended_by_attempt(job, 2)
+
+
+@pytest.mark.parametrize("broker_url", ["valkey"], indirect=True)
+def test_a_job_goes_on_whose_worker_died_with_the_leading_beat(start: Start, alice: User, broker_url: str, settings):
+    """The new leader finds no gap in the watch of the locks' server: it would wait for one more lease."""
+    settings.JOB_LEASE = 6  # less than what is left of the leader's lease
+    beats = [start("beat", BROKER_URL=broker_url) for _ in range(2)]
+    start("default", BROKER_URL=broker_url)
+    worker = start_worker(start, broker_url)
+    job = run_job(alice, broker_url)
+    holder = next(lock.holder for lock in held_locks() if lock.name == "beat")
+    leader = next(beat for beat in beats if holder.endswith(f" {beat.pid}"))
+    began = watch_began()
+    leader.kill()
+    os.killpg(worker.pid, signal.SIGKILL)
+    start_worker(start, broker_url)
+    wait_until(lambda: len(lines()) == 2, "the job to go on")
+    assert watch_began() == began
     assert_ended_by_attempt(job, 2)
 
 

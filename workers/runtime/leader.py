@@ -1,6 +1,7 @@
 """One beat leads and the others wait: nothing is sent twice (docs/facts/celery.md#two-beats).
 
-Nobody leads while the server of the locks is away. A thread of the leader calls `leader_callbacks` of the app's
+Nobody leads while the server of the locks is away. A thread of the leader renews its lease, because a tick may take
+longer: so the lease is short, and a dead leader is soon replaced. Another thread calls `leader_callbacks` of the app's
 configuration, {dotted name of a function: seconds between two calls}.
 Not public in django-celery-beat 2.9: `_dirty`, `_initial_read` and `_schedule`; in Celery 5.7: `_heap` and
 `_is_shutdown`.
@@ -46,7 +47,8 @@ def install_signal_handlers(sender: Any, **_: object) -> None:
 
 
 class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
-    lease_seconds = 30  # until a dead leader is replaced; a tick takes 20 when the broker is away
+    lease_seconds = 10  # until a dead leader is replaced
+    max_tick_seconds = 30  # a leader that hangs for longer is not renewed; a tick takes 20 while the broker is away
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,6 +57,9 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
             PREFIX + "beat", timeout=self.lease_seconds, blocking=False, thread_local=False
         )
         self.lease_ends_at = 0.0  # by time.monotonic(); 0 for a beat that waits
+        self.renewing = threading.Lock()
+        self.ticked_at = time.monotonic()
+        self.lease_thread = threading.Thread(target=self.keep_lease, name="leader lease", daemon=True)
         self.callback_thread = threading.Thread(target=self.run_callbacks, name="leader callbacks", daemon=True)
 
     def setup_schedule(self) -> None:
@@ -64,8 +69,9 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         """Returns the seconds until the next call."""
         pause: float = min(self.max_interval, self.lease_seconds / 3)
         heartbeat_file.touch()
+        self.ticked_at = time.monotonic()
         try:
-            is_leader = self.renew_lease() if self.lease_ends_at else self.acquire_leadership()
+            is_leader = self.renew_lease() or self.acquire_leadership()
         except RedisError as error:
             log.warning("beat_lock_unavailable error=%r", error)
             return pause
@@ -76,22 +82,41 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         return min(seconds, pause)
 
     def renew_lease(self) -> bool:
-        """False if this beat has lost the lock: it waits again."""
-        now = time.monotonic()
-        try:
-            self.lock.reacquire()
-        except LockNotOwnedError:
-            log.warning("beat_leadership_lost beat=%r", self.name)
-            self.lease_ends_at = 0.0
-            return False
-        self.lease_ends_at = now + self.lease_seconds
-        return True
+        """False if this beat does not lead. Raises RedisError."""
+        with self.renewing:
+            if not self.lease_ends_at:
+                return False
+            now = time.monotonic()
+            try:
+                self.lock.reacquire()
+            except LockNotOwnedError:
+                log.warning("beat_leadership_lost beat=%r", self.name)
+                self.lease_ends_at = 0.0
+                return False
+            self.lease_ends_at = now + self.lease_seconds
+            return True
+
+    def keep_lease(self) -> None:
+        """In a thread, which leaves signals to the main thread (docs/facts/servers.md#sigterm-in-a-thread)."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            time.sleep(self.lease_seconds / 4)
+            if time.monotonic() - self.ticked_at < self.max_tick_seconds:
+                try:
+                    self.renew_lease()
+                except RedisError as error:
+                    log.warning("beat_lock_unavailable error=%r", error)
 
     def acquire_leadership(self) -> bool:
         """Writes this release's entries, and reads the schedule anew: this beat sends nothing that another one sent."""
-        if not self.lock.acquire(token=f"{self.name} {int(time.time())} {secrets.token_hex(8)}"):
-            return False
+        with self.renewing:
+            now = time.monotonic()
+            if not self.lock.acquire(token=f"{self.name} {int(time.time())} {secrets.token_hex(8)}"):
+                return False
+            self.lease_ends_at = now + self.lease_seconds
         log.info("beat_leadership_acquired beat=%r", self.name)
+        if not self.lease_thread.is_alive():
+            self.lease_thread.start()
         self._dirty.clear()
         recurring.enable_entries()  # first: a disabled row that is saved forgets its last run, and so what is overdue
         super().setup_schedule()
@@ -114,7 +139,9 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
     def close(self) -> None:
         super().close()
         try:
-            self.lock.release()
+            with self.renewing:
+                self.lease_ends_at = 0.0
+                self.lock.release()
         except (LockError, RedisError) as error:
             log.info("beat_lock_not_released error=%r", error)
 

@@ -1,5 +1,6 @@
 """A worker says on the server of the locks that its loop turns, and kills its pool processes that hang.
 
+It also watches that server. Else the death of the leading beat would be a gap in the watch, which delays recovery.
 A stopped or deadlocked process would keep its slot until its time limit. Its run gives no sign of life meanwhile,
 although the server of the locks answers.
 """
@@ -13,9 +14,10 @@ from typing import Any
 
 from celery.signals import worker_shutdown
 from celery.worker import state
+from django.conf import settings
 from redis.exceptions import RedisError
 
-from workers.telemetry import liveness
+from workers.telemetry import liveness, lock_server
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Heartbeat:
             return
         try:
             liveness.beat(self.name, self.queues)
+            lock_server.watch_locks(max_gap_seconds=settings.JOB_LEASE)
             self.kill_silent_runs()
         except RedisError as error:
             log.warning("worker_heartbeat_failed error=%r", error)
