@@ -245,7 +245,7 @@ def test_verify_finds_a_mail_that_waits_for_its_worker_beside_videos(bob, start,
     start("default")
     wait_until(lambda: Job.objects.get(pk=mail.pk).is_final, "the mail")
     finding = queues.verify()
-    assert (finding.ok, "3 others queued" in finding.summary) == (True, True)
+    assert (finding.ok, "3 queued elsewhere" in finding.summary) == (True, True)
     wait_until(rollups.collect_runs, "the run")
     finding = queues.verify()
     assert (finding.ok, "one run in twenty" in finding.reason) == (False, True)
@@ -269,7 +269,7 @@ def test_verify_holds_while_a_video_waits(alice):
     Job.objects.update(queued_at=timezone.now() - timezone.timedelta(hours=1))
     finding = queues.verify()
     assert finding.ok is True
-    assert "1 others queued" in finding.summary
+    assert "1 queued elsewhere" in finding.summary
 
 
 @pytest.mark.parametrize("part", ["canary_task", "telemetry_tasks", "broker_tasks"])

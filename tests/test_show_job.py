@@ -33,10 +33,10 @@ def test_the_page_shows_each_state_in_words(as_alice, alice, kind, state, job, w
 
 
 def test_a_video_names_the_tracks_that_were_left_out(as_alice, alice):
-    left_out = [{"kind": "sound track", "name": "Commentary <b>, eng"}, {"kind": "subtitles", "name": ""}]
+    left_out = [{"kind": "sound track", "name": "Commentary <b>, English"}, {"kind": "subtitles", "name": ""}]
     upload = upload_of(alice, State.DONE, result=RESULTS["video"] | {"left_out": left_out})
     page = " ".join(as_alice.get(page_of(upload)).content.decode().split())
-    assert "Left out: sound track (Commentary &lt;b&gt;, eng), subtitles." in page
+    assert "one sound track. Left out: sound track (Commentary &lt;b&gt;, English), subtitles." in page
 
 
 def test_a_video_with_nothing_left_out_says_nothing_of_it(as_alice, alice):

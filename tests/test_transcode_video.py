@@ -8,6 +8,7 @@ import pytest
 
 from tests.videos import bare_ffmpeg, colours, ffmpeg_output, loudness, make_video
 from workers.video.ffmpeg import TranscodeResult, transcode
+from workers.video.languages import language_name
 from workers.video.probe import VideoUnreadable, probe
 
 STAGES = ["looking at the file", "making the poster", "transcoding", "finishing"]
@@ -252,9 +253,14 @@ def test_the_default_sound_is_taken_and_what_is_left_out_is_named(make, target, 
     )
 
     assert make(film).left_out == (
-        {"kind": "sound track", "name": "Commentary, eng"},
-        {"kind": "subtitles", "name": "fra"},
+        {"kind": "sound track", "name": "Commentary, English"},
+        {"kind": "subtitles", "name": "French"},
     )
     assert loudness(target) < -80, "the default track is the silent one"
-    assert make(film2).left_out == ({"kind": "sound track", "name": ""}, {"kind": "subtitles", "name": "fra"})
+    assert make(film2).left_out == ({"kind": "sound track", "name": ""}, {"kind": "subtitles", "name": "French"})
     assert loudness(target) > -40
+
+
+@pytest.mark.parametrize(("code", "name"), [("deu", "German"), ("ger", "German"), ("ENG", "English"), ("tlh", "tlh")])
+def test_a_language_has_its_english_name_or_keeps_its_code(code, name):
+    assert language_name(code) == name

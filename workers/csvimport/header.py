@@ -8,6 +8,7 @@ from django.db.models import Field
 from workers.csvimport.cells.errors import quote_short
 from workers.csvimport.cells.formulas import unescape_formula
 from workers.csvimport.reading.errors import CsvUnreadable
+from workers.csvimport.reading.table_start import MAX_TOP_RECORDS
 from workers.csvimport.target_table import TargetTable
 
 # The last two columns of a file of rejected rows. No table of somebody else has columns of these names.
@@ -45,8 +46,8 @@ def match_header(cells: list[str], table: TargetTable, columns: dict[str, int] |
     positions = match_names(names, table) if columns is None else select_columns(columns, len(names), table)
     if missing := [field.name for field in table.importable if table.requires(field) and field not in positions]:
         raise CsvUnreadable(
-            f"The first line must name the columns. Missing: {_list_names(missing)}. Found: {_list_names(names)}. "
-            "Add what is missing and upload the file again."
+            f"One of the first {MAX_TOP_RECORDS} lines must name the columns. Missing: {_list_names(missing)}."
+            f" Found: {_list_names(names)}. Add what is missing and upload the file again."
         )
     ignored = [name for index, name in enumerate(names) if name and index not in positions.values()]
     return Header(names, positions, ignored, has_rejections)

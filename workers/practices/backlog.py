@@ -113,4 +113,4 @@ def verify() -> Finding:
     ready = sum(state["ready"] or 0 for state in states.values())
     unread = [name for name, state in states.items() if state["consumers"] == 0]
     faults += [f"Nobody reads {name}: start a {table().consumers[name]} worker." for name in unread]
-    return Finding(not faults, f"{ready} messages wait, {summary}", " ".join(faults))
+    return Finding(not faults, f"messages waiting: {ready}; {summary}", " ".join(faults))

@@ -114,4 +114,6 @@ def verify() -> Finding:
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     summary = ", ".join(f"{name} waited {p95[name]:.1f} s (p95 of the last hour)" for name in sensitive)
-    return Finding(not faults, f"{summary or 'no queue is time-sensitive'}, {others} others queued", " ".join(faults))
+    return Finding(
+        not faults, f"{summary or 'no queue is time-sensitive'}, {others} queued elsewhere", " ".join(faults)
+    )

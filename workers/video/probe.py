@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.video import sandbox
+from workers.video.languages import language_name
 
 TIME_LIMIT_SECONDS = 60.0
 MAX_STDOUT_BYTES = 8 * 1024**2
@@ -176,7 +177,8 @@ def _disposition(stream: dict[str, Any], name: str) -> int:
 
 def _named(stream: dict[str, Any]) -> dict[str, str]:
     tags = stream.get("tags", {})
-    words = [tags[key] for key in ("title", "language") if tags.get(key) not in (None, "", "und")]
+    language = tags.get("language", "")
+    words = [word for word in (tags.get("title"), "" if language == "und" else language_name(language)) if word]
     return {"kind": KINDS[stream["codec_type"]], "name": ", ".join(words)[:MAX_NAME_CHARACTERS]}
 
 
