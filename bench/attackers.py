@@ -1,4 +1,4 @@
-"""Clients that hold sockets to a site: half a header, a form without its body, uploads that trickle.
+"""Clients that hold sockets to a site: half a header, a form without its body or its end, uploads that trickle.
 
 One thread serves all of them. Whoever is disconnected comes again, so that the attack goes on.
 """
@@ -14,6 +14,7 @@ NO_BODY = (
     b"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     b"Content-Length: 1000\r\n\r\n"
 )
+LARGE_FORM_BYTES, ALMOST_ALL = 995_000, 990_000
 PIECE, PAUSE_SECONDS = b"a,row,of,a,table\n" * 60, 1.0  # about 1 kB/s
 UPLOAD_BYTES = 100_000_000
 
@@ -86,6 +87,12 @@ def half_headers(count: int) -> list[Attacker]:
 
 def forms_without_body(count: int) -> list[Attacker]:
     return [Attacker(NO_BODY) for _ in range(count)]
+
+
+def half_forms(count: int) -> list[Attacker]:
+    """Large forms of strangers, of which the end does not come."""
+    head = NO_BODY.replace(b"1000", str(LARGE_FORM_BYTES).encode())
+    return [Attacker(head + bytes(ALMOST_ALL)) for _ in range(count)]
 
 
 def cookie_header(cookies: dict[str, str]) -> str:

@@ -1,7 +1,7 @@
 """How long others wait while slow clients hold sockets, bare and behind the documented proxy.
 
 Half of the silent ones send half a header, half a form without its body. The uploads of one user trickle. All of them
-come again when the server hangs up.
+come again when the server hangs up. Then strangers send large forms without their ends, which must not stay in memory.
 """
 
 import time
@@ -21,7 +21,7 @@ from bench.servers import bench_site
 from devtools.caddy import caddy
 from mediaapp.models import User
 
-SILENT, SLOW, SECONDS = 200, 32, 20
+SILENT, SLOW, STRANGERS, SECONDS = 200, 32, 300, 20
 PAUSE_SECONDS, GIVE_UP_SECONDS = 0.05, 30
 PASSWORD, TOKEN = "staple tractor violin", "x" * 32
 VARIABLES = {"TRIES_PER_ADDRESS": "100000/1m", "TRIES_PER_CLIENT": "100000/1m", "LOG_LEVEL": "ERROR"}
@@ -33,6 +33,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
     with bench_site(**VARIABLES) as site, caddy(site.port) as proxy:
         for way, port in {"bare": site.port, "behind Caddy": proxy}.items():
             yield from measure_attack(way, port, site.process.pid, quick=quick)
+        yield measure_half_forms(site.port, site.process.pid, quick=quick)
 
 
 def measure_attack(way: str, port: int, pid: int, *, quick: bool) -> Iterator[Row]:
@@ -47,6 +48,16 @@ def measure_attack(way: str, port: int, pid: int, *, quick: bool) -> Iterator[Ro
         label = f"{what}, p95, {silent} silent and {slow} slow clients, {way}"
         yield Row(label, p95(each), "s", at_most=1, note=note)
     yield Row(f"memory of the web processes, {way}", megabytes, "MB", note=f"idle {idle_megabytes:.0f} MB")
+
+
+def measure_half_forms(port: int, pid: int, *, quick: bool) -> Row:
+    strangers = 4 if quick else STRANGERS
+    before = memory(pid)
+    with attackers.attacking(port, attackers.half_forms(strangers)):
+        waits(port, 0.1 if quick else SECONDS / 10)
+        added = memory(pid) - before
+    sent = strangers * attackers.ALMOST_ALL / 1e6
+    return Row(f"memory that {strangers} half forms add", added, "MB", at_most=sent / 2, note=f"sent {sent:.0f} MB")
 
 
 def create_user() -> User:

@@ -21,26 +21,28 @@ from workers.child_process import die_with_parent
 SITE = "config.asgi:application"
 HEADER_SECONDS = 10  # for a request's header, and of silence between two requests
 HEADER_BYTES = 65_536
-# Sockets of a process. Each silent one costs 19 kB, and ends after HEADER_SECONDS.
-CONNECTIONS = 4096
+# Of all processes together, so that they fit into a small dyno: a silent one costs 20 kB, and one that has sent a large
+# body up to 220 kB in granian (docs/decisions/0006-slow-clients.md).
+CONNECTIONS = 1536
 # Heroku and docker compose send SIGKILL 30 s after SIGTERM.
 STOP_SECONDS = 25
 
 
 def make_server(site: str) -> MPServer:
     env = environ.Env()
+    workers = env.int("WEB_CONCURRENCY", default=2)
     return MPServer(
         site,
         # In development only this machine may connect. A container must accept connections from outside.
         address="127.0.0.1" if env.bool("DEBUG", default=False) else "0.0.0.0",  # noqa: S104
         port=env.int("PORT", default=8000),
-        workers=env.int("WEB_CONCURRENCY", default=2),
+        workers=workers,
         interface=Interfaces.ASGINL,
         loop=Loops.asyncio,
         http=HTTPModes.http1,
         websockets=False,
         backlog=CONNECTIONS,
-        backpressure=CONNECTIONS,
+        backpressure=CONNECTIONS // workers,
         http1_settings=HTTP1Settings(header_read_timeout=1000 * HEADER_SECONDS, max_buffer_size=HEADER_BYTES),
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,

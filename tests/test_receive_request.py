@@ -13,7 +13,8 @@ import pytest
 from devtools.processes import DEADLINE_SECONDS, Web
 from devtools.visitor import Visitor
 from mediaapp.gateway import body
-from mediaapp.gateway.body import LEAST_BYTES_PER_SECOND, MAX_FORM_BYTES, Body
+from mediaapp.gateway.application import LOG_IN_MESSAGE, TOO_LARGE_MESSAGE
+from mediaapp.gateway.body import LEAST_BYTES_PER_SECOND, MAX_FORM_BYTES, MEMORY_BYTES, Body, ClientGoneError
 from mediaapp.gateway.wsgi_call import build_environ
 from mediaapp.models import Upload, User
 from mediaapp.uploads.receive import max_body_bytes
@@ -74,11 +75,15 @@ def test_a_head_request_gets_headers_only(web):
 
 def test_what_is_larger_than_its_page_takes_is_refused_with_words(web):
     visitor = Visitor(web.port)
-    form = visitor.request("POST", "/accounts/login/", body=b"x" * (MAX_FORM_BYTES + 1))
-    assert (form.status, form.data.decode()[:40]) == (413, "The request is larger than 1 MB, the mos")
+    form = visitor.request("POST", "/accounts/login/", body=b"x" * (MEMORY_BYTES + 1))
+    assert (form.status, form.data.decode()) == (413, f"{TOO_LARGE_MESSAGE.format('16 kB')} {LOG_IN_MESSAGE}")
     stranger = visitor.request("POST", "/uploads/", body=b"x" * 5_000_000, headers=JSON)
     assert (stranger.status, stranger.json()) == (403, {"error": "Log in first."})
     visitor.post("/accounts/login/", username="alice", password=PASSWORD)
+    form = visitor.request("POST", "/accounts/password_change/", body=b"x" * (MAX_FORM_BYTES + 1))
+    assert (form.status, form.data.decode()) == (413, TOO_LARGE_MESSAGE.format("1 MB"))
+    form = visitor.request("POST", "/accounts/password_change/", fields={"old_password": "x" * (MAX_FORM_BYTES // 2)})
+    assert (form.status, b"incorrect" in form.data) == (200, True)
     upload = visitor.request("POST", "/uploads/", body=b"x" * 5_000_000, headers=JSON)
     assert (upload.status, upload.data.decode()[:40]) == (413, "The request is larger than 3 MB, the mos")
     assert visitor.get("/healthz").status == 200
@@ -115,15 +120,45 @@ def receive(messages: list[bytes], limit: int, *, pause: float = 0) -> tuple[Bod
     return received, file, most
 
 
-def test_of_a_strangers_large_body_nothing_stays():
-    received, file, most = receive([b"x" * 300_000] * 20, 0)
-    assert (received.is_too_large, file.getvalue()) == (True, b"")
-    assert most <= MAX_FORM_BYTES
+@pytest.mark.parametrize("size", [1000, 300_000])
+def test_of_a_strangers_large_body_nothing_is_stored(size):
+    received, file, most = receive([b"x" * size] * 20, 0)
+    assert (received.is_too_large, file.getvalue(), most) == (True, b"", 0)
 
 
 def test_a_body_within_the_limit_is_stored_whole():
     received, file, _ = receive([b"x" * 300_000] * 20, 6_000_000)
     assert (received.is_too_large, received.size, len(file.getvalue())) == (False, 6_000_000, 6_000_000)
+
+
+def test_few_uploads_at_once_hold_more_than_a_piece_in_memory(monkeypatch):
+    """The others write each piece. All give their buffer back, also when their clients hang up."""
+    monkeypatch.setattr(body, "LARGE_BUFFERS", 1)
+    held = []
+
+    async def upload(hang_up_after: int) -> None:
+        async def next_message() -> dict:
+            await asyncio.sleep(0)
+            held.append(sum(len(each._buffer) for each in bodies))
+            kind = "http.request" if received.size < hang_up_after else "http.disconnect"
+            return {"type": kind, "body": b"x" * 50_000, "more_body": True}
+
+        async def find_max_bytes() -> int:
+            return 10_000_000
+
+        received = Body(BytesIO(), find_max_bytes)
+        bodies.append(received)
+        with pytest.raises(ClientGoneError):
+            await received.receive_all(next_message)
+        bodies.remove(received)
+
+    async def upload_all() -> None:
+        await asyncio.gather(*(upload(2_000_000) for _ in range(4)))
+
+    bodies: list[Body] = []
+    asyncio.run(upload_all())
+    assert body.LARGE_WRITE_BYTES * 0.9 < max(held) < body.LARGE_WRITE_BYTES + 3 * (body.WRITE_BYTES + 50_000)
+    assert Body.large_buffers == 0
 
 
 def test_a_body_that_trickles_is_given_up(monkeypatch):
@@ -146,5 +181,6 @@ def test_only_users_may_send_more_than_a_form(transactional_db, as_alice, rf):
     page = rf.post("/accounts/login/").environ
     stranger = rf.post("/uploads/").environ
     user = stranger | {"HTTP_COOKIE": f"sessionid={as_alice.cookies['sessionid'].value}"}
-    assert [max_body_bytes(each) > MAX_FORM_BYTES for each in (page, stranger, user)] == [False, False, True]
-    assert max_body_bytes(stranger) == 0
+    user_page = page | {"HTTP_COOKIE": user["HTTP_COOKIE"]}
+    assert [max_body_bytes(each) for each in (page, stranger, user_page)] == [MEMORY_BYTES, 0, MAX_FORM_BYTES]
+    assert max_body_bytes(user) > MAX_FORM_BYTES

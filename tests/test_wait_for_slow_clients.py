@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 from django.conf import settings as site_settings
 
 from bench import attackers
+from bench.slow_clients import memory
 from devtools.caddy import caddy
 from devtools.processes import Web, wait_until
 from devtools.visitor import Visitor
@@ -19,6 +21,7 @@ from tests.web import give_password, serving
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "staple tractor violin"
 MANY = 5 * site_settings.WEB_THREADS  # of each kind
+STRANGERS = 100
 FILE_BYTES = 20_000_000  # more than the sockets' buffers hold
 
 
@@ -88,3 +91,37 @@ def has_begun(reader: socket.socket) -> bool:
         return reader.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 200"
     except BlockingIOError:
         return False
+
+
+def processes(web: Web) -> list[psutil.Process]:
+    main = psutil.Process(web.process.pid)
+    return [main, *main.children(recursive=True)]
+
+
+def bytes_of_open_files(web: Web, folder: Path) -> int:
+    """Of files without a name, too."""
+    paths = [Path(f"/proc/{each.pid}/fd") for each in processes(web)]
+    opened = [file for path in paths for file in path.iterdir() if str(file.readlink()).startswith(str(folder))]
+    return sum(file.stat().st_size for file in opened)
+
+
+def unread_bytes(port: int) -> int:
+    """What waits in the kernel for the server to read it."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].partition(":")[2], 16) for row in rows if row[1].endswith(f":{port:04X}"))
+
+
+def test_half_bodies_of_strangers_fill_neither_memory_nor_disk(web):
+    visitor, folder = logged_in(web.port), site_settings.MEDIA_ROOT / "incoming"
+    before = memory(web.process.pid)
+    with attackers.attacking(web.port, attackers.half_forms(STRANGERS)) as attack:
+        wait_until(lambda: not unread_bytes(web.port), "the server to have read all that was sent")
+        assert Visitor(web.port).get("/healthz").data == b"ok"
+        added = memory(web.process.pid) - before
+        assert bytes_of_open_files(web, folder) == 0
+        assert all(each.is_connected() for each in attack.attackers)
+    assert added < STRANGERS * attackers.ALMOST_ALL / 1e6 / 2
+    (upload,) = attackers.slow_uploads(1, visitor.cookies)
+    upload.piece *= 100
+    with attackers.attacking(web.port, [upload]):
+        wait_until(lambda: bytes_of_open_files(web, folder), "a user's upload to be stored")

@@ -22,11 +22,12 @@ from workers.byte_format import format_bytes
 
 TOO_SLOW_MESSAGE = "Your request arrived too slowly, so we stopped waiting for it. Nothing of it is kept. Try again."
 TOO_LARGE_MESSAGE = "The request is larger than {}, the most that this page takes. Nothing of it is kept."
+LOG_IN_MESSAGE = "If you were logged out, log in, then do it once more."
 BODY_HEADERS = {b"content-length", b"transfer-encoding"}
 
 
 class Gateway:
-    """find_max_bytes: of a body larger than a form, by the rest of the request. 0: the site answers without a body."""
+    """find_max_bytes: of a body larger than MEMORY_BYTES, by the rest of the request. 0: the site goes without."""
 
     def __init__(
         self, site: WSGIApplication, *, threads: int, folder: str, find_max_bytes: Callable[[WSGIEnvironment], int]
@@ -55,7 +56,8 @@ class Gateway:
         except TimeoutError:
             return plain_response(408, TOO_SLOW_MESSAGE)
         if body.is_too_large and body.max_bytes:
-            return plain_response(413, TOO_LARGE_MESSAGE.format(format_bytes(body.max_bytes)))
+            message = TOO_LARGE_MESSAGE.format(format_bytes(body.max_bytes))
+            return plain_response(413, message if body.max_bytes > MEMORY_BYTES else f"{message} {LOG_IN_MESSAGE}")
         environ["CONTENT_LENGTH"] = "0" if body.is_too_large else str(body.size)
         return None
 

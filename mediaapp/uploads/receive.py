@@ -16,7 +16,7 @@ from django.db import DatabaseError, close_old_connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from mediaapp.gateway.body import MAX_FORM_BYTES
+from mediaapp.gateway.body import MAX_FORM_BYTES, MEMORY_BYTES
 from mediaapp.models import CatalogueItem, Upload, User
 from mediaapp.uploads.filetypes import UploadRejected, detect_kind
 from mediaapp.uploads.mapping import guess_import_arguments
@@ -85,18 +85,19 @@ def clean_file_name(name: str | None) -> str:
 
 
 def max_body_bytes(environ: WSGIEnvironment) -> int:
-    """What the gateway may store of a request's body. 0: nothing, and a stranger gets the view's answer."""
+    """What the gateway may store of a request's larger body. 0: nothing, and the sender gets the view's answer."""
     request = WSGIRequest(environ)
-    if request.path != reverse("upload"):
-        return MAX_FORM_BYTES
+    is_upload = request.path == reverse("upload")
     circuit_breaker.in_request.set(True)
     SessionMiddleware(lambda request: HttpResponse()).process_request(request)
     try:
         close_old_connections()
         is_user = get_user(request).is_authenticated
     except DatabaseError:  # the view says so
-        is_user = False
-    return max_bytes_through_site() + MAX_FORM_BYTES if is_user else 0
+        return 0
+    if not is_user:
+        return 0 if is_upload else MEMORY_BYTES
+    return MAX_FORM_BYTES + (max_bytes_through_site() if is_upload else 0)
 
 
 def max_bytes_through_site() -> int:
