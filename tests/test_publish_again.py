@@ -11,7 +11,7 @@ from django.utils import timezone
 from redis import Redis
 
 from devtools.processes import wait_until
-from tests import in_subprocess
+from tests import in_subprocess, outages
 from workers import jobs
 from workers.jobs import outbox
 from workers.models import Job
@@ -29,7 +29,7 @@ def ago(seconds: float) -> timezone.datetime:
 
 
 def waiting(task: str = RESET, **fields) -> Job:
-    return Job.objects.create(task=task, queue=QUEUES[task], **{"queued_at": ago(60)} | fields)
+    return Job.objects.create(task=task, **{"queue": QUEUES[task], "queued_at": ago(60)} | fields)
 
 
 def ids(broker: Redis, queue: str) -> list[str]:
@@ -99,10 +99,25 @@ def test_the_sweep_publishes_the_most_impatient_queue_first(broker, monkeypatch)
     assert published == ["urgent", "video"]
 
 
-def test_a_sweep_that_a_silent_broker_slows_down_ends(broker, monkeypatch):
-    monkeypatch.setattr(outbox, "MAX_SECONDS", 0)
-    waiting()
-    assert jobs.sweep() == 0
+def test_a_silent_broker_ends_a_sweep_early_and_keeps_it_from_no_queue(broker, caplog):
+    for queue in table().queues:
+        waiting(queue=queue)
+
+    def queues_tried() -> set[str]:
+        return {line.args[0] for line in caplog.records if line.msg.startswith("job_not_published")}
+
+    with outages.silent_address() as address, outages.unreachable_broker(f"redis://{address}/0"):
+        assert outbox.publish_due() == 0
+        assert "urgent" in queues_tried() < table().queues.keys()
+        wait_until(lambda: outbox.publish_due() or {"video", "maintenance"} <= queues_tried(), "the most patient ones")
+
+
+def test_a_backlog_that_takes_long_holds_up_no_other_queue(broker, monkeypatch):
+    monkeypatch.setattr(outbox, "MAX_SECONDS", 0.2)
+    Job.objects.bulk_create(Job(task=RESET, queue="urgent", queued_at=ago(60)) for _ in range(1_000))
+    video = waiting(VIDEO)
+    wait_until(lambda: outbox.publish_due() and Job.objects.get(pk=video.pk).dispatched_at, "the video")
+    assert Job.objects.filter(queue="urgent", dispatched_at=None).exists()
 
 
 def test_a_message_that_younger_ones_overtook_is_sent_again(broker):

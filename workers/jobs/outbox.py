@@ -1,9 +1,11 @@
 """Publishes the jobs whose messages the click could not send, or the broker lost.
 
-Queue by queue, the most impatient first: a queue that is full, or whose broker node is away, holds up no other one.
+The most impatient queue first. A queue that is full or long, or whose broker node is away, holds up no other one: each has
+its share of the time. Silent ones use up more, so the others come in random order.
 """
 
 import logging
+import random
 import time
 from datetime import datetime, timedelta
 
@@ -30,13 +32,24 @@ TAKEN_SECONDS = 600  # that the search for an overtaking message looks back
 def publish_due() -> int:
     """Returns how many jobs it published."""
     published, stop_at = 0, time.monotonic() + MAX_SECONDS
-    for queue in sorted(table().queues.values(), key=lambda queue: queue.target_seconds):
-        for job in unpublished_jobs(queue)[:MAX_JOBS]:
-            if time.monotonic() > stop_at:
-                return published
-            if not publish(job):
-                break  # the next call tries this queue again
-            published += 1
+    first, *others = sorted(table().queues.values(), key=lambda queue: queue.target_seconds)
+    random.shuffle(others)
+    for remaining, queue in zip(range(len(others) + 1, 0, -1), [first, *others], strict=True):
+        seconds = stop_at - time.monotonic()
+        if seconds < 0:
+            break
+        published += _publish_queue(queue, seconds / remaining)
+    return published
+
+
+def _publish_queue(queue: Queue, seconds: float) -> int:
+    published, stop_at = 0, time.monotonic() + seconds
+    for job in unpublished_jobs(queue)[:MAX_JOBS]:
+        if not publish(job):
+            break  # the next call tries this queue again
+        published += 1
+        if time.monotonic() > stop_at:
+            break
     return published
 
 
