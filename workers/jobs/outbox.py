@@ -1,7 +1,7 @@
 """Publishes the jobs whose messages the click could not send, or the broker lost.
 
-The most impatient queue first. A queue that is full or long, or whose broker node is away, holds up no other one: each has
-its share of the time. Silent ones use up more, so the others come in random order.
+The most impatient queue first. A queue that is full or long, or whose broker node is away, holds up no other one: each
+has its share of the time. A silent one uses up more, so the others come in random order.
 """
 
 import logging
