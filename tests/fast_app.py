@@ -4,13 +4,13 @@ import os
 from datetime import timedelta
 
 from config.celery import REDIS_TRANSPORT, app
-from workers.runtime import heartbeat_file, stopping, worker_heartbeat
+from workers.runtime import heartbeat_file, hung_processes, stopping
 from workers.schedule import every
 from workers.telemetry import liveness
 
 heartbeat_file.INTERVAL_SECONDS = 1
 liveness.SILENT_SECONDS = int(os.environ.get("SILENT_SECONDS", liveness.SILENT_SECONDS))
-worker_heartbeat.KILL_SECONDS = int(os.environ.get("KILL_SECONDS", worker_heartbeat.KILL_SECONDS))
+hung_processes.KILL_SECONDS = int(os.environ.get("KILL_SECONDS", hung_processes.KILL_SECONDS))
 stopping.GRACE_SECONDS = int(os.environ.get("GRACE_SECONDS", stopping.GRACE_SECONDS))
 app.conf.imports = (*app.conf.imports, "tests.faulty_tasks")
 REDIS_TRANSPORT.update(

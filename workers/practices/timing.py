@@ -5,6 +5,7 @@ thread sends the records in batches (workers/telemetry/recorder.py).
 """
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -56,8 +57,8 @@ def record_start(task: Task, **_: object) -> None:
     if _recorder.is_open:
         request, now = task.request, time.time()
         limit = (request.timelimit or [None])[0] or task.time_limit
-        metadata = run_metadata(task, request) | {"wait_seconds": wait_seconds(request, now)}
-        _recorder.start(Run(f"{request.id} {now}", metadata, limit or math.inf))
+        own = {"pid": os.getpid(), "wait_seconds": wait_seconds(request, now)}
+        _recorder.start(Run(f"{request.id} {now}", run_metadata(task, request) | own, limit or math.inf))
 
 
 @task_postrun.connect

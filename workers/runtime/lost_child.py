@@ -1,10 +1,11 @@
-"""A worker ends the locks and the progress of a pool process that died, so that its job continues at once.
+"""A worker ends the locks, the progress and the run of a pool process that died, so that its job continues at once.
 
 Otherwise the job would wait until its lease is over. Its message comes back by `task_reject_on_worker_lost`.
 Not public in Celery 5.7: `Request.worker_pid`.
 """
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
@@ -14,6 +15,7 @@ from redis.exceptions import RedisError
 
 from workers.practices import progress
 from workers.telemetry.held_locks import release_locks_of
+from workers.telemetry.recorder import record_lost_runs
 
 log = logging.getLogger(__name__)
 
@@ -39,3 +41,5 @@ class Request(request.Request):
         log.warning("pool_process_died pid=%s locks=%r", pid, " ".join(released))
         if f"job:{self.id}" in released:
             progress.clear(self.id)
+        with suppress(RedisError):  # else the collection of runs records the loss
+            record_lost_runs(self.hostname, pid)

@@ -1,13 +1,14 @@
 """Which workers and runs give a sign of life, and who has stopped to.
 
 A stopped process keeps its connections, so the broker still counts it as a consumer. Heartbeats are on the server of
-the locks: a worker's by its name and its queues, a run's by the recorder in its pool process (recorder.py).
+the locks: a worker's with its queues and its pool processes that hang, a run's by the recorder in its pool process
+(recorder.py).
 """
 
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django_redis import get_redis_connection
@@ -15,90 +16,108 @@ from django_redis import get_redis_connection
 from workers.queues import table
 from workers.telemetry.recorder import HEARTBEATS
 
-WORKERS = "workers:alive"  # a sorted set: "name queue,queue" by the time of its last heartbeat
+PREFIX = "worker:alive:"  # and a worker's name and start. The value is JSON
 HEARTBEAT_SECONDS = 2.0
-SILENT_SECONDS = 15  # a worker or a run is then named
+SILENT_SECONDS = 15  # a worker or one of its pool processes is then named
 IDLE_SECONDS = 20  # the programs of a run are then named
 FORGET_SECONDS = 600  # a worker that was killed is then no fault any more
 
 
 @dataclass(frozen=True)
+class HungProcess:
+    """Of a pool. has_begun: False if the task waits in its pipe. seconds: of its silence."""
+
+    task: str
+    seconds: float
+    has_begun: bool
+
+
+@dataclass(frozen=True)
 class Worker:
-    """name: as Celery has it, `video@host`. age: seconds since its last heartbeat."""
+    """name: as Celery has it, `video@host`. Times are those of time.time()."""
 
     name: str
     queues: list[str]
-    age: float
+    started_at: float
+    beat_at: float
+    hung: list[HungProcess] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("@")[0]
+
+    @property
+    def age(self) -> float:
+        return time.time() - self.beat_at
 
     @property
     def is_silent(self) -> bool:
         return self.age > SILENT_SECONDS
 
+    @property
+    def key(self) -> str:
+        return f"{PREFIX}{self.name} {self.started_at}"
 
-def beat(name: str, queues: list[str]) -> None:
+
+def beat(worker: Worker) -> None:
     """Raises RedisError."""
-    now = time.time()
-    with get_redis_connection("locks").pipeline() as pipe:
-        pipe.zadd(WORKERS, {f"{name} {','.join(sorted(queues))}": now})
-        pipe.zremrangebyscore(WORKERS, "-inf", now - FORGET_SECONDS)
-        pipe.execute()
+    get_redis_connection("locks").set(worker.key, json.dumps(asdict(worker)), ex=FORGET_SECONDS)
 
 
-def remove_heartbeat(name: str, queues: list[str]) -> None:
+def remove_heartbeat(worker: Worker) -> None:
     """For a worker that stops as it should. Raises RedisError."""
-    get_redis_connection("locks").zrem(WORKERS, f"{name} {','.join(sorted(queues))}")
+    get_redis_connection("locks").delete(worker.key)
 
 
 def read_workers() -> list[Worker]:
     """Raises RedisError."""
-    now, workers = time.time(), []
-    for member, at in get_redis_connection("locks").zrange(WORKERS, 0, -1, withscores=True):
-        name, _, queues = member.decode().partition(" ")
-        workers.append(Worker(name, queues.split(","), now - at))
-    return workers
+    redis = get_redis_connection("locks")
+    keys = list(redis.scan_iter(f"{PREFIX}*", count=500))
+    values = [json.loads(value) for value in (redis.mget(keys) if keys else []) if value]
+    return [Worker(**value | {"hung": [HungProcess(**each) for each in value["hung"]]}) for value in values]
 
 
-def read_runs() -> dict[str, dict[str, Any]]:
-    """The last heartbeats of runs, by task id. `silent_seconds` is their age. Raises RedisError."""
-    runs = {}
-    for key, value in get_redis_connection("locks").hgetall(HEARTBEATS).items():
-        run = json.loads(value)
-        runs[key.decode().partition(" ")[0]] = run | {"silent_seconds": time.time() - run["ended_at"]}
-    return runs
+def read_runs() -> list[dict[str, Any]]:
+    """The last heartbeat of each run: its task's `id`, and `silent_seconds`, the heartbeat's age. Raises RedisError.
+
+    A job's attempts have one id. The run of a process that died may be among them.
+    """
+    runs, now = get_redis_connection("locks").hgetall(HEARTBEATS), time.time()
+    found = [(key.decode().partition(" ")[0], json.loads(value)) for key, value in runs.items()]
+    return [run | {"id": task_id, "silent_seconds": now - run["ended_at"]} for task_id, run in found]
 
 
 def faults() -> Iterator[str]:
     """Raises RedisError."""
     workers = read_workers()
-    living = [worker for worker in workers if not worker.is_silent]
-    yield from _worker_faults(workers, {queue for worker in living for queue in worker.queues})
-    names = {worker.name for worker in living}
-    for run in read_runs().values():
-        if run["worker"] in names:
-            yield from _run_faults(run)
+    living = {worker.name: worker for worker in workers if not worker.is_silent}
+    for worker in (each for each in workers if each.is_silent):
+        yield f"{worker.name} has been silent for {worker.age:.0f} s: it is stopped, or its machine is lost."
+    yield from _queue_faults([*living.values()])
+    for worker in living.values():
+        yield from (_hung_fault(worker, process) for process in worker.hung)
+    for run in read_runs():
+        idle = run.get("idle_seconds") or 0.0
+        if run["worker"] in living and idle > IDLE_SECONDS and run["silent_seconds"] < SILENT_SECONDS:
+            task = run["task"].rpartition(".")[2]
+            yield f"The program that {task} runs on {run['worker']} has used no processor for {idle:.0f} s: it hangs."
 
 
-def _worker_faults(workers: list[Worker], consumed: set[str]) -> Iterator[str]:
+def _queue_faults(living: list[Worker]) -> Iterator[str]:
     consumers = table().consumers
-    for worker in workers:
-        kind = worker.name.partition("@")[0]
-        foreign = [queue for queue in worker.queues if consumers.get(queue, kind) != kind]
-        if worker.is_silent:
-            yield f"{worker.name} has been silent for {worker.age:.0f} s: it is stopped, or its machine is lost."
-        elif foreign:
-            right = ",".join(queue for queue, consumer in consumers.items() if consumer == kind)
+    for worker in living:
+        if foreign := [queue for queue in worker.queues if consumers.get(queue, worker.kind) != worker.kind]:
+            right = ",".join(queue for queue, consumer in consumers.items() if consumer == worker.kind)
             yield f"{worker.name} consumes {', '.join(foreign)}: start it with --queues {right or 'of its own'}."
+    consumed = {queue for worker in living for queue in worker.queues}
     for queue, kind in consumers.items():
         if queue not in consumed:
             yield f"No worker takes jobs from {queue}. Is the {kind} worker up, with {queue} in its --queues?"
 
 
-def _run_faults(run: dict[str, Any]) -> Iterator[str]:
-    task, idle = run["task"].rpartition(".")[2], run.get("idle_seconds") or 0.0
-    if run["silent_seconds"] > SILENT_SECONDS:
-        yield (
-            f"The process of {task} on {run['worker']} has been silent for {run['silent_seconds']:.0f} s: it is stopped"
-            " or hangs. Its worker kills it soon, and the job goes on."
-        )
-    elif idle > IDLE_SECONDS:
-        yield f"The program that {task} runs on {run['worker']} has used no processor for {idle:.0f} s: it hangs."
+def _hung_fault(worker: Worker, process: HungProcess) -> str:
+    task, seconds = process.task.rpartition(".")[2], f"{process.seconds:.0f} s"
+    soon = "it is stopped or hangs. Its worker kills it soon, and the job goes on."
+    if process.has_begun:
+        return f"The process of {task} on {worker.name} has been silent for {seconds}: {soon}"
+    return f"A process of {worker.name} has not begun its {task} for {seconds}: {soon}"

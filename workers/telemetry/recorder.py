@@ -43,6 +43,15 @@ def record_missed_run(task: str, queue: str, outcome: str) -> None:
     _drop_oldest(redis)
 
 
+def record_lost_runs(worker: str, pid: int) -> None:
+    """For a pool process of this worker that died. Raises RedisError."""
+    redis = get_redis_connection("locks")
+    for key, value in redis.hgetall(HEARTBEATS).items():
+        run = json.loads(value)
+        if (run["worker"], run.get("pid")) == (worker, pid) and redis.hdel(HEARTBEATS, key):
+            redis.xadd(STREAM, {"run": value})
+
+
 @dataclass
 class Run:
     """limit_seconds: the hard time limit."""
