@@ -58,6 +58,10 @@ class Worker:
     def key(self) -> str:
         return f"{PREFIX}{self.name} {self.started_at}"
 
+    def can_replace(self, dead: "Worker") -> bool:
+        """A platform starts a worker again under another host's name."""
+        return self.kind == dead.kind and self.started_at > dead.beat_at and {*dead.queues} <= {*self.queues}
+
 
 def beat(worker: Worker) -> None:
     """Raises RedisError."""
@@ -91,7 +95,7 @@ def faults() -> Iterator[str]:
     """Raises RedisError."""
     workers = read_workers()
     living = {worker.name: worker for worker in workers if not worker.is_silent}
-    for worker in (each for each in workers if each.is_silent):
+    for worker in not_replaced(workers):
         yield f"{worker.name} has been silent for {worker.age:.0f} s: it is stopped, or its machine is lost."
     yield from _queue_faults([*living.values()])
     for worker in living.values():
@@ -101,6 +105,17 @@ def faults() -> Iterator[str]:
         if run["worker"] in living and idle > IDLE_SECONDS and run["silent_seconds"] < SILENT_SECONDS:
             task = run["task"].rpartition(".")[2]
             yield f"The program that {task} runs on {run['worker']} has used no processor for {idle:.0f} s: it hangs."
+
+
+def not_replaced(workers: list[Worker]) -> list[Worker]:
+    """The silent ones for whom no other one has started since. Each stands in for one; it may have died as well."""
+    silent, free = [], list(workers)
+    for worker in sorted((each for each in workers if each.is_silent), key=lambda each: -each.beat_at):
+        if replacement := next((each for each in free if each.can_replace(worker)), None):
+            free.remove(replacement)
+        else:
+            silent.append(worker)
+    return silent
 
 
 def _queue_faults(living: list[Worker]) -> Iterator[str]:
