@@ -84,7 +84,7 @@ def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
 
 
 def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Lets polls identify the user without SQL, until a session of this user ends.
+    """Lets polls identify the user without SQL for TOKEN_SECONDS, or until a session of this user ends.
 
     The session key is its salt: it is invalid beside another key.
     """
@@ -107,6 +107,8 @@ def read_running_progress(request: HttpRequest, job_id: UUID) -> dict[str, Any] 
     if not cookie or cookie.count(" ") != 2:  # one of an older release has no token
         return None
     user_id, token, staff = cookie.split(" ")
+    if user_id in viewers.undeleted:
+        return None
     progress_key, token_key = progress.KEY.format(job_id), viewers.token_key(user_id)
     found = cache.get_many([progress_key, token_key])
     current: dict[str, Any] = found.get(progress_key) or {}

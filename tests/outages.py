@@ -4,13 +4,20 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+import psutil
 import pytest
 from django.db import connection
 
+from devtools.servers import Server
 from workers import circuit_breaker
 from workers.brokers import producers
 
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"
+
+
+def running_server(name: str) -> psutil.Process:
+    """postgres, cache, or broker, which has the locks too."""
+    return next(each.process for each in Server.running if each.data.name == name)
 
 
 def make_unreachable(settings, alias: str, url: str = UNREACHABLE_URL) -> None:

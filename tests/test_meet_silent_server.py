@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import psutil
 import pytest
 from django.db import OperationalError, connection, transaction
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from devtools.processes import wait_until
-from devtools.servers import Server, suspended
+from devtools.servers import suspended
 from devtools.visitor import Visitor
 from mediaapp.models import Upload
 from tests.conftest import signed_in
 from tests.factories import running_upload_of, upload_of
+from tests.outages import running_server
 from tests.web import give_password, serving
 from workers import circuit_breaker
 from workers.circuit_breaker import CircuitBreaker
@@ -24,11 +24,6 @@ from workers.models import Job
 
 JSON = {"Accept": "application/json"}
 PASSWORD = "a long enough secret"
-
-
-def server(name: str) -> psutil.Process:
-    """postgres, cache, or broker, which has the locks too."""
-    return next(each.process for each in Server.running if each.data.name == name)
 
 
 @pytest.fixture
@@ -64,7 +59,7 @@ def silences(browser: Visitor) -> int:
 
 
 def test_a_silent_database_is_told_to_each_in_their_own_way(visitor):
-    with suspended(server("postgres")):
+    with suspended(running_server("postgres")):
         page = visitor.request("GET", "/")
         form = visitor.request("POST", "/accounts/login/", fields={"username": "alice", "password": PASSWORD})
         program = visitor.request("GET", "/catalogue/", headers=JSON)
@@ -82,7 +77,7 @@ def test_a_silent_database_is_told_to_each_in_their_own_way(visitor):
 
 
 def test_one_request_waits_for_a_silent_database_and_the_next_ones_do_not(visitor):
-    with suspended(server("postgres")):
+    with suspended(running_server("postgres")):
         assert ask_at_once(visitor, "/", 1) == {503}
         assert ask_at_once(visitor, "/", 24) == {503}
     assert silences(visitor) == 1
@@ -91,7 +86,7 @@ def test_one_request_waits_for_a_silent_database_and_the_next_ones_do_not(visito
 def test_a_library_of_running_jobs_waits_for_a_silent_cache_once(visitor, alice):
     for _ in range(25):
         running_upload_of(alice)
-    with suspended(server("cache")):
+    with suspended(running_server("cache")):
         page = visitor.request("GET", "/")
         assert ask_at_once(visitor, "/", 24) == {200}
     assert (page.status, page.data.decode().count("Running")) == (200, 25)
@@ -99,7 +94,7 @@ def test_a_library_of_running_jobs_waits_for_a_silent_cache_once(visitor, alice)
 
 
 def test_an_upload_is_taken_while_the_broker_and_the_locks_are_silent(visitor):
-    with suspended(server("broker")):
+    with suspended(running_server("broker")):
         for _ in range(3):
             file = {"file": ("books.csv", b"external_id,title\n1,The Silent Sea\n")}
             assert visitor.request("POST", "/uploads/", fields=file, headers=JSON).status == 201
@@ -126,9 +121,9 @@ def query_in_other_thread(sql: str) -> Iterator[list]:
 
 
 def test_a_task_waits_until_the_database_answers_again(transactional_db):
-    with suspended(server("postgres")), query_in_other_thread("SELECT 1") as rows:
+    with suspended(running_server("postgres")), query_in_other_thread("SELECT 1") as rows:
         assert rows == []
-        server("postgres").resume()
+        running_server("postgres").resume()
     assert rows == [(1,)]
 
 
@@ -153,7 +148,7 @@ def test_a_transaction_that_meets_silence_writes_nothing(alice, transactional_db
     upload = upload_of(alice)
     with pytest.raises(OperationalError), transaction.atomic():
         Job.objects.filter(pk=upload.pk).update(message="half of it")
-        with suspended(server("postgres")):
+        with suspended(running_server("postgres")):
             Job.objects.count()
     circuit_breaker.reset_all()
     connection.close()

@@ -11,12 +11,15 @@ from django.test import Client
 from django.utils import timezone
 from django_redis import get_redis_connection
 
-from mediaapp import permissions
+from devtools.processes import wait_until
+from devtools.servers import suspended
+from mediaapp import permissions, viewers
 from mediaapp.views.jobs import poll_seconds
 from tests.cache_commands import cache_commands
 from tests.conftest import signed_in
 from tests.factories import State, pages_of, running_upload_of, upload_of
-from tests.outages import make_unreachable
+from tests.outages import UNREACHABLE_URL, make_unreachable, running_server
+from workers import circuit_breaker
 from workers.models import Job
 from workers.practices import progress
 
@@ -191,6 +194,33 @@ def test_the_cookies_of_an_ended_session_read_nothing(alice, end):
     assert thief.get(json).json()["done"] == 5
     end(browser, alice)
     assert (thief.get(part).status_code, thief.get(json).status_code) == (404, 404)
+
+
+@pytest.mark.parametrize("end", [log_out, change_password])
+def test_the_cookies_of_a_session_that_ended_beside_a_silent_cache_read_nothing(alice, end):
+    """At once here, and in other processes once the cache answers again."""
+    browser = signed_in(alice)
+    upload = running_upload_of(alice)
+    part, json = open_page(browser, upload)
+    thief = Client()
+    thief.cookies = copy(browser.cookies)
+    with suspended(running_server("cache")):
+        cache.get("any")  # opens the circuit breaker
+        end(browser, alice)
+    circuit_breaker.reset_all()
+    assert (thief.get(part).status_code, thief.get(json).status_code) == (404, 404)
+    wait_until(lambda: not viewers.undeleted, "the cache to delete the token")
+    assert get_redis_connection("default").exists(viewers.token_key(alice.pk)) == 0
+    assert (thief.get(part).status_code, thief.get(json).status_code) == (404, 404)
+
+
+def test_while_the_cache_is_away_longer_than_a_token_lives_nothing_waits_for_it(as_alice, settings, monkeypatch):
+    monkeypatch.setattr(viewers, "TOKEN_SECONDS", 0.3)
+    make_unreachable(settings, "default")
+    settings.REDIS_URL = UNREACHABLE_URL
+    as_alice.post("/accounts/logout/")
+    assert viewers.undeleted
+    wait_until(lambda: not viewers.undeleted, "the end of the thread")
 
 
 def test_a_user_who_is_staff_no_longer_cannot_poll_jobs_of_others(as_stella, stella, alice):
