@@ -1,4 +1,4 @@
-"""The promises that need many rounds: `make drills` runs their labs one after the other, in two hours and a half.
+"""The promises that need many rounds: `make drills` runs their labs one after the other, in about three hours.
 
 Each has its own servers. Prints the output of each lab, then one table. Exit code 1 if a promise is broken, or, where
 CI is set, if one is skipped.

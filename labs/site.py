@@ -60,8 +60,9 @@ class Site:
             with frozen(child.pid):
                 time.sleep(seconds)
 
-    def count_in_logs(self, event: str) -> int:
-        return sum(log.read_text(errors="replace").count(event) for log in self.folder.glob("*.log"))
+    def count_in_logs(self, event: str, name: str) -> int:
+        """In the logs of all processes that had this name."""
+        return sum(log.read_text(errors="replace").count(event) for log in self.folder.glob(f"{name}-*.log"))
 
     @contextmanager
     def running(self) -> Iterator["Site"]:

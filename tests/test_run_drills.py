@@ -33,7 +33,7 @@ def test_runs_do_not_pile_up_on_rabbitmq_and_each_is_counted_once(rabbitmq_insta
 
 
 def test_files_survive_whatever_dies_while_users_upload():
-    found = run("chaos", "2")
+    found = run("chaos", "2", "8")
     assert found["rounds"] == 2
     assert [found[fault] for fault in ("lost", "doubled", "stuck", "false_deaths")] == [0, 0, 0, 0]
 
