@@ -7,6 +7,7 @@ from django import forms
 from django.contrib.auth.forms import PasswordResetForm, UserCreationForm
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from mediaapp.models import User
 from workers import jobs
@@ -27,6 +28,9 @@ class SignUpForm(UserCreationForm):
 class QueuedPasswordResetForm(PasswordResetForm):
     """Sends at most MAX_MAILS to an account in MAIL_PERIOD, whoever asks.
 
+    A log-in or a new password makes all earlier links invalid, so from then on they do not count: whoever gets no link
+    has earlier ones that work.
+
     A job for an unknown address, or beyond the limit, sends nothing: neither time nor text of the response reveals who
     has an account.
     """
@@ -36,10 +40,20 @@ class QueuedPasswordResetForm(PasswordResetForm):
         user_id = user.pk if user else None
         with transaction.atomic():
             # Two requests at once count one after the other.
-            User.objects.select_for_update(no_key=True).filter(pk=user_id or 0).first()
+            user = User.objects.select_for_update(no_key=True).filter(pk=user_id or 0).first()
+            validity = validity_of_links(user)
             sent = Job.objects.filter(
-                owner_id=user_id or 0, created_at__gt=timezone.now() - MAIL_PERIOD, task=SEND_PASSWORD_RESET
+                owner_id=user_id or 0,
+                created_at__gt=timezone.now() - MAIL_PERIOD,
+                task=SEND_PASSWORD_RESET,
+                arguments__validity=validity,
             )
             if sent.count() >= MAX_MAILS:
                 user_id = None
-            jobs.create(SEND_PASSWORD_RESET, owner_id=user_id, arguments={"user_id": user_id})
+            jobs.create(SEND_PASSWORD_RESET, owner_id=user_id, arguments={"user_id": user_id, "validity": validity})
+
+
+def validity_of_links(user: User | None) -> str:
+    """Differs once the links that were sent before work no longer, as Django's tokens do."""
+    values = f"{user.password} {user.last_login}" if user else ""
+    return salted_hmac("mediaapp.forms.validity_of_links", values).hexdigest()[:16]

@@ -113,6 +113,30 @@ def test_an_address_gets_three_mails_an_hour_whoever_asks(alice, bob, mailoutbox
     assert mailoutbox[4].to == [alice.email]
 
 
+@pytest.mark.parametrize("way", ["a new password", "a log-in"])
+def test_an_owner_who_came_in_gets_links_again(alice, mailoutbox, way):
+    for _ in range(5):
+        send_password_reset.run(str(request_reset(alice.email).pk))
+    if way == "a log-in":
+        Client().force_login(alice)
+        set_password(link_in(mailoutbox[0].body), NEW)
+        assert not Client().login(username="alice", password=NEW)  # no earlier link works then
+    else:
+        set_password(link_in(mailoutbox[0].body), NEW)
+    for _ in range(5):
+        send_password_reset.run(str(request_reset(alice.email).pk))
+    assert len(mailoutbox) == 6
+    set_password(link_in(mailoutbox[3].body), "yet another secret")
+    assert Client().login(username="alice", password="yet another secret")
+
+
+def test_while_no_link_comes_each_earlier_one_works(alice, mailoutbox):
+    for _ in range(5):
+        send_password_reset.run(str(request_reset(alice.email).pk))
+    for mail in mailoutbox:
+        assert Client().get(link_in(mail.body).removeprefix("http://testserver"), follow=True).context["validlink"]
+
+
 def test_the_limit_of_mails_holds_for_requests_at_once(alice):
     def request(_: int) -> None:
         assert Client().post(RESET, {"email": alice.email}).url == DONE
