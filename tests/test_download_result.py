@@ -104,6 +104,12 @@ def test_a_browser_asks_before_it_shows_a_copy_again(as_alice, film, name):
     assert as_alice.get(reverse(name, args=[film.pk]), headers=kept).status_code == 302
 
 
+def test_a_browser_asks_before_it_shows_rejected_rows_again(as_alice, upload_with_rejections):
+    response = as_alice.get(reverse("rejected_rows", args=[upload_with_rejections.pk]))
+    assert set(response.headers["Cache-Control"].split(", ")) == {"private", "no-cache"}
+    assert "Cookie" in response.headers["Vary"]
+
+
 def test_the_poster_is_a_jpeg(as_alice, film):
     response = as_alice.get(reverse("poster", args=[film.pk]))
     assert (response.headers["Content-Type"], body(response)) == ("image/jpeg", b"a picture")

@@ -54,6 +54,7 @@ def serve_poster(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 
 @require_safe
 @login_required
+@cache_control(private=True, no_cache=True)
 def download_rejected_rows(request: HttpRequest, job_id: UUID) -> StreamingHttpResponse:
     upload = get_upload_or_404(request, job_id)
     header = upload.job.result.get("header")

@@ -7,7 +7,7 @@ behind each line end. So an apostrophe goes to the beginning of each such part.
 import re
 
 SIGNS = "=+\\-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001 - spreadsheets of East Asia read the wide and small ones too
-DELIMITERS = ",;\t\r\n"
+DELIMITERS = ",;\t|\r\n"
 # What may stand before the sign: quotes, blanks, and characters without width or picture.
 _UNSEEN = (
     "\\x00-\\x08\\x0e-\\x1f\\x7f-\\x9f\\xad\u034f\u061c\u180b-\u180f"
