@@ -155,7 +155,6 @@ CACHES: dict[str, dict[str, Any]] = {
         "OPTIONS": LOCKS_LIMITS | {"CONNECTION_POOL_KWARGS": LOCKS_POOL | LOCKS_TLS},
     },
 }
-DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # Accounts and rate limits. PROXIES: the number of our own proxies before the site; a platform's router is 1.
 AUTH_USER_MODEL = "mediaapp.User"

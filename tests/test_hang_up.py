@@ -80,9 +80,11 @@ def test_a_client_that_stops_reading_its_download_is_not_waited_for(web, alice):
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie_header(cookies_of(alice))}\r\n\r\n".encode()
     )
     with closing(reader.connect(web.port)):
-        line = wait_for_line(web, rf"method=GET path='{path}' status=200 bytes=\d+")
+        line = wait_for_line(web, rf"method=GET path='{path}' status=490 bytes=\d+")
         assert int(line.rpartition("=")[2]) < FILE_BYTES
         wait_until(lambda: not reader.is_connected(), "the end of the connection")
+    log = web.log.read_text()
+    assert ("Traceback" in log, "ERROR" in log) == (False, False), log
 
 
 def test_a_slow_upload_that_goes_on_is_waited_for(web, alice):

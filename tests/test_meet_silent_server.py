@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from django.core.cache import cache
 from django.db import OperationalError, connection, transaction
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -15,9 +16,9 @@ from devtools.visitor import Visitor
 from mediaapp.models import Upload
 from tests.conftest import signed_in
 from tests.factories import running_upload_of, upload_of
-from tests.outages import running_server
+from tests.outages import make_unreachable, running_server
 from tests.web import give_password, serving
-from workers import circuit_breaker
+from workers import cache_breaker, circuit_breaker
 from workers.circuit_breaker import CircuitBreaker
 from workers.database import base
 from workers.models import Job
@@ -91,6 +92,16 @@ def test_a_library_of_running_jobs_waits_for_a_silent_cache_once(visitor, alice)
         assert ask_at_once(visitor, "/", 24) == {200}
     assert (page.status, page.data.decode().count("Running")) == (200, 25)
     assert silences(visitor) == 1
+    assert "Traceback" not in visitor.log.read_text()
+    assert len([line for line in visitor.log.read_text().splitlines() if " request_answered " not in line]) == 1
+
+
+def test_a_cache_that_is_down_gets_one_line_in_the_log(settings, monkeypatch, caplog):
+    monkeypatch.setattr(cache_breaker, "AWAY_SECONDS", 60)
+    monkeypatch.setattr(cache_breaker.CACHE_BREAKER, "_quiet_until", 0)
+    make_unreachable(settings, "default")
+    assert [cache.get("any") for _ in range(5)] == [None] * 5
+    assert [record.message.split()[0] for record in caplog.records] == ["cache_connection_failed"]
 
 
 def test_an_upload_is_taken_while_the_broker_and_the_locks_are_silent(visitor):

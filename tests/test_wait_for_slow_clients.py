@@ -1,5 +1,6 @@
 """Slow clients hold sockets: silent ones, slow uploads, slow readers. Everybody else is answered meanwhile."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -53,6 +54,7 @@ def assert_everybody_is_answered(port: int, running: Upload) -> None:
 
 @pytest.mark.parametrize("way", ["bare", "behind the proxy"])
 def test_silent_clients_and_slow_uploads_keep_nobody_out(way, web, running):
+    """In this order: the attackers still hold all their sockets when everybody else has been answered."""
     with ExitStack() as stack:
         port = web.port if way == "bare" else stack.enter_context(caddy(web.port))
         uploads = attackers.slow_uploads(MANY, logged_in(port).cookies)
@@ -81,6 +83,9 @@ def test_clients_that_do_not_read_their_download_keep_nobody_out(web, alice, run
         for each in readers:
             wait_until(lambda each=each: has_begun(each.connection), "the beginning of each download")
         assert_everybody_is_answered(web.port, running)
+        # In this order: had they waited for the readers, the server would have given up on these.
+        assert not re.search(r"video.mp4' status=490", web.log.read_text())
+        assert all(each.is_connected() for each in readers)
     finally:
         for each in readers:
             each.connection.close()

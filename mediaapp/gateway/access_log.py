@@ -5,10 +5,11 @@ import time
 from typing import Any, Self
 
 from mediaapp.gateway.body import ClientGoneError
-from mediaapp.gateway.sending import Send
+from mediaapp.gateway.sending import ClientStalledError, Send
 
 log = logging.getLogger("mediaapp.access")
 CLIENT_GONE = 499  # as nginx has it: nobody got a response
+CLIENT_STALLED = 490  # no server's and no standard's: the response was not read to its end
 
 
 class AccessLog:
@@ -27,7 +28,10 @@ class AccessLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        is_stalled = kind is not None and issubclass(kind, ClientStalledError)
+        if is_stalled:
+            self.status = CLIENT_STALLED
         ms = round(1000 * (time.monotonic() - self.started))
         values = (self.method, self.path, self.status, self.bytes, ms)
         log.info("request_answered method=%s path=%r status=%s bytes=%s ms=%s", *values)
-        return kind is not None and issubclass(kind, ClientGoneError)
+        return is_stalled or (kind is not None and issubclass(kind, ClientGoneError))

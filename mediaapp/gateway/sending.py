@@ -18,8 +18,12 @@ SILENT_SECONDS = 60  # in which a client reads nothing of its response
 CHUNK_BYTES = 65_536  # granian holds some of them for a client that does not read: about 1 MB
 
 
+class ClientStalledError(Exception):
+    """The client reads nothing more of its response."""
+
+
 async def send_response(response: Response, send: Send, run_in_thread: RunInThread = asyncio.to_thread) -> None:
-    """Raises TimeoutError if the client stops to read. run_in_thread: for a stream, in a thread of the site."""
+    """Raises ClientStalledError. run_in_thread: for a stream, in a thread of the site."""
     await send(response.start())
     if response.file:
         await _send_file(response.file, response, send)
@@ -69,5 +73,8 @@ async def _send_stream(parts: Iterable[bytes], response: Response, send: Send, r
 
 
 async def _send_chunk(chunk: bytes, send: Send) -> None:
-    async with asyncio.timeout(SILENT_SECONDS):
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    try:
+        async with asyncio.timeout(SILENT_SECONDS):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError as error:
+        raise ClientStalledError from error
