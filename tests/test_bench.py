@@ -1,14 +1,19 @@
 """`make bench` starts, and each of its modules yields its rows: in a tiny size, without looking at the figures."""
 
+import pytest
+
 from bench.__main__ import BARS
 from tests import programs
 
+APART = ("resets", "turns")  # they take as long as all others together
 
-def test_every_bar_is_measured():
-    done = programs.run("bench", "--quick")
+
+@pytest.mark.parametrize("names", [(name,) for name in APART] + [tuple(sorted({*BARS} - {*APART}))], ids="+".join)
+def test_every_bar_is_measured(names: tuple[str, ...]):
+    done = programs.run("bench", "--quick", *names)
     assert done.returncode == 0, done.stderr
     modules = {line.partition(" ")[0] for line in done.stdout.splitlines()}
-    assert set(BARS) <= modules
+    assert {*names} <= modules
 
 
 def test_what_one_upload_costs_is_counted():
