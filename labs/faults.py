@@ -16,17 +16,17 @@ from labs.site import NAMES, WITH_POOL, Site
 from workers.brokers.connection import is_amqp
 
 SHORT_SECONDS, LONG_SECONDS = (1, 8), (15, 60)  # a process that is frozen for long is rightly taken for dead
-ENDS_ATTEMPTS = ("postgres", "rabbitmq")  # a job begins again when its worker has lost one of them
+# A job begins again when its worker has lost one of them. `broker` is the Valkey that has the locks, too.
+ENDS_ATTEMPTS = ("postgres", "rabbitmq", "broker")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """worker: the one that it hits. seconds: of a freeze."""
+    """worker: the one that it hits."""
 
     name: str
     inject: Callable[[], object]
     worker: str = ""
-    seconds: float = 0.0
 
     @property
     def ends_attempts(self) -> bool:
@@ -40,13 +40,13 @@ def faults(site: Site, max_seconds: float) -> list[Fault]:
     for name in NAMES:
         found.append(Fault(f"{name} killed", partial(site.kill, name), name))
         found.append(Fault(f"{name} stopped", partial(site.stop, name), name))
-        found.append(Fault(f"{name} frozen", partial(site.freeze, name, seconds), name, seconds))
+        found.append(Fault(f"{name} frozen", partial(site.freeze, name, seconds), name))
     for name in WITH_POOL:
         found.append(Fault(f"{name}'s child killed", partial(site.kill_child, name), name))
-        found.append(Fault(f"{name}'s child frozen", partial(site.freeze_child, name, seconds), name, seconds))
+        found.append(Fault(f"{name}'s child frozen", partial(site.freeze_child, name, seconds), name))
     for server in list(Server.running):
         found.append(Fault(f"{server.data.name} killed", server.crash))
-        found.append(Fault(f"{server.data.name} frozen", partial(freeze_server, server, seconds), seconds=seconds))
+        found.append(Fault(f"{server.data.name} frozen", partial(freeze_server, server, seconds)))
     if is_amqp():
         found.append(Fault("rabbitmq restarted", restart_rabbitmq))
     found.append(Fault("cache flushed", get_redis_connection("default").flushdb))
