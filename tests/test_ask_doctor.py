@@ -1,22 +1,20 @@
 """Somebody asks whether the nine practices hold: on the command line, as JSON, on the page."""
 
 import json
-import logging
 import re
 import subprocess
 import sys
 from contextlib import nullcontext
 from datetime import timedelta
-from io import StringIO
 from threading import Event, Thread
 
 import pytest
-from django.core.management import call_command
 from django.utils import timezone
 from django.utils.html import strip_tags
 
 from devtools.processes import DEADLINE_SECONDS, ROOT
 from tests.conftest import environment
+from tests.doctor import ask_doctor
 from tests.outages import (
     OUTAGES,
     UNREACHABLE_URL,
@@ -35,33 +33,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = range(1, 10)
 
 
-@pytest.fixture(autouse=True)
-def log_again():
-    """The doctor silences the log of its process, which is the tests' here."""
-    yield
-    logging.disable(logging.NOTSET)
-
-
-def ask(*options: str) -> tuple[str, int]:
-    said = StringIO()
-    with pytest.raises(SystemExit) as ended:
-        call_command("doctor", *options, stdout=said, no_color=True)
-    return said.getvalue(), ended.value.code
-
-
 def all_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     for practice in registry.PRACTICES:
         monkeypatch.setattr(practice.module, "verify", lambda: Finding(True, "1 of 1"))
 
 
 def test_the_doctor_prints_a_line_for_each_practice():
-    said, _ = ask()
+    said, _ = ask_doctor()
     starts = [int(line[0]) for line in said.splitlines() if line[0].isdigit()]
     assert starts == list(ROWS)
 
 
 def test_the_doctor_prints_json_for_machines():
-    said, _ = ask("--json")
+    said, _ = ask_doctor("--json")
     rows = json.loads(said)
     assert [row["number"] for row in rows] == list(ROWS)
     assert set(rows[0]) == {"number", "practice", "file", "ok", "summary", "reason"}
@@ -69,11 +53,11 @@ def test_the_doctor_prints_json_for_machines():
 
 def test_the_exit_code_is_the_worst_of_the_nine(monkeypatch):
     all_hold(monkeypatch)
-    assert ask()[1] == 0
+    assert ask_doctor()[1] == 0
     monkeypatch.setattr(timing, "verify", lambda: Finding(None, "unknown", "nobody knows"))
-    assert ask()[1] == 2
+    assert ask_doctor()[1] == 2
     monkeypatch.setattr(progress, "verify", lambda: Finding(False, "1 silent", "No sign of life."))
-    said, code = ask()
+    said, code = ask_doctor()
     assert code == 1
     assert "No sign of life. (workers/practices/progress.py)" in said
 
@@ -81,7 +65,7 @@ def test_the_exit_code_is_the_worst_of_the_nine(monkeypatch):
 def test_a_measurement_that_raises_is_unknown(monkeypatch):
     all_hold(monkeypatch)
     monkeypatch.setattr(timing, "verify", lambda: 1 / 0)
-    said, code = ask()
+    said, code = ask_doctor()
     assert code == 2
     assert "ZeroDivisionError" in said
     assert "Traceback" not in said
@@ -127,7 +111,7 @@ def test_all_nine_are_unknown_with_every_server_away(outage, scheme):
 @pytest.mark.parametrize("alias", ["default", "locks"])
 def test_a_practice_is_unknown_with_a_server_away(settings, alias):
     make_unreachable(settings, alias)
-    said, code = ask("--json")
+    said, code = ask_doctor("--json")
     assert code != 0
     assert None in [row["ok"] for row in json.loads(said)]
 
@@ -150,7 +134,7 @@ def test_readers_of_the_page_share_one_measurement_and_the_doctor_does_not(clien
         reader.join()
     client.get("/practices/")
     assert len(measured) == 9
-    ask()
+    ask_doctor()
     assert len(measured) == 18
 
 

@@ -1,15 +1,13 @@
 """A storage refuses the site (wrong keys, no such bucket): jobs end with words, and staff learn why."""
 
-from io import StringIO
-
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import call_command
 
 from mediaapp.models import Upload, User
 from mediaapp.uploads.receive import store_upload
 from mediaapp.views.library import STORAGE_REFUSED_MESSAGE
 from tests.direct_uploads import ROWS
+from tests.doctor import ask_doctor
 from tests.factories import State
 from workers import jobs
 from workers.highmem.tasks import delete_files, import_catalogue
@@ -39,11 +37,9 @@ def upload_of(owner: User) -> Upload:
 
 
 def doctor() -> str:
-    said = StringIO()
-    with pytest.raises(SystemExit) as ended:
-        call_command("doctor", stdout=said, no_color=True)
-    assert ended.value.code == 1
-    return said.getvalue()
+    printed, code = ask_doctor()
+    assert code == 1
+    return printed
 
 
 def test_a_job_whose_file_the_storage_refuses_fails_with_words_and_goes_on_after_the_repair(

@@ -3,7 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -106,8 +106,11 @@ def processes(web: Web) -> list[psutil.Process]:
 def bytes_of_open_files(web: Web, folder: Path) -> int:
     """Of files without a name, too."""
     paths = [Path(f"/proc/{each.pid}/fd") for each in processes(web)]
-    opened = [file for path in paths for file in path.iterdir() if str(file.readlink()).startswith(str(folder))]
-    return sum(file.stat().st_size for file in opened)
+    size = 0
+    for file in [file for path in paths for file in path.iterdir()]:
+        with suppress(FileNotFoundError):  # closed meanwhile
+            size += file.stat().st_size if str(file.readlink()).startswith(str(folder)) else 0
+    return size
 
 
 def unread_bytes(port: int) -> int:
