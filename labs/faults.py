@@ -4,6 +4,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,10 +59,11 @@ def freeze_server(server: Server, seconds: float) -> None:
     """PostgreSQL's processes for its clients, too."""
     processes = [server.process, *psutil.Process(server.process.pid).children()]
     for process in processes:
-        process.suspend()
+        with suppress(psutil.NoSuchProcess):  # a client's may end meanwhile
+            process.suspend()
     time.sleep(seconds)
     for process in processes:
-        if process.is_running():
+        with suppress(psutil.NoSuchProcess):
             process.resume()
 
 

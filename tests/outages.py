@@ -20,8 +20,12 @@ def running_server(name: str) -> psutil.Process:
     return next(each.process for each in Server.running if each.data.name == name)
 
 
-def make_unreachable(settings, alias: str, url: str = UNREACHABLE_URL) -> None:
-    """Give a cache alias (`default` or `locks`) an address without a server until the test ends."""
+def make_unreachable(settings, alias: str, url: str = "") -> None:
+    """Give a cache alias (`default` or `locks`) an address without a server until the test ends.
+
+    One of its own: django-redis shares a pool of connections, with the options of its first alias, by the URL.
+    """
+    url = url or f"{UNREACHABLE_URL}?client_name={alias}"
     settings.CACHES = settings.CACHES | {alias: settings.CACHES[alias] | {"LOCATION": url}}
 
 
