@@ -183,14 +183,17 @@ def delete_account(client, user) -> None:
     user.delete()
 
 
+def open_page_and_copy_cookies(user) -> tuple[Client, Client, str, str]:
+    """The user's browser, one of somebody who kept a copy of its cookies, and the two addresses of its polls."""
+    browser, thief = signed_in(user), Client()
+    part, json = open_page(browser, running_upload_of(user))
+    thief.cookies = copy(browser.cookies)
+    return browser, thief, part, json
+
+
 @pytest.mark.parametrize("end", [log_out, change_password, deactivate, delete_sessions, delete_account])
 def test_the_cookies_of_an_ended_session_read_nothing(alice, end):
-    """Not even for somebody who kept a copy of them."""
-    browser = signed_in(alice)
-    upload = running_upload_of(alice)
-    part, json = open_page(browser, upload)
-    thief = Client()
-    thief.cookies = copy(browser.cookies)
+    browser, thief, part, json = open_page_and_copy_cookies(alice)
     assert thief.get(json).json()["done"] == 5
     end(browser, alice)
     assert (thief.get(part).status_code, thief.get(json).status_code) == (404, 404)
@@ -199,11 +202,7 @@ def test_the_cookies_of_an_ended_session_read_nothing(alice, end):
 @pytest.mark.parametrize("end", [log_out, change_password])
 def test_the_cookies_of_a_session_that_ended_beside_a_silent_cache_read_nothing(alice, end):
     """At once here, and in other processes once the cache answers again."""
-    browser = signed_in(alice)
-    upload = running_upload_of(alice)
-    part, json = open_page(browser, upload)
-    thief = Client()
-    thief.cookies = copy(browser.cookies)
+    browser, thief, part, json = open_page_and_copy_cookies(alice)
     with suspended(running_server("cache")):
         cache.get("any")  # opens the circuit breaker
         end(browser, alice)
