@@ -195,3 +195,20 @@ class ColumnMapping(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.columns)} columns of {self.owner}"
+
+
+class ActionEntry(models.Model):
+    """What somebody of the staff did. A trigger of the database refuses to change a row, and to delete a young one."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.CharField(max_length=150, help_text="The name of an account, which may be gone.")
+    action = models.CharField(max_length=40, help_text="A verb and its object, such as pause_queue.")
+    target = models.CharField(max_length=200)
+    detail = models.TextField(blank=True)
+    request_id = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("at").desc(), name="action_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}"

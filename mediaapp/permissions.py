@@ -50,6 +50,20 @@ def login_required_for(page: str) -> Callable[[View], View]:
     return decorate
 
 
+def staff_required(view: View) -> View:
+    """404 for other users. Visitors log in first."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        if not request.user.is_staff:
+            raise Http404
+        return view(request, **kwargs)
+
+    return checked
+
+
 def get_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
     """Raises Http404 unless the user is its owner or staff."""
     uploads = Upload.objects.select_related("job")

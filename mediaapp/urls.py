@@ -1,7 +1,7 @@
 """Other programs use these URLs, so they do not change."""
 
 from django.contrib.auth import views as auth
-from django.urls import path
+from django.urls import include, path
 
 from mediaapp.views import accounts, catalogue, direct, files, health, jobs, library, mapping, practices, reports
 
@@ -54,6 +54,7 @@ urlpatterns = [
         auth.PasswordResetCompleteView.as_view(),
         name="password_reset_complete",
     ),
+    path("operations/", include("mediaapp.operations_urls")),
     path("practices/", practices.show_practices, name="practices"),
     path("healthz", health.liveness, name="healthz"),
     path("readyz", health.readiness, name="readyz"),

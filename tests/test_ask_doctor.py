@@ -48,7 +48,7 @@ def test_the_doctor_prints_json_for_machines():
     said, _ = ask_doctor("--json")
     rows = json.loads(said)
     assert [row["number"] for row in rows] == list(ROWS)
-    assert set(rows[0]) == {"number", "practice", "file", "ok", "summary", "reason"}
+    assert set(rows[0]) == {"number", "practice", "file", "ok", "summary", "reason", "figure"}
 
 
 def test_the_exit_code_is_the_worst_of_the_nine(monkeypatch):

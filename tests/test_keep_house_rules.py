@@ -36,12 +36,12 @@ def test_an_upward_import_is_found(tmp_path: Path):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "workers").unlink()
     run("cp", "-r", str(ROOT / "workers"), str(tmp_path / "workers"))
-    (tmp_path / "workers" / "models.py").write_text("from mediaapp import apps\n")
+    (tmp_path / "workers" / "models" / "jobs.py").write_text("from mediaapp import apps\n")
     done = subprocess.run(
         [BIN / "lint-imports", "--no-cache"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "workers.models -> mediaapp.apps" in done.stdout
+    assert "workers.models.jobs -> mediaapp.apps" in done.stdout
 
 
 @pytest.mark.django_db

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from threading import Lock
 from types import ModuleType
 
+from django.utils.text import slugify
+
 from workers.deadline import DEADLINE_SECONDS, run_with_deadline
 from workers.practices import (
     Finding,
@@ -24,13 +26,25 @@ TTL = 5  # seconds for which pages show the same findings
 
 @dataclass(frozen=True)
 class Practice:
-    """file, chapter and lab are paths from the root."""
+    """figure: what Finding.figure counts, with its unit. file, chapter, runbook and lab are paths from the root."""
 
     number: int
     title: str
     module: ModuleType
-    chapter: str
     lab: str
+    figure: str
+
+    @property
+    def slug(self) -> str:
+        return f"{self.number}-{slugify(self.title)}"
+
+    @property
+    def chapter(self) -> str:
+        return f"docs/{self.slug}.md"
+
+    @property
+    def runbook(self) -> str:
+        return f"docs/runbooks/{self.slug}.md"
 
     @property
     def file(self) -> str:
@@ -42,15 +56,15 @@ class Practice:
 
 
 PRACTICES = (
-    Practice(1, "Broker memory", broker, "docs/1-broker-memory.md", "labs/1_broker.py"),
-    Practice(2, "Locks", locks, "docs/2-locks.md", "labs/2_locks.py"),
-    Practice(3, "Separate queues", queues, "docs/3-separate-queues.md", "labs/3_queues.py"),
-    Practice(4, "Concurrency", concurrency, "docs/4-concurrency.md", "labs/4_concurrency.py"),
-    Practice(5, "Expires", recurring, "docs/5-expires.md", "labs/5_expires.py"),
-    Practice(6, "Progress", progress, "docs/6-progress.md", "labs/6_progress.py"),
-    Practice(7, "Timing", timing, "docs/7-timing.md", "labs/7_timing.py"),
-    Practice(8, "Backlog", backlog, "docs/8-backlog.md", "labs/8_backlog.py"),
-    Practice(9, "Memory", memory, "docs/9-memory.md", "labs/9_memory.py"),
+    Practice(1, "Broker memory", broker, "labs/1_broker.py", "memory of the broker, % of its limit"),
+    Practice(2, "Locks", locks, "labs/2_locks.py", "locks held"),
+    Practice(3, "Separate queues", queues, "labs/3_queues.py", "longest p95 wait where people wait, s"),
+    Practice(4, "Concurrency", concurrency, "labs/4_concurrency.py", "jobs that write a table at once"),
+    Practice(5, "Expires", recurring, "labs/5_expires.py", "runs skipped in a day"),
+    Practice(6, "Progress", progress, "labs/6_progress.py", "age of the oldest report of a running job, s"),
+    Practice(7, "Timing", timing, "labs/7_timing.py", "slowest task against its last week, times"),
+    Practice(8, "Backlog", backlog, "labs/8_backlog.py", "age of the oldest message, s"),
+    Practice(9, "Memory", memory, "labs/9_memory.py", "largest run, % of the memory that it may use"),
 )
 
 Findings = list[tuple[Practice, Finding]]

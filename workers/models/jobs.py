@@ -1,4 +1,4 @@
-"""What the workers keep in the database. Nothing here knows Celery, the cache or the site."""
+"""A job, its attempts, and what it leaves for its owner."""
 
 import uuid
 from typing import Any, ClassVar
@@ -39,6 +39,12 @@ class Job(models.Model):
 
     state = models.CharField(max_length=13, choices=State.choices, default=State.QUEUED)
     message = models.TextField(blank=True, help_text="One or two sentences for people.")
+    error = models.TextField(
+        blank=True, default="", db_default="", help_text="For staff: the exception of the last failure in one line."
+    )
+    error_fingerprint = models.CharField(
+        max_length=16, blank=True, default="", db_default="", help_text="The same for equal errors of different jobs."
+    )
     detail = models.TextField(blank=True, help_text="For staff: the last lines of the tool, or the traceback.")
     result = models.JSONField(default=dict)
     checkpoint = models.JSONField(default=dict)
@@ -55,6 +61,9 @@ class Job(models.Model):
         default=0, db_default=0, help_text="Grows when the row needs a new message: the fencing token of its publisher."
     )
 
+    request_id = models.CharField(
+        max_length=200, blank=True, default="", db_default="", help_text="Of the request that created it."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     queued_at = models.DateTimeField(help_text="Its place in the queue; a retry starts at the end.")
     dispatched_at = models.DateTimeField(null=True)
@@ -83,6 +92,53 @@ class Job(models.Model):
         return self.state in self.ACTIVE
 
 
+class JobAttempt(models.Model):
+    """One attempt at a job. It ends when the job's row says so, or when recovery takes the job from a dead worker.
+
+    The constraint on `job` is in the migration: PostgreSQL deletes attempts with their job, also for a release that
+    does not know this table.
+    """
+
+    class Outcome(models.TextChoices):
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        REQUEUED = "requeued"
+        LOST = "lost"
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="attempts", db_constraint=False)
+    number = models.PositiveIntegerField()
+    worker = models.TextField(blank=True)
+    release = models.TextField(blank=True)
+    request_id = models.TextField(blank=True, help_text="Of the request that sent its message.")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=9, choices=Outcome.choices, blank=True, help_text="Empty while it runs.")
+    message = models.TextField(blank=True)
+    error = models.TextField(blank=True)
+    error_fingerprint = models.CharField(max_length=16, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["job", "number"], name="one_attempt_per_number")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.job_id}"
+
+
+class SelectedJob(models.Model):
+    """A job that a job of the staff, `action`, is to retry or cancel. Deleted in the transaction that does so."""
+
+    action = models.ForeignKey(Job, models.CASCADE, related_name="selected_jobs", db_constraint=False)
+    job = models.ForeignKey(Job, models.CASCADE, related_name="+", db_constraint=False)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["action", "job"], name="selected_once")]
+        indexes: ClassVar = [models.Index(F("job"), name="selection_of_job")]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} by {self.action_id}"
+
+
 class RejectedRow(models.Model):
     job = models.ForeignKey(Job, models.CASCADE, related_name="rejected_rows")
     line = models.PositiveBigIntegerField()
@@ -94,87 +150,3 @@ class RejectedRow(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
-
-
-class TaskRun(models.Model):
-    """Telemetry of one run, kept for 30 days.
-
-    Texts have no limit of length: one that did not fit would stop the collection of all others.
-    """
-
-    class Outcome(models.TextChoices):
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
-        RETRIED = "retried"
-        EXPIRED = "expired"
-        REFUSED = "refused"
-        CANCELLED = "cancelled"
-        LOST = "lost"
-
-    id = models.BigIntegerField(primary_key=True, help_text="Its entry in the stream, as one number: drained once.")
-    task = models.TextField()
-    queue = models.TextField(blank=True)
-    worker = models.TextField(blank=True)
-    release = models.TextField(blank=True)
-    outcome = models.CharField(max_length=10, choices=Outcome.choices)
-    ended_at = models.DateTimeField()
-    wait_seconds = models.FloatField(null=True, help_text="From its publication to its start.")
-    run_seconds = models.FloatField(null=True)
-    peak_bytes = models.BigIntegerField(null=True, help_text="Of the process and its children, in this run alone.")
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(F("ended_at"), F("task"), name="task_run_ended"),
-            # Practice 5 counts the skipped runs of a day, a few of 333,000: 156 ms without this index.
-            models.Index(
-                F("ended_at"),
-                F("task"),
-                F("outcome"),
-                name="task_run_skipped",
-                condition=models.Q(outcome__in=["expired", "refused"]),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.task} {self.outcome}"
-
-
-class TaskHour(models.Model):
-    """The rollup of a task's runs in one hour, kept for a year."""
-
-    task = models.TextField()
-    queue = models.TextField()
-    hour = models.DateTimeField()
-    outcomes = models.JSONField(help_text="How many runs ended how.")
-    runs = models.PositiveIntegerField(help_text="Those with a run time.")
-    run_p50 = models.FloatField(null=True)
-    run_p95 = models.FloatField(null=True)
-    run_max = models.FloatField(null=True)
-    wait_p95 = models.FloatField(null=True)
-    peak_p95 = models.BigIntegerField(null=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["hour", "task", "queue"], name="one_hour_per_task_and_queue")
-        ]
-        indexes: ClassVar = [models.Index(F("task"), F("hour").desc(), name="task_hour_of_task")]
-
-    def __str__(self) -> str:
-        return f"{self.task} at {self.hour}"
-
-
-class QueueSample(models.Model):
-    """Taken twice a minute, kept for 30 days."""
-
-    queue = models.CharField(max_length=40)
-    taken_at = models.DateTimeField()
-    waiting = models.PositiveIntegerField(null=True)
-    unacked = models.PositiveIntegerField(null=True, help_text="Taken by a worker and not finished.")
-    consumers = models.PositiveIntegerField(null=True)
-    oldest_seconds = models.FloatField(null=True, help_text="Age of the oldest that waits.")
-
-    class Meta:
-        indexes: ClassVar = [models.Index(F("queue"), F("taken_at").desc(), name="queue_sample_of_queue")]
-
-    def __str__(self) -> str:
-        return f"{self.queue} at {self.taken_at}"

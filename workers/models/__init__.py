@@ -1,0 +1,22 @@
+"""What the workers keep in the database. Nothing here knows Celery, the cache or the site."""
+
+from workers.models.jobs import Job, JobAttempt, RejectedRow, SelectedJob
+from workers.models.operations import Deploy, FindingSample, Incident, Pause, PracticeState
+from workers.models.telemetry import QueueHour, QueueSample, TaskHour, TaskRun, TaskTotal
+
+__all__ = [
+    "Deploy",
+    "FindingSample",
+    "Incident",
+    "Job",
+    "JobAttempt",
+    "Pause",
+    "PracticeState",
+    "QueueHour",
+    "QueueSample",
+    "RejectedRow",
+    "SelectedJob",
+    "TaskHour",
+    "TaskRun",
+    "TaskTotal",
+]

@@ -1,0 +1,91 @@
+"""What the monitor found, and what staff have paused."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+
+class PracticeState(models.Model):
+    """The newest finding of a practice. `measured_at` of number 1 is also the claim of the monitor's next round."""
+
+    number = models.PositiveSmallIntegerField(primary_key=True)
+    ok = models.BooleanField(null=True)
+    summary = models.TextField(blank=True)
+    reason = models.TextField(blank=True)
+    figure = models.FloatField(null=True)
+    since = models.DateTimeField(help_text="When `ok` became what it is.")
+    measured_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"practice {self.number}"
+
+
+class FindingSample(models.Model):
+    """A finding once a minute, kept for 30 days."""
+
+    number = models.PositiveSmallIntegerField(help_text="Of the practice.")
+    taken_at = models.DateTimeField()
+    ok = models.BooleanField(null=True)
+    figure = models.FloatField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("number"), F("taken_at").desc(), name="finding_sample_of_practice")]
+
+    def __str__(self) -> str:
+        return f"practice {self.number} at {self.taken_at}"
+
+
+class Incident(models.Model):
+    """A time in which a practice did not hold, kept for a year. It has an alarm once it lasted for its time."""
+
+    number = models.PositiveSmallIntegerField(help_text="Of the practice.")
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="When it was last measured.")
+    ended_at = models.DateTimeField(null=True)
+    ok = models.BooleanField(null=True, help_text="Null: it could not be measured.")
+    summary = models.TextField(blank=True)
+    reason = models.TextField(blank=True)
+    alerted_at = models.DateTimeField(null=True)
+    recovery_sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["number"], condition=Q(ended_at=None), name="one_open_incident")
+        ]
+        indexes: ClassVar = [models.Index(F("began_at").desc(), name="incident_newest")]
+
+    def __str__(self) -> str:
+        return f"practice {self.number} since {self.began_at}"
+
+
+class Deploy(models.Model):
+    """When a release first ran: charts mark it. Kept for a year."""
+
+    release = models.TextField()
+    began_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(F("began_at").desc(), name="deploy_newest")]
+
+    def __str__(self) -> str:
+        return self.release
+
+
+class Pause(models.Model):
+    """A queue or a recurring entry that staff have paused. No row: it is not paused."""
+
+    class Kind(models.TextChoices):
+        QUEUE = "queue"
+        ENTRY = "entry"
+
+    kind = models.CharField(max_length=5, choices=Kind.choices)
+    name = models.CharField(max_length=200)
+    paused_at = models.DateTimeField(auto_now_add=True)
+    paused_by = models.CharField(max_length=150, help_text="A name of an account, which may be gone.")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "name"], name="paused_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
