@@ -1,0 +1,1 @@
+"""The pages of the staff, a module each."""
