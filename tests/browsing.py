@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -76,6 +77,15 @@ def take_screenshots(folder: Path, page: Page, name: str) -> None:
             page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1100, "height": 900})
+
+
+def axe_violations(page: Page) -> list[str]:
+    """What axe finds on the page in the colours of now, a line for each: its rule, the reason, and the elements."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {each['help']} {[element for node in each['nodes'] for element in node['target']]}"
+        for each in found
+    ]
 
 
 @contextmanager
