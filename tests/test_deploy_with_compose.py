@@ -185,7 +185,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile():
 def test_the_image_gets_what_runs_and_nothing_else(tmp_path: Path):
     inside = {path.name for path in ROOT.iterdir() if is_let_through(path.name)}
     assert inside == {
-        *("config", "mediaapp", "workers", "templates"),
+        *("config", "docs", "mediaapp", "workers", "templates"),
         *("manage.py", "requirements.txt", "Procfile", "app.json", "LICENSE"),
     }
     for path in (".env", ".git/config", ".local/password", "tests/site.py", "workers/__pycache__/jobs.cpython-313.pyc"):
