@@ -154,7 +154,8 @@ def test_verify_fails_while_a_worker_is_frozen(start, monkeypatch, alice):
     worker = start("video", app="tests.fast_app")
     current_app.send_task("tests.faulty_tasks.report_for_ever", args=[str(job.pk)], queue="video")
     wait_until(lambda: Job.objects.filter(started_at__lt=timezone.now() - timezone.timedelta(seconds=2)), "the job")
-    assert progress.verify() == progress.Finding(True, "1 in progress, 0 silent, 0 without end")
+    finding = progress.verify()
+    assert (finding.ok, finding.summary) == (True, "1 in progress, 0 silent, 0 without end")
     os.killpg(worker.pid, signal.SIGSTOP)
     wait_until(lambda: progress.verify().ok is False, "the silence")
     assert str(job.pk) in progress.verify().reason

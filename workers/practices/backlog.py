@@ -104,13 +104,14 @@ def verify() -> Finding:
     if sampled_at is None or timezone.now() - sampled_at > timedelta(seconds=MAX_SAMPLE_AGE_SECONDS):
         faults.append(f"Nobody has sampled the queues in the last {MAX_SAMPLE_AGE_SECONDS} s. Is beat up?")
     oldest = max(waits, key=lambda name: waits[name], default="")
-    summary = f"the oldest waits {waits[oldest]:.0f} s, in {oldest}" if oldest else "nothing waits"
+    age = waits.get(oldest, 0.0)
+    summary = f"the oldest waits {age:.0f} s, in {oldest}" if oldest else "nothing waits"
     try:
         states = read_queue_states()
         faults += liveness.faults()  # after it: a worker gives no sign of life while its broker is away
     except (BrokerUnavailableError, RedisError) as error:
-        return Finding(False if faults else None, summary, " ".join([*faults, str(error)]))
+        return Finding(False if faults else None, summary, " ".join([*faults, str(error)]), age)
     ready = sum(state["ready"] or 0 for state in states.values())
     unread = [name for name, state in states.items() if state["consumers"] == 0]
     faults += [f"Nobody reads {name}: start a {table().consumers[name]} worker." for name in unread]
-    return Finding(not faults, f"messages waiting: {ready}; {summary}", " ".join(faults))
+    return Finding(not faults, f"messages waiting: {ready}; {summary}", " ".join(faults), age)

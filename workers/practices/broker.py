@@ -123,4 +123,5 @@ def verify() -> Finding:
     of_limit = f" of {filesizeformat(limit)} ({used / limit:.0%})" if used and limit else ", no limit of its own"
     messages = sum((queue["ready"] or 0) + (queue["unacked"] or 0) for queue in broker["queues"].values())
     summary = f"{filesizeformat(used or 0)}{of_limit}, {messages} message{pluralize(messages)}"
-    return Finding(not faults, f"{summary} in {len(broker['queues'])} queues", " ".join(faults))
+    figure = 100 * used / limit if used and limit else None
+    return Finding(not faults, f"{summary} in {len(broker['queues'])} queues", " ".join(faults), figure)

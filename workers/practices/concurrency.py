@@ -98,7 +98,8 @@ def verify() -> Finding:
         f"Too many jobs are at work on {', '.join(sorted(crowded))}, and slow each other down. Cancel one: it keeps its"
         " checkpoint. Was the server of the locks flushed, or does a task not call writing_to()?"
     )
-    return Finding(not crowded, f"{', '.join(serialized)} at work: {at_work}; {speed}", reason if crowded else "")
+    summary = f"{', '.join(serialized)} at work: {at_work}; {speed}"
+    return Finding(not crowded, summary, reason if crowded else "", max(counts.values(), default=0))
 
 
 def _written_by(job: Job) -> str:

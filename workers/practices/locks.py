@@ -156,4 +156,4 @@ def verify() -> Finding:
     if endless:
         fault = f"No timeout on {', '.join(endless)}: a dead worker would hold it for ever."
         faults.append(f"{fault} Take it with locks.exclusive(), and delete the key once nobody works under it.")
-    return Finding(not faults, summary, " ".join(faults))
+    return Finding(not faults, summary, " ".join(faults), len(locks))

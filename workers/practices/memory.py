@@ -86,10 +86,12 @@ def verify() -> Finding:
         return Finding(None, "unknown", "No run of the last day was measured: only Linux tells, or nothing ran.")
     largest = max(measured, key=measured.__getitem__)
     summary = f"largest in a day: {largest.rpartition('.')[2]} {measured[largest] // MB} of {limits[largest] // MB} MB"
+    shares = [100 * peak / limits[task] for task, peak in measured.items() if limits[task] > 0]
+    figure = max(shares, default=None)
     outgrown = ", ".join(
         f"{task} ({peak // MB} of {limits[task] // MB} MB)" for task, peak in measured.items() if peak > limits[task]
     )
     if outgrown:
         reason = f"Outgrown in the last day: {outgrown}. Move it to a hungry queue, or give its worker a bigger dyno."
-        return Finding(False, summary, reason)
-    return Finding(True, summary)
+        return Finding(False, summary, reason, figure)
+    return Finding(True, summary, figure=figure)

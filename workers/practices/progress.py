@@ -109,19 +109,20 @@ def check() -> list[CheckMessage]:
 
 def verify() -> Finding:
     """ok while every progress key has a TTL, and every running job reports."""
-    grace = timezone.now() - timedelta(seconds=STALE_AFTER)
-    running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=grace)
+    now = timezone.now()
+    running = Job.objects.filter(state=Job.State.RUNNING, started_at__lt=now - timedelta(seconds=STALE_AFTER))
     try:
         redis = get_redis_connection("default")
         keys = list(redis.scan_iter(KEY.format("*"), count=500))
         endless = [key.decode() for key in keys if redis.ttl(key) == -1]
-        reports = dict.fromkeys(running.values_list("pk", flat=True)[:1000])
-        reports |= read_many(reports)
-        silent = [str(pk) for pk, report in reports.items() if not report or silent_seconds(report) > STALE_AFTER]
+        starts = running.values_list("pk", "started_at")[:1000]
+        ages = {pk: (now - started_at).total_seconds() for pk, started_at in starts if started_at}
+        ages |= {pk: silent_seconds(report) for pk, report in read_many(ages).items()}
     except (RedisError, DatabaseError) as error:
         return Finding(None, "unknown", f"It could not be asked: {error}")
+    silent = [str(pk) for pk, age in ages.items() if age > STALE_AFTER]
     summary = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
     faults = [f"No TTL on {key}: the cache would fill. Delete it, and write it with one." for key in endless]
     if silent:
         faults.append(f"No report in the last {STALE_AFTER} s from {', '.join(silent)}: read its worker's log.")
-    return Finding(not faults, summary, " ".join(faults))
+    return Finding(not faults, summary, " ".join(faults), max(ages.values(), default=0.0))

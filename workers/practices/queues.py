@@ -114,6 +114,5 @@ def verify() -> Finding:
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     summary = ", ".join(f"{name} waited {p95[name]:.1f} s (p95 of the last hour)" for name in sensitive)
-    return Finding(
-        not faults, f"{summary or 'no queue is time-sensitive'}, {others} queued elsewhere", " ".join(faults)
-    )
+    summary = f"{summary or 'no queue is time-sensitive'}, {others} queued elsewhere"
+    return Finding(not faults, summary, " ".join(faults), max(p95.values(), default=None))

@@ -140,4 +140,4 @@ def verify() -> Finding:
     reason = (
         f"Slower in the last hour: {', '.join(slower)}. See what ran beside them, and what the last deploy changed."
     )
-    return Finding(not slower, summary, reason if slower else "")
+    return Finding(not slower, summary, reason if slower else "", max(each.ratio for each in speeds))

@@ -38,6 +38,11 @@ class TaskSpeed:
     usual_p95_seconds: float
     is_slower: bool
 
+    @property
+    def ratio(self) -> float:
+        """Of the p95 to the usual one. A usual one that nobody notices counts as MIN_DIFFERENCE_SECONDS."""
+        return self.p95_seconds / max(self.usual_p95_seconds, MIN_DIFFERENCE_SECONDS)
+
 
 def compare_with_last_week() -> list[TaskSpeed]:
     """Raises DatabaseError."""
