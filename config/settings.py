@@ -1,4 +1,4 @@
-"""Django's settings. A variable comes from the process's environment, else `.env`, else `.local/env`."""
+"""Django's settings. Those of alarms and metrics are in config/operations.py."""
 
 import sys
 from importlib.util import find_spec
@@ -6,19 +6,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config.environment import BASE_DIR, LOCAL_DIR, env
+from config.operations import *  # noqa: F403
 from config.queues import TABLE
 from workers import addresses, log_context
 from workers.cache_breaker import CACHE_BREAKER
-
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-env.read_env(str(BASE_DIR / ".env"))
-LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
-env.read_env(str(LOCAL_DIR / "env"))
 
 DEBUG = env.bool("DEBUG", default=False)
 # A platform runs collectstatic in its build, which has no secrets.

@@ -13,6 +13,7 @@ from workers.addresses import is_external_host
 from workers.capacity import connections
 from workers.capacity.formation import InvalidFormation
 
+MIN_TOKEN_LENGTH = 32
 # An empty URL means that there is no such server.
 URL_SETTINGS = ("REDIS_URL", "LOCKS_URL", "BROKER_URL", "BROKER_MANAGEMENT_URL", "S3_ENDPOINT_URL", "S3_PUBLIC_URL")
 RATE_SETTINGS = ("TRIES_PER_CLIENT", "TRIES_PER_ADDRESS", "TRIES_PER_ACCOUNT")
@@ -27,7 +28,7 @@ OPTIONAL_TLS_MODES = {
 
 def check_deploy(**_: Any) -> list[CheckMessage]:
     warnings = [*_check_verified(), *_check_encrypted(), *_check_proxies(), *_check_connections()]
-    return [*_check_secret_key(), *_check_hosts(), *_check_rates(), *warnings]
+    return [*_check_secret_key(), *_check_hosts(), *_check_rates(), *_check_metrics_token(), *warnings]
 
 
 def _check_secret_key() -> Iterator[CheckMessage]:
@@ -61,6 +62,15 @@ def _check_rates() -> Iterator[CheckMessage]:
                 hint="Write tries/time, such as 10/10m: s, m, h or d.",
                 id="deploy.E003",
             )
+
+
+def _check_metrics_token() -> Iterator[CheckMessage]:
+    if 0 < len(settings.METRICS_TOKEN) < MIN_TOKEN_LENGTH:
+        yield Error(
+            f"METRICS_TOKEN has {len(settings.METRICS_TOKEN)} characters: it can be guessed.",
+            hint=f"Set it to {MIN_TOKEN_LENGTH} random characters or more: `openssl rand -hex 32`. Empty, it is off.",
+            id="deploy.E004",
+        )
 
 
 def _check_verified() -> Iterator[CheckMessage]:

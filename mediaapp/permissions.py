@@ -1,4 +1,7 @@
-"""Owners and staff see an upload, a report and their jobs; anybody else gets 404."""
+"""Owners and staff see an upload, a report and their jobs; anybody else gets 404.
+
+Programs that watch the site show a token instead of a session.
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,6 +14,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 from django_htmx.http import HttpResponseClientRedirect
 
 from mediaapp import viewers
@@ -62,6 +66,31 @@ def staff_required(view: View) -> View:
         return view(request, **kwargs)
 
     return checked
+
+
+def token_or_staff_required(view: View) -> View:
+    """For programs with `Authorization: Bearer $METRICS_TOKEN`, and for staff. Everybody else gets 404.
+
+    Never the login: an uptime monitor follows the redirect, and takes the login page's 200 for a healthy site.
+    """
+
+    @wraps(view)
+    def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        if has_token(request) or (request.user.is_authenticated and request.user.is_staff):
+            return view(request, **kwargs)
+        raise Http404
+
+    return checked
+
+
+def has_token(request: HttpRequest) -> bool:
+    """False for everybody without a METRICS_TOKEN. Asks no server."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return (
+        bool(settings.METRICS_TOKEN)
+        and scheme.lower() == "bearer"
+        and constant_time_compare(token.strip(), settings.METRICS_TOKEN)
+    )
 
 
 def get_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:

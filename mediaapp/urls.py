@@ -57,5 +57,6 @@ urlpatterns = [
     path("operations/", include("mediaapp.operations_urls")),
     path("practices/", practices.show_practices, name="practices"),
     path("healthz", health.liveness, name="healthz"),
+    path("healthz/practices", health.practices, name="healthz_practices"),
     path("readyz", health.readiness, name="readyz"),
 ]

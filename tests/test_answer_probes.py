@@ -1,14 +1,20 @@
-"""A platform probes liveness and readiness."""
+"""A platform probes liveness and readiness, and an uptime monitor the practices."""
 
+from datetime import timedelta
 from threading import Event
 
 import pytest
+from django.test import Client
+from django.utils import timezone
 from django_redis import get_redis_connection
 
-from tests.outages import make_unreachable, unreachable_broker
+from tests.outages import make_unreachable, unreachable_broker, unreachable_database
 from workers import deadline
+from workers.models import PracticeState
+from workers.practices.registry import PRACTICES
 
 pytestmark = pytest.mark.django_db
+TOKEN = "a token that an uptime monitor sends"
 
 
 def test_readiness_is_200_if_all_servers_answer(client):
@@ -79,3 +85,67 @@ def test_probes_are_not_redirected_to_https(client, settings, page):
 @pytest.mark.parametrize("page", ["/healthz", "/readyz"])
 def test_answers_to_probes_are_not_cached(client, page):
     assert "no-store" in client.get(page).headers["Cache-Control"]
+
+
+@pytest.fixture
+def monitor(client, settings) -> Client:
+    """A program with the token."""
+    settings.METRICS_TOKEN = TOKEN
+    client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    return client
+
+
+def measured(seconds_ago: float = 0, **failing: bool | None) -> None:
+    """failing: `ok` by a practice's slug with _ for blanks."""
+    now = timezone.now()
+    for practice in PRACTICES:
+        ok = failing.get(practice.title.lower().replace(" ", "_"), True)
+        fields = {"ok": ok, "reason": "" if ok else f"{practice.title} is broken.", "since": now}
+        PracticeState.objects.create(number=practice.number, measured_at=now - timedelta(seconds=seconds_ago), **fields)
+
+
+def test_the_practices_are_200_while_all_hold(monitor):
+    measured()
+    response = monitor.get("/healthz/practices")
+    assert (response.status_code, response.json()["status"], response.json()["failing"]) == (200, "ok", {})
+
+
+def test_the_practices_are_503_with_the_names_of_those_that_fail_or_are_unknown(monitor):
+    measured(backlog=False, broker_memory=None)
+    response = monitor.get("/healthz/practices")
+    assert (response.status_code, response.json()["status"]) == (503, "failing")
+    assert response.json()["failing"] == {"Broker memory": "Broker memory is broken.", "Backlog": "Backlog is broken."}
+
+
+def test_the_practices_are_503_while_nobody_measures_them(monitor):
+    assert monitor.get("/healthz/practices").status_code == 503
+    measured(seconds_ago=61)
+    response = monitor.get("/healthz/practices")
+    assert (response.status_code, response.json()["status"]) == (503, "monitor silent")
+    PracticeState.objects.filter(number=1).update(measured_at=timezone.now())  # a claim alone is no measurement
+    assert monitor.get("/healthz/practices").status_code == 503
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_practices_are_503_without_the_database(monitor):
+    with unreachable_database("127.0.0.1:1"):
+        response = monitor.get("/healthz/practices")
+    assert (response.status_code, response.json()["status"]) == (503, "database away")
+
+
+@pytest.mark.parametrize("header", ["", TOKEN, f"Bearer {TOKEN}x", "Bearer ", "Bearer", f"Basic {TOKEN}", "Bearer ä"])
+def test_nobody_else_sees_the_practices_and_nobody_is_sent_to_the_login(client, settings, as_alice, header):
+    """A monitor that follows the redirect would take the login page for a healthy site."""
+    settings.METRICS_TOKEN = TOKEN
+    given = {"HTTP_AUTHORIZATION": header} if header else {}
+    assert [each.get("/healthz/practices", **given).status_code for each in (client, as_alice)] == [404, 404]
+
+
+def test_an_empty_token_opens_nothing(client, settings):
+    settings.METRICS_TOKEN = ""
+    assert client.get("/healthz/practices", HTTP_AUTHORIZATION="Bearer ").status_code == 404
+
+
+def test_staff_see_the_practices_too(as_stella):
+    measured()
+    assert as_stella.get("/healthz/practices").status_code == 200

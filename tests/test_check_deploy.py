@@ -111,6 +111,13 @@ def test_a_limit_of_tries_that_is_none_stops_the_deploy(production, rate):
     assert found() == ["deploy.E003"]
 
 
+def test_a_short_token_of_the_metrics_stops_the_deploy(production):
+    production.METRICS_TOKEN = "x" * 31
+    assert found() == ["deploy.E004"]
+    production.METRICS_TOKEN = "x" * 32
+    assert found() == []
+
+
 def test_w001_warns_of_an_unverified_redis(production):
     production.REDIS_TLS = "unverified"
     (message,) = checks.check_deploy()

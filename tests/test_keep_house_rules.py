@@ -219,6 +219,7 @@ def test_every_module_says_what_it_promises():
         ("logout", "/accounts/logout/"),
         ("password_reset", "/accounts/password_reset/"),
         ("healthz", "/healthz"),
+        ("healthz_practices", "/healthz/practices"),
         ("readyz", "/readyz"),
     ],
 )

@@ -1,16 +1,23 @@
-"""Liveness and readiness probes for a platform."""
+"""Liveness and readiness probes for a platform, and the practices for an uptime monitor."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from threading import BoundedSemaphore
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_redis import get_redis_connection
 
+from mediaapp.permissions import token_or_staff_required
 from workers.deadline import run_with_deadline
+from workers.models import PracticeState
+from workers.practices import registry
 from workers.runtime import publishing
+
+SILENT_AFTER = timedelta(seconds=60)  # four rounds of the monitor
 
 
 def check_database() -> None:
@@ -59,3 +66,24 @@ def readiness(request: HttpRequest) -> JsonResponse:
     }
     ready = set(answers.values()) == {"ok"}
     return JsonResponse(answers | {"ready": ready}, status=200 if ready else 503)
+
+
+@never_cache
+@require_safe
+@token_or_staff_required
+def practices(request: HttpRequest) -> JsonResponse:
+    """503 with the name and the reason of each practice that does not hold, or if nobody measures them."""
+    try:
+        states = {state.number: state for state in PracticeState.objects.all()}
+    except DatabaseError as error:
+        return JsonResponse({"status": "database away", "error": type(error).__name__}, status=503)
+    measured_at = min((state.measured_at for state in states.values()), default=None)
+    if measured_at is None or timezone.now() - measured_at > SILENT_AFTER:
+        return JsonResponse({"status": "monitor silent", "measured_at": measured_at}, status=503)
+    failing = {
+        practice.title: state.reason
+        for practice in registry.PRACTICES
+        if (state := states.get(practice.number)) and not state.ok
+    }
+    answer = {"status": "failing" if failing else "ok", "failing": failing, "measured_at": measured_at}
+    return JsonResponse(answer, status=503 if failing else 200)
