@@ -11,6 +11,7 @@ from celery.signals import (
     task_received,
     task_revoked,
     worker_init,
+    worker_process_init,
     worker_ready,
 )
 from django.conf import settings
@@ -32,6 +33,8 @@ from workers.runtime import (
     visibility_timeout,
     worker_heartbeat,
 )
+from workers.telemetry import run_log
+from workers.telemetry.recorder import run_finished
 
 AMQP = is_amqp()
 REDIS_TRANSPORT = {
@@ -135,7 +138,15 @@ task_revoked.connect(pending_guard.on_task_revoked)
 # The request id goes from the site's log through the message into the worker's log.
 before_task_publish.connect(log_context.add_request_id)
 task_prerun.connect(log_context.bind_task)
-task_postrun.connect(log_context.unbind_task)
+
+
+@worker_process_init.connect
+def unbind_after_other_receivers(**_: object) -> None:
+    """The models are loaded by now, and so are all modules whose receivers log a run's end."""
+    task_postrun.connect(log_context.unbind_task)
+
+
+run_finished.connect(run_log.log_run)
 
 
 @setup_logging.connect

@@ -10,12 +10,12 @@ from importlib import import_module
 from typing import Any
 
 import environ
+from django.conf import settings
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from workers import log_context
 from workers.child_process import die_with_parent
 
 SITE = "config.asgi:application"
@@ -48,7 +48,7 @@ def make_server(site: str) -> MPServer:
         workers_kill_timeout=STOP_SECONDS,
         # At INFO, granian writes a line for each client that hangs up.
         log_level=LogLevels.warning,
-        log_dictconfig=log_context.logging_to_stdout("INFO", {"_granian": {}}),
+        log_dictconfig=settings.GRANIAN_LOGGING,
     )
 
 

@@ -1,4 +1,5 @@
-"""Django's settings. Those of alarms and metrics are in config/operations.py."""
+"""Django's settings. Those of alarms and metrics are in config/operations.py, of log, traces and errors in
+config/observability.py."""
 
 import sys
 from importlib.util import find_spec
@@ -10,9 +11,10 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import BASE_DIR, LOCAL_DIR, env
+from config.observability import *  # noqa: F403
 from config.operations import *  # noqa: F403
 from config.queues import TABLE
-from workers import addresses, log_context
+from workers import addresses
 from workers.cache_breaker import CACHE_BREAKER
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -246,10 +248,6 @@ CONNECTIONS = {
 # Seconds until another worker may take the job of a dead worker. A living worker renews its lease.
 JOB_LEASE = env.int("JOB_LEASE", default=10)
 
-# The running version, which TaskRun.release records: tasks often become slower with a deploy. On Heroku "v42 1a2b3c4".
-HEROKU = (env.str("HEROKU_RELEASE_VERSION", default=""), env.str("HEROKU_SLUG_COMMIT", default="")[:7])
-RELEASE = (env.str("RELEASE", default="") or " ".join(filter(None, HEROKU)))[:12]
-
 # Browsers load from this site and the bucket only, and by TLS if SITE_URL is https.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -285,10 +283,3 @@ LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
-
-# At INFO these write six lines every ten seconds about recurring tasks. workers.jobs logs what jobs do.
-QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
-LOGGING = log_context.logging_to_stdout(
-    LOG_LEVEL, {name: {"level": "WARNING"} for name in QUIET} | {"mediaapp.access": {"level": "INFO"}}
-)

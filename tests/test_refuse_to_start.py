@@ -98,6 +98,12 @@ def test_the_release_is_read_from_the_platform(start, variables, release):
     assert start("s.RELEASE", **SECRETS, **variables).stdout == f"{release}\n"
 
 
+def test_a_log_of_another_form_is_refused(start):
+    ended = start(LOG_FORMAT="xml", DEBUG="true")
+    assert ended.returncode != 0
+    assert "LOG_FORMAT is 'xml': write line or json" in ended.stderr
+
+
 def test_development_needs_none(start):
     ended = start(DEBUG="true")
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -29,7 +29,7 @@ from workers.queues import load_tasks, table
 from workers.schedule import scheduled_tasks
 from workers.telemetry import slowdown
 from workers.telemetry.metadata import run_metadata, wait_seconds
-from workers.telemetry.recorder import Run, RunRecorder
+from workers.telemetry.recorder import Run, RunRecorder, run_finished, run_started
 
 OUTCOMES = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retried", "IGNORED": "refused"}
 MAX_SILENCE = timedelta(minutes=10)  # without any collected run; the collector itself runs every ten seconds
@@ -58,7 +58,9 @@ def record_start(task: Task, **_: object) -> None:
         request, now = task.request, time.time()
         limit = (request.timelimit or [None])[0] or task.time_limit
         own = {"pid": os.getpid(), "wait_seconds": wait_seconds(request, now)}
-        _recorder.start(Run(f"{request.id} {now}", run_metadata(task, request) | own, limit or math.inf))
+        run = Run(f"{request.id} {now}", run_metadata(task, request) | own, limit or math.inf)
+        _recorder.start(run)
+        run_started.send(None, run=run, request=request)
 
 
 @task_postrun.connect
@@ -67,7 +69,9 @@ def record_end(state: str | None, retval: Any, **_: object) -> None:
     if run := _recorder.current:
         rejected = "retried" if getattr(retval, "requeue", False) else "failed"
         outcome = rejected if state == "REJECTED" else OUTCOMES.get(state or "", "")
-        _recorder.finish(run.record(outcome))
+        record = run.record(outcome)
+        _recorder.finish(record)
+        run_finished.send(None, run=run, record=record, error=retval if isinstance(retval, Exception) else None)
 
 
 def set_outcome(outcome: str) -> None:

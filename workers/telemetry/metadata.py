@@ -6,12 +6,16 @@ from typing import Any
 from celery import Task
 from django.conf import settings
 
+from workers.log_context import queue_of
+
 
 def run_metadata(task: Task, request: Any) -> dict[str, Any]:
-    # On RabbitMQ a message that waited for its ETA comes back as "0.0.[...].1.default"
-    # (docs/facts/servers.md#eta-on-quorum).
-    queue = (request.delivery_info or {}).get("routing_key", "").rpartition(".")[2]
-    return {"task": task.name, "queue": queue, "worker": request.hostname or "", "release": settings.RELEASE}
+    return {
+        "task": task.name,
+        "queue": queue_of(request),
+        "worker": request.hostname or "",
+        "release": settings.RELEASE,
+    }
 
 
 def wait_seconds(request: Any, now: float) -> float | None:

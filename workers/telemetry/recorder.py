@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.dispatch import Signal
 from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import RedisError
@@ -33,6 +34,10 @@ BATCH_SECONDS = 0.2  # between two batches, and between two looks at the childre
 HEARTBEAT_SECONDS = 1  # a shorter run sends none, and costs nothing
 LAST_SECONDS = 2  # between a run's last heartbeat and the kill of its time limit: a heartbeat, a batch, a busy machine
 RETRY_SECONDS = 10  # after the server was away
+
+# In the process and the thread of the task, with `run`. run_started: with Celery's `request`. run_finished: with the
+# `record`, and with `error`, which is None unless the task raised one.
+run_started, run_finished = Signal(), Signal()
 
 
 def record_missed_run(task: str, queue: str, outcome: str) -> None:
