@@ -109,6 +109,11 @@ def logging_to_stdout(
     }
 
 
+def known_request_id() -> str:
+    """Empty if no request is known."""
+    return "" if request_id.get() == UNKNOWN else request_id.get()
+
+
 @contextmanager
 def bind_job(job: object) -> Iterator[None]:
     token = job_id.set(str(job))

@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from workers.jobs import attempt_rows
 from workers.models import Job
 from workers.practices.locks import Lease
 from workers.runtime import stopping
@@ -41,6 +42,7 @@ def delete_hidden_jobs() -> int:
 
 CLEAN_UPS: tuple[Callable[[], int], ...] = (
     delete_hidden_jobs,
+    attempt_rows.end_abandoned,
     queue_samples.delete_old_samples,
     rollups.delete_old_runs,
     rollups.delete_old_hours,

@@ -12,13 +12,14 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from workers.jobs import user_messages
+from workers.error_fingerprint import describe_error, fingerprint_error
+from workers.jobs import attempt_rows, user_messages
 from workers.jobs.dispatch import NOT_DISPATCHED, wake_writer
-from workers.models import Job
+from workers.models import Job, JobAttempt
 from workers.practices import concurrency, locks, progress, timing
 from workers.queues import table as queue_table
 from workers.runtime import stopping
@@ -59,6 +60,13 @@ def patiently(write: Callable[[], None]) -> None:
             break
 
 
+def fields_of_error(error: BaseException | None) -> dict[str, str]:
+    """Of a job, and of its attempt."""
+    if error is None:
+        return {"error": "", "error_fingerprint": ""}
+    return {"error": describe_error(error), "error_fingerprint": fingerprint_error(error)}
+
+
 class Attempt:
     def __init__(self, job: Job, lease: locks.Lease) -> None:
         self.id = job.id
@@ -68,7 +76,7 @@ class Attempt:
         self.arguments = job.arguments
         self.checkpoint = job.checkpoint
         self.result = job.result
-        self._queued_at = job.queued_at
+        self._queued_at, self._started_at = job.queued_at, job.started_at or job.queued_at
         self._leases = [lease]
         self._row = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
         self._progress = progress.Progress(job.id, job.owner_id)
@@ -107,22 +115,27 @@ class Attempt:
         self.checkpoint = checkpoint
         return int(count)
 
-    def finish(self, state: Job.State, message: str = "", detail: str = "") -> None:
+    def finish(self, state: Job.State, message: str = "", detail: str = "", error: BaseException | None = None) -> None:
         """Tries for 30 s while the database is away. Raises LeaseLost."""
-        final = {"state": state, "message": message, "detail": detail, "result": self.result}
-        patiently(partial(self._write, **final, finished_at=timezone.now()))
+        now, found = timezone.now(), fields_of_error(error)
+        final = {"state": state, "message": message, "detail": detail, "result": self.result, "finished_at": now}
+        outcome = JobAttempt.Outcome(state)
+        patiently(partial(self._end, outcome, final | found, message=message, **found))
         progress.clear(self.id)
         if state != Job.State.DONE:
             timing.set_outcome(state)  # Celery sees a success: the error ends here
-        log.info("job_finished state=%s message=%r", state, message)
+        waited, ran = self._started_at - self._queued_at, now - self._started_at
+        seconds = [round(span.total_seconds(), 1) for span in (waited, ran)]
+        log.info("job_finished state=%s message=%r waited=%s ran=%s", state, message, *seconds)
 
-    def requeue(self, message: str = "", delay_seconds: float = 0) -> None:
+    def requeue(self, message: str = "", delay_seconds: float = 0, error: BaseException | None = None) -> None:
         """Keeps the checkpoint, or ends a job that is to be cancelled. The caller or the sweep publishes it."""
         if self._row.filter(cancel_requested_at__isnull=False).exists():
             self.finish(Job.State.CANCELLED, user_messages.CANCELLED)
             return
         not_before = timezone.now() + timedelta(seconds=delay_seconds) if delay_seconds else None
-        self._write(state=Job.State.QUEUED, message=message, not_before=not_before, **NOT_DISPATCHED)
+        queued = {"state": Job.State.QUEUED, "message": message, "not_before": not_before, **NOT_DISPATCHED}
+        self._end(JobAttempt.Outcome.REQUEUED, queued, message=message, **fields_of_error(error))
         progress.clear(self.id)
         timing.set_outcome("retried")
 
@@ -161,6 +174,12 @@ class Attempt:
             raise self._lease_lost()
         if row[0] is not None:
             raise Cancelled
+
+    def _end(self, outcome: JobAttempt.Outcome, fields: dict[str, Any], **fields_of_attempt: str) -> None:
+        """fields: of the job."""
+        with transaction.atomic():
+            self._write(**fields)
+            attempt_rows.end(self.id, self.number, outcome, **fields_of_attempt)
 
     def _write(self, **fields: Any) -> None:
         if not self._row.update(**fields):

@@ -10,12 +10,12 @@ from functools import partial
 from celery import current_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from workers.jobs import user_messages
+from workers.jobs import attempt_rows, user_messages
 from workers.jobs.attempt import DATABASE_ERRORS, Attempt, Cancelled, RetryLater, patiently
 from workers.jobs.dispatch import NOT_DISPATCHED, publish_next
 from workers.jobs.recovery import is_silent, requeue_or_fail_orphans, withdraw_crash
@@ -83,13 +83,16 @@ def _returning_message() -> Iterator[None]:
 
 def _claim(job_id: str) -> Job:
     """The caller holds the job's lock. Raises Ignore if the job is not due, or was given a newer message."""
-    if not _take(job_id, **_of_this_message()):
+    claimed = _take(job_id, **_of_this_message())
+    if claimed is None:
         # The message of a dead worker comes back: its job still says running.
         dead = Job.objects.filter(pk=job_id, state=Job.State.RUNNING)
-        if not (dead.exists() and is_silent(job_id) and requeue_or_fail_orphans(dead) and _take(job_id)):
-            log.info("job_message_ignored")
-            raise Ignore
-    return Job.objects.get(pk=job_id)
+        if dead.exists() and is_silent(job_id) and requeue_or_fail_orphans(dead):
+            claimed = _take(job_id)
+    if claimed is None:
+        log.info("job_message_ignored")
+        raise Ignore
+    return claimed
 
 
 def _of_this_message() -> dict[str, int]:
@@ -98,7 +101,7 @@ def _of_this_message() -> dict[str, int]:
     return {} if number is None else {"dispatch_number": number}
 
 
-def _take(job_id: str, **chosen: int) -> int:
+def _take(job_id: str, **chosen: int) -> Job | None:
     now = timezone.now()
     due = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), pk=job_id, state=Job.State.QUEUED, **chosen)
     claim = {
@@ -106,7 +109,12 @@ def _take(job_id: str, **chosen: int) -> int:
         "worker": (current_task and current_task.request.hostname) or "a shell",
         "started_at": now,
     }
-    return due.update(state=Job.State.RUNNING, message="", **claim)
+    with transaction.atomic():
+        if not due.update(state=Job.State.RUNNING, message="", error="", error_fingerprint="", **claim):
+            return None
+        claimed = Job.objects.get(pk=job_id)
+        attempt_rows.begin(claimed)
+    return claimed
 
 
 def _publish_next(job: Job) -> None:
@@ -121,20 +129,21 @@ def _end_with_error(attempt: Attempt, error: BaseException) -> None:
         attempt.requeue(user_messages.WORKER_STOPPED)
         raise error
     if isinstance(error, RetryLater):
-        attempt.requeue(error.sentence, error.seconds)
+        attempt.requeue(error.sentence, error.seconds, error.__cause__)
     elif isinstance(error, locks.LeaseLost):
         attempt.requeue(user_messages.LOCK_LOST)  # raises LeaseLost if the job is another attempt's
     elif isinstance(error, DATABASE_ERRORS):
         if connection.is_usable():
             raise error  # of a living database: recovery counts a crash, else the job could fail so for ever
         log.warning("job_lost_database error=%r", error)
-        patiently(partial(attempt.requeue, user_messages.DATABASE_LOST, DATABASE_PAUSE_SECONDS))
+        patiently(partial(attempt.requeue, user_messages.DATABASE_LOST, DATABASE_PAUSE_SECONDS, error))
     elif isinstance(error, Cancelled):
         attempt.finish(Job.State.CANCELLED, user_messages.CANCELLED)
     elif isinstance(error, SoftTimeLimitExceeded):
-        attempt.finish(Job.State.FAILED, user_messages.TIME_LIMIT_EXCEEDED)
+        # Without its traceback: the limit interrupts each run at another line.
+        attempt.finish(Job.State.FAILED, user_messages.TIME_LIMIT_EXCEEDED, error=error.with_traceback(None))
     else:
         log.warning("job_failed error=%r", error)
         detail = getattr(error, "detail", "") or traceback.format_exc()
         message = getattr(error, "sentence", user_messages.INTERNAL_ERROR)
-        attempt.finish(Job.State.FAILED, message, detail[-DETAIL_CHARACTERS:])
+        attempt.finish(Job.State.FAILED, message, detail[-DETAIL_CHARACTERS:], error)

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.utils import timezone
 
+from workers import log_context
 from workers.jobs import user_messages
 from workers.jobs.dispatch import NOT_DISPATCHED, publish, publish_next
 from workers.models import Job
@@ -18,6 +19,8 @@ from workers.queues import table
 NEEDS_MAPPING, QUEUED, RUNNING = Job.State.NEEDS_MAPPING, Job.State.QUEUED, Job.State.RUNNING
 NOT_ENDED: dict[str, Any] = {
     "message": "",
+    "error": "",
+    "error_fingerprint": "",
     "detail": "",
     "crash_count": 0,
     "cancel_requested_at": None,
@@ -42,6 +45,7 @@ def create(
     """
     job = Job.objects.create(
         id=job_id or uuid4(),
+        request_id=log_context.known_request_id(),
         state=NEEDS_MAPPING if needs_mapping else QUEUED,
         message=user_messages.CONFIRM_MAPPING if needs_mapping else "",
         task=task,

@@ -8,14 +8,14 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from workers import log_context
+from workers import error_fingerprint, log_context
 from workers.brokers import BrokerUnavailableError
-from workers.jobs import outbox, user_messages
+from workers.jobs import attempt_rows, outbox, user_messages
 from workers.jobs.dispatch import NOT_DISPATCHED, publish_next
 from workers.models import Job
 from workers.practices import locks, progress
@@ -24,6 +24,7 @@ from workers.telemetry import lock_server
 log = logging.getLogger(__name__)
 
 MAX_CRASHES = 3  # workers that one job may kill
+CRASHED = f"WorkerDied: its worker died in {MAX_CRASHES} attempts at the same checkpoint"
 
 
 def sweep() -> int:
@@ -59,14 +60,27 @@ def requeue_or_fail_orphans(jobs: QuerySet[Job]) -> int:
     Those that crashed too often fail, and the next jobs of their owners are published.
     """
     running = jobs.filter(state=Job.State.RUNNING)
-    failed = {"state": Job.State.FAILED, "message": user_messages.CRASHED_TOO_OFTEN, "finished_at": timezone.now()}
     for job in running.filter(crash_count__gte=MAX_CRASHES - 1):
-        if running.filter(pk=job.pk).update(**failed):
+        if _fail(running.filter(pk=job.pk)):
             with log_context.bind_job(job.pk):
                 log.warning("orphaned_job_failed queue=%s", job.queue)
             publish_next(job)
     queued = {"state": Job.State.QUEUED, "message": user_messages.WORKER_DIED, "crash_count": F("crash_count") + 1}
-    return running.update(**queued, **NOT_DISPATCHED)
+    return _update_with_attempts(running, **queued, **NOT_DISPATCHED)
+
+
+def _fail(running: QuerySet[Job]) -> int:
+    error = {"error": CRASHED, "error_fingerprint": error_fingerprint.fingerprint_text(CRASHED)}
+    failed = {"state": Job.State.FAILED, "message": user_messages.CRASHED_TOO_OFTEN, "finished_at": timezone.now()}
+    return _update_with_attempts(running, **failed, **error)
+
+
+def _update_with_attempts(running: QuerySet[Job], **fields: Any) -> int:
+    """Ends the attempts of the jobs that it changes as lost."""
+    with transaction.atomic():
+        dead = list(running.select_for_update().order_by("pk").values_list("pk", flat=True))
+        attempt_rows.end_lost(dead, message=fields["message"])
+        return Job.objects.filter(pk__in=dead).update(**fields)
 
 
 def withdraw_crash(job_id: Any, attempt: int) -> None:

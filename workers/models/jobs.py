@@ -120,6 +120,7 @@ class JobAttempt(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["job", "number"], name="one_attempt_per_number")]
+        indexes: ClassVar = [models.Index(F("started_at"), name="attempt_running", condition=Q(ended_at=None))]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.job_id}"
