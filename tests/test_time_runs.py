@@ -65,7 +65,9 @@ def test_each_way_to_end_has_its_outcome(start: Start, broker: Redis, monkeypatc
     assert 0.3 <= run.run_seconds < DEADLINE_SECONDS
     assert 0 <= run.wait_seconds < DEADLINE_SECONDS
     assert (run.queue, run.release, run.worker.split("@")[0]) == ("default", "v7", "default")
-    wait_for_runs("fail", "failed")
+    (failed,) = wait_for_runs("fail", "failed")
+    assert failed.error.endswith("in fail\n    raise ValueError\nValueError\n")
+    assert (failed.job_id, run.error) == (None, "")
     wait_for_runs("refuse", "refused")
     wait_for_runs("requeue_once", "retried", "succeeded")
     first, again = wait_for_runs("retry_once", "retried", "succeeded")
@@ -119,7 +121,8 @@ def test_each_way_to_end_has_its_outcome_on_rabbitmq(start: Start, rabbitmq: str
 def test_the_run_of_a_failed_job_is_recorded_as_failed(start: Start, broker: Redis, alice):
     upload = store_upload(alice, ContentFile(b"external_id,title\n" + b"x" * 1_100_000, name="one-long-line.csv"))
     start("highmem")
-    wait_for_runs("import_catalogue", "failed")
+    (run,) = wait_for_runs("import_catalogue", "failed")
+    assert (run.job_id, run.error) == (upload.pk, "")  # the row of its job has the error
     assert Job.objects.get(pk=upload.pk).state == Job.State.FAILED
 
 
@@ -175,7 +178,16 @@ def make_runs(task: str, hours_ago: float, seconds: list[float], outcome: str = 
     first = TaskRun.objects.count()
     ended = timezone.now() - timedelta(hours=hours_ago)
     TaskRun.objects.bulk_create(
-        TaskRun(id=first + n, task=task, queue="q", outcome=outcome, ended_at=ended, run_seconds=taken, peak_bytes=1)
+        TaskRun(
+            id=first + n,
+            task=task,
+            queue="q",
+            outcome=outcome,
+            ended_at=ended,
+            run_seconds=taken,
+            wait_seconds=n,
+            peak_bytes=n,
+        )
         for n, taken in enumerate(seconds)
     )
 
@@ -187,6 +199,7 @@ def test_an_hour_has_run_times_and_outcomes(db):
     hour = TaskHour.objects.get()
     assert hour.outcomes == {"succeeded": 100, "refused": 50}
     assert (hour.runs, hour.run_p50, hour.run_p95, hour.run_max) == (100, 50.5, pytest.approx(95.05), 100)
+    assert (hour.wait_p50, hour.wait_max, hour.peak_max) == (37, 99, 99)
 
 
 def test_the_next_roll_up_counts_a_late_run(db):

@@ -44,6 +44,7 @@ CLEAN_UPS: tuple[Callable[[], int], ...] = (
     delete_hidden_jobs,
     attempt_rows.end_abandoned,
     queue_samples.delete_old_samples,
+    queue_samples.delete_old_queue_hours,
     rollups.delete_old_runs,
     rollups.delete_old_hours,
     cleanup.delete_broken_uploads,

@@ -18,7 +18,7 @@ from workers.reports.run import FOLDER, build_report
 from workers.runtime import stopping
 from workers.storage import cleanup
 from workers.storage.workspace import MAX_RETRY_SECONDS, WorkspaceError, open_workspace, retry_if_storage_is_away
-from workers.telemetry import rollups
+from workers.telemetry import queue_samples, rollups
 
 LEASE_SECONDS = 30
 SOFT_LIMIT_SECONDS, LIMIT_SECONDS = 50, 60
@@ -60,6 +60,7 @@ def delete_files(job_id: str) -> None:
 def roll_up_runs() -> None:
     with locks.exclusive("roll_up_runs", lease=LEASE_SECONDS):
         rollups.roll_up_hours()
+        queue_samples.roll_up_samples()
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)

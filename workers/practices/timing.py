@@ -28,7 +28,7 @@ from workers.practices import Finding
 from workers.queues import load_tasks, table
 from workers.schedule import scheduled_tasks
 from workers.telemetry import slowdown
-from workers.telemetry.metadata import run_metadata, wait_seconds
+from workers.telemetry.metadata import error_metadata, run_metadata, wait_seconds
 from workers.telemetry.recorder import Run, RunRecorder, run_finished, run_started
 
 OUTCOMES = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retried", "IGNORED": "refused"}
@@ -69,7 +69,7 @@ def record_end(state: str | None, retval: Any, **_: object) -> None:
     if run := _recorder.current:
         rejected = "retried" if getattr(retval, "requeue", False) else "failed"
         outcome = rejected if state == "REJECTED" else OUTCOMES.get(state or "", "")
-        record = run.record(outcome)
+        record = run.record(outcome) | (error_metadata(retval) if state == "FAILURE" else {})
         _recorder.finish(record)
         run_finished.send(None, run=run, record=record, error=retval if isinstance(retval, Exception) else None)
 

@@ -26,28 +26,34 @@ COLLECT_SECONDS = 4  # of one call: urgent tasks share the worker
 
 COLUMNS = (
     *("id", "task", "queue", "worker", "release", "outcome"),
-    *("ended_at", "wait_seconds", "run_seconds", "peak_bytes"),
+    *("ended_at", "wait_seconds", "run_seconds", "peak_bytes", "job_id", "error"),
 )
 COPY = f"COPY workers_taskrun ({', '.join(COLUMNS)}) FROM STDIN"
 # Only runs that went to their end have a run time: a refused one takes none.
 FINISHED = "FILTER (WHERE outcome IN ('succeeded', 'failed'))"
+# The columns of TaskHour beside its counts, and how runs make them.
+FIGURES = {
+    "run_p50": f"percentile_cont(0.5) WITHIN GROUP (ORDER BY run_seconds) {FINISHED}",
+    "run_p95": f"percentile_cont(0.95) WITHIN GROUP (ORDER BY run_seconds) {FINISHED}",
+    "run_max": f"max(run_seconds) {FINISHED}",
+    "wait_p50": "percentile_cont(0.5) WITHIN GROUP (ORDER BY wait_seconds)",
+    "wait_p95": "percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds)",
+    "wait_max": "max(wait_seconds)",
+    "peak_p95": "percentile_disc(0.95) WITHIN GROUP (ORDER BY peak_bytes)",
+    "peak_max": "max(peak_bytes)",
+}
 COUNTED = ", ".join(f"'{name}', nullif(count(*) FILTER (WHERE outcome = '{name}'), 0)" for name in TaskRun.Outcome)
 ROLL_UP = f"""
     INSERT INTO workers_taskhour
-        (task, queue, hour, outcomes, runs, run_p50, run_p95, run_max, wait_p95, peak_p95)
+        (task, queue, hour, outcomes, runs, {", ".join(FIGURES)})
     SELECT task, queue, date_trunc('hour', ended_at) AS hour,
         jsonb_strip_nulls(jsonb_build_object({COUNTED})),
         count(run_seconds) {FINISHED},
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY run_seconds) {FINISHED},
-        percentile_cont(0.95) WITHIN GROUP (ORDER BY run_seconds) {FINISHED},
-        max(run_seconds) {FINISHED},
-        percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds),
-        percentile_disc(0.95) WITHIN GROUP (ORDER BY peak_bytes)
+        {", ".join(FIGURES.values())}
     FROM workers_taskrun WHERE ended_at >= %s AND ended_at < %s GROUP BY task, queue, hour
     ON CONFLICT (hour, task, queue) DO UPDATE SET
-        (outcomes, runs, run_p50, run_p95, run_max, wait_p95, peak_p95)
-        = ROW (excluded.outcomes, excluded.runs, excluded.run_p50, excluded.run_p95, excluded.run_max,
-            excluded.wait_p95, excluded.peak_p95)"""  # noqa: S608 (of our own constants)
+        (outcomes, runs, {", ".join(FIGURES)})
+        = ROW (excluded.outcomes, excluded.runs, {", ".join(f"excluded.{name}" for name in FIGURES)})"""  # noqa: S608 (of our own constants)
 
 
 def collect_runs() -> int:
@@ -85,7 +91,7 @@ def store_runs(runs: dict[int, dict[str, Any]]) -> None:
 
 
 def _row(number: int, run: dict[str, Any]) -> list[Any]:
-    run |= {"id": number, "ended_at": datetime.fromtimestamp(run["ended_at"], UTC)}
+    run = {"error": ""} | run | {"id": number, "ended_at": datetime.fromtimestamp(run["ended_at"], UTC)}
     return [run.get(column) for column in COLUMNS]
 
 
