@@ -4,6 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from mediaapp.views import accounts, catalogue, direct, files, health, jobs, library, mapping, practices, reports
+from mediaapp.views.operations import metrics
 
 urlpatterns = [
     path("", library.show_library, name="library"),
@@ -57,6 +58,7 @@ urlpatterns = [
     path("operations/", include("mediaapp.operations_urls")),
     path("practices/", practices.show_practices, name="practices"),
     path("healthz", health.liveness, name="healthz"),
+    path("metrics", metrics.show_metrics, name="metrics"),
     path("healthz/practices", health.practices, name="healthz_practices"),
     path("readyz", health.readiness, name="readyz"),
 ]

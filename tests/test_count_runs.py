@@ -22,16 +22,15 @@ def runs(*records: dict[str, Any]) -> dict[int, dict[str, Any]]:
 
 
 def test_runs_add_to_the_total_of_their_task_and_queue(db):
-    rollups.store_runs(runs({"run_seconds": 0.3, "wait_seconds": 0.01}, {"run_seconds": 0.4, "outcome": "failed"}))
+    rollups.store_runs(runs({"run_seconds": 0.3, "wait_seconds": 0.02}, {"run_seconds": 0.4, "outcome": "failed"}))
     later = {number + 10: run for number, run in runs({"run_seconds": 9_000.0}, {"outcome": "refused"}).items()}
     rollups.store_runs(later)
     total = TaskTotal.objects.get()
     assert (total.task, total.queue) == (MAIL, "urgent")
     assert total.outcomes == {"succeeded": 2, "failed": 1, "refused": 1}
     assert total.run_buckets == {"0.5": 2, "inf": 1}
-    assert total.wait_buckets == {"0.01": 1}  # the bound belongs to its bucket, as Prometheus has it
-    assert (total.run_seconds, total.wait_seconds) == (9_000.7, 0.01)
-    assert task_totals.count_finished() == {"urgent": 4}
+    assert total.wait_buckets == {"0.02": 1}  # the bound belongs to its bucket, as Prometheus has it
+    assert (total.run_seconds, total.wait_seconds) == (9_000.7, 0.02)
 
 
 def test_a_run_that_is_stored_again_counts_once(db):

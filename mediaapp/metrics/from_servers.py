@@ -1,0 +1,59 @@
+"""Metrics of the broker and of the server of the locks, which knows the workers and the leading beat."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from django.conf import settings
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+
+from workers.brokers.state import read_broker_state, read_queue_states
+from workers.queues import table
+from workers.telemetry.held_locks import held_locks
+from workers.telemetry.liveness import read_workers
+
+BEAT = "beat"  # the lock of the beat that leads (workers/runtime/leader.py)
+ALARMS = ("disk", "memory")
+
+
+def measure_release() -> Iterator[Metric]:
+    """Of this web process."""
+    yield InfoMetricFamily("mediaapp_release", "The release that answers.", {"release": settings.RELEASE})
+
+
+def measure_broker() -> Iterator[Metric]:
+    """First what RabbitMQ tells without its management API. Raises BrokerUnavailableError."""
+    ready = GaugeMetricFamily("mediaapp_queue_messages_ready", "Messages that wait for a worker.", labels=["queue"])
+    unacked = GaugeMetricFamily(
+        "mediaapp_queue_messages_unacked", "Messages that a worker took and has not finished.", labels=["queue"]
+    )
+    consumers = GaugeMetricFamily("mediaapp_queue_consumers", "Workers that consume the queue.", labels=["queue"])
+    for name, state in read_queue_states().items():
+        for family, value in ((ready, state["ready"]), (unacked, state["unacked"]), (consumers, state["consumers"])):
+            if value is not None:
+                family.add_metric([name], value)
+    yield from (ready, unacked, consumers)
+    broker = read_broker_state()
+    memory = GaugeMetricFamily("mediaapp_broker_memory_bytes", "Memory that the broker uses.")
+    limit = GaugeMetricFamily("mediaapp_broker_memory_limit_bytes", "Where the broker stops to accept messages.")
+    for family, value in ((memory, broker["memory_bytes"]), (limit, broker["memory_limit_bytes"])):
+        if value is not None:
+            family.add_metric([], value)
+    alarm = GaugeMetricFamily(
+        "mediaapp_broker_alarm", "1 while RabbitMQ has raised its alarm and takes no messages.", labels=["resource"]
+    )
+    for resource in ALARMS:
+        alarm.add_metric([resource], resource in broker["alarms"])
+    yield from (memory, limit, alarm)
+
+
+def measure_locks() -> Iterator[Metric]:
+    """Raises RedisError."""
+    locks = held_locks()
+    yield GaugeMetricFamily("mediaapp_locks_held", "Locks that somebody holds, beat's included.", len(locks))
+    leads = any(lock.name == BEAT for lock in locks)
+    yield GaugeMetricFamily("mediaapp_beat_leads", "1 while a beat leads and sends recurring tasks.", leads)
+    workers = GaugeMetricFamily("mediaapp_workers_alive", "Workers that give a sign of life.", labels=["worker"])
+    alive = Counter(worker.kind for worker in read_workers() if not worker.is_silent)
+    for worker in table().workers:
+        workers.add_metric([worker.name], alive[worker.name])
+    yield workers
