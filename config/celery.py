@@ -92,8 +92,8 @@ app.conf.update(
     # A cancel is a flag in the job's row, so no worker needs remote control. With it, a worker dies when Redis
     # restarts, and on RabbitMQ when it reconnects under its name (docs/facts/celery.md#remote-control-restart).
     worker_enable_remote_control=False,
-    # No gossip and no mingle between workers.
-    worker_consumer="workers.runtime.quiet_consumer:QuietConsumer",
+    # No gossip and no mingle between workers, and no consumer of a queue that staff have paused.
+    worker_consumer="workers.runtime.paused_queues:PausableConsumer",
     # Each task has a limit; a longer task sets its own in its decorator (practices.E303).
     task_soft_time_limit=SHORT_RUN_SECONDS - 2,
     task_time_limit=SHORT_RUN_SECONDS,
@@ -116,6 +116,7 @@ app.conf.update(
     leader_callbacks={
         "workers.jobs.recovery.recover_orphans": 2,
         "workers.practices.recurring.restore_entries": 5,
+        "workers.telemetry.pauses.refresh_copy": 3,
         "workers.practices.backlog.sample": 30,
     },
     beat_schedule=SCHEDULE,

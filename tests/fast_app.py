@@ -9,6 +9,7 @@ from workers.schedule import every
 from workers.telemetry import liveness
 
 heartbeat_file.INTERVAL_SECONDS = 1
+liveness.HEARTBEAT_SECONDS = float(os.environ.get("HEARTBEAT_SECONDS", liveness.HEARTBEAT_SECONDS))
 liveness.SILENT_SECONDS = int(os.environ.get("SILENT_SECONDS", liveness.SILENT_SECONDS))
 hung_processes.KILL_SECONDS = int(os.environ.get("KILL_SECONDS", hung_processes.KILL_SECONDS))
 stopping.GRACE_SECONDS = int(os.environ.get("GRACE_SECONDS", stopping.GRACE_SECONDS))
@@ -28,4 +29,5 @@ app.conf.leader_callbacks = {
     "tests.fast_beat.fail": 1,
     "tests.fast_beat.take_a_sample": 1,
     "workers.practices.recurring.restore_entries": 1,
+    "workers.telemetry.pauses.refresh_copy": 1,
 }

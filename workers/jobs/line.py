@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from heapq import heapreplace
 from math import inf
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -31,15 +31,23 @@ PLACES = """
             PARTITION BY queue ORDER BY turn, owners_message NULLS LAST, queued_at
         ) AS place FROM line
     )
-    SELECT id, place + (SELECT count(*) FROM workers_job WHERE state = 'running' AND queue = ordered.queue)
+    SELECT id, place + (SELECT count(*) FROM workers_job WHERE state = 'running' AND queue = ordered.queue),
+        EXISTS (SELECT FROM workers_pause WHERE kind = 'queue' AND name = ordered.queue)
     FROM ordered WHERE id = ANY(%(jobs)s)"""
 LAST_RUNS = 20
 MAX_SAMPLE_AGE = timedelta(minutes=2)
 MIN_SECONDS = 5  # a shorter wait is not said
 
 
-def places(jobs: Collection[Job]) -> dict[UUID, int]:
-    """Of queued jobs. Running jobs are before them: 1 is the place of a job that nothing holds up."""
+class Place(NamedTuple):
+    """number: running jobs are before it, so 1 is the place of a job that nothing holds up. is_paused: its queue."""
+
+    number: int
+    is_paused: bool
+
+
+def places(jobs: Collection[Job]) -> dict[UUID, Place]:
+    """Of queued jobs."""
     queues = {job.queue for job in jobs}
     if not queues:
         return {}
@@ -47,7 +55,7 @@ def places(jobs: Collection[Job]) -> dict[UUID, int]:
     values: dict[str, Any] = {"queues": list(queues), "in_turns": in_turns, "jobs": [job.pk for job in jobs]}
     with connection.cursor() as cursor:
         cursor.execute(PLACES, values)
-        return dict(cursor.fetchall())
+        return {job_id: Place(*place) for job_id, *place in cursor.fetchall()}
 
 
 def seconds_until_start(job: Job, place: int) -> float | None:

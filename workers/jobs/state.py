@@ -12,9 +12,9 @@ def state_of(job: Job) -> dict[str, Any]:
     """The JSON of `/jobs/<uuid>/progress.json`."""
     state = states_of([job])[0]
     if job.state == Job.State.QUEUED:
-        place = state["queue_position"]
+        place = None if state["is_paused"] else state["queue_position"]
         state["starts_in_seconds"] = line.seconds_until_start(job, place) if place else None
-        if not job.message and outbox.is_overdue(job):
+        if not state["message"] and outbox.is_overdue(job):
             state["message"] = user_messages.NOT_PUBLISHED
     return state
 
@@ -28,16 +28,17 @@ def states_of(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     ]
 
 
-def _row_state(job: Job, place: int | None) -> dict[str, Any]:
+def _row_state(job: Job, place: line.Place | None) -> dict[str, Any]:
     done = int(job.state == Job.State.DONE)
     return {
         "state": job.state,
         "done": done,
         "total": done,
         "stage": user_messages.STARTING if job.is_active else "",
-        "message": job.message,
+        "message": user_messages.PAUSED if place and place.is_paused else job.message,
         "eta_seconds": None,
-        "queue_position": place,
+        "queue_position": place.number if place else None,
+        "is_paused": bool(place and place.is_paused),
         "starts_in_seconds": None,
         "result": job.result,
     }
@@ -46,7 +47,7 @@ def _row_state(job: Job, place: int | None) -> dict[str, Any]:
 def running_state(report: dict[str, Any]) -> dict[str, Any]:
     """The answer of state_of(), from a report and without SQL."""
     unset: dict[str, Any] = {"state": Job.State.RUNNING.value, "message": "", "queue_position": None}
-    unset |= {"starts_in_seconds": None, "result": {}}
+    unset |= {"starts_in_seconds": None, "is_paused": False, "result": {}}
     copied = ("done", "total", "stage", "eta_seconds", "rate", "updated_at", "figures")
     state = unset | {key: report.get(key) for key in copied}
     silence = progress.silent_seconds(report)

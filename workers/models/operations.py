@@ -5,6 +5,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+from workers.clock_format import clock_time, pause_sentence
+
 
 class PracticeState(models.Model):
     """The newest finding of a practice. `measured_at` of number 1 is also the claim of the monitor's next round."""
@@ -89,3 +91,11 @@ class Pause(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
+
+    @property
+    def since(self) -> str:
+        return clock_time(self.paused_at)
+
+    @property
+    def sentence(self) -> str:
+        return pause_sentence(self.name, self.paused_by, self.paused_at)

@@ -25,7 +25,7 @@ from workers.brokers.state import read_queue_states
 from workers.practices import Finding
 from workers.queues import table
 from workers.schedule import scheduled_queues
-from workers.telemetry import liveness
+from workers.telemetry import liveness, pauses
 from workers.telemetry.queue_samples import last_sample_at, store_samples
 from workers.telemetry.waits import due_jobs
 
@@ -41,15 +41,15 @@ def oldest_waits() -> dict[str, float]:
     now = timezone.now()
     oldest = due_jobs().values_list("queue").annotate(oldest=Min("since"))
     waits = {queue: (now - moment).total_seconds() for queue, moment in oldest}
-    for queue in scheduled_queues():
+    for queue in pauses.without_paused(scheduled_queues()):
         if sent_at := cache.get(CANARY_KEY.format(queue)):
             waits[queue] = max(waits.get(queue, 0.0), time.time() - sent_at)
     return waits
 
 
 def send_canaries() -> None:
-    """Skips a queue whose last canary is unanswered. Sends none while the cache is away."""
-    for queue in scheduled_queues():
+    """Skips a queue whose last canary is unanswered. Sends none while the cache is away. Raises DatabaseError."""
+    for queue in pauses.without_paused(scheduled_queues()):
         key = CANARY_KEY.format(queue)
         if cache.add(key, time.time(), CANARY_TTL):
             canary: dict[str, Any] = {"args": [queue], "queue": queue, "expires": CANARY_TTL, "retry": False}
@@ -90,9 +90,10 @@ def _check_sampling() -> Iterator[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while no queue is late, each has a living worker, no run hangs, and samples are taken."""
+    """ok while no queue is late unless it is paused, each has a living worker, no run hangs, and samples are taken."""
     try:
-        waits, sampled_at = oldest_waits(), last_sample_at()
+        paused, sampled_at = pauses.paused_queues(), last_sample_at()
+        waits = {queue: seconds for queue, seconds in oldest_waits().items() if queue not in paused}
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     faults = [
@@ -106,12 +107,13 @@ def verify() -> Finding:
     oldest = max(waits, key=lambda name: waits[name], default="")
     age = waits.get(oldest, 0.0)
     summary = f"the oldest waits {age:.0f} s, in {oldest}" if oldest else "nothing waits"
+    summary = pauses.with_pauses(summary, paused.values())
     try:
-        states = read_queue_states()
-        faults += liveness.faults()  # after it: a worker gives no sign of life while its broker is away
+        states = read_queue_states()  # first: a worker gives no sign of life while its broker is away
+        faults += liveness.faults({name: pause.paused_at for name, pause in paused.items()})
     except (BrokerUnavailableError, RedisError) as error:
         return Finding(False if faults else None, summary, " ".join([*faults, str(error)]), age)
     ready = sum(state["ready"] or 0 for state in states.values())
-    unread = [name for name, state in states.items() if state["consumers"] == 0]
+    unread = [name for name, state in states.items() if state["consumers"] == 0 and name not in paused]
     faults += [f"Nobody reads {name}: start a {table().consumers[name]} worker." for name in unread]
     return Finding(not faults, f"messages waiting: {ready}; {summary}", " ".join(faults), age)

@@ -6,7 +6,7 @@ The trap: messages that nobody consumes pile up until RabbitMQ accepts no more, 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from celery import current_app
 from django.conf import settings
@@ -19,6 +19,7 @@ from workers.brokers.declarations import INTERNAL_QUEUE, QUEUE_TYPES, declare_qu
 from workers.brokers.state import read_broker_state
 from workers.practices import Finding
 from workers.queues import table
+from workers.telemetry import pause_copy
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ def memory_faults(broker: BrokerState) -> Iterator[str]:
         yield f"The broker may evict ({eviction}): full, it drops tasks. Set maxmemory-policy noeviction."
 
 
-def queue_faults(broker: BrokerState) -> Iterator[str]:
+def queue_faults(broker: BrokerState, paused: Collection[str] = ()) -> Iterator[str]:
+    """paused: queues that staff have paused, in which messages are to wait."""
     for name, queue in sorted(broker["queues"].items()):
         if INTERNAL_QUEUE.fullmatch(name):
             continue
@@ -55,9 +57,9 @@ def queue_faults(broker: BrokerState) -> Iterator[str]:
             yield f"{name} is no queue of ours: {queue['ready']} messages that nobody will read. Delete it."
             continue
         limit, worker = table().queues[name].max_messages, table().consumers[name]
-        if isinstance(limit, int) and (queue["ready"] or 0) >= limit:
+        if name not in paused and isinstance(limit, int) and (queue["ready"] or 0) >= limit:
             yield f"{name} is full with {queue['ready']} messages: new jobs wait in their rows. Add a {worker} worker."
-        if queue["ready"] and queue["consumers"] == 0:
+        if name not in paused and queue["ready"] and queue["consumers"] == 0:
             yield f"{queue['ready']} messages in {name}, and no consumer. Is the {worker} worker up?"
         elif is_amqp() and isinstance(limit, int) and queue["max_messages"] != limit:
             yield f"RabbitMQ does not limit {name} to {limit} messages: a worker sets that when it starts."
@@ -116,7 +118,9 @@ def verify() -> Finding:
         broker = read_broker_state()
     except BrokerUnavailableError as error:
         return Finding(None, "unknown", str(error))
-    faults = [*memory_faults(broker), *queue_faults(broker)]
+    # Asked only if a queue is at fault: the server of the locks may be silent.
+    paused = pause_copy.read_or_empty() if any(queue_faults(broker)) else {}
+    faults = [*memory_faults(broker), *queue_faults(broker, paused)]
     used, limit = broker["memory_bytes"], broker["memory_limit_bytes"]
     if not faults and used is None:
         return Finding(None, "unknown", "RabbitMQ has counted its memory not once since it started.")
@@ -124,4 +128,5 @@ def verify() -> Finding:
     messages = sum((queue["ready"] or 0) + (queue["unacked"] or 0) for queue in broker["queues"].values())
     summary = f"{filesizeformat(used or 0)}{of_limit}, {messages} message{pluralize(messages)}"
     figure = 100 * used / limit if used and limit else None
-    return Finding(not faults, f"{summary} in {len(broker['queues'])} queues", " ".join(faults), figure)
+    summary = "; ".join([f"{summary} in {len(broker['queues'])} queues", *pause_copy.describe(paused)])
+    return Finding(not faults, summary, " ".join(faults), figure)

@@ -15,7 +15,7 @@ from workers.models import Job
 from workers.practices import Finding
 from workers.queues import Queue, QueueKind, load_tasks, table
 from workers.schedule import scheduled_tasks
-from workers.telemetry.waits import p95_waits, wait_faults
+from workers.telemetry import pauses, waits
 
 CHAPTER = "See docs/3-separate-queues.md."
 
@@ -108,11 +108,12 @@ def verify() -> Finding:
     """ok while the oldest job now and the last hour's p95 keep the target of each time-sensitive queue."""
     sensitive = {queue.name: queue for queue in table().queues.values() if queue.kind == QueueKind.TIME_SENSITIVE}
     try:
-        p95 = p95_waits(sensitive)
-        faults = list(wait_faults(sensitive.values(), p95))
+        p95, paused = waits.p95_waits(sensitive), pauses.paused_queues()
+        faults = list(waits.wait_faults((queue for name, queue in sensitive.items() if name not in paused), p95))
         others = Job.objects.filter(state=Job.State.QUEUED).exclude(queue__in=sensitive).count()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     summary = ", ".join(f"{name} waited {p95[name]:.1f} s (p95 of the last hour)" for name in sensitive)
     summary = f"{summary or 'no queue is time-sensitive'}, {others} queued elsewhere"
+    summary = pauses.with_pauses(summary, [paused[name] for name in sensitive if name in paused])
     return Finding(not faults, summary, " ".join(faults), max(p95.values(), default=None))

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from workers.practices import Finding
 from workers.schedule import DESCRIPTION, gap_seconds
+from workers.telemetry import pauses
 from workers.telemetry.recurring_entries import missing_entries, recurring_entries
 
 log = logging.getLogger(__name__)
@@ -30,18 +31,24 @@ CHAPTER = "See docs/5-expires.md."
 def enable_entries() -> None:
     """Enables the entries of the code, and disables those that it no longer has, which beat would send for ever.
 
-    For the leader alone: a beat that waits may be of another release.
+    What staff have paused stays disabled. For the leader alone: a beat that waits may be of another release.
     """
-    code = current_app.conf.beat_schedule
-    PeriodicTask.objects.filter(name__in=code).update(enabled=True)
+    code, paused = current_app.conf.beat_schedule, pauses.paused_entries()
+    PeriodicTask.objects.filter(name__in=code.keys() - paused.keys()).update(enabled=True)
     PeriodicTask.objects.filter(description=DESCRIPTION).exclude(name__in=code).update(enabled=False)
+    PeriodicTask.objects.filter(name__in=paused).update(enabled=False)
 
 
 def restore_entries() -> None:
-    """Undoes what somebody disabled or deleted in the admin. The leading beat calls it every few seconds."""
-    code = current_app.conf.beat_schedule
+    """Undoes what somebody changed in the admin: disabled or deleted what is not paused, or enabled what is.
+
+    The leading beat calls it every few seconds.
+    """
+    code, paused = current_app.conf.beat_schedule, pauses.paused_entries()
+    if PeriodicTask.objects.filter(name__in=paused, enabled=True).update(enabled=False):
+        PeriodicTasks.update_changed()
     is_enabled = dict(PeriodicTask.objects.filter(name__in=code).values_list("name", "enabled"))
-    if lost := sorted(name for name in code if not is_enabled.get(name)):
+    if lost := sorted(name for name in code.keys() - paused.keys() if not is_enabled.get(name)):
         log.warning("recurring_entries_restored entries=%s", lost)
         # update(): a disabled row that is saved forgets its last run, and so what is overdue.
         PeriodicTask.objects.filter(name__in=lost).update(enabled=True)
@@ -78,6 +85,7 @@ def verify() -> Finding:
     # Entries that share a task have the same counts.
     skipped = sum({entry.task: entry.expired + entry.refused for entry in entries}.values())
     summary = f"{len(entries)} entries, {skipped} runs skipped in a day"
+    summary = pauses.with_pauses(summary, [entry.pause for entry in entries if entry.pause])
     try:
         beat = _last_tick()
     except RedisError as error:

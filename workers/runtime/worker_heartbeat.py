@@ -1,19 +1,20 @@
 """A worker says on the server of the locks that its loop turns, and which processes of its pool hang.
 
-It also watches that server. Else the death of the leading beat would be a gap in the watch, which delays recovery.
+It reads there which queues are paused. It also watches that server: else the death of the leading beat would be a gap
+in the watch, which delays recovery.
 """
 
 import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from celery.signals import worker_shutdown
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from workers.runtime.hung_processes import HungProcessWatch
+from workers.runtime.paused_queues import PausableConsumer
 from workers.telemetry import liveness, lock_server
 
 log = logging.getLogger(__name__)
@@ -24,9 +25,9 @@ RETRY_SECONDS = 10  # after the server was away: a question to a silent one hold
 class Heartbeat:
     """For a worker's main process."""
 
-    def __init__(self, consumer: Any) -> None:
-        now, queues = time.time(), sorted(consumer.app.amqp.queues.consume_from)
-        self.worker = liveness.Worker(consumer.hostname, queues, started_at=now, beat_at=now)
+    def __init__(self, consumer: PausableConsumer) -> None:
+        now, self.consumer = time.time(), consumer
+        self.worker = liveness.Worker(consumer.hostname, consumer.own_queues, started_at=now, beat_at=now)
         self.watch = HungProcessWatch(consumer.hostname)
         self.away_until = 0.0
 
@@ -34,8 +35,9 @@ class Heartbeat:
         if time.monotonic() < self.away_until:
             return
         try:
-            hung = self.watch.check()
-            liveness.beat(replace(self.worker, beat_at=time.time(), hung=hung))
+            self.consumer.follow_pauses()
+            hung, paused = self.watch.check(), self.consumer.paused_queues
+            liveness.beat(replace(self.worker, beat_at=time.time(), hung=hung, paused=paused))
             lock_server.watch_locks(max_gap_seconds=settings.JOB_LEASE)
         except RedisError as error:
             log.warning("worker_heartbeat_failed error=%r", error)
@@ -47,7 +49,7 @@ class Heartbeat:
             liveness.remove_heartbeat(self.worker)
 
 
-def start(sender: Any, **_: object) -> None:
+def start(sender: PausableConsumer, **_: object) -> None:
     """A receiver of `worker_ready`. The consumer's timer rests while it has no broker."""
     heartbeat = Heartbeat(sender)
     heartbeat.beat()

@@ -7,8 +7,9 @@ the locks: a worker's with its queues and its pool processes that hang, a run's 
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django_redis import get_redis_connection
@@ -34,13 +35,17 @@ class HungProcess:
 
 @dataclass(frozen=True)
 class Worker:
-    """name: as Celery has it, `video@host`. Times are those of time.time()."""
+    """name: as Celery has it, `video@host`. paused: those of its queues that it does not consume, as staff want it.
+
+    Times are those of time.time().
+    """
 
     name: str
     queues: list[str]
     started_at: float
     beat_at: float
     hung: list[HungProcess] = field(default_factory=list)
+    paused: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -91,13 +96,13 @@ def read_runs() -> list[dict[str, Any]]:
     return [run | {"id": task_id, "silent_seconds": now - run["ended_at"]} for task_id, run in found]
 
 
-def faults() -> Iterator[str]:
-    """Raises RedisError."""
+def faults(paused: Mapping[str, datetime] | None = None) -> Iterator[str]:
+    """paused: the queues that staff have paused, and when. Nobody needs to consume them. Raises RedisError."""
     workers = read_workers()
     living = {worker.name: worker for worker in workers if not worker.is_silent}
     for worker in not_replaced(workers):
         yield f"{worker.name} has been silent for {worker.age:.0f} s: it is stopped, or its machine is lost."
-    yield from _queue_faults([*living.values()])
+    yield from _queue_faults([*living.values()], paused or {})
     for worker in living.values():
         yield from (_hung_fault(worker, process) for process in worker.hung)
     for run in read_runs():
@@ -118,15 +123,18 @@ def not_replaced(workers: list[Worker]) -> list[Worker]:
     return silent
 
 
-def _queue_faults(living: list[Worker]) -> Iterator[str]:
+def _queue_faults(living: list[Worker], paused: Mapping[str, datetime]) -> Iterator[str]:
     consumers = table().consumers
     for worker in living:
         if foreign := [queue for queue in worker.queues if consumers.get(queue, worker.kind) != worker.kind]:
             right = ",".join(queue for queue, consumer in consumers.items() if consumer == worker.kind)
             yield f"{worker.name} consumes {', '.join(foreign)}: start it with --queues {right or 'of its own'}."
+        for queue in {*worker.queues} & paused.keys() - {*worker.paused}:
+            if worker.beat_at - paused[queue].timestamp() > SILENT_SECONDS:
+                yield f"{worker.name} consumes {queue}, which is paused. Is it of an older release, or no beat up?"
     consumed = {queue for worker in living for queue in worker.queues}
     for queue, kind in consumers.items():
-        if queue not in consumed:
+        if queue not in consumed and queue not in paused:
             yield f"No worker takes jobs from {queue}. Is the {kind} worker up, with {queue} in its --queues?"
 
 

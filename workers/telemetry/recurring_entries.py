@@ -1,4 +1,4 @@
-"""The state of each recurring entry in the database: of all that are enabled, and of the code's own that are not."""
+"""The state of each recurring entry in the database: all that are enabled or paused, and the code's own."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from django.db.models import Count, Q
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from workers.models import TaskRun
+from workers.models import Pause, TaskRun
 from workers.schedule import find_problems
+from workers.telemetry.pauses import paused_entries
 
 LATE_AFTER = 60  # seconds that a run may be overdue
 DISABLED = "It is disabled and does not run. The leading beat enables it within seconds: is it up?"
@@ -18,8 +19,9 @@ DISABLED = "It is disabled and does not run. The leading beat enables it within 
 
 @dataclass(frozen=True)
 class RecurringEntry:
-    """expired, refused: the task's runs of the last day that did not happen."""
+    """id: of its row. expired, refused: the task's runs of the last day that did not happen."""
 
+    id: int
     name: str
     task: str
     last_run: datetime | None
@@ -28,13 +30,16 @@ class RecurringEntry:
     expired: int
     refused: int
     problem: str
+    pause: Pause | None = None
 
 
 def recurring_entries() -> list[RecurringEntry]:
-    shown = PeriodicTask.objects.filter(Q(enabled=True) | Q(name__in=current_app.conf.beat_schedule))
+    paused = paused_entries()
+    names = current_app.conf.beat_schedule.keys() | paused.keys()
+    shown = PeriodicTask.objects.filter(Q(enabled=True) | Q(name__in=names))
     rows = shown.select_related("interval", "crontab", "solar", "clocked").order_by("name")
     skipped = _count_skipped(row.task for row in rows)
-    return [_read(row, *skipped.get(row.task, (0, 0))) for row in rows]
+    return [_read(row, *skipped.get(row.task, (0, 0)), paused.get(row.name)) for row in rows]
 
 
 def missing_entries() -> list[str]:
@@ -43,10 +48,11 @@ def missing_entries() -> list[str]:
     return sorted(current_app.conf.beat_schedule.keys() - set(written))
 
 
-def _read(row: PeriodicTask, expired: int, refused: int) -> RecurringEntry:
+def _read(row: PeriodicTask, expired: int, refused: int, pause: Pause | None) -> RecurringEntry:
     due_in = row.schedule.remaining_estimate(row.last_run_at or row.date_changed)
-    problems = find_problems(row).values() if row.enabled else [DISABLED]
+    problems = find_problems(row).values() if row.enabled or pause else [DISABLED]
     return RecurringEntry(
+        id=row.pk,
         name=row.name,
         task=row.task,
         last_run=row.last_run_at,
@@ -55,6 +61,7 @@ def _read(row: PeriodicTask, expired: int, refused: int) -> RecurringEntry:
         expired=expired,
         refused=refused,
         problem=" ".join(problems),
+        pause=pause,
     )
 
 

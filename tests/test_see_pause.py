@@ -1,0 +1,109 @@
+"""A pause is shown with who and since when, and rings no alarm."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from tests.doctor import ask_doctor
+from tests.factories import upload_of
+from workers import jobs
+from workers.brokers import state
+from workers.models import Job, Pause
+from workers.practices import backlog, queues
+from workers.practices import broker as broker_practice
+from workers.queues import table
+from workers.telemetry import liveness, pauses
+
+pytestmark = pytest.mark.django_db(transaction=True)
+RESET = "workers.default.tasks.send_password_reset"
+
+
+@pytest.fixture(autouse=True)
+def uncached(monkeypatch):
+    """Each call asks the broker."""
+    monkeypatch.setattr(state, "CACHE_SECONDS", 0)
+
+
+def pause(name: str) -> None:
+    pauses.pause(Pause.Kind.QUEUE, name, by="stella")
+    Pause.objects.update(paused_at=timezone.localtime().replace(hour=0, minute=2))
+    pauses.write_copy()
+
+
+def resume(name: str) -> None:
+    pauses.resume(Pause.Kind.QUEUE, name)
+    pauses.write_copy()
+
+
+def make_late(task: str) -> None:
+    long_ago = timezone.now() - timedelta(hours=9)
+    queue = table().queue_of(task)
+    Job.objects.create(task=task, queue=queue, queued_at=long_ago, dispatched_at=long_ago)
+
+
+@pytest.mark.parametrize(
+    ("practice", "queue"), [(backlog, "urgent"), (queues, "urgent"), (broker_practice, "urgent")], ids=["8", "3", "1"]
+)
+def test_a_practice_says_who_paused_a_queue_instead_of_ringing(broker, practice, queue):
+    make_late(RESET)
+    broker.lpush(queue, "{}")
+    others = practice.verify().reason.count(queue)
+    assert others > 0
+    pause(queue)
+    finding = practice.verify()
+    assert "urgent is paused by stella since 00:02" in finding.summary
+    assert queue not in finding.reason
+    resume(queue)
+    assert practice.verify().reason.count(queue) == others
+    assert "paused" not in practice.verify().summary
+
+
+def test_a_full_queue_is_no_fault_while_it_is_paused(broker, monkeypatch):
+    limit = table().queues["default"].max_messages
+    assert isinstance(limit, int)
+    broker.lpush("default", *["{}"] * limit)
+    assert "default is full" in broker_practice.verify().reason
+    pause("default")
+    assert broker_practice.verify().ok is True
+
+
+def test_a_worker_that_goes_on_consuming_a_paused_queue_is_a_fault():
+    now = timezone.now()
+    worker = liveness.Worker("video@host", ["video"], started_at=now.timestamp(), beat_at=now.timestamp())
+    liveness.beat(worker)
+    since = now - timedelta(seconds=liveness.SILENT_SECONDS + 5)
+    assert "video@host consumes video, which is paused" in " ".join(liveness.faults({"video": since}))
+    assert "which is paused" not in " ".join(liveness.faults({"video": now}))
+    assert "takes jobs from video" not in " ".join(liveness.faults({"video": now}))
+
+
+def test_no_canary_is_sent_into_a_paused_queue_or_counted_in_it(broker):
+    pause("default")
+    backlog.send_canaries()
+    assert broker.llen("default") == 0
+    assert broker.llen("maintenance") == 1
+    resume("default")
+    backlog.send_canaries()
+    assert broker.llen("default") == 1
+    assert "default" in backlog.oldest_waits()
+    pause("default")
+    assert "default" not in backlog.oldest_waits()
+
+
+def test_the_doctor_names_a_pause():
+    pause("video")
+    assert "video is paused by stella since 00:02" in ask_doctor()[0]
+
+
+def test_the_owner_of_a_waiting_job_reads_that_it_is_paused(as_alice, alice):
+    upload = upload_of(alice)
+    page = f"/jobs/{upload.pk}/"
+    assert "Paused" not in as_alice.get(page).content.decode()
+    pause("video")
+    assert "Paused by our staff. Nothing is lost: it starts when they resume." in as_alice.get(page).content.decode()
+    assert ">Paused, next<" in as_alice.get("/").content.decode()
+    found = jobs.state_of(upload.job)
+    assert (found["is_paused"], found["starts_in_seconds"], found["queue_position"]) == (True, None, 1)
+    resume("video")
+    assert "Paused" not in as_alice.get(page).content.decode()

@@ -1,0 +1,35 @@
+"""What staff do to a recurring entry: pause it, resume it, run it now."""
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
+from django_celery_beat.schedulers import ModelEntry
+
+from workers.brokers.producers import acquire_producer
+from workers.models import Pause
+from workers.telemetry import pauses
+
+
+def pause_entry(name: str, by: str) -> bool:
+    """False if it was paused before."""
+    is_new = pauses.pause(Pause.Kind.ENTRY, name, by)
+    PeriodicTask.objects.filter(name=name).update(enabled=False)
+    transaction.on_commit(PeriodicTasks.update_changed)  # beat reads the schedule anew
+    return is_new
+
+
+def resume_entry(name: str) -> bool:
+    """False if it was not paused. Its interval begins now: else beat would send a missed run at once."""
+    if was_paused := pauses.resume(Pause.Kind.ENTRY, name):
+        PeriodicTask.objects.filter(name=name).update(enabled=True, last_run_at=timezone.now())
+        transaction.on_commit(PeriodicTasks.update_changed)
+    return was_paused
+
+
+def run_entry(row: PeriodicTask) -> None:
+    """Sends its task now, as beat does. Raises kombu's OperationalError or OSError."""
+    entry = ModelEntry(row, app=current_app)
+    with acquire_producer() as producer:
+        message = {"args": entry.args, "kwargs": entry.kwargs} | entry.options
+        current_app.send_task(entry.task, producer=producer, retry=False, **message)
