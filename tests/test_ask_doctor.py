@@ -48,7 +48,7 @@ def test_the_doctor_prints_json_for_machines():
     said, _ = ask_doctor("--json")
     rows = json.loads(said)
     assert [row["number"] for row in rows] == list(ROWS)
-    assert set(rows[0]) == {"number", "practice", "file", "ok", "summary", "reason", "figure"}
+    assert set(rows[0]) == {"number", "practice", "file", "runbook", "ok", "summary", "reason", "figure"}
 
 
 def test_the_exit_code_is_the_worst_of_the_nine(monkeypatch):
@@ -60,6 +60,18 @@ def test_the_exit_code_is_the_worst_of_the_nine(monkeypatch):
     said, code = ask_doctor()
     assert code == 1
     assert "No sign of life. (workers/practices/progress.py)" in said
+
+
+def test_only_a_row_that_does_not_hold_names_its_runbook(monkeypatch):
+    all_hold(monkeypatch)
+    assert "runbooks" not in ask_doctor()[0]
+    monkeypatch.setattr(timing, "verify", lambda: Finding(None, "unknown", "nobody knows"))
+    monkeypatch.setattr(progress, "verify", lambda: Finding(False, "1 silent", "No sign of life."))
+    paths = re.findall(r"^  What to do: (.+)$", ask_doctor()[0], re.MULTILINE)
+    assert paths == [registry.PRACTICES[number - 1].runbook for number in (6, 7)]
+    assert [row["runbook"] for row in json.loads(ask_doctor("--json")[0])] == [
+        each.runbook for each in registry.PRACTICES
+    ]
 
 
 def test_a_measurement_that_raises_is_unknown(monkeypatch):

@@ -16,6 +16,7 @@ from workers.storage.errors import StorageRefusedError
 if TYPE_CHECKING:
     from workers.storage.object_storage import ObjectStorage
 
+RUNBOOK = "docs/runbooks/storage.md"
 REPAIR = (
     "Compare S3_BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and the key's rights with docs/deploy.md,"
     " and run `manage.py prepare_storage`."

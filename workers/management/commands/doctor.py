@@ -30,7 +30,8 @@ class Command(BaseCommand):
         rows = [self.as_row(*each) for each in registry.verify_all()]
         if settings.S3_BUCKET:
             finding = registry.to_finding(run_with_deadline({"storage": health.verify})["storage"])
-            rows.append({"number": None, "practice": "Storage", "file": "workers/storage/health.py"} | asdict(finding))
+            storage = {"number": None, "practice": "Storage", "file": "workers/storage/health.py"}
+            rows.append(storage | {"runbook": health.RUNBOOK} | asdict(finding))
         if options["json"]:
             self.stdout.write(json.dumps(rows, indent=2))
         else:
@@ -41,7 +42,8 @@ class Command(BaseCommand):
 
     @staticmethod
     def as_row(practice: registry.Practice, finding: Finding) -> dict[str, Any]:
-        return {"number": practice.number, "practice": practice.title, "file": practice.file} | asdict(finding)
+        about = {"number": practice.number, "practice": practice.title, "file": practice.file}
+        return about | {"runbook": practice.runbook} | asdict(finding)
 
     def write_row(self, row: dict[str, Any]) -> None:
         style = {True: self.style.SUCCESS, False: self.style.ERROR, None: self.style.WARNING}[row["ok"]]
@@ -49,3 +51,4 @@ class Command(BaseCommand):
         self.stdout.write(f"{row['number'] or '-'} {row['practice']:<16} {verdict} {row['summary']}")
         if row["reason"]:
             self.stdout.write(f"  {row['reason']} ({row['file']})")
+            self.stdout.write(f"  What to do: {row['runbook']}")
