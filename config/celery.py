@@ -3,6 +3,7 @@
 from celery import Celery
 from celery.app.utils import Settings
 from celery.signals import (
+    beat_init,
     before_task_publish,
     celeryd_init,
     setup_logging,
@@ -16,6 +17,7 @@ from celery.signals import (
 )
 from django.conf import settings
 from django.utils.log import configure_logging
+from django.utils.module_loading import import_string
 
 from config.queues import TABLE
 from config.schedule import SCHEDULE
@@ -160,6 +162,12 @@ def name_connections(sender: str, conf: Settings, **_: object) -> None:
     """On Redis, practice 1 finds a worker by the name of its connections."""
     if not AMQP:
         conf.broker_transport_options = REDIS_TRANSPORT | {"client_name": sender}
+
+
+@beat_init.connect
+def start_monitor(**_: object) -> None:
+    """In beat, because it needs neither a worker nor the broker. By name: it imports models."""
+    import_string("workers.alarms.monitor.start")()
 
 
 @worker_init.connect

@@ -65,9 +65,12 @@ class MailServer(socketserver.ThreadingTCPServer):
         self.arrivals.put(time.monotonic())
         self._mails.append(mail)
 
+    @property
+    def mails(self) -> list[EmailMessage]:
+        return [message_from_bytes(mail, policy=policy.default) for mail in self._mails]
+
     def mails_to(self, address: str) -> list[str]:
-        mails: list[EmailMessage] = [message_from_bytes(mail, policy=policy.default) for mail in self._mails]
-        bodies = [mail.get_body(("plain",)) for mail in mails if mail["To"] == address]
+        bodies = [mail.get_body(("plain",)) for mail in self.mails if mail["To"] == address]
         return [body.get_content() for body in bodies if body]
 
 

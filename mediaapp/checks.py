@@ -15,7 +15,10 @@ from workers.capacity.formation import InvalidFormation
 
 MIN_TOKEN_LENGTH = 32
 # An empty URL means that there is no such server.
-URL_SETTINGS = ("REDIS_URL", "LOCKS_URL", "BROKER_URL", "BROKER_MANAGEMENT_URL", "S3_ENDPOINT_URL", "S3_PUBLIC_URL")
+URL_SETTINGS = (
+    *("REDIS_URL", "LOCKS_URL", "BROKER_URL", "BROKER_MANAGEMENT_URL", "S3_ENDPOINT_URL", "S3_PUBLIC_URL"),
+    *("ALERT_WEBHOOK_URL", "HEARTBEAT_URL"),
+)
 RATE_SETTINGS = ("TRIES_PER_CLIENT", "TRIES_PER_ADDRESS", "TRIES_PER_ACCOUNT")
 TLS_SCHEMES = {"rediss", "amqps", "https"}
 OPTIONAL_TLS_MODES = {
@@ -27,8 +30,15 @@ OPTIONAL_TLS_MODES = {
 
 
 def check_deploy(**_: Any) -> list[CheckMessage]:
-    warnings = [*_check_verified(), *_check_encrypted(), *_check_proxies(), *_check_connections()]
-    return [*_check_secret_key(), *_check_hosts(), *_check_rates(), *_check_metrics_token(), *warnings]
+    warnings = [*_check_verified(), *_check_encrypted(), *_check_proxies(), *_check_connections(), *_check_admins()]
+    return [
+        *_check_secret_key(),
+        *_check_hosts(),
+        *_check_rates(),
+        *_check_metrics_token(),
+        *_check_webhook(),
+        *warnings,
+    ]
 
 
 def _check_secret_key() -> Iterator[CheckMessage]:
@@ -71,6 +81,17 @@ def _check_metrics_token() -> Iterator[CheckMessage]:
             hint=f"Set it to {MIN_TOKEN_LENGTH} random characters or more: `openssl rand -hex 32`. Empty, it is off.",
             id="deploy.E004",
         )
+
+
+def _check_webhook() -> Iterator[CheckMessage]:
+    fault, form = "", settings.ALERT_WEBHOOK_FORMAT
+    if form not in ("json", "slack"):
+        fault = f"ALERT_WEBHOOK_FORMAT is {form!r}."
+    elif settings.ALERT_WEBHOOK_URL and form == "json" and not settings.ALERT_WEBHOOK_SECRET:
+        fault = "ALERT_WEBHOOK_URL gets alarms without a signature: anybody could send it some."
+    if fault:
+        hint = "Set ALERT_WEBHOOK_SECRET, which the receiver knows too, or ALERT_WEBHOOK_FORMAT=slack."
+        yield Error(fault, hint=hint, id="deploy.E005")
 
 
 def _check_verified() -> Iterator[CheckMessage]:
@@ -124,4 +145,13 @@ def _check_connections() -> Iterator[CheckMessage]:
             " opens how many. Who comes last is refused, and a page or a task fails. If it does so now, see"
             " docs/runbooks/after-a-deploy.md.",
             id="deploy.W004",
+        )
+
+
+def _check_admins() -> Iterator[CheckMessage]:
+    if not settings.ALERT_ADDRESSES and not settings.ALERT_WEBHOOK_URL:
+        yield Warning(
+            "ADMINS is unset, so only staff accounts with an address get alarms, if there is one.",
+            hint="Set ADMINS to the addresses of who is on call, with commas, or set ALERT_WEBHOOK_URL.",
+            id="deploy.W005",
         )

@@ -23,6 +23,7 @@ PRODUCTION = {
     "EMAIL_URL": "smtp+tls://user:secret@mail.example.com:587",
     "SITE_URL": "https://media.example.com",
     "PROXIES": "1",
+    "ADMINS": "oncall@example.com",
     "S3_BUCKET": "uploads",
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
@@ -81,6 +82,7 @@ def production(settings):
     settings.REDIS_URL, settings.LOCKS_URL = "rediss://cache.example.com/0", "rediss://locks.example.com/0"
     settings.BROKER_URL, settings.REDIS_TLS = "amqps://broker.example.com", "verified"
     settings.SECRET_KEY, settings.ALLOWED_HOSTS = PRODUCTION["SECRET_KEY"], ["media.example.com"]
+    settings.ALERT_ADDRESSES = ["oncall@example.com"]
     settings.HTTPS, settings.PROXIES, settings.WEB_CONCURRENCY = True, 1, 1
     settings.CONNECTIONS = {"database": 40, "cache": 20, "locks": 20, "broker": 20}
     assert checks.check_deploy() == []
@@ -118,6 +120,27 @@ def test_a_short_token_of_the_metrics_stops_the_deploy(production):
     assert found() == []
 
 
+@pytest.mark.parametrize(
+    ("form", "secret", "ids"), [("json", "", ["deploy.E005"]), ("slack", "", []), ("json", "s", [])]
+)
+def test_a_webhook_without_a_secret_stops_the_deploy_unless_it_is_slacks(production, form, secret, ids):
+    production.ALERT_WEBHOOK_URL, production.ALERT_WEBHOOK_FORMAT = "https://hooks.example.com", form
+    production.ALERT_WEBHOOK_SECRET = secret
+    assert found() == ids
+
+
+def test_an_unknown_form_of_the_webhook_stops_the_deploy(production):
+    production.ALERT_WEBHOOK_FORMAT = "teams"
+    assert found() == ["deploy.E005"]
+
+
+def test_w005_warns_if_nobody_is_named_who_gets_alarms(production):
+    production.ALERT_ADDRESSES = []
+    assert found() == ["deploy.W005"]
+    production.ALERT_WEBHOOK_URL, production.ALERT_WEBHOOK_SECRET = "https://hooks.example.com", "s"
+    assert found() == []
+
+
 def test_w001_warns_of_an_unverified_redis(production):
     production.REDIS_TLS = "unverified"
     (message,) = checks.check_deploy()
@@ -140,6 +163,7 @@ def test_w001_is_silent_without_tls(production):
         ("BROKER_MANAGEMENT_URL", "http://user:secret@b.org:15672"),
         ("S3_ENDPOINT_URL", "http://s3.example.com"),
         ("S3_PUBLIC_URL", "http://files.example.com"),
+        ("HEARTBEAT_URL", "http://hc.example.com/ping"),
     ],
 )
 def test_w002_warns_of_a_remote_server_without_tls(production, name, url):

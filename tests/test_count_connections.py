@@ -134,7 +134,7 @@ def test_more_dynos_open_more(settings):
     before = {budget.server: budget.opened for budget in connections.connection_budgets()}
     settings.FORMATION = "web=2,default=3,beat=0"
     after = {budget.server: budget.opened for budget in connections.connection_budgets()}
-    assert after["database"] == before["database"] + settings.WEB_CONCURRENCY * 20 + 2 * 4 - 2
+    assert after["database"] == before["database"] + settings.WEB_CONCURRENCY * 20 + 2 * 4 - 9
     assert all(after[server] > before[server] for server in before)
 
 

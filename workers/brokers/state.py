@@ -3,6 +3,7 @@
 RabbitMQ's own figures are older (docs/facts/servers.md#management-api).
 """
 
+from threading import Lock
 from typing import Any
 
 from django.core.cache import cache
@@ -14,6 +15,7 @@ from workers.queues import table
 
 CACHE_KEY = "broker:state"
 CACHE_SECONDS = 5
+_ASKING = Lock()  # RabbitMQ's plans are small: one connection of a process for all threads that count its messages
 
 
 def read_broker_state() -> BrokerState:
@@ -32,7 +34,7 @@ def read_queue_states() -> dict[str, QueueState]:
     except BrokerUnavailableError:
         if not is_amqp():
             raise
-        with connect() as connection:
+        with _ASKING, connect() as connection:
             known = {queue: declare_passively(connection, queue) for queue in table().queues}
     return {queue: known.get(queue, EMPTY) for queue in table().queues}
 

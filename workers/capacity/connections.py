@@ -17,6 +17,8 @@ from workers.queues import table
 SERVERS = ("database", "cache", "locks", "broker")
 # In a web process: the measurements of /practices/, of which two ask the broker, and a probe's, whose last may hang.
 MEASUREMENTS = Counter(database=MAX_PARALLEL + 2, broker=2 + 1)
+# In beat: the threads of workers/alarms/monitor.py, and how many of its measurements run at a time.
+MONITOR_THREADS, MONITOR_MEASUREMENTS = 4, 3
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,10 @@ def _connections_of(name: str, concurrency: int | None) -> Counter[str]:
     if name == "web":
         return _multiply(settings.WEB_CONCURRENCY, _web_process())
     if name == "beat":
-        # The main thread and the thread of leader_callbacks: both publish, and count messages.
-        return Counter(database=2, cache=2, locks=2) + _broker_connections(publishers=2, readers=2)
+        # The main thread and the thread of leader_callbacks: both publish, and count messages. And the monitor: its
+        # threads, and its measurements, of which two ask a Redis broker. For RabbitMQ, one of all asks at a time.
+        held = Counter(database=2 + MONITOR_THREADS + MONITOR_MEASUREMENTS, cache=2, locks=2)
+        return held + _broker_connections(publishers=2, readers=2 if is_amqp() else 4)
     return _worker(concurrency or 1, _broker_tasks(name))
 
 

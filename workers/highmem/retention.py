@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from workers.alarms import deploys, incidents, states
 from workers.jobs import attempt_rows
 from workers.models import Job
 from workers.practices.locks import Lease
@@ -47,6 +48,9 @@ CLEAN_UPS: tuple[Callable[[], int], ...] = (
     queue_samples.delete_old_queue_hours,
     rollups.delete_old_runs,
     rollups.delete_old_hours,
+    states.delete_old_findings,
+    incidents.delete_old_incidents,
+    deploys.delete_old_deploys,
     cleanup.delete_broken_uploads,
     cleanup.abort_old_multipart,
 )

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from workers.clock_format import clock_time, pause_sentence
 
@@ -44,12 +45,13 @@ class Incident(models.Model):
     number = models.PositiveSmallIntegerField(help_text="Of the practice.")
     began_at = models.DateTimeField()
     seen_at = models.DateTimeField(help_text="When it was last measured.")
+    watched_since = models.DateTimeField(db_default=Now(), help_text="From when on the time of its alarm counts.")
     ended_at = models.DateTimeField(null=True)
     ok = models.BooleanField(null=True, help_text="Null: it could not be measured.")
     summary = models.TextField(blank=True)
     reason = models.TextField(blank=True)
-    alerted_at = models.DateTimeField(null=True)
-    recovery_sent_at = models.DateTimeField(null=True)
+    alerted_at = models.DateTimeField(null=True, help_text="When its alarm was raised (AlarmMessage).")
+    recovery_sent_at = models.DateTimeField(null=True, help_text="When its end was told.")
 
     class Meta:
         constraints: ClassVar = [
@@ -59,6 +61,37 @@ class Incident(models.Model):
 
     def __str__(self) -> str:
         return f"practice {self.number} since {self.began_at}"
+
+
+class AlarmMessage(models.Model):
+    """What is told of an incident on one channel, once: the outbox of alarms. It goes with its incident."""
+
+    class Kind(models.TextChoices):
+        ALARM = "alarm"
+        RECOVERY = "recovery"
+
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="messages")
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    channel = models.CharField(max_length=7, help_text="mail or webhook")
+    created_at = models.DateTimeField(auto_now_add=True)
+    claimed_at = models.DateTimeField(null=True, help_text="By the process that sends it.")
+    sent_at = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(null=True, help_text="Of the next try.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["incident", "kind", "channel"], name="one_alarm_message")
+        ]
+        indexes: ClassVar = [models.Index(F("channel"), name="alarm_message_unsent", condition=Q(sent_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.key} by {self.channel}"
+
+    @property
+    def key(self) -> str:
+        """The same at each try to send it."""
+        return f"incident-{self.incident_id}-{self.kind}"
 
 
 class Deploy(models.Model):

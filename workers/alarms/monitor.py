@@ -1,0 +1,51 @@
+"""Measures the nine practices every few seconds, in each beat process, independent of beat's loop and lead.
+
+The lead needs the server of the locks, and the loop may wait for the broker: the monitor goes on without both. Of
+several beats, the one that claims a round measures it.
+"""
+
+from datetime import timedelta
+from threading import BoundedSemaphore
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from workers.alarms import heartbeat, incidents, mail, messages, states, webhook
+from workers.alarms.deploys import ReleaseRecorder
+from workers.alarms.threads import start_thread
+from workers.capacity.connections import MONITOR_MEASUREMENTS
+from workers.practices import registry
+
+MEASURE_SECONDS = 10  # the deadline of the nine measurements together
+SLOTS = BoundedSemaphore(MONITOR_MEASUREMENTS)
+
+
+def start() -> None:
+    """Starts the threads of the monitor: one that measures, and one for each way out."""
+    monitor = Monitor()
+    start_thread("monitor", min(1, settings.MONITOR_SECONDS / 4), monitor.run_round)
+    start_thread("alarm mail", messages.PAUSE_SECONDS, lambda: messages.send_due("mail", mail.send))
+    if settings.ALERT_WEBHOOK_URL:
+        start_thread("alarm webhook", messages.PAUSE_SECONDS, lambda: messages.send_due("webhook", webhook.send))
+    if settings.HEARTBEAT_URL:
+        start_thread("outside heartbeat", 1, heartbeat.Heartbeat().ping_if_due)
+
+
+class Monitor:
+    def __init__(self) -> None:
+        self.releases = ReleaseRecorder()
+
+    def run_round(self) -> bool:
+        """False if no round is due, or another beat has claimed it. Raises DatabaseError."""
+        if not states.claim_round(timedelta(seconds=settings.MONITOR_SECONDS)):
+            return False
+        self.releases.record()
+        findings = registry.verify_all(SLOTS, seconds=MEASURE_SECONDS)
+        now = timezone.now()
+        with transaction.atomic():
+            states.store(findings, now)
+            for practice, finding in findings:
+                incidents.update(practice.number, finding, now)
+        incidents.raise_due(now)
+        return True

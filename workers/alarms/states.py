@@ -1,0 +1,56 @@
+"""The newest finding of each practice, and its samples for charts."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from workers.models import FindingSample, PracticeState
+from workers.practices.registry import PRACTICES, Findings
+
+SAMPLE_SECONDS = 60
+DELETE_ROWS = 10_000  # of one statement
+
+
+def claim_round(interval: timedelta) -> bool:
+    """Whether this process is to measure now: one process in each interval. Raises DatabaseError."""
+    now = timezone.now()
+    due = PracticeState.objects.filter(number=PRACTICES[0].number, measured_at__lte=now - interval)
+    if due.update(measured_at=now):
+        return True
+    if PracticeState.objects.count() < len(PRACTICES):
+        never = datetime.fromtimestamp(0, tz=now.tzinfo)
+        rows = [PracticeState(number=each.number, ok=None, since=now, measured_at=never) for each in PRACTICES]
+        PracticeState.objects.bulk_create(rows, ignore_conflicts=True)
+        return bool(due.update(measured_at=now))
+    return False
+
+
+def store(findings: Findings, now: datetime) -> None:
+    """Raises DatabaseError."""
+    for practice, finding in findings:
+        row = PracticeState.objects.filter(number=practice.number)
+        measured = {"summary": finding.summary, "reason": finding.reason, "figure": finding.figure, "measured_at": now}
+        if not row.filter(ok=finding.ok).update(**measured):
+            row.update(ok=finding.ok, since=now, **measured)
+    _store_samples(findings, now)
+
+
+def _store_samples(findings: Findings, now: datetime) -> None:
+    newest = FindingSample.objects.filter(number=findings[0][0].number).order_by("-taken_at").first()
+    almost = timedelta(seconds=SAMPLE_SECONDS - settings.MONITOR_SECONDS / 2)  # rounds are not a minute to the dot
+    if newest is None or now - newest.taken_at > almost:
+        FindingSample.objects.bulk_create(
+            FindingSample(number=practice.number, taken_at=now, ok=finding.ok, figure=finding.figure)
+            for practice, finding in findings
+        )
+
+
+def delete_old_findings() -> int:
+    """Deletes one chunk of one practice."""
+    first_kept = timezone.now() - timedelta(days=settings.KEEP_RUNS_DAYS)
+    for practice in PRACTICES:  # the index begins with the number
+        old = FindingSample.objects.filter(number=practice.number, taken_at__lt=first_kept)
+        if ids := list(old.order_by("taken_at").values_list("pk", flat=True)[:DELETE_ROWS]):
+            return FindingSample.objects.filter(pk__in=ids).delete()[0]
+    return 0
