@@ -1,8 +1,12 @@
-"""Database time of the doctor and of its page, with ten million task runs in the database."""
+"""Database time of the doctor and of the pages of the staff, on a database as it is after a year.
+
+A page of yours: add it to QUESTIONS, and what it reads to FILLS.
+"""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from io import StringIO
 from statistics import median
 
@@ -13,14 +17,17 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from bench.rows import Row
 from config.celery import app
+from mediaapp.models import User
 from workers.practices import registry
 
-RUNS, HOURS, SAMPLES, ROUNDS = 10_000_000, 24 * 365, 2 * 60 * 24 * 30, 5
+RUNS, JOBS, HOURS, SAMPLES, ROUNDS = 10_000_000, 1_000_000, 24 * 365, 2 * 60 * 24 * 30, 5
+BUSIEST_TASK = "workers.default.tasks.send_password_reset"
 # Of a thousand runs, as many are of beat's tasks as it sends in 30 days (every 10 s, 10 s and 30 s).
 FILL_RUNS = """
-    INSERT INTO workers_taskrun
-        (id, task, queue, worker, release, outcome, ended_at, wait_seconds, run_seconds, peak_bytes)
-    SELECT n, kind.task, kind.queue, 'worker@host', 'v1', 'succeeded',
+    INSERT INTO workers_taskrun (id, task, queue, worker, release, outcome, error, ended_at, wait_seconds, run_seconds,
+        peak_bytes)
+    SELECT n, kind.task, kind.queue, 'worker@host', 'v1', CASE WHEN n %% 997 <> 0 THEN 'succeeded' ELSE 'failed' END,
+        CASE WHEN n %% 997 <> 0 THEN '' ELSE repeat('a line of a traceback ', 50) END,
         now() - (%(runs)s - n) * interval '30 days' / %(runs)s, random(), random(), 80000000 + n %% 1000
     FROM generate_series(1, %(runs)s) AS n JOIN (VALUES
         (0, 25, 'workers.default.tasks.sweep_jobs', 'default'),
@@ -31,43 +38,42 @@ FILL_RUNS = """
         (950, 999, 'workers.highmem.tasks.import_catalogue', 'imports')
     ) AS kind (first, last, task, queue) ON n %% 1000 BETWEEN kind.first AND kind.last"""
 FILL_HOURS = """
-    INSERT INTO workers_taskhour
-        (task, queue, hour, outcomes, runs, run_p50, run_p95, run_max, wait_p95, peak_p95)
-    SELECT task, queue, date_trunc('hour', now()) - n * interval '1 hour', '{"succeeded": 100}', 100, 0.5, 0.95, 1,
-        0.95, 80000000
+    INSERT INTO workers_taskhour (task, queue, hour, outcomes, runs, run_p50, run_p95, run_max, wait_p50, wait_p95,
+        wait_max, peak_p95, peak_max)
+    SELECT task, queue, date_trunc('hour', now()) - n * interval '1 hour', '{"succeeded": 99, "failed": 1}', 100, 0.5,
+        0.95, random(), 0.5, 0.95, 1, 80000000, 81000000
     FROM generate_series(1, %(hours)s) AS n
     CROSS JOIN (SELECT DISTINCT task, queue FROM workers_taskrun WHERE id <= 1000) AS kind"""
 FILL_SAMPLES = """
-    INSERT INTO workers_queuesample (queue, taken_at, waiting, unacked, consumers, oldest_seconds)
-    SELECT queue, now() - n * interval '30 seconds', 0, 0, 1, NULL
-    FROM generate_series(1, %(samples)s) AS n
-    CROSS JOIN unnest(ARRAY['urgent', 'default', 'video', 'imports', 'highmem', 'maintenance']) AS queue"""
-
-
-def measure(*, quick: bool) -> Iterator[Row]:
-    """The median of some rounds, on a database as it is after 30 days."""
-    runs, hours, samples, rounds = (10_000, 48, 100, 1) if quick else (RUNS, HOURS, SAMPLES, ROUNDS)
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    began = time.monotonic()
-    fill_tables(runs, hours, samples)
-    seconds = time.monotonic() - began
-    for name, run in {"doctor": run_doctor, "/practices/": load_page}.items():
-        milliseconds = [database_milliseconds(run) for _ in range(rounds)]
-        note = f"the first time {milliseconds[0]:.0f} ms; {runs:,} runs, filled in {seconds:.0f} s"
-        yield Row(f"database time of {name}", median(milliseconds), "ms", at_most=100, note=note)
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE workers_taskrun, workers_taskhour, workers_queuesample")
-
-
-def fill_tables(runs: int, hours: int, samples: int) -> None:
-    """Writes the rows and beat's entries, and vacuums the tables."""
-    DatabaseScheduler(app).setup_schedule()
-    with connection.cursor() as cursor:
-        cursor.execute(FILL_RUNS, {"runs": runs})
-        cursor.execute(FILL_HOURS, {"hours": hours})
-        cursor.execute(FILL_SAMPLES, {"samples": samples})
-        cursor.execute("VACUUM ANALYZE workers_taskrun, workers_taskhour, workers_queuesample")
+    INSERT INTO workers_queuesample (queue, taken_at, waiting, unacked, consumers, oldest_seconds, finished)
+    SELECT queue, now() - n * interval '30 seconds', n %% 50, 1, 1, n %% 90, %(samples)s - n
+    FROM generate_series(1, %(samples)s) AS n CROSS JOIN unnest(%(queues)s::text[]) AS queue"""
+FILL_QUEUE_HOURS = """
+    INSERT INTO workers_queuehour (queue, hour, waiting_p50, waiting_max, oldest_max, arrived, finished)
+    SELECT queue, date_trunc('hour', now()) - n * interval '1 hour', 5, n %% 90, n %% 200, 300, 299
+    FROM generate_series(0, %(hours)s) AS n CROSS JOIN unnest(%(queues)s::text[]) AS queue"""
+# A year of jobs: one of a hundred failed, and the newest thousand wait.
+FILL_JOBS = """
+    INSERT INTO workers_job (id, task, queue, arguments, state, message, error, detail, result, checkpoint, attempt,
+        deaths, worker, created_at, queued_at, started_at, finished_at)
+    SELECT gen_random_uuid(), 'workers.video.tasks.transcode_video', (%(queues)s::text[])[1 + n %% 6], '{}',
+        CASE WHEN waits THEN 'queued' WHEN n %% 100 = 0 THEN 'failed' ELSE 'done' END, '', '', '', '{}', '{}', 1, 0,
+        'video@host', at, at, at, CASE WHEN waits THEN NULL ELSE at END
+    FROM generate_series(1, %(jobs)s) AS n
+    CROSS JOIN LATERAL (SELECT now() - (%(jobs)s - n) * interval '365 days' / %(jobs)s AS at,
+        n > %(jobs)s - 1000 AS waits) AS moment"""
+FILL_DEPLOYS = """
+    INSERT INTO workers_deploy (release, began_at)
+    SELECT 'v' || n, now() - n * interval '1 day' FROM generate_series(1, 365) AS n"""
+# What fills a table, by the table's name.
+FILLS = {
+    "workers_taskrun": FILL_RUNS,
+    "workers_taskhour": FILL_HOURS,
+    "workers_queuesample": FILL_SAMPLES,
+    "workers_queuehour": FILL_QUEUE_HOURS,
+    "workers_job": FILL_JOBS,
+    "workers_deploy": FILL_DEPLOYS,
+}
 
 
 def run_doctor() -> None:
@@ -75,10 +81,54 @@ def run_doctor() -> None:
         call_command("doctor", stdout=StringIO())
 
 
-def load_page() -> None:
-    """As the first visitor for a while: nothing is cached."""
+def load_page(path: str, *, is_staff: bool = True) -> None:
+    """As the first one for a while: nothing is cached."""
     registry.finding_cache.clear()
-    Client().get("/practices/")
+    client = Client()
+    if is_staff:
+        client.force_login(User.objects.get_or_create(username="staff", is_staff=True)[0])
+    response = client.get(path)
+    if response.status_code != 200:
+        raise AssertionError(f"{path} answered {response.status_code}")
+
+
+# What is measured, by its name in the table.
+QUESTIONS: dict[str, Callable[[], None]] = {
+    "doctor": run_doctor,
+    "/practices/": partial(load_page, "/practices/", is_staff=False),
+    "a queue's page": partial(load_page, "/operations/queues/video/"),
+    "a queue's page, a year": partial(load_page, "/operations/queues/video/?period=year"),
+    "the busiest task's page": partial(load_page, f"/operations/tasks/{BUSIEST_TASK}/"),
+    "the busiest task's page, a year": partial(load_page, f"/operations/tasks/{BUSIEST_TASK}/?period=year"),
+    "/operations/workers/": partial(load_page, "/operations/workers/"),
+}
+
+
+def measure(*, quick: bool) -> Iterator[Row]:
+    """The median of some rounds."""
+    runs, jobs, hours, samples, rounds = (10_000, 2_000, 48, 100, 1) if quick else (RUNS, JOBS, HOURS, SAMPLES, ROUNDS)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    began = time.monotonic()
+    fill_tables(runs, jobs, hours, samples)
+    seconds = time.monotonic() - began
+    for name, run in QUESTIONS.items():
+        milliseconds = [database_milliseconds(run) for _ in range(rounds)]
+        note = f"the first time {milliseconds[0]:.0f} ms; {runs:,} runs, filled in {seconds:.0f} s"
+        yield Row(f"database time of {name}", median(milliseconds), "ms", at_most=100, note=note)
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(FILLS)} CASCADE")
+
+
+def fill_tables(runs: int, jobs: int, hours: int, samples: int) -> None:
+    """Writes the rows and beat's entries, and vacuums the tables."""
+    DatabaseScheduler(app).setup_schedule()
+    queues = ["urgent", "default", "video", "imports", "highmem", "maintenance"]
+    sizes = {"runs": runs, "jobs": jobs, "hours": hours, "samples": samples, "queues": queues}
+    with connection.cursor() as cursor:
+        for table, statement in FILLS.items():
+            cursor.execute(statement, sizes)
+            cursor.execute(f"VACUUM ANALYZE {table}")
 
 
 def database_milliseconds(run: Callable[[], None]) -> float:

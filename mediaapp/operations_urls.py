@@ -2,15 +2,18 @@
 
 from django.urls import path
 
-from mediaapp.views.operations import overview, pauses, runbooks
+from mediaapp.views.operations import overview, pauses, queues, runbooks, tasks, workers
 
 urlpatterns = [
     path("", overview.show_overview, name="operations"),
+    path("queues/<str:name>/", queues.show_queue, name="operations_queue"),
     path("queues/<name>/pause/", pauses.pause_queue, name="pause_queue"),
     path("queues/<name>/resume/", pauses.resume_queue, name="resume_queue"),
     path("entries/<int:entry_id>/pause/", pauses.pause_entry, name="pause_entry"),
     path("entries/<int:entry_id>/resume/", pauses.resume_entry, name="resume_entry"),
     path("entries/<int:entry_id>/run/", pauses.run_entry, name="run_entry"),
+    path("tasks/<str:name>/", tasks.show_task, name="operations_task"),
+    path("workers/", workers.show_workers, name="operations_workers"),
     path("runbooks/", runbooks.show_runbooks, name="runbooks"),
     path("runbooks/<slug:slug>/", runbooks.show_runbook, name="runbook"),
 ]

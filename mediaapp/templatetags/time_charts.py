@@ -25,6 +25,7 @@ Values = Sequence[tuple[datetime, float | None]]
 Span = tuple[datetime, datetime]
 
 
+@register.filter("seconds")
 def format_seconds(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
@@ -34,8 +35,9 @@ def format_seconds(seconds: float) -> str:
     return f"{format_number(seconds / 86400)} days"
 
 
+@register.filter("figure")
 def format_number(number: float) -> str:
-    """Two digits at least: 0.35, 7.4, 48, 1,204."""
+    """Two digits at least, unless the last are zeros: 0.35, 7.4, 48, 1,204."""
     if number and abs(number) < 9.95:
         return f"{number:.{1 if abs(number) >= 0.95 else 2}f}".rstrip("0").rstrip(".")
     return f"{number:,.0f}"

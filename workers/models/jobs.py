@@ -77,6 +77,7 @@ class Job(models.Model):
             models.Index(F("owner"), F("created_at").desc(), name="job_of_owner"),
             models.Index(F("finished_at"), name="job_finished"),
             models.Index(F("queue"), F("started_at").desc(), name="job_started"),
+            models.Index(F("queue"), F("finished_at").desc(), name="job_failed", condition=Q(state="failed")),
         ]
 
     def __str__(self) -> str:

@@ -45,6 +45,12 @@ class TaskRun(models.Model):
                 name="task_run_skipped",
                 condition=models.Q(outcome__in=["expired", "refused"]),
             ),
+            models.Index(
+                F("task"),
+                F("ended_at").desc(),
+                name="task_run_failed",
+                condition=models.Q(outcome__in=["failed", "lost"]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,21 +1,23 @@
-"""A worker says on the server of the locks that its loop turns, and which processes of its pool hang.
+"""A worker says on the server of the locks that its loop turns, how busy it is, and which processes of its pool hang.
 
 It reads there which queues are paused. It also watches that server: else the death of the leading beat would be a gap
 in the watch, which delays recovery.
 """
 
 import logging
+import os
 import time
 from contextlib import suppress
 from dataclasses import replace
 
 from celery.signals import worker_shutdown
+from celery.worker import state
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from workers.runtime.hung_processes import HungProcessWatch
 from workers.runtime.paused_queues import PausableConsumer
-from workers.telemetry import liveness, lock_server
+from workers.telemetry import liveness, lock_server, meter
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,18 @@ class Heartbeat:
         try:
             self.consumer.follow_pauses()
             hung, paused = self.watch.check(), self.consumer.paused_queues
-            liveness.beat(replace(self.worker, beat_at=time.time(), hung=hung, paused=paused))
+            liveness.beat(replace(self.worker, beat_at=time.time(), hung=hung, paused=paused), self.measure_load())
             lock_server.watch_locks(max_gap_seconds=settings.JOB_LEASE)
         except RedisError as error:
             log.warning("worker_heartbeat_failed error=%r", error)
             self.away_until = time.monotonic() + RETRY_SECONDS
             self.watch.reset()  # silent runs may be the server's fault
+
+    def measure_load(self) -> liveness.WorkerLoad:
+        main = os.getpid()
+        rss_bytes = sum(meter.rss_bytes(pid) for pid in [main, *meter.descendants(main)])
+        busy = len(state.active_requests)
+        return liveness.WorkerLoad(self.consumer.pool.num_processes, busy, rss_bytes, settings.RELEASE)
 
     def stop(self, **_: object) -> None:
         with suppress(RedisError):

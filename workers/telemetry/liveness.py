@@ -8,7 +8,7 @@ the locks: a worker's with its queues and its pool processes that hang, a run's 
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from workers.queues import table
 from workers.telemetry.recorder import HEARTBEATS
 
 PREFIX = "worker:alive:"  # and a worker's name and start. The value is JSON
+LOAD_PREFIX = "worker:load:"  # the same. A heartbeat with a new field would fail an older release that reads it
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 15  # a worker or one of its pool processes is then named
 IDLE_SECONDS = 20  # the programs of a run are then named
@@ -63,19 +64,40 @@ class Worker:
     def key(self) -> str:
         return f"{PREFIX}{self.name} {self.started_at}"
 
+    @property
+    def load_key(self) -> str:
+        return f"{LOAD_PREFIX}{self.name} {self.started_at}"
+
     def can_replace(self, dead: "Worker") -> bool:
         """A platform starts a worker again under another host's name."""
         return self.kind == dead.kind and self.started_at > dead.beat_at and {*dead.queues} <= {*self.queues}
 
 
-def beat(worker: Worker) -> None:
+@dataclass(frozen=True)
+class WorkerLoad:
+    """processes: of its pool; so many may be busy. rss_bytes: of the main process and all that it started.
+
+    Pages that processes share count in each.
+    """
+
+    processes: int
+    busy: int
+    rss_bytes: int
+    release: str
+
+
+def beat(worker: Worker, load: WorkerLoad | None = None) -> None:
     """Raises RedisError."""
-    get_redis_connection("locks").set(worker.key, json.dumps(asdict(worker)), ex=FORGET_SECONDS)
+    with get_redis_connection("locks").pipeline() as pipe:
+        pipe.set(worker.key, json.dumps(asdict(worker)), ex=FORGET_SECONDS)
+        if load:
+            pipe.set(worker.load_key, json.dumps(asdict(load)), ex=FORGET_SECONDS)
+        pipe.execute()
 
 
 def remove_heartbeat(worker: Worker) -> None:
     """For a worker that stops as it should. Raises RedisError."""
-    get_redis_connection("locks").delete(worker.key)
+    get_redis_connection("locks").delete(worker.key, worker.load_key)
 
 
 def read_workers() -> list[Worker]:
@@ -84,6 +106,13 @@ def read_workers() -> list[Worker]:
     keys = list(redis.scan_iter(f"{PREFIX}*", count=500))
     values = [json.loads(value) for value in (redis.mget(keys) if keys else []) if value]
     return [Worker(**value | {"hung": [HungProcess(**each) for each in value["hung"]]}) for value in values]
+
+
+def read_load(worker: Worker) -> WorkerLoad | None:
+    """None for a worker of an older release. Raises RedisError."""
+    value: Any = get_redis_connection("locks").get(worker.load_key)
+    known = {each.name for each in fields(WorkerLoad)}
+    return WorkerLoad(**{name: each for name, each in json.loads(value).items() if name in known}) if value else None
 
 
 def read_runs() -> list[dict[str, Any]]:

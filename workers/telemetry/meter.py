@@ -14,6 +14,7 @@ from resource import RUSAGE_SELF, getrusage
 from workers.child_process import inspection
 
 CLEAR_REFS = "/proc/self/clear_refs"
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 HIGH_WATER_MARK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
@@ -34,7 +35,7 @@ class MemoryMeter:
 
     def measure_children(self) -> None:
         """A child counts from the second call on: at the first it may be a fork that still has our pages."""
-        children = set(_descendants(os.getpid()))
+        children = set(descendants(os.getpid()))
         peak = sum(high_water_bytes(pid) for pid in children & self._known_children)
         self._children_bytes = max(self._children_bytes, peak)
         self._known_children = children
@@ -58,12 +59,13 @@ def _clear_refs(pid: int) -> int:
         return os.open(CLEAR_REFS, os.O_WRONLY)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """All processes that it or one of these started, without those that have ended."""
     found: list[int] = []
     with suppress(OSError):  # it has ended meanwhile, or there is no /proc
         for thread in Path(f"/proc/{pid}/task").iterdir():
             found += map(int, (thread / "children").read_text().split())
-    return found + [deeper for child in found for deeper in _descendants(child)]
+    return found + [deeper for child in found for deeper in descendants(child)]
 
 
 def processor_ticks(pid: int) -> int:
@@ -71,6 +73,13 @@ def processor_ticks(pid: int) -> int:
     with suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])
+    return 0
+
+
+def rss_bytes(pid: int) -> int:
+    """0 for a process that has ended, or without /proc."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
     return 0
 
 

@@ -43,11 +43,12 @@ FIGURES = {
     "peak_max": "max(peak_bytes)",
 }
 COUNTED = ", ".join(f"'{name}', nullif(count(*) FILTER (WHERE outcome = '{name}'), 0)" for name in TaskRun.Outcome)
+OUTCOMES = f"jsonb_strip_nulls(jsonb_build_object({COUNTED}))"
 ROLL_UP = f"""
     INSERT INTO workers_taskhour
         (task, queue, hour, outcomes, runs, {", ".join(FIGURES)})
     SELECT task, queue, date_trunc('hour', ended_at) AS hour,
-        jsonb_strip_nulls(jsonb_build_object({COUNTED})),
+        {OUTCOMES},
         count(run_seconds) {FINISHED},
         {", ".join(FIGURES.values())}
     FROM workers_taskrun WHERE ended_at >= %s AND ended_at < %s GROUP BY task, queue, hour

@@ -22,12 +22,14 @@ COMPARISON = """
             avg((0.05 * runs + 0.95) / (runs + 1))::float AS share
         FROM workers_taskhour
         WHERE hour BETWEEN now() - interval '7 days' AND now() - interval '2 hours' AND runs > 0
+            AND (%(task)s::text IS NULL OR task = %(task)s)
         GROUP BY task HAVING count(*) >= 24
     )
     SELECT task, count(*), count(*) FILTER (WHERE run_seconds > usual.p95),
         percentile_cont(0.95) WITHIN GROUP (ORDER BY run_seconds), usual.p95, usual.share
     FROM workers_taskrun JOIN usual USING (task)
     WHERE ended_at > now() - interval '1 hour' AND outcome IN ('succeeded', 'failed')
+        AND (%(task)s::text IS NULL OR task = %(task)s)
     GROUP BY task, usual.p95, usual.share ORDER BY task"""
 
 
@@ -39,15 +41,21 @@ class TaskSpeed:
     is_slower: bool
 
     @property
+    def change(self) -> str:
+        """In words: "20 % more"."""
+        percent = round(100 * (self.p95_seconds - self.usual_p95_seconds) / max(self.usual_p95_seconds, 1e-9))
+        return "the same" if not percent else f"{abs(percent):,} % {'more' if percent > 0 else 'less'}"
+
+    @property
     def ratio(self) -> float:
         """Of the p95 to the usual one. A usual one that nobody notices counts as MIN_DIFFERENCE_SECONDS."""
         return self.p95_seconds / max(self.usual_p95_seconds, MIN_DIFFERENCE_SECONDS)
 
 
-def compare_with_last_week() -> list[TaskSpeed]:
-    """Raises DatabaseError."""
+def compare_with_last_week(task: str | None = None) -> list[TaskSpeed]:
+    """Of one task, or of all. Raises DatabaseError."""
     with connection.cursor() as cursor:
-        cursor.execute(COMPARISON)
+        cursor.execute(COMPARISON, {"task": task})
         return [
             TaskSpeed(task, p95, usual, is_slower(p95, usual, runs=runs, above=above, share=share))
             for task, runs, above, p95, usual, share in cursor.fetchall()
