@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('workers', '0008_attempt_running'),
+        ('workers', '0009_alarm_messages'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
