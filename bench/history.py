@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from io import StringIO
 from statistics import median
+from typing import Any
 
 from django.core.management import call_command
 from django.db import connection
@@ -124,7 +125,7 @@ def fill_tables(runs: int, jobs: int, hours: int, samples: int) -> None:
     """Writes the rows and beat's entries, and vacuums the tables."""
     DatabaseScheduler(app).setup_schedule()
     queues = ["urgent", "default", "video", "imports", "highmem", "maintenance"]
-    sizes = {"runs": runs, "jobs": jobs, "hours": hours, "samples": samples, "queues": queues}
+    sizes: dict[str, Any] = {"runs": runs, "jobs": jobs, "hours": hours, "samples": samples, "queues": queues}
     with connection.cursor() as cursor:
         for table, statement in FILLS.items():
             cursor.execute(statement, sizes)

@@ -128,7 +128,7 @@ def _read(statement: str, queue: Queue, window: Window) -> list[tuple[Any, ...]]
     parameters: dict[str, Any] = {"queue": queue.name, "begins": window.begins, "step": window.step}
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _late_spans(levels: Mapping[datetime, Level], target_seconds: int, step: timedelta) -> list[Span]:
