@@ -37,7 +37,10 @@ TOKEN = "x" * 32  # the site accepts any, if cookie and header have the same one
 CSV = b"external_id,title\n1,The Silent Sea\n"
 HTTP_OK, SERVER_ERROR = 200, 500
 READY = ("GET", "/readyz", {})
-STAFF_PAGES = [("GET", path, {}) for path in ("/practices/", "/admin/", "/admin/mediaapp/user/")]
+STAFF_PAGES = [
+    ("GET", path, {})
+    for path in ("/operations/", "/operations/capacity/", "/practices/1/", "/admin/", "/admin/mediaapp/user/")
+]
 FOR_VISITORS = [f"/accounts/{name}/" for name in ("login", "signup", "password_reset")]
 LOG_IN = ("POST", "/accounts/login/", {"username": "user", "password": PASSWORD})
 Question = tuple[str, str, dict[str, Any]]

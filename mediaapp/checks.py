@@ -141,8 +141,8 @@ def _check_connections() -> Iterator[CheckMessage]:
         yield Warning(
             f"The formation may open {budget.opened} connections to the {budget.server}, and its plan allows"
             f" {budget.limit}.",
-            hint="Run fewer web processes (WEB_CONCURRENCY) or dynos, or take a bigger plan. /practices/ shows who"
-            " opens how many. Who comes last is refused, and a page or a task fails. If it does so now, see"
+            hint="Run fewer web processes (WEB_CONCURRENCY) or dynos, or take a bigger plan. /operations/capacity/"
+            " shows who opens how many. Who comes last is refused, and a page or a task fails. If it does so now, see"
             " docs/runbooks/after-a-deploy.md.",
             id="deploy.W004",
         )

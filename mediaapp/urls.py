@@ -57,6 +57,7 @@ urlpatterns = [
     ),
     path("operations/", include("mediaapp.operations_urls")),
     path("practices/", practices.show_practices, name="practices"),
+    path("practices/<int:number>/", practices.show_practice, name="practice"),
     path("healthz", health.liveness, name="healthz"),
     path("metrics", metrics.show_metrics, name="metrics"),
     path("healthz/practices", health.practices, name="healthz_practices"),

@@ -4,20 +4,15 @@ import json
 import re
 import subprocess
 import sys
-from contextlib import nullcontext
-from datetime import timedelta
 from threading import Event, Thread
 
 import pytest
-from django.utils import timezone
-from django.utils.html import strip_tags
 
 from devtools.processes import DEADLINE_SECONDS, ROOT
 from tests.conftest import environment
 from tests.doctor import ask_doctor
 from tests.outages import (
     OUTAGES,
-    UNREACHABLE_URL,
     dropping_address,
     make_unreachable,
     refusing_address,
@@ -25,9 +20,7 @@ from tests.outages import (
     unreachable_broker,
     unreachable_database,
 )
-from workers.capacity.run_memory import MB
-from workers.models import Job, QueueSample, TaskHour
-from workers.practices import Finding, locks, progress, registry, timing
+from workers.practices import Finding, progress, registry, timing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = range(1, 10)
@@ -186,54 +179,6 @@ def test_the_page_and_the_probe_answer_with_every_server_away(as_stella, setting
     assert "9 cannot be measured" in " ".join(page.content.decode().split())
     assert probe.status_code == 503
     assert "ok" not in probe.json().values()
-
-
-@pytest.mark.parametrize("name", ["database", "cache", "locks", "broker"])
-def test_the_page_shows_staff_the_tables_of_the_other_servers(as_stella, settings, name):
-    settings.BROKER_URL = UNREACHABLE_URL if name == "broker" else settings.BROKER_URL
-    if name in ("cache", "locks"):
-        make_unreachable(settings, {"cache": "default"}.get(name, name))
-    with unreachable_database("127.0.0.1:1") if name == "database" else nullcontext():
-        page = as_stella.get("/practices/")
-    assert page.status_code == 200
-    text = " ".join(page.content.decode().split())
-    assert ("the server of the locks does not answer" in text) is (name == "locks")
-    assert ("Recurring tasks" in text) is (name != "database")  # without it nobody is known
-
-
-def test_staff_see_how_the_queues_stand_and_move(as_stella, broker):
-    now = timezone.now()
-    QueueSample.objects.create(queue="video", taken_at=now - timedelta(minutes=10), waiting=50, unacked=0)
-    for _ in range(30):
-        Job.objects.create(task="x", queue="video", queued_at=now, state="done", finished_at=now)
-    Job.objects.create(task="x", queue="video", queued_at=now - timedelta(seconds=700))
-    page = " ".join(strip_tags(as_stella.get("/practices/").content.decode()).split())
-    row = r"video No consumer. 0.0 in, ([\d.]+) out 0 0 \N{EN DASH} 0 0.0 ([\d.]+) \N{EN DASH} 12 min 10 min"
-    (outs,) = re.findall(row, page)
-    assert [float(out) for out in outs] == pytest.approx([3, 3], abs=0.3)  # a minute: the page comes some seconds later
-
-
-def test_staff_see_the_locks_the_entries_and_the_memory(as_stella):
-    TaskHour.objects.create(
-        task="workers.default.tasks.sweep_jobs",
-        queue="default",
-        hour=timezone.now(),
-        outcomes={},
-        runs=1,
-        peak_p95=90 * MB,
-    )
-    with locks.exclusive("import:7", lease=30):
-        page = " ".join(strip_tags(as_stella.get("/practices/").content.decode()).split())
-    assert "import:7" in page
-    assert "The default worker: 460.0 MB in all, a standard-1x is enough" in page
-    assert "sweep_jobs 90.0 MB 231.0 MB" in page
-
-
-def test_the_tables_are_for_staff_alone(client):
-    with locks.exclusive("import:7", lease=30):
-        page = client.get("/practices/").content.decode()
-    assert "import:7" not in page
-    assert "<h2" not in page
 
 
 def test_the_figures_are_for_staff_alone(client, as_stella, monkeypatch):

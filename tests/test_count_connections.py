@@ -124,7 +124,7 @@ def visit(visitor: Visitor, email: str, enough: threading.Event, *, probes: bool
     visitor.post("/accounts/login/", username="stella", password=PASSWORD)
     seen = False
     while not enough.wait(0.5):
-        seen |= 'id="connections"' in visitor.get("/practices/").data.decode()
+        seen |= 'id="queues"' in visitor.get("/operations/").data.decode()
         visitor.get("/readyz" if probes else "/")
         visitor.post("/accounts/password_reset/", email=email)
     return seen
@@ -165,7 +165,7 @@ def test_the_gateway_starts_the_threads_that_are_counted():
 
 def test_staff_see_who_opens_how_many(as_stella, settings):
     settings.CONNECTIONS = settings.CONNECTIONS | {"database": 3}
-    page = as_stella.get("/practices/").content.decode()
+    page = as_stella.get("/operations/capacity/").content.decode()
     section = page[page.index('id="connections"') :]
     opened = {budget.server: budget.opened for budget in connections.connection_budgets()}
     assert f'<span class="tag bad">{opened["database"]}</span>' in section
@@ -175,9 +175,9 @@ def test_staff_see_who_opens_how_many(as_stella, settings):
 
 
 def test_nobody_else_does(as_alice):
-    assert 'id="connections"' not in as_alice.get("/practices/").content.decode()
+    assert as_alice.get("/operations/capacity/").status_code == 404
 
 
 def test_they_see_that_a_formation_cannot_be_read(as_stella, settings):
     settings.FORMATION = "web=many"
-    assert "Nobody knows what runs" in as_stella.get("/practices/").content.decode()
+    assert "Nobody knows what runs" in as_stella.get("/operations/capacity/").content.decode()

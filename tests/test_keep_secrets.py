@@ -168,8 +168,9 @@ def test_no_secret_leaks_while_all_goes_well(
         output.add("a new password", visitor.post(link[0], new_password1=TYPED, new_password2=TYPED).data.decode())
         visitor = Visitor(web.port)
         output.add("a login", visitor.post("/accounts/login/", username="stella", password=STAFFS).data.decode())
-        wait_until(lambda: 'id="connections"' in visitor.get("/practices/").data.decode(), "the figures of staff")
-        for path in ("/practices/", "/", "/nowhere/", link[0] + "more/", "/readyz", "/admin/"):
+        wait_until(lambda: 'id="queues"' in visitor.get("/operations/").data.decode(), "the figures of staff")
+        staffs = ("/operations/", "/operations/capacity/", "/practices/", "/practices/1/", "/admin/")
+        for path in (*staffs, "/", "/nowhere/", link[0] + "more/", "/readyz"):
             output.add(path, visitor.get(path).data.decode())
         for command in ("doctor", "check", "budget"):
             output.manage(command, **site_environment)

@@ -70,7 +70,8 @@ def test_the_doctor_and_the_page_of_staff_name_the_refusal(refuse, alice, as_ste
     assert (finding.ok, "1 job" in finding.reason, "S3_BUCKET" in finding.reason) == (False, True, True)
     assert "Storage" in doctor()
     # On a busy machine the page may not get its answer within its 1.5 s.
-    wait_until(lambda: "The storage refuses" in as_stella.get("/practices/").content.decode(), "the page to name it")
+    address = "/operations/capacity/"
+    wait_until(lambda: "The storage refuses" in as_stella.get(address).content.decode(), "the page to name it")
 
 
 def test_a_refused_result_of_a_job_is_found_although_the_bucket_answers(bucket, alice):

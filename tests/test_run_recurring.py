@@ -113,7 +113,7 @@ def test_entries_made_by_hand_stay_as_they_are(beat):
 
 def test_staff_see_a_disabled_entry_on_the_page(beat, as_stella):
     PeriodicTask.objects.filter(task=SWEEP).update(enabled=False)
-    page = as_stella.get("/practices/").content.decode()
+    page = as_stella.get("/operations/").content.decode()
     assert "It is disabled and does not run." in page.partition('id="entries"')[2]
 
 

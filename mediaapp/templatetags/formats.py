@@ -69,6 +69,13 @@ def ago(moment: datetime) -> str:
 
 
 @register.filter
+def since(moment: datetime) -> str:
+    """As after the word "since": 14:02, Tuesday 14:02, 3 November 14:02."""
+    moment, days = timezone.localtime(moment), (timezone.localdate() - timezone.localdate(moment)).days
+    return format_date(moment, "H:i" if days == 0 else "l H:i" if days < 7 else "j F H:i")
+
+
+@register.filter
 def percent_done(state: dict[str, Any]) -> int:
     """Rounds down, so that only a finished job shows 100."""
     return int(100 * state["done"] / state["total"]) if state["total"] else 0

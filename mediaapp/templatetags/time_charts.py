@@ -49,6 +49,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "s": format_seconds,
     "bytes": format_bytes,
     "%": lambda value: f"{format_number(value)} %",
+    "times": lambda value: f"{format_number(value)} times",
 }
 
 

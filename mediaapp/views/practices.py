@@ -1,51 +1,53 @@
-"""Everybody sees whether each of the nine practices holds; only staff see the figures."""
+"""Everybody sees whether each of the nine practices holds, and reads its chapter; only staff see the figures."""
 
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+import inspect
+import re
+from contextlib import suppress
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import Error
-from django.http import HttpRequest, HttpResponse
+from django.db import DatabaseError, Error
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from workers.capacity import connections
-from workers.capacity.memory_proposals import memory_proposals
-from workers.deadline import DEADLINE_SECONDS, run_with_deadline
-from workers.practices import backlog, registry
-from workers.storage import health
-from workers.telemetry.held_locks import held_locks
-from workers.telemetry.queue_flow import queue_rows
-from workers.telemetry.recurring_entries import recurring_entries
+from mediaapp import documents
+from mediaapp.operations.findings import read_charts
+from workers.practices import registry
 
-MIN_SECONDS = 0.3  # for the tables, if a silent server has taken the time: the other servers' answers are quick
-# The tables for staff, by their names in the template.
-STAFF_TABLES: Mapping[str, Callable[[], Any]] = {
-    "queues": lambda: queue_rows(backlog.oldest_waits()),
-    "entries": recurring_entries,
-    "held_locks": held_locks,
-    "proposals": memory_proposals,
-    "connections": connections.connections_table,
-    "storage": health.verify,
-}
+RULE = re.compile(r'id="(practices\.[EW]\d+)"')
 
 
 @never_cache
 @require_safe
 def show_practices(request: HttpRequest) -> HttpResponse:
-    """A table whose server is away is None."""
-    staff, deadline = is_staff(request), time.monotonic() + DEADLINE_SECONDS
     findings = registry.finding_cache.read()
     outcomes = [finding.ok for _, finding in findings]
     count = {"holding": outcomes.count(True), "failing": outcomes.count(False), "unknown": outcomes.count(None)}
-    seconds_left = max(deadline - time.monotonic(), MIN_SECONDS)
-    answers = run_with_deadline(STAFF_TABLES, seconds=seconds_left) if staff else {}
-    tables = {name: None if isinstance(answer, Exception) else answer for name, answer in answers.items()}
-    return render(
-        request, "practices/practices.html", {"findings": findings, "count": count, "is_staff": staff} | tables
-    )
+    context = {"findings": findings, "count": count, "is_staff": is_staff(request)}
+    return render(request, "practices/practices.html", context)
+
+
+@never_cache
+@require_safe
+def show_practice(request: HttpRequest, number: int) -> HttpResponse:
+    """Its chart is for staff, and None while the database is away."""
+    practice = next((each for each in registry.PRACTICES if each.number == number), None)
+    if practice is None:
+        raise Http404
+    finding = dict(registry.finding_cache.read())[practice]
+    context = {"practice": practice, "finding": finding, "rules": rules_of(practice), "is_staff": is_staff(request)}
+    with suppress(FileNotFoundError):  # a project that has no docs
+        context |= {"chapter": documents.render(practice.chapter)}
+    if context["is_staff"]:
+        with suppress(DatabaseError):
+            context |= {"chart": read_charts([practice])[number]}
+    return render(request, "practices/practice.html", context)
+
+
+def rules_of(practice: registry.Practice) -> list[str]:
+    """The ids of its check(), which its own module contains alone."""
+    return sorted(set(RULE.findall(inspect.getsource(practice.module))))
 
 
 def is_staff(request: HttpRequest) -> bool:

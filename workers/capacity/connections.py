@@ -15,7 +15,7 @@ from workers.deadline import MAX_PARALLEL
 from workers.queues import table
 
 SERVERS = ("database", "cache", "locks", "broker")
-# In a web process: the measurements of /practices/, of which two ask the broker, and a probe's, whose last may hang.
+# In a web process: the measurements of /operations/, of which two ask the broker, and a probe's, whose last may hang.
 MEASUREMENTS = Counter(database=MAX_PARALLEL + 2, broker=2 + 1)
 # In beat: the threads of workers/alarms/monitor.py, and how many of its measurements run at a time.
 MONITOR_THREADS, MONITOR_MEASUREMENTS = 4, 3

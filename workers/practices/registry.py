@@ -39,6 +39,11 @@ class Practice:
         return f"{self.number}-{slugify(self.title)}"
 
     @property
+    def unit(self) -> str:
+        """Of the figure: "%", "s", "times", or "" for a count."""
+        return self.figure.partition(", ")[2].partition(" ")[0]
+
+    @property
     def chapter(self) -> str:
         return f"docs/{self.slug}.md"
 

@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 from django_redis import get_redis_connection
 from redis.exceptions import LockNotOwnedError
@@ -25,6 +26,14 @@ class HeldLock:
     holder: str
     age: float
     seconds_left: float | None
+
+    @property
+    def job_id(self) -> UUID | None:
+        """Of the job that holds it, if the holder is one."""
+        kind, _, name = self.name.partition(":")
+        with suppress(ValueError):
+            return UUID(name) if kind == "job" else None
+        return None
 
 
 def make_token(holder: str) -> str:

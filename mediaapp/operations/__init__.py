@@ -1,0 +1,1 @@
+"""What the pages of the staff show, without the pages."""

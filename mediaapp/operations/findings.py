@@ -1,0 +1,143 @@
+"""The nine practices as the person on call sees them: what holds, since when, and the last 24 hours of each.
+
+The monitor writes its findings into the database (PracticeState). While it does not, pages measure themselves.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from mediaapp.templatetags.time_charts import FORMATS, Series, Span, TimeChart, Values
+from workers.models import Deploy, FindingSample, PracticeState
+from workers.practices import Finding, registry
+from workers.practices.registry import Practice
+
+MAX_STATE_AGE = timedelta(seconds=60)  # the monitor measures several times a minute
+WINDOW, STEP = timedelta(hours=24), timedelta(minutes=15)  # of a chart, and between two of its points
+SAMPLE_GAP = timedelta(minutes=1)  # between two samples of a practice
+HIGHEST = """
+    SELECT number, date_bin(make_interval(secs => %(seconds)s), taken_at, %(begins)s) AS step, max(figure)
+    FROM workers_findingsample WHERE number = ANY(%(numbers)s) AND taken_at >= %(begins)s GROUP BY number, step"""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """since, measured_at: None unless the monitor has measured. chart: None if the database does not answer."""
+
+    practice: Practice
+    finding: Finding
+    since: datetime | None = None
+    measured_at: datetime | None = None
+    chart: TimeChart | None = None
+
+    @property
+    def figure(self) -> str:
+        figure = self.finding.figure
+        return "\u2013" if figure is None else FORMATS[self.practice.unit](figure)
+
+    @property
+    def figure_name(self) -> str:
+        return self.practice.figure.partition(", ")[0]
+
+
+@dataclass(frozen=True)
+class Board:
+    """tiles: in the order of the practices. monitor_seen_at: None if the monitor has never measured.
+
+    is_live: measured for this page, because the monitor has stopped.
+    """
+
+    tiles: tuple[Tile, ...]
+    monitor_seen_at: datetime | None
+    is_live: bool
+
+    @property
+    def failing(self) -> list[Tile]:
+        return [tile for tile in self.tiles if tile.finding.ok is False]
+
+    @property
+    def unknown(self) -> list[Tile]:
+        return [tile for tile in self.tiles if tile.finding.ok is None]
+
+    @property
+    def troubles(self) -> list[Tile]:
+        return self.failing + self.unknown
+
+    @property
+    def hold_since(self) -> datetime | None:
+        """Of the last that became so."""
+        return max((tile.since for tile in self.tiles if tile.since), default=None)
+
+    def with_charts(self, charts: Mapping[int, TimeChart]) -> "Board":
+        tiles = tuple(replace(tile, chart=charts.get(tile.practice.number)) for tile in self.tiles)
+        return replace(self, tiles=tiles)
+
+
+def read_board() -> Board:
+    """Without charts. Raises DatabaseError."""
+    states = {state.number: state for state in PracticeState.objects.all()}
+    seen_at = min((state.measured_at for state in states.values()), default=None)
+    is_complete = states.keys() >= {practice.number for practice in registry.PRACTICES}
+    if not is_complete or seen_at is None or timezone.now() - seen_at > MAX_STATE_AGE:
+        return measure_board(seen_at)
+    tiles = tuple(_tile(practice, states[practice.number]) for practice in registry.PRACTICES)
+    return Board(tiles, seen_at, is_live=False)
+
+
+def measure_board(monitor_seen_at: datetime | None) -> Board:
+    """Never raises."""
+    tiles = tuple(Tile(practice, finding) for practice, finding in registry.finding_cache.read())
+    return Board(tiles, monitor_seen_at, is_live=True)
+
+
+def _tile(practice: Practice, state: PracticeState) -> Tile:
+    finding = Finding(state.ok, state.summary, state.reason, state.figure)
+    return Tile(practice, finding, state.since, state.measured_at)
+
+
+def read_charts(practices: Sequence[Practice] = registry.PRACTICES) -> dict[int, TimeChart]:
+    """The last 24 hours of each figure, by the practice's number. Raises DatabaseError."""
+    ends = timezone.now()
+    begins = ends - WINDOW
+    numbers = [practice.number for practice in practices]
+    highest, failing = _highest(numbers, begins), _failing(numbers, begins)
+    deploys = list(Deploy.objects.filter(began_at__gte=begins).order_by("began_at").values_list("began_at", "release"))
+    return {
+        practice.number: TimeChart(
+            title=practice.figure.capitalize(),
+            series=[Series("highest of a quarter of an hour", highest[practice.number])],
+            begins=begins,
+            ends=ends,
+            unit=practice.unit,
+            deploys=deploys,
+            failing=failing[practice.number],
+            empty="No sample in 24 hours.",
+        )
+        for practice in practices
+    }
+
+
+def _highest(numbers: Sequence[int], begins: datetime) -> dict[int, Values]:
+    """None for a step in which nothing was measured: a gap of the line."""
+    with connection.cursor() as cursor:
+        cursor.execute(HIGHEST, {"numbers": list(numbers), "begins": begins, "seconds": STEP.total_seconds()})
+        found = {(number, step): figure for number, step, figure in cursor.fetchall()}
+    steps = [begins + count * STEP for count in range(WINDOW // STEP)]
+    return {number: [(step, found.get((number, step))) for step in steps] for number in numbers}
+
+
+def _failing(numbers: Sequence[int], begins: datetime) -> dict[int, list[Span]]:
+    """The times in which the samples did not hold."""
+    failing = FindingSample.objects.filter(number__in=numbers, taken_at__gte=begins, ok=False)
+    spans: dict[int, list[Span]] = defaultdict(list)
+    for number, taken_at in failing.order_by("number", "taken_at").values_list("number", "taken_at"):
+        last = spans[number][-1] if spans[number] else None
+        if last and taken_at - last[1] < SAMPLE_GAP:
+            spans[number][-1] = last[0], taken_at + SAMPLE_GAP
+        else:
+            spans[number].append((taken_at, taken_at + SAMPLE_GAP))
+    return spans

@@ -1,0 +1,85 @@
+"""Somebody reads the page of a practice: whether it holds, its rules, its chapter; staff its last 24 hours."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from tests.outages import unreachable_database
+from workers.models import FindingSample
+from workers.practices import Finding, registry
+
+pytestmark = pytest.mark.django_db
+NUMBERS = [practice.number for practice in registry.PRACTICES]
+
+
+@pytest.fixture(autouse=True)
+def failing(monkeypatch) -> None:
+    """All nine fail, with a figure that only staff may see."""
+    for practice in registry.PRACTICES:
+        monkeypatch.setattr(practice.module, "verify", lambda: Finding(False, "7 secret ones", "A secret reason."))
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_everybody_reads_the_chapter_and_the_rules_of_each(client, number):
+    answer = client.get(f"/practices/{number}/")
+    page = answer.content.decode()
+    practice = registry.PRACTICES[number - 1]
+    assert (answer.status_code, practice.title in page, practice.file in page) == (200, True, True)
+    assert f"<code>practices.E{number}01</code>" in page
+    assert ">Failing<" in page
+    assert "<strong>The trap.</strong>" in page
+    assert "secret" not in page
+
+
+def test_the_list_leads_to_each(client):
+    page = client.get("/practices/").content.decode()
+    assert [number for number in NUMBERS if f'href="/practices/{number}/"' not in page] == []
+
+
+def test_staff_see_the_figures_and_the_runbook(as_stella):
+    page = as_stella.get("/practices/2/").content.decode()
+    assert "7 secret ones" in page
+    assert "A secret reason." in page
+    assert 'href="/operations/runbooks/2-locks/"' in page
+
+
+def test_staff_see_its_last_24_hours(as_stella):
+    now = timezone.now()
+    for minutes, ok, figure in ((125, True, 2), (118, False, 8), (117, False, 8), (57, True, 3)):
+        taken_at = now - timedelta(minutes=minutes)
+        FindingSample.objects.create(number=2, taken_at=taken_at, ok=ok, figure=figure)
+        FindingSample.objects.create(number=1, taken_at=taken_at, ok=True, figure=50)
+    chart = as_stella.get("/practices/2/").context["chart"]
+    (series,), (span,) = chart.series, chart.failing
+    assert series.measured == [2, 8, 3]
+    assert len(series.values) == 96  # gaps where nothing was measured
+    assert span == (now - timedelta(minutes=118), now - timedelta(minutes=116))
+
+
+def test_the_chart_is_for_staff_alone(client, as_alice):
+    for reader in (client, as_alice):
+        answer = reader.get("/practices/2/")
+        assert "chart" not in answer.context
+        assert b"24 hours" not in answer.content
+
+
+def test_a_number_without_a_practice_is_not_found(client):
+    assert [client.get(f"/practices/{number}/").status_code for number in (0, 10)] == [404, 404]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_page_answers_without_the_database(as_stella):
+    with unreachable_database("127.0.0.1:1"):
+        answer = as_stella.get("/practices/2/")
+    assert answer.status_code == 200
+    assert b">Failing<" in answer.content
+
+
+def test_practices_are_in_the_menu_of_staff_alone(as_alice, as_stella):
+    assert b'href="/practices/"' not in as_alice.get("/").content
+    assert b'href="/operations/"' not in as_alice.get("/").content
+    assert b'href="/operations/"' in as_stella.get("/").content
+    page = as_stella.get("/practices/2/").content.decode()
+    assert 'href="/practices/"' in page.partition("<main")[2].partition("<h1")[0]
+    assert page.count('aria-current="true"') == 2  # Operations in the menu, Practices below it
