@@ -6,7 +6,7 @@ a document is shown as text, except an anchor such as <a id="confirms"></a>.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -21,22 +21,24 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
+from workers.practices import registry
+
 DOCS = settings.BASE_DIR / "docs"
 RUNBOOKS = "docs/runbooks"
 ANCHOR = re.compile(r'<a id="[\w-]+"></a>')
 
 
-def render(path: str) -> SafeString:
+def render(path: str, *, for_staff: bool = True) -> SafeString:
     """All but the title, which title() returns. path: from the root, as in docs/deploy.md.
 
-    Raises FileNotFoundError unless it is a Markdown file of docs/.
+    for_staff: with links to the pages of the staff. Raises FileNotFoundError unless it is a Markdown file of docs/.
     """
-    return _read(path)[1]
+    return _read(path, for_staff)[1]
 
 
 def title(path: str) -> str:
     """The text of the first heading. Raises FileNotFoundError as render() does."""
-    return _read(path)[0]
+    return _read(path, for_staff=True)[0]
 
 
 def page_of(path: str) -> str | None:
@@ -45,18 +47,19 @@ def page_of(path: str) -> str | None:
         return reverse("runbooks")
     if path.startswith(f"{RUNBOOKS}/"):
         return reverse("runbook", args=[PurePosixPath(path).stem])
-    return None
+    numbers = {practice.chapter: practice.number for practice in registry.PRACTICES}
+    return reverse("practice", args=[numbers[path]]) if path in numbers else None
 
 
-def _read(path: str) -> tuple[str, SafeString]:
+def _read(path: str, for_staff: bool) -> tuple[str, SafeString]:
     file = (settings.BASE_DIR / path).resolve()
     if file.suffix != ".md" or not file.is_relative_to(DOCS):
         raise FileNotFoundError(path)
-    return _convert(file, file.stat().st_mtime_ns)
+    return _convert(file, for_staff, file.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _convert(file: Path, _changed_at: int) -> tuple[str, SafeString]:
+def _convert(file: Path, for_staff: bool, _changed_at: int) -> tuple[str, SafeString]:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.inline.ruler.before("autolink", "anchor", _parse_anchor)
     parser.add_render_rule("fence", _render_fence)
@@ -69,8 +72,8 @@ def _convert(file: Path, _changed_at: int) -> tuple[str, SafeString]:
     folder = file.parent.relative_to(settings.BASE_DIR).as_posix()
     for token in tokens:
         if token.children:
-            token.children = _resolve_links(token.children, folder)
-    html = parser.renderer.render(tokens, parser.options, {})
+            token.children = _resolve_links(token.children, folder, for_staff)
+    html = parser.renderer.render(tokens, parser.options, {"for_staff": for_staff})
     return heading, mark_safe(html)  # noqa: S308 - the parser escapes all text, and html is off
 
 
@@ -89,20 +92,24 @@ def _render_fence(_renderer: object, tokens: Sequence[Token], index: int, *_: ob
     return format_html('<pre tabindex="0"><code>{}</code></pre>\n', tokens[index].content)
 
 
-def _render_code(_renderer: object, tokens: Sequence[Token], index: int, *_: object) -> str:
+def _render_code(_: object, tokens: Sequence[Token], index: int, _options: object, env: Mapping[str, bool]) -> str:
     """The address of a page of this site becomes a link to it."""
     text = tokens[index].content
-    if text.startswith("/") and _is_page(text):
+    if text.startswith("/") and _is_page(text, env["for_staff"]):
         return format_html('<a href="{}"><code>{}</code></a>', text, text)
     return format_html("<code>{}</code>", text)
 
 
-def _is_page(address: str) -> bool:
+def _is_page(address: str, for_staff: bool) -> bool:
     try:
         resolve(address.partition("?")[0])
     except Resolver404:
         return False
-    return "<" not in address
+    return "<" not in address and (for_staff or not is_for_staff(address))
+
+
+def is_for_staff(address: str) -> bool:
+    return address.startswith(reverse("operations"))
 
 
 def _set_attributes(tokens: list[Token]) -> None:
@@ -117,13 +124,13 @@ def _set_attributes(tokens: list[Token]) -> None:
             token.attrSet("scope", "col")
 
 
-def _resolve_links(tokens: list[Token], folder: str) -> list[Token]:
+def _resolve_links(tokens: list[Token], folder: str, for_staff: bool) -> list[Token]:
     """folder: of the document, from the root."""
     resolved: list[Token] = []
     path = ""
     for token in tokens:
         if token.type == "link_open":
-            path = _rewrite(token, folder)
+            path = _rewrite(token, folder, for_staff)
         if path and token.type in ("link_open", "link_close"):
             if token.type == "link_close":
                 resolved += _path_tokens(resolved, path)
@@ -133,14 +140,15 @@ def _resolve_links(tokens: list[Token], folder: str) -> list[Token]:
     return resolved
 
 
-def _rewrite(link: Token, folder: str) -> str:
+def _rewrite(link: Token, folder: str, for_staff: bool) -> str:
     """Point it to its page. Returns the path of a file that has none: this is no link."""
     target = str(link.attrGet("href") or "")
     if ":" in target or target.startswith("#"):
         return ""
     name, _, anchor = target.partition("#")
     path = normpath(f"{folder}/{name}")
-    if page := page_of(path):
+    page = page_of(path)
+    if page and (for_staff or not is_for_staff(page)):
         link.attrSet("href", f"{page}#{anchor}" if anchor else page)
         return ""
     return path

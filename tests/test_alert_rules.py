@@ -69,6 +69,13 @@ def test_each_alert_leads_to_a_runbook():
     assert [slug for slug in slugs if not (ROOT / "docs" / "runbooks" / f"{slug}.md").exists()] == []
 
 
+def test_each_alert_of_its_own_is_in_its_runbook():
+    """That of a practice has the practice's sentences instead."""
+    folder = ROOT / "docs" / "runbooks"
+    for alert, slug in zip(ALERTS, re.findall(r"runbooks/([^/]+)/", RULES), strict=True):
+        assert "labels" in slug or f"`{alert}`" in (folder / f"{slug}.md").read_text(), alert
+
+
 def test_the_chapter_has_each_alert():
     chapter = (ROOT / "docs" / "metrics.md").read_text()
     assert re.findall(r"^\| `(Mediaapp\w+)` \|", chapter, re.MULTILINE) == ALERTS

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 from django.db import connection
+from django.urls import Resolver404, resolve
 
 from devtools.processes import ROOT
 from devtools.stack import read_procfile
@@ -129,3 +130,15 @@ def test_its_rules_events_and_variables_are_in_the_code(name: str):
     names = r"`((?:practices|deploy|storage)\.[EW]\d+|[a-z]+(?:_[a-z]+)+|[A-Z0-9]+(?:_[A-Z]+)+)`"
     words = re.findall(names, prose_of(page))
     assert {word for word in words if word not in code} <= FOREIGN
+
+
+@pytest.mark.parametrize("name", ["README", *PAGES])
+def test_its_pages_are_there(name: str):
+    missing = []
+    addresses = re.findall(r"`(/[a-z]+(?:/[^` ]*)?)`", PAGES.get(name, INDEX))
+    for address in (each for each in addresses if not each.startswith("/operations/jobs/")):
+        try:
+            resolve(address.partition("?")[0])
+        except Resolver404:
+            missing.append(address)
+    assert missing == []

@@ -133,6 +133,16 @@ def test_links_lead_to_pages_of_the_site_and_files_are_named(docs: Path):
     assert '<th scope="col">a</th>' in page
 
 
+def test_a_chapter_has_no_links_to_pages_that_its_reader_cannot_see(as_alice: Client, as_stella: Client):
+    link = 'href="/operations/'
+    assert link in documents.render("docs/2-locks.md")
+    assert link not in documents.render("docs/2-locks.md", for_staff=False)
+    assert "the runbook (<code>docs/runbooks/2-locks.md</code>)" in (page := read(as_alice, "/practices/2/"))
+    assert link not in page
+    assert '<a href="/operations/runbooks/2-locks/">the runbook</a>' in read(as_stella, "/practices/2/")
+    assert '<a href="/practices/2/">The chapter</a>' in read(as_stella, "/operations/runbooks/2-locks/")
+
+
 def test_a_changed_document_is_read_again(docs: Path):
     for text in ("old", "new"):
         (docs / "page.md").write_text(f"# A\n\n{text}")

@@ -35,11 +35,11 @@ def show_practice(request: HttpRequest, number: int) -> HttpResponse:
     practice = next((each for each in registry.PRACTICES if each.number == number), None)
     if practice is None:
         raise Http404
-    finding = dict(registry.finding_cache.read())[practice]
-    context = {"practice": practice, "finding": finding, "rules": rules_of(practice), "is_staff": is_staff(request)}
+    finding, staff = dict(registry.finding_cache.read())[practice], is_staff(request)
+    context = {"practice": practice, "finding": finding, "rules": rules_of(practice), "is_staff": staff}
     with suppress(FileNotFoundError):  # a project that has no docs
-        context |= {"chapter": documents.render(practice.chapter)}
-    if context["is_staff"]:
+        context |= {"chapter": documents.render(practice.chapter, for_staff=staff)}
+    if staff:
         with suppress(DatabaseError):
             context |= {"chart": read_charts([practice])[number]}
     return render(request, "practices/practice.html", context)

@@ -1,0 +1,50 @@
+"""Staff read the runbooks in a real browser: on a phone, in the dark, with a screen reader, by the keyboard."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Browser, expect
+
+from mediaapp.models import User
+from tests.browsing import PASSWORD, SLOW, axe_violations, take_screenshots
+from tests.web import give_password, serving
+from workers.models import PracticeState
+
+FAILING = "8-backlog"
+REASON = "No worker takes jobs from video. Is the video worker up, with video in its --queues?"
+
+
+@pytest.mark.usefixtures("beside_a_browser")
+def test_a_runbook_reads_well_everywhere(transactional_db, browser: Browser, tmp_path: Path):
+    give_password(User.objects.create_superuser("stella", "stella@example.com"), PASSWORD)
+    now = timezone.now()
+    began = now - timedelta(minutes=7)
+    PracticeState.objects.create(
+        number=8, ok=False, summary="messages waiting: 12", reason=REASON, since=began, measured_at=now
+    )
+    errors: list[str] = []
+    with serving(tmp_path) as site:
+        context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}")
+        context.set_default_timeout(SLOW)
+        page = context.new_page()
+        page.on("console", lambda said: errors.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+        page.goto("/operations/runbooks/")
+        page.locator("[name=username]").fill("stella")
+        page.locator("[name=password]").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", level=1, name="Runbooks")).to_be_visible()
+        found = {}
+        for name in ("", FAILING):
+            page.goto(f"/operations/runbooks/{name}/" if name else "/operations/runbooks/")
+            take_screenshots(tmp_path, page, name or "list")
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                found[name, scheme] = axe_violations(page)
+        page.goto("/operations/runbooks/")
+        page.get_by_role("link", name="Backlog").click()
+        expect(page.get_by_role("region", name="Now")).to_contain_text(REASON)
+        context.close()
+    assert {key: violations for key, violations in found.items() if violations} == {}
+    assert errors == []
