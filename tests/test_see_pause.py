@@ -9,11 +9,12 @@ from tests.doctor import ask_doctor
 from tests.factories import upload_of
 from workers import jobs
 from workers.brokers import state
+from workers.brokers.state import read_queue_states
 from workers.models import Job, Pause
 from workers.practices import backlog, queues
 from workers.practices import broker as broker_practice
 from workers.queues import table
-from workers.telemetry import liveness, pauses
+from workers.telemetry import canaries, liveness, pauses
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RESET = "workers.default.tasks.send_password_reset"
@@ -80,11 +81,11 @@ def test_a_worker_that_goes_on_consuming_a_paused_queue_is_a_fault():
 
 def test_no_canary_is_sent_into_a_paused_queue_or_counted_in_it(broker):
     pause("default")
-    backlog.send_canaries()
+    canaries.send(read_queue_states())
     assert broker.llen("default") == 0
     assert broker.llen("maintenance") == 1
     resume("default")
-    backlog.send_canaries()
+    canaries.send(read_queue_states())
     assert broker.llen("default") == 1
     assert "default" in backlog.oldest_waits()
     pause("default")

@@ -1,36 +1,28 @@
 """Practice 8: how many messages wait in each queue, for how long, and who consumes them.
 
 The trap: ten videos are an hour and ten mails a second, and no broker tells the age of a message
-(docs/facts/servers.md#age-of-a-message). The rows of jobs do. A recurring task has no row, so its queue gets a canary:
-one small message at a time.
+(docs/facts/servers.md#age-of-a-message). The rows of jobs do. A recurring task has no row, and nobody notices a worker
+that takes nothing while nobody waits. So each queue gets a canary, one small message at a time (telemetry/canaries.py).
 """
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 from celery import current_app
-from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
 from django.db.models import Min
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from workers.brokers import BrokerUnavailableError
-from workers.brokers.producers import acquire_producer
-from workers.brokers.state import read_queue_states
+from workers.brokers.state import read_queue_states, read_queue_states_or_unknown
 from workers.practices import Finding
 from workers.queues import table
-from workers.schedule import scheduled_queues
-from workers.telemetry import liveness, pauses
+from workers.telemetry import canaries, liveness, pauses
 from workers.telemetry.queue_samples import last_sample_at, store_samples
 from workers.telemetry.waits import due_jobs
 
-CANARY_KEY = "canary_{}"
-CANARY_TTL = 600  # seconds, after which it is given up and the next one sent
 SAMPLE = "workers.practices.backlog.sample"
 MAX_SAMPLE_AGE_SECONDS = 120
 CHAPTER = "See docs/8-backlog.md."
@@ -41,34 +33,20 @@ def oldest_waits() -> dict[str, float]:
     now = timezone.now()
     oldest = due_jobs().values_list("queue").annotate(oldest=Min("since"))
     waits = {queue: (now - moment).total_seconds() for queue, moment in oldest}
-    for queue in pauses.without_paused(scheduled_queues()):
-        if sent_at := cache.get(CANARY_KEY.format(queue)):
-            waits[queue] = max(waits.get(queue, 0.0), time.time() - sent_at)
+    for queue, age in canaries.scheduled_ages().items():
+        waits[queue] = max(waits.get(queue, 0.0), age)
     return waits
-
-
-def send_canaries() -> None:
-    """Skips a queue whose last canary is unanswered. Sends none while the cache is away. Raises DatabaseError."""
-    for queue in pauses.without_paused(scheduled_queues()):
-        key = CANARY_KEY.format(queue)
-        if cache.add(key, time.time(), CANARY_TTL):
-            canary: dict[str, Any] = {"args": [queue], "queue": queue, "expires": CANARY_TTL, "retry": False}
-            try:
-                with acquire_producer() as producer:
-                    current_app.send_task(table().canary_task, producer=producer, **canary)
-            except (OperationalError, OSError):
-                cache.delete(key)
 
 
 def answer_canary(queue: str) -> None:
     """The table's canary_task must call it."""
-    cache.delete(CANARY_KEY.format(queue))
+    canaries.answer(queue)
 
 
 def sample() -> None:
-    """Raises DatabaseError."""
+    """Raises DatabaseError, RedisError."""
     store_samples(oldest_waits())
-    send_canaries()
+    canaries.send(read_queue_states_or_unknown())
 
 
 def check() -> list[CheckMessage]:
@@ -111,9 +89,15 @@ def verify() -> Finding:
     try:
         states = read_queue_states()  # first: a worker gives no sign of life while its broker is away
         faults += liveness.faults({name: pause.paused_at for name, pause in paused.items()})
+        idle = {name: seconds for name, seconds in canaries.idle_ages().items() if states[name]["consumers"]}
     except (BrokerUnavailableError, RedisError) as error:
         return Finding(False if faults else None, summary, " ".join([*faults, str(error)]), age)
     ready = sum(state["ready"] or 0 for state in states.values())
     unread = [name for name, state in states.items() if state["consumers"] == 0 and name not in paused]
     faults += [f"Nobody reads {name}: start a {table().consumers[name]} worker." for name in unread]
+    faults += [
+        f"The {table().consumers[name]} worker is at rest and has not answered the canary in {name} for"
+        f" {seconds:.0f} s: it lives and takes nothing. Restart it."
+        for name, seconds in idle.items()
+    ]
     return Finding(not faults, f"messages waiting: {ready}; {summary}", " ".join(faults), age)

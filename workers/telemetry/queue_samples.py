@@ -15,7 +15,7 @@ DELETE_ROWS = 10_000  # of one statement
 GAP = timedelta(minutes=10)  # an hour's flow begins with the last sample before it, if that is not older
 FINISHED = """
     SELECT queue, sum(outcome.value::bigint)::bigint FROM workers_tasktotal, jsonb_each_text(outcomes) AS outcome
-    GROUP BY queue"""
+    WHERE task <> %s GROUP BY queue"""
 # What arrived: what ended, and by how much more is there. An hour's sums forgive that a run is collected seconds after
 # its message was acknowledged. A sample without a figure, while the broker was away, is skipped.
 ROLL_UP = """
@@ -60,9 +60,9 @@ def store_samples(oldest_waits: Mapping[str, float]) -> None:
 
 
 def _count_finished() -> dict[str, int]:
-    """Runs that ever ended, by queue; empty before the first one."""
+    """Runs that ever ended, by queue, without canaries; empty before the first one."""
     with connection.cursor() as cursor:
-        cursor.execute(FINISHED)
+        cursor.execute(FINISHED, [table().canary_task])
         return dict(cursor.fetchall())
 
 

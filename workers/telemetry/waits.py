@@ -13,7 +13,8 @@ from workers.queues import Queue, table
 
 P95_WAIT = """
     SELECT queue, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) FROM workers_taskrun
-    WHERE ended_at > now() - interval '1 hour' AND queue = ANY(%s) AND wait_seconds IS NOT NULL GROUP BY queue"""
+    WHERE ended_at > now() - interval '1 hour' AND queue = ANY(%s) AND task <> %s AND wait_seconds IS NOT NULL
+    GROUP BY queue"""
 SINCE = Case(
     When(started_at=None, then="queued_at"),
     default=Greatest("queued_at", "started_at", "not_before", "dispatched_at"),
@@ -21,9 +22,9 @@ SINCE = Case(
 
 
 def p95_waits(queues: Collection[str]) -> dict[str, float]:
-    """Seconds, of the last hour's runs; 0 for a queue without a run."""
+    """Seconds, of the last hour's runs without canaries; 0 for a queue without a run."""
     with connection.cursor() as cursor:
-        cursor.execute(P95_WAIT, [list(queues)])
+        cursor.execute(P95_WAIT, [list(queues), table().canary_task])
         return dict.fromkeys(queues, 0.0) | dict(cursor.fetchall())
 
 
