@@ -228,6 +228,7 @@ CLEAN_UPS = [
     "mediaapp.retention.delete_expired_sessions",
     "mediaapp.retention.delete_old_mappings",
     "mediaapp.retention.delete_old_admin_log",
+    "mediaapp.retention.delete_old_actions",
 ]
 if S3_BUCKET:
     CLEAN_UPS.append("mediaapp.uploads.direct.discard_abandoned_uploads")

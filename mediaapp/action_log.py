@@ -8,6 +8,20 @@ from workers import log_context
 
 log = logging.getLogger(__name__)
 
+# What the page of the log says of each action, before its target.
+PHRASES = {
+    "pause_queue": "paused the queue",
+    "resume_queue": "resumed the queue",
+    "pause_entry": "paused the recurring entry",
+    "resume_entry": "resumed the recurring entry",
+    "run_entry": "ran the recurring entry",
+}
+
+
+def phrase(action: str) -> str:
+    """In plain words, for an action of another release, too."""
+    return PHRASES.get(action, f"did “{action.replace('_', ' ')}”:")
+
 
 def record(request: AuthenticatedRequest, action: str, target: str, detail: str = "") -> None:
     """Call it in the transaction of the action: neither is there without the other.

@@ -13,12 +13,13 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
-from mediaapp.models import ColumnMapping, Upload
+from mediaapp.models import ActionEntry, ColumnMapping, Upload
 from workers import jobs
 from workers.models import Job
 
 SOURCE_DELETED_MESSAGE = "Nothing was done: we no longer have the file as you sent it. Upload it once more."
 CHUNK = 500
+MIN_ACTION_DAYS = 31  # by the trigger of the table
 CHUNK_OF_JOBS = 20  # with their uploads, reports and deletions of files
 
 
@@ -68,6 +69,12 @@ def delete_old_mappings() -> int:
 
 def delete_old_admin_log() -> int:
     return delete_chunk(LogEntry.objects.filter(action_time__lt=days_ago(settings.KEEP_JOBS_DAYS)))
+
+
+def delete_old_actions() -> int:
+    """The database refuses to delete an entry of the last 30 days: a shorter KEEP_JOBS_DAYS does not hold for it."""
+    days = max(settings.KEEP_JOBS_DAYS, MIN_ACTION_DAYS)
+    return delete_chunk(ActionEntry.objects.filter(at__lt=days_ago(days)).order_by("at"))
 
 
 def delete_later(**arguments: str) -> None:
