@@ -82,9 +82,28 @@ def test_on_top_stands_whether_the_practice_holds(as_stella: Client):
     state.save()
     assert '<span class="tag bad">Failing</span>' in (page := read(as_stella, BROKER))
     assert "The &lt;broker&gt; is full." in page
+    assert "what that means" not in page
     state.ok = None
     state.save()
+    assert 'href="/operations/runbooks/#it-says-unknown">what that means</a>' in read(as_stella, BROKER)
+    assert ' id="it-says-unknown"' in read(as_stella, "/operations/runbooks/")
     assert '<span class="tag off">Unknown</span>' in read(as_stella, BROKER)
+
+
+def test_the_rows_that_speak_of_now_are_marked(as_stella: Client):
+    now = timezone.now()
+    said = (
+        "Nobody reads video: start a video worker. a@b has been silent for 20 s: it is stopped, or its machine is lost."
+    )
+    state = PracticeState(number=8, ok=False, summary="", reason=said, since=now, measured_at=now)
+    state.save()
+    page = read(as_stella, "/operations/runbooks/8-backlog/")
+    assert page.count('id="now"') == page.count('href="#now"') == 1
+    marked = re.findall(r'<tr class="now"[^>]*>\s*<td><span class="tag bad">Now</span> (.{30})', page)
+    assert marked == ["&quot;Nobody reads …: start a ", "&quot;… has been silent for … "]
+    state.reason = ""
+    state.save()
+    assert "Now</span>" not in read(as_stella, "/operations/runbooks/8-backlog/")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

@@ -1,7 +1,12 @@
 """What to do when a practice does not hold, or an alarm rings, with the newest finding of the practice."""
 
+import re
+from html import unescape
+
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.utils.html import strip_tags
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from mediaapp import documents
@@ -9,6 +14,9 @@ from mediaapp.permissions import AuthenticatedRequest, staff_required
 from workers.models import PracticeState
 from workers.practices import registry
 
+ROW = re.compile(r"<tr>\n<td>(.*?)</td>", re.DOTALL)
+NOW_ID = ' id="now"'
+NOW = '<tr class="now">\n<td><span class="tag bad">Now</span> '
 INDEX = f"{documents.RUNBOOKS}/README.md"
 
 
@@ -31,8 +39,20 @@ def show_runbook(request: AuthenticatedRequest, slug: str) -> HttpResponse:
         raise Http404 from None
     practice = next((each for each in registry.PRACTICES if each.runbook == path), None)
     state = PracticeState.objects.filter(number=practice.number).first() if practice else None
-    return render(
-        request,
-        "operations/runbook.html",
-        {"title": title, "document": document, "practice": practice, "state": state},
-    )
+    if state:
+        document = mark_sentences(document, state.reason)
+    context = {"title": title, "document": document, "practice": practice, "state": state}
+    return render(request, "operations/runbook.html", context | {"is_marked": NOW_ID in document})
+
+
+def mark_sentences(document: SafeString, reason: str) -> SafeString:
+    """Marks each row of a table whose first cell quotes a sentence of the reason; "…" stands for any text."""
+
+    def mark(row: re.Match[str]) -> str:
+        quotes = re.findall(r'"(.+?)[.?]?"', unescape(strip_tags(row[1])))
+        patterns = (".+".join(map(re.escape, quote.split("…"))) for quote in quotes)
+        is_said = any(re.search(pattern, reason) for pattern in patterns)
+        return row[0].replace("<tr>\n<td>", NOW) if is_said else row[0]
+
+    marked = ROW.sub(mark, document).replace(NOW, NOW.replace(">", f"{NOW_ID}>", 1), 1)
+    return mark_safe(marked)  # noqa: S308 - the document is HTML, and nothing of the reason gets in
