@@ -24,6 +24,7 @@ BARS = (
     "retention",
     "transcode",
     "history",
+    "collecting",
     "csv_import",
     "csv_rivals",
 )

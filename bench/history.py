@@ -8,20 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from io import StringIO
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from bench.rows import Row
 from config.celery import app
 from mediaapp.models import User
+from workers.brokers.state import CACHE_KEY as BROKER_STATE
 from workers.practices import registry
+from workers.queues import table
 
 RUNS, JOBS, HOURS, SAMPLES, ROUNDS = 10_000_000, 1_000_000, 24 * 365, 2 * 60 * 24 * 30, 5
+SCRAPES, TOKEN, OPENMETRICS = 200, "x" * 32, "application/openmetrics-text;version=1.0.0"
 BUSIEST_TASK = "workers.default.tasks.send_password_reset"
 # Of a thousand runs, as many are of beat's tasks as it sends in 30 days (every 10 s, 10 s and 30 s).
 FILL_RUNS = """
@@ -66,6 +70,11 @@ FILL_JOBS = """
 FILL_DEPLOYS = """
     INSERT INTO workers_deploy (release, began_at)
     SELECT 'v' || n, now() - n * interval '1 day' FROM generate_series(1, 365) AS n"""
+FILL_TOTALS = """
+    INSERT INTO workers_tasktotal (task, queue, outcomes, run_buckets, run_seconds, wait_buckets, wait_seconds)
+    SELECT task, queue, '{"succeeded": 990000, "failed": 10000}', '{"0.5": 900000, "1.0": 100000}', 500000,
+        '{"0.02": 900000, "1.0": 100000}', 50000
+    FROM unnest(%(tasks)s::text[], %(queues_of_tasks)s::text[]) AS pair (task, queue)"""
 # What fills a table, by the table's name.
 FILLS = {
     "workers_taskrun": FILL_RUNS,
@@ -74,6 +83,7 @@ FILLS = {
     "workers_queuehour": FILL_QUEUE_HOURS,
     "workers_job": FILL_JOBS,
     "workers_deploy": FILL_DEPLOYS,
+    "workers_tasktotal": FILL_TOTALS,
 }
 
 
@@ -102,6 +112,7 @@ QUESTIONS: dict[str, Callable[[], None]] = {
     "the busiest task's page": partial(load_page, f"/operations/tasks/{BUSIEST_TASK}/"),
     "the busiest task's page, a year": partial(load_page, f"/operations/tasks/{BUSIEST_TASK}/?period=year"),
     "/operations/workers/": partial(load_page, "/operations/workers/"),
+    "/metrics": partial(load_page, "/metrics"),
 }
 
 
@@ -117,8 +128,24 @@ def measure(*, quick: bool) -> Iterator[Row]:
         milliseconds = [database_milliseconds(run) for _ in range(rounds)]
         note = f"the first time {milliseconds[0]:.0f} ms; {runs:,} runs, filled in {seconds:.0f} s"
         yield Row(f"database time of {name}", median(milliseconds), "ms", at_most=100, note=note)
+    yield measure_scrapes(20 if quick else SCRAPES)
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(FILLS)} CASCADE")
+
+
+def measure_scrapes(count: int) -> Row:
+    """Whole requests of Prometheus, in this process. Each asks the broker, because it comes every 15 s."""
+    client = Client(headers={"Authorization": f"Bearer {TOKEN}", "Accept": OPENMETRICS})
+    wall, cpu, lines = [], [], 0
+    with override_settings(METRICS_TOKEN=TOKEN):
+        for _ in range(count):
+            cache.delete(BROKER_STATE)
+            began, cpu_began = time.perf_counter(), time.process_time()
+            lines = client.get("/metrics").content.count(b"\n")
+            wall.append(1000 * (time.perf_counter() - began))
+            cpu.append(1000 * (time.process_time() - cpu_began))
+    note = f"median {median(wall):.1f} ms, of which CPU {median(cpu):.1f} ms; {lines} lines"
+    return Row("/metrics, p95 of the whole request", quantiles(wall, n=20)[-1], "ms", at_most=20, note=note)
 
 
 def fill_tables(runs: int, jobs: int, hours: int, samples: int) -> None:
@@ -126,10 +153,13 @@ def fill_tables(runs: int, jobs: int, hours: int, samples: int) -> None:
     DatabaseScheduler(app).setup_schedule()
     queues = ["urgent", "default", "video", "imports", "highmem", "maintenance"]
     sizes: dict[str, Any] = {"runs": runs, "jobs": jobs, "hours": hours, "samples": samples, "queues": queues}
+    pairs = {(task, route["queue"]) for task, route in table().routes.items()}
+    pairs |= {(table().canary_task, queue) for queue in queues}
+    sizes |= {"tasks": [task for task, _ in pairs], "queues_of_tasks": [queue for _, queue in pairs]}
     with connection.cursor() as cursor:
-        for table, statement in FILLS.items():
+        for name, statement in FILLS.items():
             cursor.execute(statement, sizes)
-            cursor.execute(f"VACUUM ANALYZE {table}")
+            cursor.execute(f"VACUUM ANALYZE {name}")
 
 
 def database_milliseconds(run: Callable[[], None]) -> float:

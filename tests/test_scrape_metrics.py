@@ -31,6 +31,7 @@ from workers.telemetry import rollups
 TOKEN = "a token that Prometheus sends in its header"
 AUTHORIZATION = {"Authorization": f"Bearer {TOKEN}"}
 SWEEP, VIDEO = "workers.default.tasks.sweep_jobs", "workers.video.tasks.transcode_video"
+IMPORT = "workers.highmem.tasks.import_catalogue"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 # Figures of one moment, which differ between two scrapes of a site that nobody uses.
 FLEETING = ("mediaapp_broker_memory_bytes", "mediaapp_queue_oldest_seconds")
@@ -94,7 +95,10 @@ def test_what_really_ran_and_waits_is_shown_on_both_brokers(broker_environment, 
         'mediaapp_queue_consumers{queue="video"}': 0,
         'mediaapp_queue_consumers{queue="default"}': 1,
         'mediaapp_workers_alive{worker="default"}': 1,
+        'mediaapp_workers_processes{worker="default"}': 4,
+        'mediaapp_workers_busy{worker="default"}': 0,
         'mediaapp_workers_alive{worker="video"}': 0,
+        'mediaapp_workers_memory_bytes{worker="video"}': 0,
     }
 
     def measured() -> Values:
@@ -105,6 +109,7 @@ def test_what_really_ran_and_waits_is_shown_on_both_brokers(broker_environment, 
     wait_until(lambda: measured() == expected, "the figures")
     values = scrape(prometheus)
     assert values["mediaapp_broker_memory_bytes"] > 100_000
+    assert values['mediaapp_workers_memory_bytes{worker="default"}'] > 50_000_000
     assert {series: value for series, value in values.items() if "scrape_errors" in series and value} == {}
     assert [series for series in values if "tests.tasks" in series] == []
 
@@ -112,6 +117,8 @@ def test_what_really_ran_and_waits_is_shown_on_both_brokers(broker_environment, 
 def test_jobs_pauses_and_findings_are_shown(prometheus, alice):
     now = timezone.now()
     hour_ago = {"finished_at": now - timedelta(hours=1), "queued_at": now}
+    for _ in range(2):
+        Job.objects.create(task=IMPORT, queue="imports", queued_at=now, state=Job.State.NEEDS_MAPPING)
     Job.objects.create(task=VIDEO, queue="video", queued_at=now - timedelta(seconds=90))
     Job.objects.create(task=VIDEO, queue="video", queued_at=now, state=Job.State.RUNNING, started_at=now)
     Job.objects.create(task=VIDEO, queue="video", state=Job.State.FAILED, **hour_ago)
@@ -123,10 +130,8 @@ def test_jobs_pauses_and_findings_are_shown(prometheus, alice):
         PracticeState.objects.create(number=practice.number, ok=ok, since=now, measured_at=now)
     with locks.exclusive("beat", lease=10), locks.exclusive("transcode 1", lease=10):
         values = scrape(prometheus)
-    assert {state: values[f'mediaapp_jobs{{state="{state}"}}'] for state in ("queued", "running")} == {
-        "queued": 1,
-        "running": 1,
-    }
+    found = {state: values[f'mediaapp_jobs{{state="{state}"}}'] for state in ("needs_mapping", "queued", "running")}
+    assert found == {"needs_mapping": 2, "queued": 1, "running": 1}
     assert values['mediaapp_jobs_ended_last_day{state="failed"}'] == 1
     assert values['mediaapp_queue_oldest_seconds{queue="video"}'] >= 90
     assert values['mediaapp_queue_target_seconds{queue="video"}'] == table().queues["video"].target_seconds

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from workers.brokers.state import read_broker_state, read_queue_states
 from workers.queues import table
 from workers.telemetry.held_locks import held_locks
-from workers.telemetry.liveness import read_workers
+from workers.telemetry.liveness import read_load, read_workers
 
 BEAT = "beat"  # the lock of the beat that leads (workers/runtime/leader.py)
 ALARMS = ("disk", "memory")
@@ -52,8 +52,29 @@ def measure_locks() -> Iterator[Metric]:
     yield GaugeMetricFamily("mediaapp_locks_held", "Locks that somebody holds, beat's included.", len(locks))
     leads = any(lock.name == BEAT for lock in locks)
     yield GaugeMetricFamily("mediaapp_beat_leads", "1 while a beat leads and sends recurring tasks.", leads)
-    workers = GaugeMetricFamily("mediaapp_workers_alive", "Workers that give a sign of life.", labels=["worker"])
-    alive = Counter(worker.kind for worker in read_workers() if not worker.is_silent)
-    for worker in table().workers:
-        workers.add_metric([worker.name], alive[worker.name])
-    yield workers
+    yield from _measure_workers()
+
+
+def _measure_workers() -> Iterator[Metric]:
+    """Sums of the living ones, by the line of the Procfile."""
+    sums = {
+        "alive": GaugeMetricFamily("mediaapp_workers_alive", "Workers that give a sign of life.", labels=["worker"]),
+        "processes": GaugeMetricFamily("mediaapp_workers_processes", "Processes of their pools.", labels=["worker"]),
+        "busy": GaugeMetricFamily("mediaapp_workers_busy", "Processes that run a task.", labels=["worker"]),
+        "bytes": GaugeMetricFamily(
+            "mediaapp_workers_memory_bytes",
+            "Resident memory of the workers and all that they started; shared pages count in each process.",
+            labels=["worker"],
+        ),
+    }
+    found: dict[str, Counter[str]] = {worker.name: Counter() for worker in table().workers}
+    for worker in read_workers():
+        if not worker.is_silent and worker.kind in found:
+            load = read_load(worker)
+            found[worker.kind]["alive"] += 1
+            if load:
+                found[worker.kind].update({"processes": load.processes, "busy": load.busy, "bytes": load.rss_bytes})
+    for name, counts in found.items():
+        for which, family in sums.items():
+            family.add_metric([name], counts[which])
+    yield from sums.values()

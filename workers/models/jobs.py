@@ -74,6 +74,7 @@ class Job(models.Model):
         indexes: ClassVar = [
             models.Index(F("queue"), F("queued_at"), name="job_waiting", condition=Q(state="queued")),
             models.Index(F("started_at"), name="job_running", condition=Q(state="running")),
+            models.Index(F("queued_at"), name="job_needs_mapping", condition=Q(state="needs_mapping")),
             models.Index(F("owner"), F("created_at").desc(), name="job_of_owner"),
             models.Index(F("finished_at"), name="job_finished"),
             models.Index(F("queue"), F("started_at").desc(), name="job_started"),
