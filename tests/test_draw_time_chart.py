@@ -44,6 +44,11 @@ def test_a_line_goes_through_its_values():
     assert paths(page, "line-1") == ["M0.0,160.0 L180.0,80.0 L360.0,0.0 L540.0,80.0 L720.0,160.0"]
 
 
+def test_the_legend_says_the_newest_value_unless_nothing_was_measured_lately():
+    assert text(draw(make_chart(minutes(1, 7, None)))).startswith("Messages waiting 7 ")
+    assert text(draw(make_chart(minutes(1, 7, None, None)))).startswith("Messages waiting \u2013 ")
+
+
 def test_a_missing_value_breaks_the_line():
     page = draw(make_chart(minutes(10, 10, None, 10, None)))
     assert paths(page, "line-1") == ["M0.0,0.0 L180.0,0.0", "M540.0,0.0 h0"]
@@ -51,6 +56,8 @@ def test_a_missing_value_breaks_the_line():
 
 def test_the_axis_ends_at_a_round_number_and_has_its_unit():
     assert "500 ms" in text(draw(make_chart(minutes(0.35), unit="s")))
+    assert "50 min" in text(draw(make_chart(minutes(2000), unit="s")))
+    assert "5 h" in text(draw(make_chart(minutes(4 * 3600), unit="s")))
     assert "200 MB" in text(draw(make_chart(minutes(123_456_789), unit="bytes")))
 
 

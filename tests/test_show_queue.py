@@ -62,8 +62,8 @@ def test_samples_that_have_stopped_are_said_in_words(as_stella):
 def test_a_late_queue_without_a_consumer_says_both(as_stella):
     sample(5, waiting=3, consumers=0, oldest_seconds=2000.0)
     page = read(as_stella)
-    assert "oldest , later than its target 33 min" in page
-    assert "consumers : start a video worker 0" in page
+    assert "oldest, later than its target 33 min" in page
+    assert "consumers: start a video worker 0" in page
     assert "Did not hold: " in page  # the chart
 
 
@@ -149,5 +149,5 @@ def test_a_part_that_cannot_be_read_says_so_and_the_others_are_there(as_stella, 
         page = read(as_stella)
         cursor.execute("ROLLBACK")
     assert "Nobody knows how it stands now: the database does not answer." in page
-    assert "Nobody knows what was: the database does not answer." in page
+    assert "The charts cannot be drawn: the database does not answer." in page
     assert "runs.mov" in page

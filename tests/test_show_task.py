@@ -73,13 +73,20 @@ def test_hours_and_the_runs_since_the_rollup_are_one_line(as_stella):
     run(0, run_seconds=7.0, outcome="succeeded")
     run(0, outcome="refused")
     run(0, task="workers.default.tasks.sweep_jobs", run_seconds=99.0)
-    assert figures_of(as_stella, "Runs") == [["2", "1"], ["1", "0"]]
+    assert figures_of(as_stella, "Runs") == [["2", "1"]]  # this hour is not over
     assert figures_of(as_stella, "Run time") == [["2 s", "2.9 s"], ["7 s", "7 s"]]
     assert figures_of(as_stella, "Longest run") == [["3 s"], ["7 s"]]
     assert figures_of(as_stella, "Wait in the queue") == [["1 s", "1.4 s"]]
     assert figures_of(as_stella, "Longest wait") == [["1.5 s"]]
     assert figures_of(as_stella, "Peak memory of a run") == [["90 MB", "90 MB"]]
     assert "runs 3 failed 1 skipped 1 longest run 7 s longest wait 1.5 s peak memory 90 MB" in read(as_stella)
+
+
+def test_the_first_hour_of_a_task_is_no_chart_of_runs_yet(as_stella):
+    run(run_seconds=2.0)
+    page = read(as_stella)
+    assert "Runs All runs are newer than this chart." in page
+    assert figures_of(as_stella, "Run time") == [["2 s", "2 s"]]
 
 
 def test_a_month_is_the_mean_of_its_hours_by_their_runs(as_stella):
@@ -134,6 +141,15 @@ def test_the_slowest_runs_are_first_and_link_to_their_jobs(as_stella, alice):
     assert f'<a href="/jobs/{upload.pk}/">Its job</a>' in section
     month = as_stella.get(f"{PAGE}?period=month").content.decode()
     assert "50 s</td>" in month
+
+
+def test_the_slowest_runs_of_a_year_are_those_that_are_kept(as_stella):
+    for days in range(40, 50):
+        hour(24 * days, run_max=999.0)
+    run(5, run_seconds=7.0)
+    rollups.roll_up_hours()
+    year = as_stella.get(f"{PAGE}?period=year").content.decode()
+    assert "7 s</td>" in year[year.index('id="slowest"') :]
 
 
 def test_failures_have_their_tracebacks_and_their_jobs(as_stella, alice):

@@ -113,7 +113,11 @@ def _read_samples(queue: Queue, window: Window) -> dict[datetime, Level]:
     rows = _read(SAMPLES, queue, window)
     flows: dict[datetime, tuple[float, float]] = {}
     for (before, *_, ended_before, messages_before), (at, *_, ended, messages) in pairwise(rows):
-        if at - before == window.step and None not in (ended_before, messages_before, ended, messages):
+        if (
+            window.is_over(at)
+            and at - before == window.step
+            and None not in (ended_before, messages_before, ended, messages)
+        ):
             minutes = window.step.total_seconds() / 60
             finishing = (ended - ended_before) / minutes
             flows[at] = max(0.0, finishing + (messages - messages_before) / minutes), finishing

@@ -4,7 +4,7 @@ Of its runs only the last two hours are counted anew, because a day has hundreds
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,10 @@ from django.db import connection
 from django.utils import timezone
 
 from mediaapp.history.periods import HOUR, Period, Window, round_down
-from mediaapp.templatetags.time_charts import Series, TimeChart
+from mediaapp.templatetags.time_charts import TimeChart
 from workers.models import Job, TaskHour, TaskRun
 from workers.telemetry import slowdown
-from workers.telemetry.rollups import FIGURES, FINISHED, OUTCOMES
+from workers.telemetry.rollups import FIGURES, FINISHED, OUTCOMES, kept_runs
 from workers.telemetry.slowdown import TaskSpeed
 
 LIVE_HOURS = 2  # of runs that are read, at most: the rollup comes every hour
@@ -139,42 +139,29 @@ def _parameters(task: str, window: Window, newest: datetime | None) -> dict[str,
 
 
 def task_charts(history: TaskHistory) -> list[TimeChart]:
-    window = history.window
+    window, ended = history.window, {at: step for at, step in history.steps.items() if history.window.is_over(at)}
+    times: dict[str, Any] = {"begins": window.begins, "ends": window.ends, "deploys": window.deploys()}
+    empty = "No run in this time."
 
-    def series(name: str, value: Callable[[Step], float | None]) -> Series:
-        return window.series(name, history.steps, value)
+    def chart(title: str, unit: str, **figures: Callable[[Step], float | None]) -> TimeChart:
+        series = [window.series(name, history.steps, value) for name, value in figures.items()]
+        return TimeChart(title, series, unit=unit, empty=empty, **times)
 
-    times: dict[str, Any] = {
-        "begins": window.begins,
-        "ends": window.ends,
-        "deploys": window.deploys(),
-        "empty": "No run in this time.",
-    }
+    counts = [window.series("runs", ended, lambda s: s.runs), window.series("failed", ended, lambda s: s.failed)]
     return [
-        TimeChart("Runs", [series("runs", lambda s: s.runs), series("failed", lambda s: s.failed)], **times),
-        TimeChart(
-            "Run time", [series("p50", lambda s: s.run_p50), series("p95", lambda s: s.run_p95)], unit="s", **times
-        ),
-        TimeChart("Longest run", [series("longest", lambda s: s.run_max)], unit="s", **times),
-        TimeChart(
-            "Wait in the queue",
-            [series("p50", lambda s: s.wait_p50), series("p95", lambda s: s.wait_p95)],
-            unit="s",
-            **times,
-        ),
-        TimeChart("Longest wait", [series("longest", lambda s: s.wait_max)], unit="s", **times),
-        TimeChart(
-            "Peak memory of a run",
-            [series("p95", lambda s: s.peak_p95), series("largest", lambda s: s.peak_max)],
-            unit="bytes",
-            **times,
-        ),
+        TimeChart("Runs", counts, empty="All runs are newer than this chart." if history.steps else empty, **times),
+        chart("Run time", "s", p50=lambda s: s.run_p50, p95=lambda s: s.run_p95),
+        chart("Longest run", "s", longest=lambda s: s.run_max),
+        chart("Wait in the queue", "s", p50=lambda s: s.wait_p50, p95=lambda s: s.wait_p95),
+        chart("Longest wait", "s", longest=lambda s: s.wait_max),
+        chart("Peak memory of a run", "bytes", p95=lambda s: s.peak_p95, largest=lambda s: s.peak_max),
     ]
 
 
 def slowest_runs(task: str, period: Period) -> list[TaskRun]:
     """Of the period, or of the 30 days for which runs are kept."""
     window = Window.of(period, HOUR)
+    window = replace(window, begins=max(window.begins, timezone.now() - kept_runs()))
     newest = TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first()
     return list(TaskRun.objects.raw(SLOWEST, _parameters(task, window, newest)))
 

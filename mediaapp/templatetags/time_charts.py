@@ -21,6 +21,8 @@ register = template.Library()
 WIDTH, HEIGHT, SPARK_HEIGHT = 720, 160, 32  # of the SVG's viewBox
 MAX_ROWS = 48  # of the table beside a chart
 MAX_LIMIT_RATIO = 3  # of a limit to the highest value: above it, the line would be flat
+MINUTE = 60
+TIME_UNITS = {86_400: "days", 3600: "h", MINUTE: "min", 1: "s"}
 Values = Sequence[tuple[datetime, float | None]]
 Span = tuple[datetime, datetime]
 
@@ -29,10 +31,15 @@ Span = tuple[datetime, datetime]
 def format_seconds(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
-    for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
-        if seconds < {"s": 100, "min": 6000, "h": 172_800}[unit]:
-            return f"{format_number(seconds / size)} {unit}"
-    return f"{format_number(seconds / 86400)} days"
+    size = time_unit(seconds)
+    return f"{format_number(seconds / size)} {TIME_UNITS[size]}"
+
+
+def time_unit(seconds: float) -> int:
+    """The largest of TIME_UNITS of which there are two, or nearly so, in seconds; but 90 s."""
+    if seconds < 100:
+        return 1
+    return next(size for size in TIME_UNITS if seconds >= 2 * size or size == MINUTE)
 
 
 @register.filter("figure")
@@ -91,7 +98,8 @@ class TimeChart:
         highest = max((value for series in self.series for value in series.measured), default=0.0)
         if self.limit and (not highest or self.limit <= MAX_LIMIT_RATIO * highest):
             highest = max(highest, self.limit)
-        return next_round(highest) or 1.0
+        size = time_unit(highest) if self.unit == "s" else 1
+        return size * next_round(highest / size) or 1.0
 
     @property
     def day_format(self) -> str:
@@ -176,9 +184,9 @@ def _limit(chart: TimeChart, scale: Scale) -> dict[str, Any] | None:
 
 
 def _legend(chart: TimeChart, series: Series) -> dict[str, str]:
-    measured = series.measured
-    last = chart.format(series.values[-1][1] if series.values else None)
-    return {"name": series.name, "last": last, "highest": chart.format(max(measured, default=None))}
+    """last: of the last two steps, because the last one may just have begun."""
+    newest = [value for _, value in series.values[-2:] if value is not None]
+    return {"name": series.name, "last": chart.format(newest[-1] if newest else None)}
 
 
 def _rows(chart: TimeChart) -> list[tuple[str, list[str]]]:

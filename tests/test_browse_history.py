@@ -1,0 +1,51 @@
+"""The pages of a queue, a task and the workers in a real browser: axe finds nothing, and nothing scrolls sideways.
+
+SCREENSHOTS names a folder for pictures of each, quiet and in trouble.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Browser, expect
+
+from tests.browsing import SLOW, axe_violations, take_screenshots
+from tests.histories import TASK, fill_day, give_signs_of_life
+from tests.web import serving
+
+PAGES = {
+    "queue": ("/operations/queues/video/", "Queue video"),
+    "queue-year": ("/operations/queues/video/?period=year", "Queue video"),
+    "task": (f"/operations/tasks/{TASK}/", "Task transcode_video"),
+    "workers": ("/operations/workers/", "Workers"),
+}
+
+
+@pytest.mark.usefixtures("transactional_db", "beside_a_browser")
+def test_each_page_is_for_everybody_quiet_and_in_trouble(alice, as_stella, browser: Browser, tmp_path: Path):
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    errors: list[str] = []
+    with serving(tmp_path) as site:
+        context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", viewport={"width": 1100, "height": 900})
+        context.set_default_timeout(SLOW)
+        cookie = as_stella.cookies[settings.SESSION_COOKIE_NAME]
+        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": f"http://127.0.0.1:{site.port}"}])
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        for state in ("quiet", "in-trouble"):
+            fill_day(alice, in_trouble=state == "in-trouble")
+            for name, (address, heading) in PAGES.items():
+                give_signs_of_life(in_trouble=state == "in-trouble")
+                page.goto(address)
+                expect(page.locator("h1")).to_have_text(heading)
+                take_screenshots(folder, page, f"{name}-{state}")
+                for scheme in ("light", "dark"):
+                    page.emulate_media(color_scheme=scheme)
+                    assert axe_violations(page) == [], f"{name} {state} {scheme}"
+        page.goto(PAGES["queue"][0])
+        page.get_by_role("link", name="30 days").click()
+        expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
+        context.close()
+    assert errors == []
