@@ -2,6 +2,8 @@
 
 import os
 
+import config.redis_import  # noqa: F401
+
 # Before the import of the app: its schedule reads the table of queues from the settings.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

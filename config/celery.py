@@ -1,5 +1,7 @@
 """The Celery app. Some options depend on the broker: a value that keeps work on RabbitMQ strands it on Redis."""
 
+from importlib import import_module
+
 from celery import Celery
 from celery.app.utils import Settings
 from celery.signals import (
@@ -150,6 +152,9 @@ def unbind_after_other_receivers(**_: object) -> None:
 
 
 run_finished.connect(run_log.log_run)
+# Imported only where a collector is named.
+if settings.IS_TRACING:
+    import_module("workers.tracing.spans").connect(app)
 
 
 @setup_logging.connect

@@ -24,5 +24,13 @@ LOGGERS: dict[str, dict[str, Any]] = {name: {"level": "WARNING"} for name in QUI
 LOGGERS["mediaapp.access"] = {"level": "INFO"}
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING = log_context.logging_to_stdout(LOG_LEVEL, LOGGERS, is_json=IS_JSON, release=RELEASE)
+# OpenTelemetry's SDK reads its standard variables itself (docs/tracing.md). Without a collector it is not imported.
+COLLECTOR = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="") or env.str(
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default=""
+)
+IS_TRACING = bool(COLLECTOR) and not env.bool("OTEL_SDK_DISABLED", default=False)
+# It would write several lines for each batch that a collector does not take; workers.tracing.sender writes one.
+LOGGERS["opentelemetry"] = {"level": "CRITICAL"}
+
 # Granian's own lines, which it sets up itself (config/server.py).
 GRANIAN_LOGGING = log_context.logging_to_stdout("INFO", {"_granian": {}}, is_json=IS_JSON, release=RELEASE)

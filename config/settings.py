@@ -60,6 +60,7 @@ if DEBUG and find_spec("devtools"):
     INSTALLED_APPS.append("devtools")
 MIDDLEWARE = [
     "mediaapp.middleware.RequestIDMiddleware",
+    *(["mediaapp.tracing_middleware.TracingMiddleware"] if IS_TRACING else []),  # noqa: F405
     "mediaapp.middleware.SilentServerMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "mediaapp.middleware.ContentSecurityPolicyMiddleware",

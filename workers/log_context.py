@@ -115,12 +115,14 @@ def known_request_id() -> str:
 
 
 @contextmanager
-def bind_job(job: object) -> Iterator[None]:
-    token = job_id.set(str(job))
+def bind_job(job: object, request: str = "") -> Iterator[None]:
+    """request: of another job than the current one, the request that created it; empty keeps the current one."""
+    tokens = job_id.set(str(job)), request_id.set(request or request_id.get())
     try:
         yield
     finally:
-        job_id.reset(token)
+        job_id.reset(tokens[0])
+        request_id.reset(tokens[1])
 
 
 def add_request_id(headers: dict[str, Any], **_: object) -> None:

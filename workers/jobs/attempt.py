@@ -76,6 +76,7 @@ class Attempt:
         self.arguments = job.arguments
         self.checkpoint = job.checkpoint
         self.result = job.result
+        timing.set_attempt(job.attempt)
         self._queued_at, self._started_at = job.queued_at, job.started_at or job.queued_at
         self._leases = [lease]
         self._row = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
@@ -123,7 +124,7 @@ class Attempt:
         patiently(partial(self._end, outcome, final | found, message=message, **found))
         progress.clear(self.id)
         if state != Job.State.DONE:
-            timing.set_outcome(state)  # Celery sees a success: the error ends here
+            timing.set_outcome(state, error)  # Celery sees a success: the error ends here
         waited, ran = self._started_at - self._queued_at, now - self._started_at
         seconds = [round(span.total_seconds(), 1) for span in (waited, ran)]
         log.info("job_finished state=%s message=%r waited=%s ran=%s", state, message, *seconds)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from workers import log_context
+from workers.circuit_breaker import in_request
 from workers.jobs import turns, user_messages
 from workers.models import Job
 from workers.queues import table
@@ -30,7 +31,7 @@ def publish(job: Job) -> bool:
     job: as read from the database, because its `dispatch_number` fences the stamp. A worker may have had the message
     and given the job back before this process stamps the row, which then needs another message.
     """
-    with log_context.bind_job(job.id):
+    with log_context.bind_job(job.id, request=_request_of(job)):
         try:
             publishing.publish(job.task, str(job.id), job.queue, job.dispatch_number)
         except (BrokerError, OSError) as error:
@@ -41,6 +42,12 @@ def publish(job: Job) -> bool:
     same = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED, dispatch_number=job.dispatch_number)
     same.update(dispatched_at=timezone.now())
     return True
+
+
+def _request_of(job: Job) -> str:
+    """Empty in a request and in the job's own run, whose id the message takes. Else a run of another one sends it."""
+    is_of_the_click = in_request.get() or log_context.job_id.get() == str(job.pk)
+    return "" if is_of_the_click else job.request_id
 
 
 def publish_next(job: Job) -> None:

@@ -74,10 +74,16 @@ def record_end(state: str | None, retval: Any, **_: object) -> None:
         run_finished.send(None, run=run, record=record, error=retval if isinstance(retval, Exception) else None)
 
 
-def set_outcome(outcome: str) -> None:
-    """Overrides the outcome that Celery reports for the current run."""
+def set_outcome(outcome: str, error: BaseException | None = None) -> None:
+    """Overrides the outcome that Celery reports for the current run. error: why, if it is a failure."""
     if run := _recorder.current:
-        run.outcome = outcome
+        run.outcome, run.error = outcome, error
+
+
+def set_attempt(number: int) -> None:
+    """Of the job that the current run works on."""
+    if run := _recorder.current:
+        run.attempt = number
 
 
 @task_revoked.connect

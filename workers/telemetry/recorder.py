@@ -36,8 +36,9 @@ LAST_SECONDS = 2  # between a run's last heartbeat and the kill of its time limi
 RETRY_SECONDS = 10  # after the server was away
 
 # In the process and the thread of the task, with `run`. run_started: with Celery's `request`. run_finished: with the
-# `record`, and with `error`, which is None unless the task raised one.
-run_started, run_finished = Signal(), Signal()
+# `record`, and with `error`, which is None unless the task raised one. run_killed: in the process that collects the
+# runs, with the last heartbeat, if a receiver of run_started gave fields to it.
+run_started, run_finished, run_killed = Signal(), Signal(), Signal()
 
 
 def record_missed_run(task: str, queue: str, outcome: str) -> None:
@@ -59,12 +60,15 @@ def record_lost_runs(worker: str, pid: int) -> None:
 
 @dataclass
 class Run:
-    """limit_seconds: the hard time limit."""
+    """limit_seconds: the hard time limit. attempt, error: of its job. heartbeat_fields: for run_killed."""
 
     key: str
     metadata: dict[str, Any]
     limit_seconds: float = math.inf
     outcome: str = ""
+    attempt: int | None = None
+    error: BaseException | None = None
+    heartbeat_fields: dict[str, Any] = field(default_factory=dict)
     meter: MemoryMeter = field(default_factory=MemoryMeter)
     started: float = field(default_factory=time.monotonic)
     heartbeats: int = 0
@@ -154,7 +158,7 @@ def _write(records: list[tuple[Run | None, dict[str, Any]]], living: Run | None)
             if ended and ended.heartbeats:
                 pipe.hdel(HEARTBEATS, ended.key)
         if living:
-            pipe.hset(HEARTBEATS, living.key, json.dumps(living.record()))
+            pipe.hset(HEARTBEATS, living.key, json.dumps(living.record() | living.heartbeat_fields))
         pipe.execute()
     if records:
         with suppress(RedisError):  # the records are there: they must not be sent again

@@ -16,7 +16,7 @@ from redis import Redis
 
 from workers.models import TaskHour, TaskRun
 from workers.postgres_copy import copy_rows
-from workers.telemetry.recorder import HEARTBEATS, STREAM
+from workers.telemetry.recorder import HEARTBEATS, STREAM, run_killed
 from workers.telemetry.task_totals import add_to_totals
 
 BATCH_ENTRIES = 5_000
@@ -63,7 +63,11 @@ def collect_runs() -> int:
     _end_lost_runs(redis)
     collected, stop_at = 0, time.monotonic() + COLLECT_SECONDS
     while time.monotonic() < stop_at and (entries := redis.xrange(STREAM, count=BATCH_ENTRIES)):
-        store_runs({row_id(entry): json.loads(fields[b"run"]) for entry, fields in entries})
+        runs = {row_id(entry): json.loads(fields[b"run"]) for entry, fields in entries}
+        store_runs(runs)
+        for run in runs.values():
+            if "span" in run:
+                run_killed.send(None, run=run)
         collected += len(entries)
         # After a crash before this line they are read again, and their rows are there.
         milliseconds, sequence = entries[-1][0].decode().split("-")

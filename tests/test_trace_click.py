@@ -1,0 +1,193 @@
+"""A click, its publish and its task are one trace, on both brokers. No span is lost with its process."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from opentelemetry.sdk.trace import TracerProvider
+
+from devtools.processes import stop, wait_until
+from devtools.visitor import Visitor
+from tests import in_subprocess
+from tests.collector import Collector, collecting, silence
+from tests.web import serving
+from workers.models import Job
+from workers.tracing.sender import SpanSender
+from workers.tracing.tracer import _telemetry, telemetry
+
+CLICK, EARLIER = "2f6c1d58-5ad5-4c1b-9d6e-6e8c2f3c9a10", "7d0e2c1a-98b7-4e55-8f10-6a1f0b8f7c21"
+RESET, SWEEP = "workers.default.tasks.send_password_reset", "workers.default.tasks.sweep_jobs"
+FORM = "/accounts/password_reset/"
+ALL_RECYCLED = {"CELERY_WORKER_MAX_TASKS_PER_CHILD": "1", "CELERY_WORKER_INCLUDE": "tests.tasks"}
+ONE_WEB = {"WEB_CONCURRENCY": "1"}
+MODULES = (
+    "print(sorted({name.partition('.')[0] for name in sys.modules} & {'opentelemetry', 'sentry_sdk', 'requests'}))"
+)
+EVERYTHING = f"import sys, config.asgi, config.server, config.celery, workers.jobs; {MODULES}"
+
+
+@pytest.fixture(params=["valkey", "rabbitmq"])
+def broker_url(request) -> str:
+    if request.param == "valkey":
+        request.getfixturevalue("broker")
+        return settings.BROKER_URL
+    return request.getfixturevalue("vhost").url
+
+
+@pytest.fixture
+def send(broker_url) -> Callable[..., None]:
+    """Sends tasks from a process that is not traced."""
+
+    def send_tasks(*calls: tuple[str, list]) -> None:
+        code = f"[app.send_task(name, args=args, queue='default') for name, args in {calls!r}]"
+        in_subprocess.run(f"from config.celery import app; {code}", BROKER_URL=broker_url)
+
+    return send_tasks
+
+
+def trace_of(request_id: str) -> str:
+    return hashlib.sha256(request_id.encode()).hexdigest()[:32]
+
+
+def waiting_reset(user, request_id: str) -> Job:
+    """Of an earlier request, for which the broker was away: the sweep is to publish it."""
+    fields = {"task": RESET, "queue": "urgent", "arguments": {"user_id": user.pk}, "request_id": request_id}
+    return Job.objects.create(**fields, queued_at=timezone.now() - timedelta(minutes=1))
+
+
+def test_request_publish_and_task_are_one_trace_and_no_span_is_lost_with_its_process(
+    start, broker_url, send, alice, tmp_path
+):
+    """Each task's process is recycled, one is killed, and web and worker are stopped."""
+    late = waiting_reset(alice, EARLIER)
+    with collecting() as (collector, tracing), serving(tmp_path, BROKER_URL=broker_url, **ONE_WEB, **tracing) as web:
+        worker = start("default", BROKER_URL=broker_url, RELEASE="v7", **tracing, **ALL_RECYCLED)
+        header = {"X-Request-ID": CLICK, "traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+        Visitor(web.port, **header).post(FORM, email=alice.email)
+        stop(web.process)
+        collector.wait_for(f"POST {FORM}")
+        send(
+            (SWEEP, []), ("tests.tasks.be_killed_once", []), ("tests.tasks.fail", []), *[("tests.tasks.sleep", [0])] * 3
+        )
+        collector.wait_for("run tests.tasks.be_killed_once")  # the second delivery
+        send(("workers.default.tasks.collect_runs", []))
+        collector.wait_for("run tests.tasks.be_killed_once", 2)
+        collector.wait_for(f"run {RESET}", 2)
+        collector.wait_for("run tests.tasks.sleep", 3)
+        collector.wait_for("run tests.tasks.fail")
+        stop(worker)
+    click_is_one_trace(collector)
+    late_publish_is_in_the_trace_of_its_request(collector, late)
+    killed_run_has_a_span(collector)
+    (failed,) = collector.named("run tests.tasks.fail")
+    assert (failed["is_error"], failed["message"]) == (True, "ValueError()")
+    assert len(collector.named("run tests.tasks.sleep")) == 3
+
+
+def click_is_one_trace(collector: Collector) -> None:
+    trace = trace_of(CLICK)
+    (posted,) = collector.named(f"POST {FORM}")
+    (published,) = [span for span in collector.named(f"publish {RESET}") if span["trace"] == trace]
+    (run,) = [span for span in collector.named(f"run {RESET}") if span["trace"] == trace]
+    assert (posted["trace"], posted["parent"], posted["http.response.status_code"]) == (trace, "", 302)
+    assert (published["parent"], run["parent"]) == (posted["id"], published["id"])
+    assert posted["request.id"] == run["request.id"] == CLICK
+    assert posted["start"] <= published["start"] <= run["start"] <= run["end"]
+    assert (run["messaging.destination.name"], run["job.attempt"], run["task.outcome"]) == ("urgent", 1, "succeeded")
+    assert run["messaging.message.id"] == published["messaging.message.id"]
+    assert run["task.waited_seconds"] >= 0
+    assert run["resource"]["service.name"] == posted["resource"]["service.name"] == "mediaapp"
+    assert run["resource"]["service.version"] == "v7"
+
+
+def late_publish_is_in_the_trace_of_its_request(collector: Collector, job: Job) -> None:
+    (sweep,) = collector.named(f"run {SWEEP}")
+    (published,) = [span for span in collector.named(f"publish {RESET}") if span["trace"] == trace_of(EARLIER)]
+    (run,) = [span for span in collector.named(f"run {RESET}") if span["trace"] == trace_of(EARLIER)]
+    assert (published["parent"], published["links"]) == ("", [sweep["id"]])
+    assert (run["parent"], run["messaging.message.id"]) == (published["id"], str(job.pk))
+    assert sweep["trace"] != run["trace"]
+
+
+def killed_run_has_a_span(collector: Collector) -> None:
+    """And its second delivery another one."""
+    spans = collector.named("run tests.tasks.be_killed_once")
+    lost, again = sorted(spans, key=lambda span: span["start"])
+    assert (lost["task.outcome"], lost["is_error"], lost["message"]) == ("lost", True, "The process was killed.")
+    assert (again["task.outcome"], again["is_error"]) == ("succeeded", False)
+    assert lost["messaging.message.id"] == again["messaging.message.id"]
+    assert lost["end"] - lost["start"] > 1e9
+
+
+def test_a_silent_collector_holds_up_no_request_no_task_and_no_end_of_a_process(start, broker, alice, tmp_path):
+    with silence() as tracing, serving(tmp_path, **ONE_WEB, **tracing) as web:
+        worker = start("default", **tracing)
+        assert Visitor(web.port).post(FORM, email=alice.email).status == 200
+        wait_until(lambda: Job.objects.filter(state=Job.State.DONE), "the mail")
+        for process in (worker, web.process):
+            stop(process)
+            assert process.returncode == 0
+
+
+def test_an_end_waits_for_a_silent_collector_for_its_time_only(monkeypatch):
+    with silence() as tracing:
+        monkeypatch.setenv(*tracing.popitem())
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+        sender = SpanSender()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(sender)
+        provider.get_tracer("test").start_span("lost").end()
+        sender.close(0.1)
+        assert sender._thread.is_alive()
+        sender._thread.join()
+
+
+def test_without_a_collector_nothing_of_it_is_imported(db):
+    assert in_subprocess.run(EVERYTHING) == "[]\n"
+    assert "opentelemetry" in in_subprocess.run(EVERYTHING, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
+
+
+@pytest.fixture
+def traced(monkeypatch, settings) -> Iterator[Collector]:
+    """This process is traced."""
+    first, *others = settings.MIDDLEWARE
+    settings.MIDDLEWARE = [first, "mediaapp.tracing_middleware.TracingMiddleware", *others]
+    with collecting() as (collector, tracing):
+        monkeypatch.setenv(*tracing.popitem())
+        _telemetry.cache_clear()
+        yield collector
+        _telemetry.cache_clear()
+
+
+def test_a_page_with_a_reset_token_has_its_route_and_no_token(client, db, traced):
+    client.get("/accounts/reset/MQ/c0ffee-hunter2/?q=hunter2")
+    telemetry().close()
+    (span,) = traced.spans
+    assert span["name"] == "GET /accounts/reset/<uidb64>/<token>/"
+    assert "hunter2" not in repr(span)
+
+
+def test_an_error_of_a_view_is_in_its_span_without_secrets(client, traced, monkeypatch):
+    monkeypatch.setattr("mediaapp.views.accounts.SignUpView.get", fail_with_a_secret)
+    client.raise_request_exception = False
+    client.get("/accounts/signup/")
+    telemetry().close()
+    (span,) = traced.spans
+    assert (span["is_error"], span["http.response.status_code"]) == (True, 500)
+    assert span["exception.message"] == "ValueError('amqp://app:...@rabbit//')"
+
+
+def fail_with_a_secret(*_: object) -> None:
+    raise ValueError("amqp://app:hunter2@rabbit//")
+
+
+@pytest.mark.parametrize(("sampler", "count"), [("always_off", 0), ("always_on", 1)])
+def test_who_samples_nothing_gets_nothing(client, db, traced, monkeypatch, sampler, count):
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    client.get("/accounts/login/")
+    client.get("/healthz")  # a probe has no span
+    telemetry().close()
+    assert len(traced.spans) == count

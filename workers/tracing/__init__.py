@@ -1,0 +1,1 @@
+"""OpenTelemetry: spans of publishes and runs. Imported only if the environment names a collector (docs/tracing.md)."""

@@ -1,0 +1,63 @@
+"""A thread sends spans in batches, so that neither a task nor a request waits for the collector.
+
+The SDK's BatchSpanProcessor does not fit: it starts a thread between the fork and the exec of each program with a
+`preexec_fn`, and its flush ignores its time limit (docs/facts/tools.md#opentelemetry).
+"""
+
+import logging
+import signal
+import threading
+from collections import deque
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+log = logging.getLogger(__name__)
+
+MAX_SPANS = 2048  # in a process, while the collector is away: about 3 MB. Then the oldest go.
+BATCH_SPANS = 512
+BATCH_SECONDS = 1
+RETRY_SECONDS = 10  # after the exporter gave up
+
+
+class SpanSender(SpanProcessor):
+    """Only for a process that forks no other Python process: its thread starts here."""
+
+    def __init__(self) -> None:
+        self._spans = deque[ReadableSpan](maxlen=MAX_SPANS)
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._send_batches, name="span sender", daemon=True)
+        self._thread.start()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if span.context and span.context.trace_flags.sampled:
+            self._spans.append(span)
+            self._wake.set()
+
+    def close(self, seconds: float) -> None:
+        """Sends what is left. Blocks for `seconds` at most."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(seconds)
+
+    def _send_batches(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the thread of the tasks
+        exporter = OTLPSpanExporter()
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._closing.wait(BATCH_SECONDS)
+            self._wake.clear()
+            if not self._send(exporter):
+                self._wake.set()
+                self._closing.wait(RETRY_SECONDS)
+        self._send(exporter)
+
+    def _send(self, exporter: OTLPSpanExporter) -> bool:
+        """False if the collector took no batch. It is lost: the exporter has tried for OTEL_EXPORTER_OTLP_TIMEOUT."""
+        while self._spans:
+            batch = [self._spans.popleft() for _ in range(min(BATCH_SPANS, len(self._spans)))]
+            if exporter.export(batch) is not SpanExportResult.SUCCESS:
+                log.warning("spans_not_sent count=%s", len(batch))
+                return False
+        return True

@@ -1,0 +1,171 @@
+"""The spans of publishes and runs: request -> publish -> run is one trace, by the header `traceparent` of a message.
+
+A killed process sends nothing. So the heartbeat of a run that takes longer than a second has the ids of its span, and
+who collects the runs sends the span of one that was killed.
+"""
+
+import time
+from collections.abc import Callable
+from contextvars import Token
+from functools import wraps
+from typing import Any
+
+from celery import Celery
+from celery.signals import before_task_publish, worker_process_init, worker_process_shutdown
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from workers import log_context
+from workers.telemetry.recorder import Run, run_finished, run_killed, run_started
+from workers.tracing.tracer import NAME, telemetry, trace_id_of, tracer
+
+HEADER = "traceparent"
+SCOPE = InstrumentationScope(NAME)
+FAILURES = ("failed", "lost")
+ATTRIBUTES = {
+    "queue": "messaging.destination.name",
+    "message": "messaging.message.id",
+    "wait_seconds": "task.waited_seconds",
+    "request": "request.id",
+    "attempt": "job.attempt",
+    "outcome": "task.outcome",
+}
+
+_propagator = TraceContextTextMapPropagator()
+_token: Token[Context] | None = None  # of the context: a process of the pool runs one task at a time
+
+
+def connect(app: Celery) -> None:
+    app.send_task = _traced(app.send_task)  # type: ignore[method-assign]
+    before_task_publish.connect(add_header)
+    run_started.connect(start_run)
+    run_finished.connect(finish_run)
+    run_killed.connect(send_killed_run)
+    worker_process_init.connect(open_sender)
+    worker_process_shutdown.connect(close_sender)
+
+
+def open_sender(**_: object) -> None:
+    telemetry()
+
+
+def close_sender(**_: object) -> None:
+    """Before the process is recycled or stopped: opentelemetry-python-contrib#4916."""
+    telemetry().close()
+
+
+def _traced(send_task: Callable[..., Any]) -> Callable[..., Any]:
+    """Celery's own publishes, beat's and retries call send_task, too."""
+
+    @wraps(send_task)
+    def send(name: str, *args: Any, **options: Any) -> Any:
+        attributes = _attributes({"queue": options.get("queue"), "message": options.get("task_id")})
+        context, links = _publish_context()
+        with tracer().start_as_current_span(
+            f"publish {name}",
+            context,
+            SpanKind.PRODUCER,
+            attributes,
+            links,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                return send_task(name, *args, **options)
+            except Exception as error:
+                span.set_status(_failure(error))
+                raise
+
+    return send
+
+
+def _publish_context() -> tuple[Context | None, list[Link]]:
+    """A job that was created by another request than this run's belongs to the trace of that one, with a link."""
+    here, request = get_current_span().get_span_context(), log_context.request_id.get()
+    if request == log_context.UNKNOWN or not here.is_valid or here.trace_id == trace_id_of(request):
+        return None, []
+    return Context(), [Link(here)]
+
+
+def add_header(headers: dict[str, Any], **_: object) -> None:
+    """A receiver of `before_task_publish`. A retry replaces the header that it has from its first run."""
+    _propagator.inject(headers)
+
+
+def start_run(run: Run, request: Any, **_: object) -> None:
+    """Other spans find their parent in the context. The run's own one is made at its end, by whoever knows of it."""
+    global _token
+    process, name = telemetry(), f"run {run.metadata['task']}"
+    header = getattr(request, HEADER, None)
+    context = _propagator.extract({HEADER: header}, Context()) if header else Context()
+    parent = get_current_span(context).get_span_context()
+    trace = parent.trace_id if parent.is_valid else process.ids.generate_trace_id()
+    sampled = (
+        process.sampler.should_sample(context, trace, name, SpanKind.CONSUMER).decision is Decision.RECORD_AND_SAMPLE
+    )
+    here = SpanContext(trace, process.ids.generate_span_id(), is_remote=False, trace_flags=TraceFlags(sampled))
+    _token = attach(set_span_in_context(NonRecordingSpan(here)))
+    if sampled:
+        ids = {"trace": here.trace_id, "id": here.span_id, "parent": parent.span_id, "started": time.time_ns()}
+        more = {"message": request.id, "request": log_context.known_request_id()}
+        run.heartbeat_fields = {"span": ids | more}
+
+
+def finish_run(run: Run, record: dict[str, Any], error: Exception | None, **_: object) -> None:
+    global _token
+    if _token is not None:
+        detach(_token)
+        _token = None
+    if run.heartbeat_fields:
+        status = _failure(run.error or error) if record["outcome"] in FAILURES else Status()
+        attempt = {"attempt": run.attempt} if run.attempt else {}
+        _send(record | run.heartbeat_fields | attempt, status)
+
+
+def send_killed_run(run: dict[str, Any], **_: object) -> None:
+    """run: its last heartbeat."""
+    _send(run, Status(StatusCode.ERROR, "The process was killed."))
+
+
+def _send(run: dict[str, Any], status: Status) -> None:
+    process, span = telemetry(), run["span"]
+    here = SpanContext(span["trace"], span["id"], is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    parent = SpanContext(span["trace"], span["parent"], is_remote=True) if span["parent"] else None
+    times = {"start_time": span["started"], "end_time": int(run["ended_at"] * 1e9)}
+    attributes = _attributes(run | span)
+    process.sender.on_end(
+        ReadableSpan(
+            f"run {run['task']}",
+            here,
+            parent,
+            process.resource,
+            attributes,
+            kind=SpanKind.CONSUMER,
+            status=status,
+            instrumentation_scope=SCOPE,
+            **times,
+        )
+    )
+
+
+def _attributes(values: dict[str, Any]) -> dict[str, Any]:
+    """Few, because each costs time: the task is in the name, the host and the release are in the resource."""
+    return {ATTRIBUTES[name]: value for name, value in values.items() if name in ATTRIBUTES and value}
+
+
+def _failure(error: BaseException | None) -> Status:
+    return Status(StatusCode.ERROR, log_context.redact(repr(error)) if error else None)
