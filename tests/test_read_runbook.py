@@ -30,6 +30,18 @@ def docs(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "docs"
 
 
+@pytest.fixture
+def states(db) -> None:
+    """The monitor has just found that all nine hold."""
+    now = timezone.now()
+    newest = {"ok": True, "summary": "3 messages", "since": now - timedelta(hours=2), "measured_at": now}
+    PracticeState.objects.bulk_create(PracticeState(number=each.number, **newest) for each in registry.PRACTICES)
+
+
+def set_state(number: int, **fields: object) -> None:
+    PracticeState.objects.filter(number=number).update(**fields)
+
+
 def read(client: Client, address: str) -> str:
     answer = client.get(address)
     assert answer.status_code == HTTPStatus.OK
@@ -37,14 +49,14 @@ def read(client: Client, address: str) -> str:
 
 
 @pytest.mark.parametrize("address", [BROKER, "/operations/runbooks/"])
-def test_only_staff_read_it(address: str, client: Client, as_alice: Client, as_stella: Client):
+def test_only_staff_read_it(address: str, client: Client, as_alice: Client, as_stella: Client, states: None):
     assert client.get(address).url == f"/accounts/login/?next={address}"
     assert as_alice.get(address).status_code == HTTPStatus.NOT_FOUND
     assert as_stella.get(address).status_code == HTTPStatus.OK
 
 
 @pytest.mark.parametrize("practice", registry.PRACTICES, ids=lambda practice: practice.title)
-def test_every_practice_has_one(practice: registry.Practice, as_stella: Client):
+def test_every_practice_has_one(practice: registry.Practice, as_stella: Client, states: None):
     address = reverse("runbook", args=[Path(practice.runbook).stem])
     assert address == documents.page_of(practice.runbook)
     heading = rf"<h1>\s*{documents.title(practice.runbook)}\s*</h1>"
@@ -71,38 +83,37 @@ def test_a_link_out_of_the_docs_is_not_followed(docs: Path):
         documents.render(f"{docs.name}/open.md")
 
 
-def test_on_top_stands_whether_the_practice_holds(as_stella: Client):
-    assert "has not been measured yet" in read(as_stella, BROKER)
-    now = timezone.now()
-    state = PracticeState(number=1, ok=True, summary="3 messages", since=now - timedelta(hours=2), measured_at=now)
-    state.save()
+def test_on_top_stands_whether_the_practice_holds(as_stella: Client, states: None):
     assert '<span class="tag good">Holds</span>' in (page := read(as_stella, BROKER))
     assert "3 messages" in page
-    state.ok, state.reason = False, "The <broker> is full."
-    state.save()
+    set_state(1, ok=False, reason="The <broker> is full.")
     assert '<span class="tag bad">Failing</span>' in (page := read(as_stella, BROKER))
     assert "The &lt;broker&gt; is full." in page
-    assert "what that means" not in page
-    state.ok = None
-    state.save()
-    assert 'href="/operations/runbooks/#it-says-unknown">what that means</a>' in read(as_stella, BROKER)
+    assert "What unknown means" not in page
+    set_state(1, ok=None)
+    assert '<span class="tag off">Unknown</span>' in (page := read(as_stella, BROKER))
+    assert 'href="/operations/runbooks/#it-says-unknown">What unknown means</a>' in page
     assert ' id="it-says-unknown"' in read(as_stella, "/operations/runbooks/")
-    assert '<span class="tag off">Unknown</span>' in read(as_stella, BROKER)
 
 
-def test_the_rows_that_speak_of_now_are_marked(as_stella: Client):
-    now = timezone.now()
+def test_an_old_finding_is_not_shown_as_that_of_now(as_stella: Client, states: None):
+    assert "the monitor is silent" not in read(as_stella, BROKER)
+    PracticeState.objects.update(measured_at=timezone.now() - timedelta(hours=3))
+    page = read(as_stella, BROKER)
+    assert '<a href="/operations/runbooks/heartbeat/">the monitor is silent</a>' in page
+    assert "3 messages" not in page
+
+
+def test_the_rows_that_speak_of_now_are_marked(as_stella: Client, states: None):
     said = (
         "Nobody reads video: start a video worker. a@b has been silent for 20 s: it is stopped, or its machine is lost."
     )
-    state = PracticeState(number=8, ok=False, summary="", reason=said, since=now, measured_at=now)
-    state.save()
+    set_state(8, ok=False, reason=said)
     page = read(as_stella, "/operations/runbooks/8-backlog/")
     assert page.count('id="now"') == page.count('href="#now"') == 1
     marked = re.findall(r'<tr class="now"[^>]*>\s*<td><span class="tag bad">Now</span> (.{30})', page)
     assert marked == ["&quot;Nobody reads …: start a ", "&quot;… has been silent for … "]
-    state.reason = ""
-    state.save()
+    set_state(8, ok=True, reason="")
     assert "Now</span>" not in read(as_stella, "/operations/runbooks/8-backlog/")
 
 
@@ -152,7 +163,7 @@ def test_links_lead_to_pages_of_the_site_and_files_are_named(docs: Path):
     assert '<th scope="col">a</th>' in page
 
 
-def test_a_chapter_has_no_links_to_pages_that_its_reader_cannot_see(as_alice: Client, as_stella: Client):
+def test_a_chapter_has_no_links_to_pages_that_its_reader_cannot_see(as_alice: Client, as_stella: Client, states: None):
     link = 'href="/operations/'
     assert link in documents.render("docs/2-locks.md")
     assert link not in documents.render("docs/2-locks.md", for_staff=False)

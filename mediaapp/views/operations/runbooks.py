@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from mediaapp import documents
+from mediaapp.operations.findings import read_board
 from mediaapp.permissions import AuthenticatedRequest, staff_required
-from workers.models import PracticeState
 from workers.practices import registry
 
 ROW = re.compile(r"<tr>\n<td>(.*?)</td>", re.DOTALL)
@@ -38,11 +38,11 @@ def show_runbook(request: AuthenticatedRequest, slug: str) -> HttpResponse:
     except FileNotFoundError:
         raise Http404 from None
     practice = next((each for each in registry.PRACTICES if each.runbook == path), None)
-    state = PracticeState.objects.filter(number=practice.number).first() if practice else None
-    if state:
-        document = mark_sentences(document, state.reason)
-    context = {"title": title, "document": document, "practice": practice, "state": state}
-    return render(request, "operations/runbook.html", context | {"is_marked": NOW_ID in document})
+    tile = next(each for each in read_board().tiles if each.practice is practice) if practice else None
+    if tile:
+        document = mark_sentences(document, tile.finding.reason)
+    context = {"title": title, "document": document, "tile": tile, "is_marked": NOW_ID in document}
+    return render(request, "operations/runbook.html", context)
 
 
 def mark_sentences(document: SafeString, reason: str) -> SafeString:
