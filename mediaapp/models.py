@@ -208,7 +208,12 @@ class ActionEntry(models.Model):
     request_id = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(F("at").desc(), name="action_newest")]
+        indexes: ClassVar = [
+            models.Index(F("at").desc(), name="action_newest"),
+            # The filters of the log's page: 200 ms for a name that is not there, of a million entries.
+            models.Index(F("actor"), F("id").desc(), name="action_of_actor"),
+            models.Index(F("action"), F("id").desc(), name="action_of_kind"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}"
