@@ -11,7 +11,7 @@ from workers import jobs
 from workers.brokers import state
 from workers.brokers.state import read_queue_states
 from workers.models import Job, Pause
-from workers.practices import backlog, queues
+from workers.practices import backlog, queues, timing
 from workers.practices import broker as broker_practice
 from workers.queues import table
 from workers.telemetry import canaries, liveness, pauses
@@ -90,6 +90,13 @@ def test_no_canary_is_sent_into_a_paused_queue_or_counted_in_it(broker):
     assert "default" in backlog.oldest_waits()
     pause("default")
     assert "default" not in backlog.oldest_waits()
+
+
+def test_practice_7_says_that_nobody_collects_runs_because_of_a_pause():
+    assert "paused" not in timing.verify().reason
+    pause("default")
+    finding = timing.verify()
+    assert (finding.ok, "minutes; default is paused by stella since 00:02." in finding.reason) == (None, True)
 
 
 def test_the_doctor_names_a_pause():

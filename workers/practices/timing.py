@@ -27,7 +27,7 @@ from django.utils import timezone
 from workers.practices import Finding
 from workers.queues import load_tasks, table
 from workers.schedule import scheduled_tasks
-from workers.telemetry import slowdown
+from workers.telemetry import pauses, slowdown
 from workers.telemetry.metadata import error_metadata, run_metadata, wait_seconds
 from workers.telemetry.recorder import Run, RunRecorder, run_finished, run_started
 
@@ -129,16 +129,16 @@ def verify() -> Finding:
         last = slowdown.last_run_at()
         speeds = slowdown.compare_with_last_week()
         recent = 0 if speeds else slowdown.count_runs_of_last_hour()
+        paused = pauses.paused_queues()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     if last is None or timezone.now() - last > MAX_SILENCE:
-        workers = {
-            table().consumers[table().queue_of(task)] for task in table().telemetry_tasks if task in table().routes
-        }
+        queues = {table().queue_of(task) for task in table().telemetry_tasks if task in table().routes}
+        workers = {table().consumers[queue] for queue in queues}
         question = f"Are beat and the {' and '.join(sorted(workers))} worker up?"
-        return Finding(
-            None, "unknown", f"No run was collected in the last {MAX_SILENCE.seconds // 60} minutes. {question}"
-        )
+        silence = f"No run was collected in the last {MAX_SILENCE.seconds // 60} minutes"
+        silence = pauses.with_pauses(silence, [paused[queue] for queue in sorted(queues & paused.keys())])
+        return Finding(None, "unknown", f"{silence}. {question}")
     if not speeds:
         return Finding(True, f"too young to compare: {recent} runs in the last hour, no task with a day of history")
     slower = [
