@@ -152,9 +152,11 @@ def unbind_after_other_receivers(**_: object) -> None:
 
 
 run_finished.connect(run_log.log_run)
-# Imported only where a collector is named.
+# Imported only where the environment names who gets them.
 if settings.IS_TRACING:
     import_module("workers.tracing.spans").connect(app)
+if settings.SENTRY_DSN:
+    import_module("workers.error_reports").connect()
 
 
 @setup_logging.connect

@@ -32,5 +32,8 @@ IS_TRACING = bool(COLLECTOR) and not env.bool("OTEL_SDK_DISABLED", default=False
 # It would write several lines for each batch that a collector does not take; workers.tracing.sender writes one.
 LOGGERS["opentelemetry"] = {"level": "CRITICAL"}
 
+# Errors go there. Sentry's own traces, a share of 0 to 1, are off unless asked for.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_TRACES_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", default=None)
 # Granian's own lines, which it sets up itself (config/server.py).
 GRANIAN_LOGGING = log_context.logging_to_stdout("INFO", {"_granian": {}}, is_json=IS_JSON, release=RELEASE)

@@ -145,9 +145,10 @@ def test_an_end_waits_for_a_silent_collector_for_its_time_only(monkeypatch):
         sender._thread.join()
 
 
-def test_without_a_collector_nothing_of_it_is_imported(db):
+def test_without_a_collector_and_a_dsn_nothing_of_them_is_imported(db):
     assert in_subprocess.run(EVERYTHING) == "[]\n"
-    assert "opentelemetry" in in_subprocess.run(EVERYTHING, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
+    on = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "SENTRY_DSN": "http://key@127.0.0.1:1/1"}
+    assert in_subprocess.run(EVERYTHING, **on) == "['opentelemetry', 'requests', 'sentry_sdk']\n"
 
 
 @pytest.fixture

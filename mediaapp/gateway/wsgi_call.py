@@ -1,4 +1,7 @@
-"""Calls the WSGI application in a thread, and keeps its response for the event loop."""
+"""Calls the WSGI application in a thread, and keeps its response for the event loop.
+
+Not public in sentry-sdk 2.75: `_ScopedResponse._response`.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -52,6 +55,7 @@ def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
         return lambda data: None
 
     result: Any = application(environ, start_response)
+    result = getattr(result, "_response", result)  # Sentry's SDK wraps it
     if isinstance(result, FileWrapper):
         response.file, response.close = result.filelike, result.close
     elif result.streaming:

@@ -8,12 +8,15 @@ import logging
 import signal
 import threading
 from collections import deque
+from importlib import import_module
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 log = logging.getLogger(__name__)
+
+import_module("requests")  # before the fork: the exporter imports it in each process
 
 MAX_SPANS = 2048  # in a process, while the collector is away: about 3 MB. Then the oldest go.
 BATCH_SPANS = 512
