@@ -7,7 +7,7 @@ rows, and of a monitor's time series, has a bound.
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workers.models import TaskTotal
@@ -39,7 +39,8 @@ def add_to_totals(runs: Iterable[Record]) -> None:
         rows = (TaskTotal(task=task, queue=queue) for task, queue in missing)
         TaskTotal.objects.bulk_create(rows, ignore_conflicts=True)
         totals = _lock(grouped)
-    grown = [_grow(totals[pair], new) for pair, new in grouped.items()]
+    bounds = bucket_bounds()
+    grown = [_grow(totals[pair], new, bounds) for pair, new in grouped.items()]
     # bulk_update() writes a CASE for each column, and takes three times as long.
     TaskTotal.objects.bulk_create(grown, update_conflicts=True, unique_fields=["id"], update_fields=COUNTED)
 
@@ -62,20 +63,22 @@ def _group(runs: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
     return grouped
 
 
-def _grow(total: TaskTotal, runs: list[Record]) -> TaskTotal:
-    _add(total.outcomes, Counter(run["outcome"] for run in runs))
-    total.run_seconds += _add_to_buckets(total.run_buckets, [run.get("run_seconds") for run in runs])
-    total.wait_seconds += _add_to_buckets(total.wait_buckets, [run.get("wait_seconds") for run in runs])
+def _grow(total: TaskTotal, runs: list[Record], bounds: Sequence[float]) -> TaskTotal:
+    _add(total.outcomes, Counter([run["outcome"] for run in runs]))
+    total.run_seconds += _add_to_buckets(total.run_buckets, [run.get("run_seconds") for run in runs], bounds)
+    total.wait_seconds += _add_to_buckets(total.wait_buckets, [run.get("wait_seconds") for run in runs], bounds)
     return total
 
 
-def _add_to_buckets(buckets: dict[str, int], values: list[float | None]) -> float:
+def _add_to_buckets(buckets: dict[str, int], values: list[float | None], bounds: Sequence[float]) -> float:
     """Returns the sum of the values."""
-    seconds = sorted(value for value in values if value is not None)
-    # How many are at most a bound, less those of the bound before it.
-    upto = [0, *(bisect_right(seconds, bound) for bound in bucket_bounds())]
-    counts = {str(bound): count - before for bound, before, count in zip(bucket_bounds(), upto, upto[1:], strict=False)}
-    _add(buckets, {bound: count for bound, count in counts.items() if count})
+    seconds = sorted([value for value in values if value is not None])
+    before = 0
+    for bound in bounds:
+        upto = bisect_right(seconds, bound, lo=before)
+        if upto > before:
+            _add(buckets, {str(bound): upto - before})
+        before = upto
     return sum(seconds)
 
 
