@@ -77,6 +77,7 @@ TABLE = Table(
                     max_run_seconds=60,
                     tasks=(
                         "workers.highmem.tasks.delete_files",
+                        "workers.highmem.tasks.change_jobs",
                         "workers.highmem.tasks.delete_old",
                         "workers.highmem.tasks.roll_up_runs",
                     ),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.files.storage import default_storage
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -40,6 +41,10 @@ class User(AbstractUser):
                 violation_error_message="There is an account with this address already. Log in, or reset its password.",
             )
         ]
+        indexes: ClassVar = [
+            GinIndex(OpClass(Upper("username"), "gin_trgm_ops"), name="user_name_text"),
+            GinIndex(OpClass(Upper("email"), "gin_trgm_ops"), name="user_email_text"),
+        ]
 
 
 class Upload(models.Model):
@@ -64,6 +69,7 @@ class Upload(models.Model):
         indexes: ClassVar = [
             models.Index(F("owner"), F("created_at").desc(), name="upload_of_owner"),
             models.Index(F("created_at"), name="upload_with_source", condition=models.Q(source_deleted_at=None)),
+            GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="upload_name_text"),
         ]
 
     def __str__(self) -> str:

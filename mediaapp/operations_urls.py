@@ -2,12 +2,25 @@
 
 from django.urls import path
 
-from mediaapp.views.operations import capacity, log, overview, pauses, queues, runbooks, tasks, workers
+from mediaapp.views.operations import (
+    capacity,
+    job_changes,
+    jobs,
+    log,
+    overview,
+    pauses,
+    queues,
+    runbooks,
+    tasks,
+    workers,
+)
 
 urlpatterns = [
     path("", overview.show_overview, name="operations"),
     path("live/", overview.show_live_part, name="operations_live"),
     path("capacity/", capacity.show_capacity, name="operations_capacity"),
+    path("jobs/", jobs.show_jobs, name="operations_jobs"),
+    path("jobs/change/", job_changes.change_jobs, name="change_jobs"),
     path("log/", log.show_log, name="operations_log"),
     path("queues/<str:name>/", queues.show_queue, name="operations_queue"),
     path("queues/<name>/pause/", pauses.pause_queue, name="pause_queue"),

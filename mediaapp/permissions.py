@@ -1,4 +1,4 @@
-"""Owners and staff see an upload, a report and their jobs; anybody else gets 404.
+"""Owners and staff see an upload, a report and their jobs, staff see every job; anybody else gets 404.
 
 Programs that watch the site show a token instead of a session.
 """
@@ -19,6 +19,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from mediaapp import viewers
 from mediaapp.models import Report, Upload, User
+from mediaapp.staff_jobs import StaffJob
+from workers.models import Job
 from workers.practices import progress
 
 
@@ -106,16 +108,20 @@ def get_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:
     return upload
 
 
-def get_subject_or_404(request: HttpRequest, job_id: UUID) -> Upload | Report:
-    """Raises Http404 as get_upload_or_404() does."""
+def get_subject_or_404(request: HttpRequest, job_id: UUID) -> Upload | Report | StaffJob:
+    """Raises Http404 as get_upload_or_404() does. The staff see jobs without an upload or report too."""
     try:
         return get_upload_or_404(request, job_id)
     except Http404:
-        reports = Report.objects.select_related("job", "upload")
-        report = reports.filter(pk=job_id).first() if request.user.is_authenticated else None
-        if report is None or not (request.user.is_staff or report.owner == request.user):
+        if not request.user.is_authenticated:
             raise
-        return report
+        report = Report.objects.select_related("job", "upload").filter(pk=job_id).first()
+        if report and (request.user.is_staff or report.owner == request.user):
+            return report
+        job = Job.objects.select_related("owner").filter(pk=job_id).first() if request.user.is_staff else None
+        if job is None:
+            raise
+        return StaffJob(job)
 
 
 def get_owned_upload_or_404(request: HttpRequest, job_id: UUID) -> Upload:

@@ -1,12 +1,17 @@
 """A user opens the page of a job."""
 
+import re
 from uuid import uuid4
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
 
 from tests.factories import RESULTS, State, pages_of, running_upload_of, upload_of
 from tests.outages import make_unreachable
 from workers import jobs
+from workers.models import Job
+from workers.queues import table
 
 
 def page_of(upload) -> str:
@@ -104,6 +109,69 @@ def test_staff_see_the_tools_own_error_and_the_owner_does_not(as_stella, as_alic
     upload = upload_of(alice, State.FAILED, message="It has no picture.", detail="moov atom not found")
     assert "moov atom not found" in as_stella.get(page_of(upload)).content.decode()
     assert "moov atom not found" not in as_alice.get(page_of(upload)).content.decode()
+
+
+@pytest.fixture
+def failed_twice(alice):
+    upload = upload_of(alice, State.FAILED, attempt=3, request_id="a-click", error="ValueError: bad price")
+    now = timezone.now()
+    for number, outcome, error in ((1, "lost", ""), (2, "failed", "ValueError: bad price"), (3, "", "")):
+        upload.job.attempts.create(
+            number=number, worker=f"video@host{number}", release="v7", request_id="a-click", error=error,
+            started_at=now, ended_at=now if outcome else None, outcome=outcome,
+        )  # fmt: skip
+    Job.objects.update(finished_at=timezone.now())
+    return upload
+
+
+def test_staff_see_every_attempt_and_the_timeline_from_the_click_to_the_end(as_stella, failed_twice):
+    page = " ".join(as_stella.get(page_of(failed_twice)).content.decode().split())
+    words = ["Clicked", "request a-click", "Queued in video", "Attempt 1 started", "video@host1 · v7 · a-click"]
+    words += ["Attempt 1 lost", "Attempt 2 failed", "ValueError: bad price", "Attempt 3 started", "Ended: failed"]
+    places = [page.find(word) for word in words]
+    assert -1 not in places
+    assert page.find("Clicked") < page.find("Attempt 1 lost") < page.find("Ended: failed")
+    assert [page.count(f"video@host{number}") for number in (1, 2, 3)] == [2, 2, 2]
+    assert "All with this error" in page
+
+
+def test_an_attempt_without_an_end_runs_only_if_its_job_does(as_stella, failed_twice):
+    def outcomes() -> list[str]:
+        page = " ".join(as_stella.get(page_of(failed_twice)).content.decode().split())
+        return [word for word in re.findall(r"<td> (\w+) ", page) if word in ("Lost", "Failed", "Running")]
+
+    assert outcomes() == ["Lost", "Failed", "Lost"]
+    Job.objects.update(state=State.RUNNING)
+    assert outcomes() == ["Lost", "Failed", "Running"]
+
+
+def test_its_owner_sees_none_of_it(as_alice, failed_twice):
+    page = as_alice.get(page_of(failed_twice)).content.decode()
+    for word in ("For the staff", "host1", "a-click", "ValueError", "v7", "/operations/"):
+        assert word not in page
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.DONE, State.FAILED, State.CANCELLED])
+@pytest.mark.parametrize(("task", "name"), [
+    ("workers.default.tasks.send_password_reset", "Mail of a password reset"),
+    ("workers.highmem.tasks.delete_files", "Deletion of files"),
+    ("workers.highmem.tasks.change_jobs", "Retry 7 jobs"),
+])  # fmt: skip
+def test_a_job_without_a_file_has_a_page_for_the_staff_alone(as_stella, as_alice, alice, state, task, name):
+    job = Job.objects.create(
+        task=task, queue=table().queue_of(task), owner=alice, state=state, queued_at=timezone.now(),
+        started_at=timezone.now(), finished_at=timezone.now() if state in Job.FINAL else None,
+        arguments={"change": "retry", "count": 7}, result={"changed": 5},
+    )  # fmt: skip
+    pages = [reverse(page, args=[job.pk]) for page in ("job", "progress", "progress_json")]
+    assert [as_stella.get(page).status_code for page in pages] == [200] * 3
+    assert [as_alice.get(page).status_code for page in pages] == [404] * 3
+    page = as_stella.get(pages[0]).content.decode()
+    assert f"<h1>{name}</h1>" in page
+    assert [word for word in ("kept until", "Uploaded", "Your file", "Upload another") if word in page] == []
+    is_change = task.endswith("change_jobs")
+    assert ("5 retried, 2 had changed meanwhile." in page) == (is_change and state == State.DONE)
+    assert ("5 of 7 were retried." in page) == (is_change and state in (State.FAILED, State.CANCELLED))
 
 
 def test_markup_in_a_name_or_message_is_escaped(as_alice, alice):

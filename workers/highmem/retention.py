@@ -29,13 +29,14 @@ HIDDEN_TASKS = (
     "workers.default.tasks.send_password_reset",
     "workers.default.tasks.delete_files",
     "workers.highmem.tasks.delete_files",
+    "workers.highmem.tasks.change_jobs",
 )
 KEEP_HIDDEN_JOBS = timedelta(days=1)
 CHUNK = 500
 
 
 def delete_hidden_jobs() -> int:
-    """Ended jobs that no page shows."""
+    """Ended jobs that only the staff see."""
     hidden = Job.objects.filter(task__in=HIDDEN_TASKS, state__in=Job.FINAL)
     old = hidden.filter(finished_at__lt=timezone.now() - KEEP_HIDDEN_JOBS).order_by("finished_at")
     return Job.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:CHUNK])).delete()[0]

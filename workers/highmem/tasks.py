@@ -57,6 +57,13 @@ def delete_files(job_id: str) -> None:
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
+def change_jobs(job_id: str) -> None:
+    """Retries or cancels the jobs that somebody of the staff has selected."""
+    with jobs.working_on(job_id) as job:
+        jobs.change_selected(job)
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def roll_up_runs() -> None:
     with locks.exclusive("roll_up_runs", lease=LEASE_SECONDS):
         rollups.roll_up_hours()

@@ -17,6 +17,8 @@ from workers.models import Job
 from workers.queues import table
 
 NEEDS_MAPPING, QUEUED, RUNNING = Job.State.NEEDS_MAPPING, Job.State.QUEUED, Job.State.RUNNING
+RETRYABLE = (Job.State.FAILED, Job.State.CANCELLED)
+CANCELLABLE = (NEEDS_MAPPING, QUEUED, RUNNING)
 NOT_ENDED: dict[str, Any] = {
     "message": "",
     "error": "",
@@ -100,7 +102,7 @@ def cancel_unconfirmed(before: datetime, limit: int) -> int:
 
 def retry(job: Job, **arguments: Any) -> bool:
     """Keeps the checkpoint. False unless the job failed or was cancelled."""
-    ended = Job.objects.filter(pk=job.pk, state__in=(Job.State.FAILED, Job.State.CANCELLED))
+    ended = Job.objects.filter(pk=job.pk, state__in=RETRYABLE)
     queued = {"state": QUEUED, "queued_at": timezone.now(), "arguments": job.arguments | arguments}
     with transaction.atomic():
         if not ended.update(**queued, **NOT_ENDED, **NOT_DISPATCHED):

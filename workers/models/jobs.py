@@ -4,8 +4,13 @@ import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Greatest, Upper
+
+# When a job was queued, started or ended last: what just happened is the newest.
+LAST_CHANGE = Greatest("queued_at", "started_at", "finished_at")
 
 
 class Job(models.Model):
@@ -79,6 +84,21 @@ class Job(models.Model):
             models.Index(F("finished_at"), name="job_finished"),
             models.Index(F("queue"), F("started_at").desc(), name="job_started"),
             models.Index(F("queue"), F("finished_at").desc(), name="job_failed", condition=Q(state="failed")),
+            # For the search of the staff (mediaapp/job_search/find.py).
+            models.Index(LAST_CHANGE.desc(), F("id").desc(), name="job_newest"),
+            models.Index(F("owner"), LAST_CHANGE.desc(), F("id").desc(), name="job_of_owner_newest"),
+            models.Index(F("task"), LAST_CHANGE.desc(), F("id").desc(), name="job_of_task_newest"),
+            models.Index(F("queue"), LAST_CHANGE.desc(), F("id").desc(), name="job_of_queue_newest"),
+            # Of few jobs, so that no usual change of a job writes to them. What waits or runs has indexes above.
+            models.Index(
+                F("state"),
+                LAST_CHANGE.desc(),
+                F("id").desc(),
+                name="job_of_state_newest",
+                condition=Q(state__in=["needs_mapping", "failed", "cancelled"]),
+            ),
+            models.Index(F("error_fingerprint"), LAST_CHANGE.desc(), name="job_of_error", condition=Q(state="failed")),
+            GinIndex(OpClass(Upper("error"), "gin_trgm_ops"), name="job_error_text", condition=Q(state="failed")),
         ]
 
     def __str__(self) -> str:
