@@ -1,12 +1,13 @@
 """A queue's page: what waits now and how old that figure is, a day, a month and a year of it, and its jobs."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from mediaapp.history.periods import round_down
 from tests.factories import upload_of
 from workers.models import Deploy, Pause, QueueHour, QueueSample
 
@@ -110,8 +111,8 @@ def words_of(html):
 
 
 def test_a_day_is_made_of_samples(as_stella):
-    for minutes, waiting, finished in ((60, 10, 100), (55, 40, 110), (50, 10, 150)):
-        moment = datetime.fromtimestamp((timezone.now().timestamp() // 300 - minutes // 5) * 300, timezone.now().tzinfo)
+    for minutes, waiting, finished in ((60, 10, 100), (55, 5, 105), (54, 40, 110), (50, 10, 150)):
+        moment = round_down(timezone.now(), timedelta(minutes=5)) - timedelta(minutes=minutes)
         QueueSample.objects.create(
             queue="video", taken_at=moment, waiting=waiting, unacked=0, consumers=2, finished=finished
         )
