@@ -26,7 +26,7 @@ coverage: $(ENVIRONMENT) ## Run all tests and show the lines and branches that n
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on servers of its own; about three hours
+drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on servers of its own; about four hours
 	@$(BIN)/python -m labs.drills
 
 bench: $(ENVIRONMENT) ## Measure the bars of docs/bench.md, on servers of its own; some minutes on a quiet machine

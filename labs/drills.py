@@ -1,4 +1,4 @@
-"""The promises that need many rounds: `make drills` runs their labs one after the other, in about three hours.
+"""The promises that need many rounds: `make drills` runs their labs one after the other, in about four hours.
 
 Each has its own servers. Prints the output of each lab, then one table. Exit code 1 if a promise is broken, or, where
 CI is set, if one is skipped.
@@ -50,6 +50,10 @@ CHAOS = (
     "{rounds} faults while three users upload: {lost} files lost, {doubled} doubled, {stuck} stuck, {held_up} held up,"
     " {false_deaths} false deaths, ready after {longest} s at most"
 )
+ALARMS = (
+    "{held} of 9 broken practices shown within {shown} s, mailed once in their time and once when over: {mails} mails;"
+    " {pings} calls of the outside heartbeat, {pings_after_death} after the death of beat"
+)
 ROLL_FORWARDS = "first sweep at most {longest} s after the older release in {rounds} roll-forwards; {named} times named"
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
@@ -64,6 +68,8 @@ DRILLS = (
     Drill("labs --rabbitmq 5 60", RUNS),
     Drill("labs roll_back 20", ROLL_FORWARDS),
     Drill("labs --rabbitmq roll_back 20", ROLL_FORWARDS),
+    Drill("labs alarms", ALARMS),
+    Drill("labs --rabbitmq alarms", ALARMS),
     Drill("labs silent_servers", SILENCE),
     Drill("labs --rabbitmq silent_servers", SILENCE),
 )

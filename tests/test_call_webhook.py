@@ -44,6 +44,7 @@ def test_a_webhook_that_fails_is_called_again_and_no_redirect_is_followed(receiv
     break_locks()
     go(3)
     assert subjects(smtp) == [ALARM]  # the other channel goes on
+    assert not AlarmMessage.objects.filter(channel="webhook", sent_at__isnull=False).exists()
     receiver.status = 200
     go(3)
     assert {each.path for each in receiver.received} == {"/hook?team=1"}
