@@ -113,6 +113,8 @@ def test_the_rows_that_speak_of_now_are_marked(as_stella: Client, states: None):
     assert page.count('id="now"') == page.count('href="#now"') == 1
     marked = re.findall(r'<tr class="now"[^>]*>\s*<td><span class="tag bad">Now</span> (.{30})', page)
     assert marked == ["&quot;Nobody reads …: start a ", "&quot;… has been silent for … "]
+    set_state(7, ok=None, reason="No run was collected in the last 10 minutes. Are beat and the a worker up?")
+    assert "Now</span> &quot;No run" in read(as_stella, "/operations/runbooks/7-timing/")
     set_state(8, ok=True, reason="")
     assert "Now</span>" not in read(as_stella, "/operations/runbooks/8-backlog/")
 

@@ -50,7 +50,7 @@ def mark_sentences(document: SafeString, reason: str) -> SafeString:
 
     def mark(row: re.Match[str]) -> str:
         quotes = re.findall(r'"(.+?)[.?]?"', unescape(strip_tags(row[1])))
-        patterns = (".+".join(map(re.escape, quote.split("…"))) for quote in quotes)
+        patterns = (".*".join(map(re.escape, quote.split("…"))) for quote in quotes)
         is_said = any(re.search(pattern, reason) for pattern in patterns)
         return row[0].replace("<tr>\n<td>", NOW) if is_said else row[0]
 
