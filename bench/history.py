@@ -6,6 +6,7 @@ A page of yours: add it to QUESTIONS, and what it reads to FILLS.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from io import StringIO
 from statistics import median, quantiles
@@ -15,12 +16,14 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
+from django.utils import timezone
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from bench.rows import Row
 from config.celery import app
 from mediaapp.models import User
 from workers.brokers.state import CACHE_KEY as BROKER_STATE
+from workers.models import PracticeState
 from workers.practices import registry
 from workers.queues import table
 
@@ -75,6 +78,13 @@ FILL_TOTALS = """
     SELECT task, queue, '{"succeeded": 990000, "failed": 10000}', '{"0.5": 900000, "1.0": 100000}', 500000,
         '{"0.02": 900000, "1.0": 100000}', 50000
     FROM unnest(%(tasks)s::text[], %(queues_of_tasks)s::text[]) AS pair (task, queue)"""
+FILL_FINDINGS = """
+    INSERT INTO workers_findingsample (number, taken_at, ok, figure)
+    SELECT number, now() - n * interval '1 minute', n %% 100 > 0, n %% 90
+    FROM generate_series(1, %(samples)s / 2) AS n CROSS JOIN generate_series(1, 9) AS number"""
+FILL_STATES = """
+    INSERT INTO workers_practicestate (number, ok, summary, reason, since, measured_at)
+    SELECT number, true, '', '', now(), now() + interval '1 day' FROM generate_series(1, 9) AS number"""
 # What fills a table, by the table's name.
 FILLS = {
     "workers_taskrun": FILL_RUNS,
@@ -84,6 +94,8 @@ FILLS = {
     "workers_job": FILL_JOBS,
     "workers_deploy": FILL_DEPLOYS,
     "workers_tasktotal": FILL_TOTALS,
+    "workers_findingsample": FILL_FINDINGS,
+    "workers_practicestate": FILL_STATES,
 }
 
 
@@ -103,6 +115,13 @@ def load_page(path: str, *, is_staff: bool = True) -> None:
         raise AssertionError(f"{path} answered {response.status_code}")
 
 
+def load_overview_without_monitor() -> None:
+    """It measures the practices itself."""
+    PracticeState.objects.update(measured_at=timezone.now() - timedelta(hours=1))
+    load_page("/operations/")
+    PracticeState.objects.update(measured_at=timezone.now() + timedelta(days=1))
+
+
 # What is measured, by its name in the table.
 QUESTIONS: dict[str, Callable[[], None]] = {
     "doctor": run_doctor,
@@ -111,6 +130,10 @@ QUESTIONS: dict[str, Callable[[], None]] = {
     "a queue's page, a year": partial(load_page, "/operations/queues/video/?period=year"),
     "the busiest task's page": partial(load_page, f"/operations/tasks/{BUSIEST_TASK}/"),
     "the busiest task's page, a year": partial(load_page, f"/operations/tasks/{BUSIEST_TASK}/?period=year"),
+    "/operations/": partial(load_page, "/operations/"),
+    "/operations/, beat is down": load_overview_without_monitor,
+    "/operations/capacity/": partial(load_page, "/operations/capacity/"),
+    "a practice's page": partial(load_page, "/practices/8/"),
     "/operations/workers/": partial(load_page, "/operations/workers/"),
     "/metrics": partial(load_page, "/metrics"),
 }
@@ -157,6 +180,7 @@ def fill_tables(runs: int, jobs: int, hours: int, samples: int) -> None:
     pairs |= {(table().canary_task, queue) for queue in queues}
     sizes |= {"tasks": [task for task, _ in pairs], "queues_of_tasks": [queue for _, queue in pairs]}
     with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(FILLS)} CASCADE")  # another bench may have left rows
         for name, statement in FILLS.items():
             cursor.execute(statement, sizes)
             cursor.execute(f"VACUUM ANALYZE {name}")

@@ -12,16 +12,18 @@ from django.db import connection
 from django.utils import timezone
 
 from mediaapp.templatetags.time_charts import FORMATS, Series, Span, TimeChart, Values
-from workers.models import Deploy, FindingSample, PracticeState
+from workers.models import Deploy, PracticeState
 from workers.practices import Finding, registry
 from workers.practices.registry import Practice
 
 MAX_STATE_AGE = timedelta(seconds=60)  # the monitor measures several times a minute
 WINDOW, STEP = timedelta(hours=24), timedelta(minutes=15)  # of a chart, and between two of its points
 SAMPLE_GAP = timedelta(minutes=1)  # between two samples of a practice
-HIGHEST = """
-    SELECT number, date_bin(make_interval(secs => %(seconds)s), taken_at, %(begins)s) AS step, max(figure)
-    FROM workers_findingsample WHERE number = ANY(%(numbers)s) AND taken_at >= %(begins)s GROUP BY number, step"""
+SAMPLES = """
+    SELECT number, date_bin(make_interval(secs => %(seconds)s), taken_at, %(begins)s) AS step, max(figure),
+        array_agg(taken_at ORDER BY taken_at) FILTER (WHERE ok = false)
+    FROM workers_findingsample WHERE number = ANY(%(numbers)s) AND taken_at >= %(begins)s
+    GROUP BY number, step ORDER BY step"""
 
 
 @dataclass(frozen=True)
@@ -104,40 +106,42 @@ def read_charts(practices: Sequence[Practice] = registry.PRACTICES) -> dict[int,
     ends = timezone.now()
     begins = ends - WINDOW
     numbers = [practice.number for practice in practices]
-    highest, failing = _highest(numbers, begins), _failing(numbers, begins)
+    highest, failing = _read_samples(numbers, begins)
     deploys = list(Deploy.objects.filter(began_at__gte=begins).order_by("began_at").values_list("began_at", "release"))
     return {
         practice.number: TimeChart(
-            title=practice.figure.capitalize(),
+            title=practice.figure.removesuffix(", s").capitalize(),
             series=[Series("highest of a quarter of an hour", highest[practice.number])],
             begins=begins,
             ends=ends,
             unit=practice.unit,
             deploys=deploys,
-            failing=failing[practice.number],
+            failing=_spans(failing[practice.number]),
             empty="No sample in 24 hours.",
         )
         for practice in practices
     }
 
 
-def _highest(numbers: Sequence[int], begins: datetime) -> dict[int, Values]:
-    """None for a step in which nothing was measured: a gap of the line."""
+def _read_samples(numbers: Sequence[int], begins: datetime) -> tuple[dict[int, Values], dict[int, list[datetime]]]:
+    """By the practice's number: the figures, None for a step in which nothing was measured, and what did not hold."""
     with connection.cursor() as cursor:
-        cursor.execute(HIGHEST, {"numbers": list(numbers), "begins": begins, "seconds": STEP.total_seconds()})
-        found = {(number, step): figure for number, step, figure in cursor.fetchall()}
+        cursor.execute(SAMPLES, {"numbers": list(numbers), "begins": begins, "seconds": STEP.total_seconds()})
+        rows = cursor.fetchall()
+    figures = {(number, step): figure for number, step, figure, _ in rows}
     steps = [begins + count * STEP for count in range(WINDOW // STEP)]
-    return {number: [(step, found.get((number, step))) for step in steps] for number in numbers}
+    failing: dict[int, list[datetime]] = defaultdict(list)
+    for number, _, _, moments in rows:
+        failing[number] += moments or ()
+    return {number: [(step, figures.get((number, step))) for step in steps] for number in numbers}, failing
 
 
-def _failing(numbers: Sequence[int], begins: datetime) -> dict[int, list[Span]]:
-    """The times in which the samples did not hold."""
-    failing = FindingSample.objects.filter(number__in=numbers, taken_at__gte=begins, ok=False)
-    spans: dict[int, list[Span]] = defaultdict(list)
-    for number, taken_at in failing.order_by("number", "taken_at").values_list("number", "taken_at"):
-        last = spans[number][-1] if spans[number] else None
-        if last and taken_at - last[1] < SAMPLE_GAP:
-            spans[number][-1] = last[0], taken_at + SAMPLE_GAP
+def _spans(moments: Sequence[datetime]) -> list[Span]:
+    """Each sample counts for a minute. Neighbours are one span."""
+    spans: list[Span] = []
+    for taken_at in moments:
+        if spans and taken_at - spans[-1][1] < SAMPLE_GAP:
+            spans[-1] = spans[-1][0], taken_at + SAMPLE_GAP
         else:
-            spans[number].append((taken_at, taken_at + SAMPLE_GAP))
+            spans.append((taken_at, taken_at + SAMPLE_GAP))
     return spans

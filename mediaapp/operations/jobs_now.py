@@ -48,8 +48,9 @@ class Failure:
     @property
     def search_url(self) -> str:
         """The page of these jobs."""
-        query = f"error:{self.fingerprint}" if self.fingerprint else f"state:failed task:{self.task}"
-        return f"{reverse('operations')}jobs/?{urlencode({'q': query})}"
+        reason = f"error:{self.fingerprint}" if self.fingerprint else f"state:failed task:{self.task}"
+        query = {"q": f"{reason} on:{timezone.localdate():%Y-%m-%d}"}
+        return f"{reverse('operations_jobs')}?{urlencode(query)}"
 
 
 @dataclass(frozen=True)
