@@ -1,5 +1,6 @@
 """The admin. Only accounts are edited here; workers write the other rows."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -8,9 +9,11 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
 
-from mediaapp.models import Report, Upload, User
-from workers.models import Job
+from mediaapp.models import ActionEntry, Report, Upload, User
+from workers.models import Deploy, Incident, Job, Pause
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -21,27 +24,84 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
+class RecordAdmin(ReadOnlyAdmin):
+    """Of what only the site itself writes and deletes."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class JobColumns(ReadOnlyAdmin):
+    """Lists what is unfinished first, then the last finished: the order of an index, on a table of any size."""
+
+    show_full_result_count = False
+
+    @admin.display(description="page")
+    def page(self, obj: Job | Upload | Report) -> str:
+        return format_html('<a href="{}">Open</a>', reverse("job", args=[obj.pk]))
+
+    @admin.display(description="state")
+    def state_of_job(self, obj: Upload | Report) -> str:
+        return obj.job.get_state_display()
+
+    @admin.display(description="finished at")
+    def job_finished_at(self, obj: Upload | Report) -> datetime | None:
+        return obj.job.finished_at
+
+
 @admin.register(Job)
-class JobAdmin(ReadOnlyAdmin):
-    list_display = ("id", "task", "queue", "state", "owner", "attempt", "created_at", "finished_at")
-    list_filter = ("state", "queue", "task")
-    date_hierarchy = "created_at"
+class JobAdmin(JobColumns):
+    """No filter by queue or task: it would read the whole table for its choices. /operations/jobs/ searches."""
+
+    list_display = ("id", "task", "queue", "state", "owner", "created_at", "started_at", "finished_at", "page")
+    list_filter = ("state",)
     list_select_related = ("owner",)
+    ordering = ("-finished_at",)
 
 
 @admin.register(Upload)
-class UploadAdmin(ReadOnlyAdmin):
-    list_display = ("name", "kind", "owner", "size", "created_at")
+class UploadAdmin(JobColumns):
+    list_display = ("name", "kind", "owner", "size", "state_of_job", "created_at", "job_finished_at", "page")
     list_filter = ("kind",)
     search_fields = ("name", "owner__username")
-    list_select_related = ("owner",)
+    list_select_related = ("owner", "job")
+    ordering = ("-job__finished_at",)
 
 
 @admin.register(Report)
-class ReportAdmin(ReadOnlyAdmin):
-    list_display = ("name", "owner", "created_at")
+class ReportAdmin(JobColumns):
+    list_display = ("name", "owner", "state_of_job", "created_at", "job_finished_at", "page")
     search_fields = ("owner__username",)
-    list_select_related = ("owner", "upload")
+    list_select_related = ("owner", "upload", "job")
+    ordering = ("-job__finished_at",)
+
+
+@admin.register(Incident)
+class IncidentAdmin(RecordAdmin):
+    list_display = ("number", "began_at", "ended_at", "summary", "alerted_at", "recovery_sent_at")
+    list_filter = ("number",)
+    ordering = ("-began_at",)
+
+
+@admin.register(Deploy)
+class DeployAdmin(RecordAdmin):
+    list_display = ("release", "began_at")
+    ordering = ("-began_at",)
+
+
+@admin.register(ActionEntry)
+class ActionEntryAdmin(RecordAdmin):
+    list_display = ("at", "actor", "action", "target", "detail")
+    search_fields = ("actor", "target")
+    ordering = ("-at",)
+
+
+@admin.register(Pause)
+class PauseAdmin(RecordAdmin):
+    """/operations/ pauses and resumes: workers read a copy of these rows."""
+
+    list_display = ("kind", "name", "paused_by", "paused_at")
+    ordering = ("-paused_at",)
 
 
 @admin.register(User)
