@@ -277,6 +277,10 @@ def test_no_practice_fails_on_a_healthy_site(page: Page, photograph: Photograph)
         page.reload()
     photograph(page, "practices")
     expect(page.get_by_text("Failing", exact=True)).to_have_count(0)
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator("#headline")).not_to_contain_text("not hold")  # it refreshes itself
+    expect(page.locator("#queue-video .slot")).to_have_count(1)
+    photograph(page, "operations")
 
 
 def test_the_site_works_without_javascript(browser: Browser, site: UpCommand, tmp_path: Path):
