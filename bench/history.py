@@ -11,6 +11,7 @@ from functools import partial
 from io import StringIO
 from statistics import median, quantiles
 from typing import Any
+from urllib.parse import quote
 
 from django.core.cache import cache
 from django.core.management import call_command
@@ -29,6 +30,17 @@ from workers.queues import table
 
 RUNS, JOBS, HOURS, SAMPLES, ROUNDS = 10_000_000, 1_000_000, 24 * 365, 2 * 60 * 24 * 30, 5
 SCRAPES, TOKEN, OPENMETRICS = 200, "x" * 32, "application/openmetrics-text;version=1.0.0"
+# Everything, a common text, a rare one, none, two common ones, and fields.
+SEARCHES = (
+    "",
+    "holiday",
+    "user77",
+    "IMG-0a1b2",
+    "nothing-at-all",
+    "lecture price",
+    "owner:user1 state:failed",
+    "since:1d",
+)
 BUSIEST_TASK = "workers.default.tasks.send_password_reset"
 # Of a thousand runs, as many are of beat's tasks as it sends in 30 days (every 10 s, 10 s and 30 s).
 FILL_RUNS = """
@@ -60,14 +72,28 @@ FILL_QUEUE_HOURS = """
     INSERT INTO workers_queuehour (queue, hour, waiting_p50, waiting_max, oldest_max, arrived, finished)
     SELECT queue, date_trunc('hour', now()) - n * interval '1 hour', 5, n %% 90, n %% 200, 300, 299
     FROM generate_series(0, %(hours)s) AS n CROSS JOIN unnest(%(queues)s::text[]) AS queue"""
-# A year of jobs: one of a hundred failed, and the newest thousand wait.
+FILL_USERS = """
+    INSERT INTO mediaapp_user (password, is_superuser, username, first_name, last_name, email, is_staff, is_active,
+        date_joined)
+    SELECT '', false, 'user' || n, '', '', 'user' || n || '@example.com', false, true, now()
+    FROM generate_series(1, 4096) AS n"""
+FILL_UPLOADS = """
+    INSERT INTO mediaapp_upload (job_id, owner_id, kind, name, file, size, created_at)
+    SELECT id, owner_id, 'video', (ARRAY['holiday', 'interview', 'lecture', 'IMG'])[1 + abs(hashtext(id::text)::bigint)
+        %% 4] || '-' || left(md5(id::text), 6) || '.mp4', 'uploads/' || id || '/source', 1000, created_at
+    FROM workers_job"""
+# A year of jobs: one of a hundred failed, and the newest thousand wait. A third of them are of one owner.
 FILL_JOBS = """
-    INSERT INTO workers_job (id, task, queue, arguments, state, message, error, detail, result, checkpoint, attempt,
-        deaths, worker, created_at, queued_at, started_at, finished_at)
-    SELECT gen_random_uuid(), 'workers.video.tasks.transcode_video', (%(queues)s::text[])[1 + n %% 6], '{}',
-        CASE WHEN waits THEN 'queued' WHEN n %% 100 = 0 THEN 'failed' ELSE 'done' END, '', '', '', '{}', '{}', 1, 0,
+    INSERT INTO workers_job (id, owner_id, task, queue, arguments, state, message, error, error_fingerprint, detail,
+        result, checkpoint, attempt, deaths, worker, created_at, queued_at, started_at, finished_at)
+    SELECT gen_random_uuid(), first.id + CASE WHEN n %% 3 = 0 THEN 0 ELSE hashint4(n) & 4095 END,
+        'workers.video.tasks.transcode_video', (%(queues)s::text[])[1 + n %% 6], '{}',
+        CASE WHEN waits THEN 'queued' WHEN n %% 100 = 0 THEN 'failed' ELSE 'done' END, '',
+        CASE WHEN n %% 100 = 0 THEN 'ValueError: bad price in row ' || n ELSE '' END,
+        CASE WHEN n %% 100 = 0 THEN left(md5((n / 100 %% 50)::text), 16) ELSE '' END, '', '{}', '{}', 1, 0,
         'video@host', at, at, at, CASE WHEN waits THEN NULL ELSE at END
-    FROM generate_series(1, %(jobs)s) AS n
+    FROM (SELECT min(id) AS id FROM mediaapp_user WHERE username LIKE 'user%%') AS first
+    CROSS JOIN generate_series(1, %(jobs)s) AS n
     CROSS JOIN LATERAL (SELECT now() - (%(jobs)s - n) * interval '365 days' / %(jobs)s AS at,
         n > %(jobs)s - 1000 AS waits) AS moment"""
 FILL_DEPLOYS = """
@@ -91,7 +117,9 @@ FILLS = {
     "workers_taskhour": FILL_HOURS,
     "workers_queuesample": FILL_SAMPLES,
     "workers_queuehour": FILL_QUEUE_HOURS,
+    "mediaapp_user": FILL_USERS,
     "workers_job": FILL_JOBS,
+    "mediaapp_upload": FILL_UPLOADS,
     "workers_deploy": FILL_DEPLOYS,
     "workers_tasktotal": FILL_TOTALS,
     "workers_findingsample": FILL_FINDINGS,
@@ -134,6 +162,8 @@ QUESTIONS: dict[str, Callable[[], None]] = {
     "/operations/, beat is down": load_overview_without_monitor,
     "/operations/capacity/": partial(load_page, "/operations/capacity/"),
     "a practice's page": partial(load_page, "/practices/8/"),
+    **{f"the search “{query}”": partial(load_page, f"/operations/jobs/?q={quote(query)}") for query in SEARCHES},
+    "failures by error": partial(load_page, "/operations/jobs/?group=error"),
     "/operations/workers/": partial(load_page, "/operations/workers/"),
     "/metrics": partial(load_page, "/metrics"),
 }

@@ -20,7 +20,17 @@ from devtools.rabbitmq import fresh_node
 
 FOLDER = Path(__file__).parent
 LABS = {path.name.partition("_")[0]: path for path in sorted(FOLDER.glob("[1-9]_*.py"))}
-NAMED = ("kill_import", "guess_passwords", "deaths", "convert_films", "silent_servers", "chaos", "roll_back", "alarms")
+NAMED = (
+    "kill_import",
+    "guess_passwords",
+    "deaths",
+    "convert_films",
+    "silent_servers",
+    "chaos",
+    "roll_back",
+    "alarms",
+    "retry_many",
+)
 LABS |= {name: FOLDER / f"{name}.py" for name in NAMED}
 
 

@@ -54,6 +54,10 @@ ALARMS = (
     "{held} of 9 broken practices shown within {shown} s, mailed once in their time and once when over: {mails} mails;"
     " {pings} calls of the outside heartbeat, {pings_after_death} after the death of beat"
 )
+RETRIES = (
+    "{changed} of {jobs} failed jobs retried under {kills} kills, {once} once; {ran_once} ran once; {messages} messages"
+    " of an owner at most; p95 of resets from click to start {wait_ms} ms, before {idle_ms} ms"
+)
 ROLL_FORWARDS = "first sweep at most {longest} s after the older release in {rounds} roll-forwards; {named} times named"
 DRILLS = (
     Drill("labs 2 200 1", LOCKS),
@@ -70,6 +74,8 @@ DRILLS = (
     Drill("labs --rabbitmq roll_back 20", ROLL_FORWARDS),
     Drill("labs alarms", ALARMS),
     Drill("labs --rabbitmq alarms", ALARMS),
+    Drill("labs retry_many", RETRIES),
+    Drill("labs --rabbitmq retry_many", RETRIES),
     Drill("labs silent_servers", SILENCE),
     Drill("labs --rabbitmq silent_servers", SILENCE),
 )

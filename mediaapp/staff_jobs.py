@@ -72,11 +72,18 @@ def running_number(job: Job) -> int | None:
 def timeline_of(job: Job, attempts: list[JobAttempt]) -> list[Event]:
     """From the click to the end, in the order of time. Of several messages, the row knows the newest."""
     clicked = f"request {job.request_id}" if job.request_id else "no request: by the site itself, or an older release"
-    events = [Event(job.created_at, "Clicked", clicked), Event(job.queued_at, f"Queued in {job.queue}")]
+    # The row is written a moment after its place in the queue is taken.
+    events = [
+        Event(min(job.created_at, job.queued_at), "Clicked", clicked),
+        Event(job.queued_at, f"Queued in {job.queue}"),
+    ]
     if job.dispatched_at:
         events.append(Event(job.dispatched_at, "Published", f"message {job.dispatch_number + 1}"))
     for attempt in attempts:
-        detail = " · ".join(filter(None, (attempt.worker, attempt.release, attempt.request_id)))
+        other_request = attempt.request_id if attempt.request_id != job.request_id else ""
+        detail = " · ".join(
+            filter(None, (attempt.worker, attempt.release, other_request and f"request {other_request}"))
+        )
         events.append(Event(attempt.started_at, f"Attempt {attempt.number} started", detail))
         if attempt.ended_at:
             said = attempt.error or attempt.message

@@ -121,7 +121,7 @@ class Attempt:
         now, found = timezone.now(), fields_of_error(error)
         final = {"state": state, "message": message, "detail": detail, "result": self.result, "finished_at": now}
         outcome = JobAttempt.Outcome(state)
-        patiently(partial(self._end, outcome, final | found, message=message, **found))
+        patiently(partial(self._end, outcome, final | found, message=message, ended_at=now, **found))
         progress.clear(self.id)
         if state != Job.State.DONE:
             timing.set_outcome(state, error)  # Celery sees a success: the error ends here
@@ -176,7 +176,7 @@ class Attempt:
         if row[0] is not None:
             raise Cancelled
 
-    def _end(self, outcome: JobAttempt.Outcome, fields: dict[str, Any], **fields_of_attempt: str) -> None:
+    def _end(self, outcome: JobAttempt.Outcome, fields: dict[str, Any], **fields_of_attempt: Any) -> None:
         """fields: of the job."""
         with transaction.atomic():
             self._write(**fields)

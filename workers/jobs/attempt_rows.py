@@ -39,13 +39,13 @@ def begin(job: Job) -> None:
 def end(job_id: UUID, number: int, outcome: Outcome, **fields: Any) -> None:
     """Changes nothing if the attempt has ended."""
     running = JobAttempt.objects.filter(job=job_id, number=number, ended_at=None)
-    running.update(outcome=outcome, ended_at=timezone.now(), **fields)
+    running.update(outcome=outcome, **{"ended_at": timezone.now()} | fields)
 
 
 def end_lost(job_ids: Iterable[UUID], **fields: Any) -> None:
     """All running attempts of these jobs, whose workers are dead."""
     running = JobAttempt.objects.filter(job__in=job_ids, ended_at=None)
-    running.update(outcome=Outcome.LOST, ended_at=timezone.now(), **fields)
+    running.update(outcome=Outcome.LOST, **{"ended_at": timezone.now()} | fields)
 
 
 def end_abandoned() -> int:

@@ -79,7 +79,7 @@ def _update_with_attempts(running: QuerySet[Job], **fields: Any) -> int:
     """Ends the attempts of the jobs that it changes as lost."""
     with transaction.atomic():
         dead = list(running.select_for_update().order_by("pk").values_list("pk", flat=True))
-        attempt_rows.end_lost(dead, message=fields["message"])
+        attempt_rows.end_lost(dead, message=fields["message"], ended_at=fields.get("finished_at") or timezone.now())
         return Job.objects.filter(pk__in=dead).update(**fields)
 
 
