@@ -11,7 +11,7 @@ from celery.utils import uuid
 from django.core.cache import caches
 from django.test import Client
 
-from devtools.processes import wait_until
+from devtools.processes import DEADLINE_SECONDS, wait_until
 from devtools.rabbitmq import Node
 from mediaapp.models import ActionEntry
 from tests.brokers import Broker
@@ -30,12 +30,12 @@ class Site:
     environment: dict[str, str]
     broker: Broker | Node
 
-    def send(self, queue: str, file: Path) -> Path:
-        """A worker that takes the message makes the file."""
-        message = current_app.amqp.as_task_v2(uuid(), "tests.tasks.touch", [str(file)], {})
+    def send(self, queue: str, *files: Path, task: str = "touch") -> Path:
+        """A worker that takes the message makes the first file."""
+        message = current_app.amqp.as_task_v2(uuid(), f"tests.tasks.{task}", [str(file) for file in files], {})
         with current_app.connection_for_write(self.broker.url) as connection, connection.Producer() as producer:
             producer.publish(message.body, routing_key=queue, headers=message.headers, **message.properties)
-        return file
+        return files[0]
 
     def restart_broker(self) -> None:
         """Ends all connections. A node of RabbitMQ would need many seconds more."""
@@ -112,6 +112,20 @@ def test_workers_stop_consuming_a_paused_queue_and_go_on_with_their_others(
     click(as_stella, "highmem", "resume")
     wait_until(held.exists, "the message that waited")
     assert wait_for_pause().paused == []
+
+
+def test_a_worker_that_stops_begins_to_consume_nothing(site: Site, start, tmp_path: Path):
+    """Its heartbeats, with which it looks for pauses, go on until its task has ended."""
+    process = start("highmem", app="tests.fast_app", **site.environment)
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    wait_until(site.send("imports", begun, go, task="wait_for").exists, "the task to begin")
+    process.terminate()
+    (worker,) = liveness.read_workers()
+    for _ in range(8):  # its loop sees the signal within a second
+        worker = ask_again(worker)
+    go.touch()
+    assert process.wait(DEADLINE_SECONDS) == 0
+    assert "Started consuming" not in (tmp_path / "highmem0.log").read_text()
 
 
 def test_beat_writes_the_copy_that_workers_read(broker, start, stella):

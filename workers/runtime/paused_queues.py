@@ -10,6 +10,7 @@ Not public in Celery 5.7: `Consumer.connect`, which runs before the step that co
 import logging
 from typing import Any
 
+from celery import bootsteps
 from redis.exceptions import RedisError
 
 from workers.runtime.quiet_consumer import QuietConsumer
@@ -43,7 +44,9 @@ class PausableConsumer(QuietConsumer):
         return connection
 
     def follow_pauses(self) -> None:
-        """For a worker that consumes. Raises RedisError; an error of the broker passes to the worker, as usual."""
+        """Raises RedisError. An error of the broker passes to the worker, which connects again."""
+        if self.blueprint.state != bootsteps.RUN:  # type: ignore[attr-defined]  # the stubs lack it
+            return  # timers go on while the pool of a stopping worker drains, and it must consume nothing more
         self._update()
         for name in self.own_queues:
             is_consumed = self.task_consumer.consuming_from(name)
