@@ -148,8 +148,8 @@ def give_signs_of_life(*, in_trouble: bool) -> None:
         hung = [HungProcess(TASK, 21.0, has_begun=True)] if hangs else []
         paused = [queue for queue in queues if in_trouble and queue == "imports"]
         beat_at = now - 45 if is_silent else now
-        living = Worker(name, queues, started_at=started_at, beat_at=beat_at, hung=hung, paused=paused)
-        load = WorkerLoad(worker.concurrency, int(worker.name == "video"), 310 * MEGABYTE, "v42 5d6e7f8")
+        living = Worker(name, queues, started_at=started_at, beat_at=beat_at, hung=hung)
+        load = WorkerLoad(worker.concurrency, int(worker.name == "video"), 310 * MEGABYTE, "v42 5d6e7f8", paused)
         liveness.beat(living, load)
     run = {"task": TASK, "queue": "video", "worker": "video@host-video", "pid": 7, "run_seconds": 74.0}
     redis.hset(HEARTBEATS, f"{job.pk} 1", json.dumps(run | {"ended_at": now, "job_id": str(job.pk), "idle_seconds": 0}))

@@ -1,5 +1,6 @@
 """The page of the workers: who lives, how busy it is, what it runs; which beat leads; what is paused."""
 
+import json
 import os
 import re
 import signal
@@ -99,13 +100,20 @@ def test_a_worker_of_an_older_or_a_newer_release_is_read(as_stella):
     assert "processes busy 1 of 1 memory 48 MB release v1" in read(as_stella, PAGE)
 
 
+def test_the_older_release_reads_the_heartbeat_of_this_one():
+    """It has no other fields, and fails at an unknown one."""
+    worker = living()
+    known = {"name", "queues", "started_at", "beat_at", "hung"}
+    assert json.loads(get_redis_connection("locks").get(worker.key)).keys() == known
+
+
 def test_a_process_that_hangs_is_named(as_stella):
     living(hung=[HungProcess("workers.video.tasks.transcode_video", 20.0, has_begun=True)])
     assert "Hangs The process of transcode_video has been silent for 20 s." in read(as_stella, PAGE)
 
 
 def test_paused_queues_are_listed(as_stella):
-    living(paused=["video"])
+    liveness.beat(living(), WorkerLoad(1, 0, 48_000_000, "v1", paused=["video"]))
     Pause.objects.create(kind="queue", name="video", paused_by="bob")
     Pause.objects.create(kind="entry", name="sweep", paused_by="bob")
     page = read(as_stella, PAGE)

@@ -38,8 +38,8 @@ class Heartbeat:
             return
         try:
             self.consumer.follow_pauses()
-            hung, paused = self.watch.check(), self.consumer.paused_queues
-            liveness.beat(replace(self.worker, beat_at=time.time(), hung=hung, paused=paused), self.measure_load())
+            hung = self.watch.check()
+            liveness.beat(replace(self.worker, beat_at=time.time(), hung=hung), self.measure_load())
             lock_server.watch_locks(max_gap_seconds=settings.JOB_LEASE)
         except RedisError as error:
             log.warning("worker_heartbeat_failed error=%r", error)
@@ -49,8 +49,8 @@ class Heartbeat:
     def measure_load(self) -> liveness.WorkerLoad:
         main = os.getpid()
         rss_bytes = sum(meter.rss_bytes(pid) for pid in [main, *meter.descendants(main)])
-        busy = len(state.active_requests)
-        return liveness.WorkerLoad(self.consumer.pool.num_processes, busy, rss_bytes, settings.RELEASE)
+        processes, busy = self.consumer.pool.num_processes, len(state.active_requests)
+        return liveness.WorkerLoad(processes, busy, rss_bytes, settings.RELEASE, self.consumer.paused_queues)
 
     def stop(self, **_: object) -> None:
         with suppress(RedisError):

@@ -36,17 +36,13 @@ class HungProcess:
 
 @dataclass(frozen=True)
 class Worker:
-    """name: as Celery has it, `video@host`. paused: those of its queues that it does not consume, as staff want it.
-
-    Times are those of time.time().
-    """
+    """name: as Celery has it, `video@host`. Times are those of time.time()."""
 
     name: str
     queues: list[str]
     started_at: float
     beat_at: float
     hung: list[HungProcess] = field(default_factory=list)
-    paused: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -77,13 +73,14 @@ class Worker:
 class WorkerLoad:
     """processes: of its pool; so many may be busy. rss_bytes: of the main process and all that it started.
 
-    Pages that processes share count in each.
+    Pages that processes share count in each. paused: the queues that it does not consume, because staff paused them.
     """
 
     processes: int
     busy: int
     rss_bytes: int
     release: str
+    paused: list[str] = field(default_factory=list)
 
 
 def beat(worker: Worker, load: WorkerLoad | None = None) -> None:
@@ -158,8 +155,14 @@ def _queue_faults(living: list[Worker], paused: Mapping[str, datetime]) -> Itera
         if foreign := [queue for queue in worker.queues if consumers.get(queue, worker.kind) != worker.kind]:
             right = ",".join(queue for queue, consumer in consumers.items() if consumer == worker.kind)
             yield f"{worker.name} consumes {', '.join(foreign)}: start it with --queues {right or 'of its own'}."
-        for queue in {*worker.queues} & paused.keys() - {*worker.paused}:
-            if worker.beat_at - paused[queue].timestamp() > SILENT_SECONDS:
+        known = [
+            queue
+            for queue in worker.queues
+            if queue in paused and worker.beat_at - paused[queue].timestamp() > SILENT_SECONDS
+        ]
+        load = read_load(worker) if known else None
+        for queue in known:
+            if load is None or queue not in load.paused:
                 yield f"{worker.name} consumes {queue}, which is paused. Is it of an older release, or no beat up?"
     consumed = {queue for worker in living for queue in worker.queues}
     for queue, kind in consumers.items():
