@@ -17,6 +17,7 @@ from devtools.isolated_site import isolated_site, production_variables
 
 BARS = (
     "overhead",
+    "tracing",
     "polls",
     "slow_clients",
     "resets",

@@ -44,11 +44,14 @@ class Contender:
 
 
 @contextmanager
-def contender(app: str, database: int) -> Iterator[Contender]:
-    """The Procfile's default worker running `app`: the same pool and options. database: its broker's number."""
+def contender(app: str, database: int, **more: str) -> Iterator[Contender]:
+    """The Procfile's default worker running `app`: the same pool and options. database: its broker's number.
+
+    more: its environment.
+    """
     url = urlsplit(os.environ["BROKER_URL"])._replace(path=f"/{database}").geturl()
     is_ours = app == "config"
     variables = {"CELERY_WORKER_INCLUDE": "bench.tasks,bench.guarded"} if is_ours else {"DJANGO_SETTINGS_MODULE": ""}
     publisher = Celery(app, broker=url, set_as_current=False)
-    with worker("default", app=app, BROKER_URL=url, **variables) as process, from_url(url) as broker:
+    with worker("default", app=app, BROKER_URL=url, **variables, **more) as process, from_url(url) as broker:
         yield Contender(psutil.Process(process.pid), broker, publisher)

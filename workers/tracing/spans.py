@@ -6,17 +6,17 @@ who collects the runs sends the span of one that was killed.
 
 import time
 from collections.abc import Callable
-from contextvars import Token
 from functools import wraps
 from typing import Any
 
 from celery import Celery
 from celery.signals import before_task_publish, worker_process_init, worker_process_shutdown
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
     Link,
     NonRecordingSpan,
     SpanContext,
@@ -46,7 +46,7 @@ ATTRIBUTES = {
 }
 
 _propagator = TraceContextTextMapPropagator()
-_token: Token[Context] | None = None  # of the context: a process of the pool runs one task at a time
+_run = INVALID_SPAN_CONTEXT  # a process of the pool runs one task at a time
 
 
 def connect(app: Celery) -> None:
@@ -93,11 +93,14 @@ def _traced(send_task: Callable[..., Any]) -> Callable[..., Any]:
     return send
 
 
-def _publish_context() -> tuple[Context | None, list[Link]]:
+def _publish_context() -> tuple[Context, list[Link]]:
     """A job that was created by another request than this run's belongs to the trace of that one, with a link."""
-    here, request = get_current_span().get_span_context(), log_context.request_id.get()
-    if request == log_context.UNKNOWN or not here.is_valid or here.trace_id == trace_id_of(request):
-        return None, []
+    here = get_current_span().get_span_context()  # of a request
+    here, request = here if here.is_valid else _run, log_context.request_id.get()
+    if not here.is_valid:
+        return Context(), []
+    if request == log_context.UNKNOWN or here.trace_id == trace_id_of(request):
+        return set_span_in_context(NonRecordingSpan(here), Context()), []
     return Context(), [Link(here)]
 
 
@@ -107,29 +110,32 @@ def add_header(headers: dict[str, Any], **_: object) -> None:
 
 
 def start_run(run: Run, request: Any, **_: object) -> None:
-    """Other spans find their parent in the context. The run's own one is made at its end, by whoever knows of it."""
-    global _token
-    process, name = telemetry(), f"run {run.metadata['task']}"
-    header = getattr(request, HEADER, None)
-    context = _propagator.extract({HEADER: header}, Context()) if header else Context()
-    parent = get_current_span(context).get_span_context()
-    trace = parent.trace_id if parent.is_valid else process.ids.generate_trace_id()
-    sampled = (
-        process.sampler.should_sample(context, trace, name, SpanKind.CONSUMER).decision is Decision.RECORD_AND_SAMPLE
-    )
-    here = SpanContext(trace, process.ids.generate_span_id(), is_remote=False, trace_flags=TraceFlags(sampled))
-    _token = attach(set_span_in_context(NonRecordingSpan(here)))
-    if sampled:
-        ids = {"trace": here.trace_id, "id": here.span_id, "parent": parent.span_id, "started": time.time_ns()}
+    """The span is made at the run's end, by whoever knows of it. A run with a parent is sampled if that is."""
+    global _run
+    process = telemetry()
+    parent = _parent_of(request)
+    if parent.is_valid:
+        trace, flags = parent.trace_id, parent.trace_flags
+    else:
+        trace = process.ids.generate_trace_id()
+        decision = process.sampler.should_sample(None, trace, run.metadata["task"], SpanKind.CONSUMER).decision
+        flags = TraceFlags(decision is Decision.RECORD_AND_SAMPLE)
+    _run = SpanContext(trace, process.ids.generate_span_id(), is_remote=False, trace_flags=flags)
+    if flags.sampled:
+        ids = {"trace": trace, "id": _run.span_id, "parent": parent.span_id, "started": time.time_ns()}
         more = {"message": request.id, "request": log_context.known_request_id()}
         run.heartbeat_fields = {"span": ids | more}
 
 
+def _parent_of(request: Any) -> SpanContext:
+    if header := getattr(request, HEADER, None):
+        return get_current_span(_propagator.extract({HEADER: header}, Context())).get_span_context()
+    return INVALID_SPAN_CONTEXT
+
+
 def finish_run(run: Run, record: dict[str, Any], error: Exception | None, **_: object) -> None:
-    global _token
-    if _token is not None:
-        detach(_token)
-        _token = None
+    global _run
+    _run = INVALID_SPAN_CONTEXT
     if run.heartbeat_fields:
         status = _failure(run.error or error) if record["outcome"] in FAILURES else Status()
         attempt = {"attempt": run.attempt} if run.attempt else {}
