@@ -88,7 +88,7 @@ def _faults_of_workers(workers: Workers) -> list[Fault]:
     def take_it() -> None:
         workers.start("default")
         wait_until(lambda: TaskRun.objects.filter(task=names.MAIL).exists(), "the mail")
-        _forget(names.MAIL)  # else the p95 of an hour is above the target for an hour
+        _forget(names.MAIL)  # else the p95 of ten minutes is above the target for as long
 
     return [
         Fault(8, "the video worker is killed", lambda: workers.kill("video"), lambda: workers.start("video")),
@@ -155,6 +155,6 @@ def _use_memory() -> None:
 
 
 def _forget(task: str) -> None:
-    """As an hour, or a day, does."""
+    """As ten minutes, or a day, do."""
     TaskRun.objects.filter(task=task).delete()
     TaskHour.objects.filter(task=task).delete()

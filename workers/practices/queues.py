@@ -105,7 +105,7 @@ def _check_delivery() -> Iterator[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while the oldest job now and the last hour's p95 keep the target of each time-sensitive queue."""
+    """ok while the oldest job now and the p95 of the last ten minutes keep the target of each time-sensitive queue."""
     sensitive = {queue.name: queue for queue in table().queues.values() if queue.kind == QueueKind.TIME_SENSITIVE}
     try:
         p95, paused = waits.p95_waits(sensitive), pauses.paused_queues()
@@ -113,7 +113,7 @@ def verify() -> Finding:
         others = Job.objects.filter(state=Job.State.QUEUED).exclude(queue__in=sensitive).count()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    summary = ", ".join(f"{name} waited {p95[name]:.1f} s (p95 of the last hour)" for name in sensitive)
+    summary = ", ".join(f"{name} waited {p95[name]:.1f} s (p95 of ten minutes)" for name in sensitive)
     summary = f"{summary or 'no queue is time-sensitive'}, {others} queued elsewhere"
     summary = pauses.with_pauses(summary, [paused[name] for name in sensitive if name in paused])
     return Finding(not faults, summary, " ".join(faults), max(p95.values(), default=None))

@@ -13,7 +13,7 @@ from workers.queues import Queue, table
 
 P95_WAIT = """
     SELECT queue, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) FROM workers_taskrun
-    WHERE ended_at > now() - interval '1 hour' AND queue = ANY(%s) AND task <> %s AND wait_seconds IS NOT NULL
+    WHERE ended_at > now() - interval '10 minutes' AND queue = ANY(%s) AND task <> %s AND wait_seconds IS NOT NULL
     GROUP BY queue"""
 SINCE = Case(
     When(started_at=None, then="queued_at"),
@@ -22,7 +22,7 @@ SINCE = Case(
 
 
 def p95_waits(queues: Collection[str]) -> dict[str, float]:
-    """Seconds, of the last hour's runs without canaries; 0 for a queue without a run."""
+    """Seconds, of the runs of the last ten minutes without canaries; 0 for a queue without a run."""
     with connection.cursor() as cursor:
         cursor.execute(P95_WAIT, [list(queues), table().canary_task])
         return dict.fromkeys(queues, 0.0) | dict(cursor.fetchall())
@@ -60,8 +60,8 @@ def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[s
             yield f"A job in {queue.name} waits for {_seconds(now - sent)} of {queue.target_seconds} s.{question}"
         elif p95[queue.name] > queue.target_seconds:
             yield (
-                f"In the last hour, one run in twenty of {queue.name} waited more than {queue.target_seconds} s. Is a"
-                f" task slower than usual (practice 7)? Else add a {worker} worker."
+                f"In the last ten minutes, one run in twenty of {queue.name} waited more than {queue.target_seconds}"
+                f" s. Is a task slower than usual (practice 7)? Else add a {worker} worker."
             )
 
 
