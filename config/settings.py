@@ -1,21 +1,25 @@
-"""Django's settings. Those of alarms and metrics are in config/operations.py, of log, traces and errors in
-config/observability.py."""
+"""Django's settings. A variable comes from the process's environment, else `.env`, else `.local/env`."""
 
+import logging
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import BASE_DIR, LOCAL_DIR, env
-from config.observability import *  # noqa: F403
-from config.operations import *  # noqa: F403
 from config.queues import TABLE
-from workers import addresses
+from workers import addresses, log_context
 from workers.cache_breaker import CACHE_BREAKER
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(str(BASE_DIR / ".env"))
+LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
+env.read_env(str(LOCAL_DIR / "env"))
 
 DEBUG = env.bool("DEBUG", default=False)
 # A platform runs collectstatic in its build, which has no secrets.
@@ -30,6 +34,10 @@ if missing := [name for name, value in given.items() if not (value or DEBUG or B
         f"Set {', '.join(missing)}: without DEBUG nothing has a default. See .env.example; "
         "on your own machine, `make run` sets them all."
     )
+
+# The running version, which rows of runs record and charts mark. On Heroku "v42 1a2b3c4".
+HEROKU = (env.str("HEROKU_RELEASE_VERSION", default=""), env.str("HEROKU_SLUG_COMMIT", default="")[:7])
+RELEASE = (env.str("RELEASE", default="") or " ".join(filter(None, HEROKU)))[:12]
 
 # Workers write mails without a request, so the site must know its own URL.
 PORT = env.str("PORT", default="8000")
@@ -59,9 +67,12 @@ INSTALLED_APPS = [
 # `manage.py up` and the demo user. The image does not contain this package.
 if DEBUG and find_spec("devtools"):
     INSTALLED_APPS.append("devtools")
+# OpenTelemetry's SDK reads its standard variables itself (docs/tracing.md). Without a collector it is not imported.
+COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+IS_TRACING = any(env.str(name, default="") for name in COLLECTORS) and not env.bool("OTEL_SDK_DISABLED", default=False)
 MIDDLEWARE = [
     "mediaapp.middleware.RequestIDMiddleware",
-    *(["mediaapp.tracing_middleware.TracingMiddleware"] if IS_TRACING else []),  # noqa: F405
+    *(["mediaapp.tracing_middleware.TracingMiddleware"] if IS_TRACING else []),
     "mediaapp.middleware.SilentServerMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "mediaapp.middleware.ContentSecurityPolicyMiddleware",
@@ -75,20 +86,12 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ],
-        },
-    }
-]
+DJANGO_TEMPLATES = "django.template.backends.django.DjangoTemplates"
+CONTEXT = ["template.context_processors.request", "contrib.auth.context_processors.auth"]
+CONTEXT += ["contrib.messages.context_processors.messages"]
+TEMPLATE_OPTIONS = {"context_processors": [f"django.{name}" for name in CONTEXT]}
+TEMPLATES: list[dict[str, Any]] = [{"BACKEND": DJANGO_TEMPLATES, "APP_DIRS": True, "OPTIONS": TEMPLATE_OPTIONS}]
+TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]
 
 # PostgreSQL only, so that development runs production's code. CONN_MAX_AGE applies to web processes: Celery closes the
 # connection around every task (docs/facts/celery.md#django-fixup-connections).
@@ -135,37 +138,21 @@ def plain_key(key: str, prefix: str, version: int) -> str:
     return key
 
 
+REDIS_CACHE: dict[str, Any] = {"BACKEND": "django_redis.cache.RedisCache", "KEY_FUNCTION": plain_key}
+JSON_SERIALIZER = "django_redis.serializers.json.JSONSerializer"
+CACHE_OPTIONS = {"IGNORE_EXCEPTIONS": True, "SERIALIZER": JSON_SERIALIZER}
+CACHE_OPTIONS |= CACHE_LIMITS | {"CONNECTION_POOL_KWARGS": CACHE_POOL | CACHE_TLS}
+LOCKS_OPTIONS = LOCKS_LIMITS | {"CONNECTION_POOL_KWARGS": LOCKS_POOL | LOCKS_TLS}
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_FUNCTION": plain_key,
-        "OPTIONS": CACHE_LIMITS
-        | {
-            "CONNECTION_POOL_KWARGS": CACHE_POOL | CACHE_TLS,
-            "IGNORE_EXCEPTIONS": True,
-            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
-        },
-    },
-    "locks": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": LOCKS_URL,
-        "KEY_FUNCTION": plain_key,
-        "OPTIONS": LOCKS_LIMITS | {"CONNECTION_POOL_KWARGS": LOCKS_POOL | LOCKS_TLS},
-    },
+    "default": REDIS_CACHE | {"LOCATION": REDIS_URL, "OPTIONS": CACHE_OPTIONS},
+    "locks": REDIS_CACHE | {"LOCATION": LOCKS_URL, "OPTIONS": LOCKS_OPTIONS},
 }
 
 # Accounts and rate limits. PROXIES: the number of our own proxies before the site; a platform's router is 1.
 AUTH_USER_MODEL = "mediaapp.User"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
-]
+VALIDATION = "django.contrib.auth.password_validation"
+VALIDATORS = ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
+AUTH_PASSWORD_VALIDATORS = [{"NAME": f"{VALIDATION}.{name}Validator"} for name in VALIDATORS]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "library"
 LOGOUT_REDIRECT_URL = "login"
@@ -223,15 +210,9 @@ KEEP_JOBS_DAYS = env.int("KEEP_JOBS_DAYS", default=365)
 KEEP_RUNS_DAYS = env.int("KEEP_RUNS_DAYS", default=30)
 KEEP_HOURS_DAYS = env.int("KEEP_HOURS_DAYS", default=365)
 # The clean-ups of the site. Dotted paths, because workers import nothing of the site.
-CLEAN_UPS = [
-    "mediaapp.retention.cancel_unconfirmed",
-    "mediaapp.retention.delete_old_sources",
-    "mediaapp.retention.delete_old_uploads",
-    "mediaapp.retention.delete_expired_sessions",
-    "mediaapp.retention.delete_old_mappings",
-    "mediaapp.retention.delete_old_admin_log",
-    "mediaapp.retention.delete_old_actions",
-]
+FUNCTIONS = ["cancel_unconfirmed", "delete_old_sources", "delete_old_uploads", "delete_expired_sessions"]
+FUNCTIONS += ["delete_old_mappings", "delete_old_admin_log", "delete_old_actions"]
+CLEAN_UPS = [f"mediaapp.retention.{name}" for name in FUNCTIONS]
 if S3_BUCKET:
     CLEAN_UPS.append("mediaapp.uploads.direct.discard_abandoned_uploads")
 
@@ -241,12 +222,8 @@ FORMATION = env.str("FORMATION", default="")
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
 WEB_THREADS = 8
 BROKER_POOL = 2
-CONNECTIONS = {
-    "database": env.int("DATABASE_CONNECTIONS", default=None),
-    "cache": env.int("REDIS_CONNECTIONS", default=None),
-    "locks": env.int("LOCKS_CONNECTIONS", default=None),
-    "broker": env.int("BROKER_CONNECTIONS", default=None),
-}
+PLANS = {"database": "DATABASE", "cache": "REDIS", "locks": "LOCKS", "broker": "BROKER"}
+CONNECTIONS = {server: env.int(f"{name}_CONNECTIONS", default=None) for server, name in PLANS.items()}
 
 # Seconds until another worker may take the job of a dead worker. A living worker renews its lease.
 JOB_LEASE = env.int("JOB_LEASE", default=10)
@@ -254,14 +231,11 @@ JOB_LEASE = env.int("JOB_LEASE", default=10)
 # Browsers load from this site and the bucket only, and by TLS if SITE_URL is https.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
+        **{kind: [SELF, *S3_ORIGINS] for kind in ("connect-src", "media-src")},
         "default-src": [SELF],
-        "connect-src": [SELF, *S3_ORIGINS],
         "img-src": [SELF, "data:", *S3_ORIGINS],
-        "media-src": [SELF, *S3_ORIGINS],
-        "object-src": [NONE],
-        "base-uri": [NONE],
         "form-action": [SELF],
-        "frame-ancestors": [NONE],
+        **{kind: [NONE] for kind in ("object-src", "base-uri", "frame-ancestors")},
     },
     "EXCLUDE_URL_PREFIXES": ("/dev/",),
 }
@@ -273,8 +247,7 @@ HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600 if HTTPS else 0)
-# HSTS for subdomains and the browsers' preload list: the owner of the domain decides.
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS of subdomains: the domain's owner decides
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 # A browser takes a cookie of this prefix by TLS alone, and from this host: a neighbour in the domain can set none.
 COOKIE_PREFIX = "__Host-" if HTTPS else ""
@@ -286,3 +259,42 @@ LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
+
+# Who shows it reads /metrics and /healthz/practices, as staff do: Prometheus, an uptime monitor. Unset: staff alone.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
+# Alarms (docs/alarms.md). Seconds between two measurements; for which a practice does not hold before its alarm, by its
+# number, 0 for none; for which it holds again before the recovery is told; in which it has one alarm at most; for which
+# no alarm is raised after a new release, which restarts everything.
+MONITOR_SECONDS = env.float("MONITOR_SECONDS", default=15)
+ALERT_AFTER = env.int("ALERT_AFTER_SECONDS", default=120)
+ALERT_AFTER_SECONDS = {number: env.int(f"ALERT_AFTER_SECONDS_{number}", default=ALERT_AFTER) for number in range(1, 10)}
+ALERT_RECOVERY_SECONDS = env.int("ALERT_RECOVERY_SECONDS", default=60)
+ALERT_REPEAT_SECONDS = env.int("ALERT_REPEAT_SECONDS", default=600)
+ALERT_DEPLOY_SECONDS = env.int("ALERT_DEPLOY_SECONDS", default=180)
+# Not Django's ADMINS: its log handler would mail each error of a request, while its user waits.
+ALERT_ADDRESSES = env.list("ADMINS", default=[])
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", default="")
+ALERT_WEBHOOK_FORMAT = env.str("ALERT_WEBHOOK_FORMAT", default="") or "json"
+# Somebody outside rings when this address is no longer called each minute.
+HEARTBEAT_URL = env.str("HEARTBEAT_URL", default="")
+HEARTBEAT_SECONDS = 60
+
+# Errors go to Sentry. Its own traces, a share of 0 to 1, are off unless asked for.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_TRACES_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", default=None)
+
+# The log. QUIET ones write at INFO six lines every ten seconds about recurring tasks; OpenTelemetry writes several for
+# each batch that a collector does not take, and workers.tracing.sender one. Granian sets up its own (config/server.py).
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_FORMAT = env.str("LOG_FORMAT", default="") or "line"
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}: write line or json. See docs/logging.md.")
+IS_JSON = LOG_FORMAT == "json"
+logging.captureWarnings(IS_JSON)  # else Python writes a warning to stderr, in lines of its own
+QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
+LEVELS = dict.fromkeys(QUIET, "WARNING") | {"mediaapp.access": "INFO", "opentelemetry": "CRITICAL"}
+LOGGERS = {name: {"level": level} for name, level in LEVELS.items()}
+LOGGING = log_context.logging_to_stdout(LOG_LEVEL, LOGGERS, is_json=IS_JSON, release=RELEASE)
+GRANIAN_LOGGING = log_context.logging_to_stdout("INFO", {"_granian": {}}, is_json=IS_JSON, release=RELEASE)
