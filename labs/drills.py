@@ -56,7 +56,7 @@ ALARMS = (
 )
 RETRIES = (
     "{changed} of {jobs} failed jobs retried under {kills} kills, {once} once; {ran_once} ran once; {messages} messages"
-    " of an owner at most; p95 of resets from click to start {wait_ms} ms, before {idle_ms} ms"
+    " of an owner at most; p95 of resets from click to start {wait_ms} ms, before {before_ms} ms"
 )
 ROLL_FORWARDS = "first sweep at most {longest} s after the older release in {rounds} roll-forwards; {named} times named"
 DRILLS = (
