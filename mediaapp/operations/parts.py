@@ -1,4 +1,4 @@
-"""Reads the parts of a page from several servers, within one deadline."""
+"""A page of several parts: one whose server is away holds up no other, and the page says that it cannot be read."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -10,9 +10,12 @@ log = logging.getLogger(__name__)
 
 
 def read_parts(questions: Mapping[str, Callable[[], Any]], *, seconds: float | None = None) -> dict[str, Any]:
-    """None for a part that could not be read: its page says so in words. seconds: else DEADLINE_SECONDS."""
+    """The context of a template: the parts by their names, None for each in `unread`, which nobody could read.
+
+    seconds: else DEADLINE_SECONDS.
+    """
     answers = run_with_deadline(questions, seconds=seconds)
-    failed = {name: answer for name, answer in answers.items() if isinstance(answer, Exception)}
-    for name, error in failed.items():
-        log.warning("page_part_unknown part=%s error=%r", name, error)
-    return answers | dict.fromkeys(failed)
+    unread = {name: answer for name, answer in answers.items() if isinstance(answer, Exception)}
+    for name, error in unread.items():
+        log.warning("page_part_unread part=%s error=%r", name, error)
+    return answers | dict.fromkeys(unread) | {"unread": set(unread)}

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_safe
 
 from mediaapp.history.periods import PERIODS, chosen_period
 from mediaapp.history.queues import queue_charts, read_now
+from mediaapp.operations.parts import read_parts
 from mediaapp.permissions import AuthenticatedRequest, staff_required
-from mediaapp.views.operations.parts import read_parts
 from workers.models import Job, Pause
 from workers.queues import table
 from workers.telemetry.waits import due_jobs

@@ -7,8 +7,8 @@ from django.views.decorators.http import require_safe
 
 from mediaapp.history.periods import PERIODS, chosen_period
 from mediaapp.history.tasks import compare_with_last_week, newest_failures, slowest_runs, task_charts, task_history
+from mediaapp.operations.parts import read_parts
 from mediaapp.permissions import AuthenticatedRequest, staff_required
-from mediaapp.views.operations.parts import read_parts
 from workers.models import TaskHour
 from workers.queues import table
 

@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from mediaapp.operations.parts import read_parts
 from mediaapp.permissions import staff_required
-from mediaapp.views.operations.parts import read_parts
 from workers.models import Pause
 from workers.practices.recurring import HEARTBEAT
 from workers.queues import table
