@@ -2,11 +2,6 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
-# PostgreSQL deletes these rows with their job: an older release, after a rollback, does not know the tables.
-CASCADE = """ALTER TABLE {0} ADD CONSTRAINT {0}_{1} FOREIGN KEY ({1}) REFERENCES workers_job (id)
-    ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED"""
-
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -14,6 +9,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL("SET LOCAL lock_timeout = '5s'", migrations.RunSQL.noop),
         migrations.CreateModel(
             name='PracticeState',
             fields=[
@@ -25,21 +21,6 @@ class Migration(migrations.Migration):
                 ('since', models.DateTimeField(help_text='When `ok` became what it is.')),
                 ('measured_at', models.DateTimeField()),
             ],
-        ),
-        migrations.AddField(
-            model_name='job',
-            name='error',
-            field=models.TextField(blank=True, db_default='', default='', help_text='For staff: the exception of the last failure in one line.'),
-        ),
-        migrations.AddField(
-            model_name='job',
-            name='error_fingerprint',
-            field=models.CharField(blank=True, db_default='', default='', help_text='The same for equal errors of different jobs.', max_length=16),
-        ),
-        migrations.AddField(
-            model_name='job',
-            name='request_id',
-            field=models.CharField(blank=True, db_default='', default='', help_text='Of the request that created it.', max_length=200),
         ),
         migrations.AddField(
             model_name='queuesample',
@@ -60,16 +41,6 @@ class Migration(migrations.Migration):
             model_name='taskhour',
             name='wait_p50',
             field=models.FloatField(null=True),
-        ),
-        migrations.AddField(
-            model_name='taskrun',
-            name='error',
-            field=models.TextField(db_default='', default='', help_text='The end of the traceback.'),
-        ),
-        migrations.AddField(
-            model_name='taskrun',
-            name='job_id',
-            field=models.UUIDField(help_text='Its job, if it has one; the row may be gone.', null=True),
         ),
         migrations.CreateModel(
             name='Deploy',
@@ -176,6 +147,7 @@ class Migration(migrations.Migration):
                 ('job', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='workers.job')),
             ],
             options={
+                'indexes': [models.Index(models.F('started_at'), condition=models.Q(('ended_at', None)), name='attempt_running')],
                 'constraints': [models.UniqueConstraint(fields=('job', 'number'), name='one_attempt_per_number')],
             },
         ),
@@ -191,7 +163,4 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('action', 'job'), name='selected_once')],
             },
         ),
-        migrations.RunSQL(CASCADE.format("workers_jobattempt", "job_id"), migrations.RunSQL.noop),
-        migrations.RunSQL(CASCADE.format("workers_selectedjob", "action_id"), migrations.RunSQL.noop),
-        migrations.RunSQL(CASCADE.format("workers_selectedjob", "job_id"), migrations.RunSQL.noop),
     ]

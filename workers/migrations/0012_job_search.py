@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     atomic = False  # an index of a large table is built while others write to it
 
     dependencies = [
-        ('workers', '0011_needs_mapping_index'),
+        ('workers', '0011_task_run_columns'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
