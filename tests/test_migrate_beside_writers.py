@@ -38,7 +38,7 @@ def test_one_that_would_is_found(operation: Operation, is_atomic: bool):
 
 
 def blocking_operations(migration: Migration) -> list[Operation]:
-    """An index is built concurrently, outside a transaction. All else waits LOCK_TIMEOUT for its table, and then fails."""
+    """An index is built concurrently, outside a transaction. All else waits LOCK_TIMEOUT for its table, then fails."""
     operations = migration.operations
     made = {operation.name_lower for operation in operations if isinstance(operation, CreateModel)}
     old = [each for each in operations if getattr(each, "model_name_lower", None) not in {None, *made}]
