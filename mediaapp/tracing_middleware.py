@@ -38,4 +38,4 @@ class TracingMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> None:
         """Of a view, if no other middleware answers."""
-        get_current_span().set_attribute("exception.message", log_context.redact(repr(error)))
+        get_current_span().set_attribute("exception.message", log_context.anonymize(repr(error)))

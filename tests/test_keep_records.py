@@ -9,7 +9,7 @@ from django_redis import get_redis_connection
 from tests.outages import make_unreachable
 from workers.models import TaskRun
 from workers.telemetry import recorder, rollups
-from workers.telemetry.recorder import STREAM
+from workers.telemetry.recorder import STREAM, run_killed
 
 
 def record(queue: str = "q") -> dict[str, Any]:
@@ -37,3 +37,16 @@ def test_a_process_keeps_a_bounded_number_of_records_while_the_server_is_away(se
         sender.finish(record())
     assert not sender.send()
     assert len(sender._records) == recorder.MAX_RECORDS
+
+
+def test_a_receiver_that_fails_does_not_make_the_collector_read_the_same_runs_again(db, caplog):
+    def fail(run: dict[str, Any], **_: object) -> None:
+        raise ValueError(run["span"])
+
+    get_redis_connection("locks").xadd(STREAM, {"run": json.dumps(record() | {"span": "unknown"})})
+    run_killed.connect(fail)
+    try:
+        assert [rollups.collect_runs(), rollups.collect_runs()] == [1, 0]
+    finally:
+        run_killed.disconnect(fail)
+    assert "ValueError: unknown" in caplog.text

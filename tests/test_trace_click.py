@@ -6,15 +6,18 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from opentelemetry.sdk.trace import TracerProvider
 
 from devtools.processes import stop, wait_until
 from devtools.visitor import Visitor
+from mediaapp.models import User
 from tests import in_subprocess
 from tests.collector import Collector, collecting, silence
 from tests.web import serving
 from workers.models import Job
+from workers.tracing import spans
 from workers.tracing.sender import SpanSender
 from workers.tracing.tracer import _telemetry, telemetry
 
@@ -171,18 +174,33 @@ def test_a_page_with_a_reset_token_has_its_route_and_no_token(client, db, traced
     assert "hunter2" not in repr(span)
 
 
-def test_an_error_of_a_view_is_in_its_span_without_secrets(client, traced, monkeypatch):
-    monkeypatch.setattr("mediaapp.views.accounts.SignUpView.get", fail_with_a_secret)
+@pytest.fixture
+def refused(alice) -> IntegrityError:
+    """What PostgreSQL says of a second account with the same address."""
+    with pytest.raises(IntegrityError, match=r"ALICE@EXAMPLE\.COM") as caught, transaction.atomic():
+        User.objects.create(username="other", email=alice.email.upper())
+    return caught.value
+
+
+def test_an_error_of_a_view_is_in_its_span_without_secrets_and_rows(client, traced, monkeypatch, refused):
+    secret = ValueError("amqp://app:hunter2@rabbit//")
     client.raise_request_exception = False
-    client.get("/accounts/signup/")
+    for error in (secret, refused):
+        monkeypatch.setattr("mediaapp.views.accounts.SignUpView.get", failing(error))
+        client.get("/accounts/signup/")
     telemetry().close()
-    (span,) = traced.spans
-    assert (span["is_error"], span["http.response.status_code"]) == (True, 500)
-    assert span["exception.message"] == "ValueError('amqp://app:...@rabbit//')"
+    first, second = traced.spans
+    assert (first["is_error"], first["http.response.status_code"]) == (True, 500)
+    assert first["exception.message"] == "ValueError('amqp://app:...@rabbit//')"
+    assert "one_account_per_address" in second["exception.message"]
+    assert "example" not in (repr(second) + repr(spans.failure(refused))).lower()
 
 
-def fail_with_a_secret(*_: object) -> None:
-    raise ValueError("amqp://app:hunter2@rabbit//")
+def failing(error: Exception) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
 
 
 @pytest.mark.parametrize(("sampler", "count"), [("always_off", 0), ("always_on", 1)])

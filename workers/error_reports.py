@@ -12,6 +12,7 @@ from django.conf import settings
 from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.integrations.django import DjangoIntegration
+from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.stdlib import StdlibIntegration
 
 from workers import log_context
@@ -39,6 +40,7 @@ def start(**_: object) -> None:
         auto_enabling_integrations=False,
         integrations=[
             DjangoIntegration(),
+            LoggingIntegration(level=None),  # no breadcrumbs: lines of the log name people
             CeleryIntegration(propagate_traces=bool(settings.SENTRY_TRACES_SAMPLE_RATE)),
             AtexitIntegration(callback=lambda pending, seconds: None),  # else it writes to stderr
         ],
@@ -62,12 +64,12 @@ def prepare(event: Any, hint: Any) -> Any:
     event["tags"] = {**event.get("tags", {}), **{name: tag for name, tag in tags.items() if tag != log_context.UNKNOWN}}
     if request := event.get("request"):
         event["request"] = {name: request[name] for name in ("method", "url") if name in request}
-    return _redact(event)
+    return _anonymize(event)
 
 
-def _redact(value: Any) -> Any:
+def _anonymize(value: Any) -> Any:
     if isinstance(value, str):
-        return log_context.redact(value)
+        return log_context.anonymize(value)
     if isinstance(value, dict):
-        return {name: _redact(each) for name, each in value.items()}
-    return [_redact(each) for each in value] if isinstance(value, (list, tuple)) else value
+        return {name: _anonymize(each) for name, each in value.items()}
+    return [_anonymize(each) for each in value] if isinstance(value, (list, tuple)) else value

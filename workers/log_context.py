@@ -19,6 +19,9 @@ HEADER = "request_id"  # of a message
 FORMAT = "%(levelname)s %(name)s request=%(request_id)s job=%(job_id)s %(message)s"
 PASSWORD_IN_URL = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
 RESET_TOKEN = re.compile(r"(/reset/[^/\s]+/)[^/\s]+")
+MAIL_ADDRESS = re.compile(r"[\w.+%-]*\w@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}")
+# PostgreSQL's fields after its first line, in any language, and in a repr: "DETAIL:  Key (...)=(...)", "LINE 1: ...".
+ROW_VALUES = re.compile(r"(\n|\\+n)(?:\w+:  |\w+ \d+: ).*", re.DOTALL)
 EVENT = re.compile(r"([a-z]+(?:_[a-z]+)+)((?: \w+=%[rs])*)")  # docs/logging.md: `event key=value`
 
 request_id: ContextVar[str] = ContextVar("request_id", default=UNKNOWN)
@@ -31,6 +34,11 @@ CONTEXT = {"request": request_id, "job": job_id, "task": task_name, "queue": que
 def redact(text: str) -> str:
     """Removes passwords in addresses, and the tokens of reset links."""
     return RESET_TOKEN.sub(r"\1...", PASSWORD_IN_URL.sub(r"\1...@", text))
+
+
+def anonymize(text: str) -> str:
+    """For what leaves the site: redacts, and removes mail addresses and what PostgreSQL says of a row's values."""
+    return MAIL_ADDRESS.sub("<mail>", ROW_VALUES.sub(r"\1...", redact(text)))
 
 
 class RedactingFormatter(logging.Formatter):

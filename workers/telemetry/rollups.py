@@ -65,13 +65,13 @@ def collect_runs() -> int:
     while time.monotonic() < stop_at and (entries := redis.xrange(STREAM, count=BATCH_ENTRIES)):
         runs = {row_id(entry): json.loads(fields[b"run"]) for entry, fields in entries}
         store_runs(runs)
-        for run in runs.values():
-            if "span" in run:
-                run_killed.send(None, run=run)
         collected += len(entries)
         # After a crash before this line they are read again, and their rows are there.
         milliseconds, sequence = entries[-1][0].decode().split("-")
         redis.xtrim(STREAM, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
+        for run in runs.values():
+            if "span" in run:
+                run_killed.send_robust(None, run=run)  # logs a receiver's error
     return collected
 
 

@@ -87,7 +87,7 @@ def _traced(send_task: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return send_task(name, *args, **options)
             except Exception as error:
-                span.set_status(_failure(error))
+                span.set_status(failure(error))
                 raise
 
     return send
@@ -137,7 +137,7 @@ def finish_run(run: Run, record: dict[str, Any], error: Exception | None, **_: o
     global _run
     _run = INVALID_SPAN_CONTEXT
     if run.heartbeat_fields:
-        status = _failure(run.error or error) if record["outcome"] in FAILURES else Status()
+        status = failure(run.error or error) if record["outcome"] in FAILURES else Status()
         attempt = {"attempt": run.attempt} if run.attempt else {}
         _send(record | run.heartbeat_fields | attempt, status)
 
@@ -173,5 +173,5 @@ def _attributes(values: dict[str, Any]) -> dict[str, Any]:
     return {ATTRIBUTES[name]: value for name, value in values.items() if name in ATTRIBUTES and value}
 
 
-def _failure(error: BaseException | None) -> Status:
-    return Status(StatusCode.ERROR, log_context.redact(repr(error)) if error else None)
+def failure(error: BaseException | None) -> Status:
+    return Status(StatusCode.ERROR, log_context.anonymize(repr(error)) if error else None)
