@@ -8,6 +8,7 @@ import sys
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.urls import resolve
 from django.utils import timezone
 
@@ -110,6 +111,28 @@ def test_a_release_that_still_runs_is_not_recorded_again(settings):
     assert list(Deploy.objects.order_by("pk").values_list("release", flat=True)) == ["v42", "v43"]
 
 
+def test_a_restart_in_a_deploy_that_is_half_done_is_no_deploy_and_a_rollback_to_yesterdays_release_is(settings):
+    def record(*releases: str) -> list[str]:
+        for settings.RELEASE in releases:
+            deploys.ReleaseRecorder().record()
+        return list(Deploy.objects.order_by("pk").values_list("release", flat=True))
+
+    assert record("v42", "v43", "v42", "v43") == ["v42", "v43"]
+    Deploy.objects.update(began_at=F("began_at") - timedelta(hours=25))
+    assert record("v43", "v42") == ["v42", "v43", "v42"]
+
+
+@pytest.mark.parametrize(("good_seconds", "expected"), [(15, [True]), (60, [False, False])])
+def test_a_fault_that_flaps_rings_unless_it_was_good_for_the_time_of_its_recovery(settings, good_seconds, expected):
+    settings.ALERT_AFTER_SECONDS, settings.ALERT_RECOVERY_SECONDS = {LOCKS: 120}, 60
+    start = timezone.now()
+    for second in range(0, 105 + good_seconds + 105, 15):
+        now = start + timedelta(seconds=second)
+        incidents.update(LOCKS, Finding(105 <= second < 105 + good_seconds, ""), now)
+        incidents.raise_due(now)
+    assert [bool(each.alerted_at) for each in Incident.objects.order_by("pk")] == expected
+
+
 def test_a_practice_that_flaps_within_its_recovery_has_one_incident_and_one_alarm(smtp, go, settings):
     settings.ALERT_RECOVERY_SECONDS = 60
     for _ in range(2):
@@ -196,6 +219,17 @@ def test_two_monitors_share_the_rounds_and_raise_an_alarm_once(settings):
     settings.MONITOR_SECONDS = 60
     first, second = Monitor(), Monitor()
     assert [first.run_round(), second.run_round(), first.run_round()] == [True, False, False]
+
+
+def test_a_wrong_clock_stops_no_round(settings, monkeypatch):
+    settings.MONITOR_SECONDS = 60
+    now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(hours=1))
+    assert Monitor().run_round()
+    times = PracticeState.objects.values_list("measured_at", flat=True)
+    assert max(times) < now() + timedelta(minutes=1)
+    PracticeState.objects.update(measured_at=timezone.now())  # as an older release, or the database's own clock
+    assert [Monitor().run_round() for _ in range(2)] == [True, False]
 
 
 def test_two_beats_mail_once_and_end_at_once(smtp, receiver, start, broker):

@@ -30,12 +30,13 @@ def update(number: int, finding: Finding, now: datetime) -> None:
             Incident.objects.filter(pk=incident.pk, ended_at=None).update(ended_at=now, seen_at=now)
         return
     if incident is None and (incident := _find_unsettled(number, now)):
-        seen |= {"ended_at": None, "watched_since": now}
+        seen["ended_at"] = None
     if incident is None:
         start = {"began_at": now, "watched_since": now}
         Incident.objects.get_or_create(number=number, ended_at=None, defaults=start | seen)
         return
-    if now - incident.seen_at > MAX_GAP:
+    max_gap = max(MAX_GAP, _recovery()) if incident.ended_at else MAX_GAP
+    if now - incident.seen_at > max_gap:
         seen["watched_since"] = now
     Incident.objects.filter(pk=incident.pk).update(**seen)
 
@@ -45,7 +46,7 @@ def _find_unsettled(number: int, now: datetime) -> Incident | None:
     last = Incident.objects.filter(number=number).order_by("-began_at").first()
     if last is None or last.ended_at is None or last.recovery_sent_at:
         return None
-    is_young = last.ended_at > now - _seconds(settings.ALERT_RECOVERY_SECONDS)
+    is_young = last.ended_at > now - _recovery()
     return last if is_young or last.alerted_at else None
 
 
@@ -54,9 +55,8 @@ def raise_due(now: datetime) -> None:
     for incident in Incident.objects.filter(ended_at=None, alerted_at=None):
         if _is_due(incident, now):
             _raise(incident, AlarmMessage.Kind.ALARM, now)
-    held = now - _seconds(settings.ALERT_RECOVERY_SECONDS)
-    told = Incident.objects.filter(alerted_at__isnull=False, recovery_sent_at=None)
-    for incident in told.filter(ended_at__lte=held):
+    alerted = Incident.objects.filter(alerted_at__isnull=False, recovery_sent_at=None)
+    for incident in alerted.filter(ended_at__lte=now - _recovery()):
         _raise(incident, AlarmMessage.Kind.RECOVERY, now)
 
 
@@ -94,6 +94,11 @@ def delete_old_incidents() -> int:
     """Deletes one chunk, with the messages."""
     old = Incident.objects.filter(ended_at__lt=timezone.now() - timedelta(days=settings.KEEP_HOURS_DAYS))
     return Incident.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:DELETE_ROWS])).delete()[0]
+
+
+def _recovery() -> timedelta:
+    """For so long a practice holds again before its incident is over."""
+    return _seconds(settings.ALERT_RECOVERY_SECONDS)
 
 
 def _seconds(seconds: float) -> timedelta:

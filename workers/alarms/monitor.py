@@ -9,7 +9,6 @@ from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from workers.alarms import heartbeat, incidents, mail, messages, states, webhook
 from workers.alarms.deploys import ReleaseRecorder
@@ -42,7 +41,7 @@ class Monitor:
             return False
         self.releases.record()
         findings = registry.verify_all(SLOTS, seconds=MEASURE_SECONDS)
-        now = timezone.now()
+        now = states.database_time()
         with transaction.atomic():
             states.store(findings, now)
             for practice, finding in findings:

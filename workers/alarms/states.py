@@ -1,29 +1,43 @@
 """The newest finding of each practice, and its samples for charts."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
+from django.db import connection
+from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from workers.models import FindingSample, PracticeState
 from workers.practices.registry import PRACTICES, Findings
 
 SAMPLE_SECONDS = 60
+NEVER = datetime.fromtimestamp(0, tz=UTC)
 DELETE_ROWS = 10_000  # of one statement
 
 
 def claim_round(interval: timedelta) -> bool:
-    """Whether this process is to measure now: one process in each interval. Raises DatabaseError."""
-    now = timezone.now()
-    due = PracticeState.objects.filter(number=PRACTICES[0].number, measured_at__lte=now - interval)
-    if due.update(measured_at=now):
+    """Whether this process is to measure now: one process in each interval. Raises DatabaseError.
+
+    By the clock of the database. A time in the future, which a wrong clock left, claims nothing.
+    """
+    is_due = Q(measured_at__lte=Now() - interval) | Q(measured_at__gt=Now() + interval)
+    due = PracticeState.objects.filter(is_due, number=PRACTICES[0].number)
+    if due.update(measured_at=Now()):
         return True
     if PracticeState.objects.count() < len(PRACTICES):
-        never = datetime.fromtimestamp(0, tz=now.tzinfo)
-        rows = [PracticeState(number=each.number, ok=None, since=now, measured_at=never) for each in PRACTICES]
+        rows = [PracticeState(number=each.number, ok=None, since=Now(), measured_at=NEVER) for each in PRACTICES]
         PracticeState.objects.bulk_create(rows, ignore_conflicts=True)
-        return bool(due.update(measured_at=now))
+        return bool(due.update(measured_at=Now()))
     return False
+
+
+def database_time() -> datetime:
+    """The clock of all monitors: a host's own may be wrong. Raises DatabaseError."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+        return now
 
 
 def store(findings: Findings, now: datetime) -> None:
@@ -37,9 +51,9 @@ def store(findings: Findings, now: datetime) -> None:
 
 
 def _store_samples(findings: Findings, now: datetime) -> None:
-    newest = FindingSample.objects.filter(number=findings[0][0].number).order_by("-taken_at").first()
     almost = timedelta(seconds=SAMPLE_SECONDS - settings.MONITOR_SECONDS / 2)  # rounds are not a minute to the dot
-    if newest is None or now - newest.taken_at > almost:
+    young = FindingSample.objects.filter(number=findings[0][0].number, taken_at__range=(now - almost, now))
+    if not young.exists():
         FindingSample.objects.bulk_create(
             FindingSample(number=practice.number, taken_at=now, ok=finding.ok, figure=finding.figure)
             for practice, finding in findings
