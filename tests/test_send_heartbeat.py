@@ -1,4 +1,4 @@
-"""A service outside rings when its address is no longer called: while nobody samples the queues."""
+"""A service outside rings when its address is no longer called: while nobody samples the queues, or nobody measures."""
 
 from datetime import timedelta
 
@@ -8,7 +8,8 @@ from django.utils import timezone
 from devtools.processes import wait_until
 from workers.alarms import heartbeat
 from workers.alarms.heartbeat import Heartbeat
-from workers.models import QueueSample
+from workers.models import PracticeState, QueueSample
+from workers.practices.registry import PRACTICES
 from workers.queues import table
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +29,14 @@ def sampled(seconds_ago: float) -> None:
     QueueSample.objects.bulk_create(QueueSample(queue=name, taken_at=at) for name in table().queues)
 
 
+def measured(seconds_ago: float) -> None:
+    PracticeState.objects.all().delete()
+    at = timezone.now() - timedelta(seconds=seconds_ago)
+    PracticeState.objects.bulk_create(PracticeState(number=each.number, since=at, measured_at=at) for each in PRACTICES)
+
+
 def test_it_is_called_while_the_queues_are_sampled_and_not_otherwise(outside):
+    measured(1)
     Heartbeat().ping_if_due()
     sampled(100)
     Heartbeat().ping_if_due()
@@ -38,8 +46,28 @@ def test_it_is_called_while_the_queues_are_sampled_and_not_otherwise(outside):
     assert [(each.method, each.path) for each in outside.received] == [("GET", "/ping/me?status=ok")]
 
 
+def test_it_is_called_while_the_practices_are_measured_and_not_otherwise(outside):
+    sampled(1)
+    Heartbeat().ping_if_due()
+    measured(100)
+    PracticeState.objects.filter(number=1).update(measured_at=timezone.now())  # a claim alone is no measurement
+    Heartbeat().ping_if_due()
+    assert outside.received == []
+    measured(10)
+    Heartbeat().ping_if_due()
+    assert len(outside.received) == 1
+
+
+def test_a_time_in_the_future_is_no_sign_of_life(outside):
+    measured(1)
+    sampled(-3600)
+    Heartbeat().ping_if_due()
+    assert outside.received == []
+
+
 def test_it_is_called_once_a_minute_and_again_soon_after_a_failure(outside, settings):
     settings.HEARTBEAT_SECONDS = 60
+    measured(1)
     sampled(1)
     outside.status = 500
     pings = Heartbeat()
@@ -53,12 +81,14 @@ def test_it_is_called_once_a_minute_and_again_soon_after_a_failure(outside, sett
 
 def test_an_address_that_nobody_serves_stops_nothing(settings, caplog):
     settings.HEARTBEAT_URL = "http://127.0.0.1:1/ping"
+    measured(1)
     sampled(1)
     Heartbeat().ping_if_due()
     assert "heartbeat_not_sent" in caplog.text
 
 
 def test_a_beat_calls_it(outside, start, broker):
+    measured(1)
     sampled(1)  # as the leading beat does within half a minute
     start("beat", HEARTBEAT_URL=outside.url)
     wait_until(lambda: outside.received, "the first ping")

@@ -1,22 +1,24 @@
-"""Pings HEARTBEAT_URL each minute while a beat leads and samples the queues: silence rings outside of this site.
+"""Pings HEARTBEAT_URL each minute while a beat samples the queues and one measures: silence rings outside of this site.
 
 Not in the thread of the leader's callbacks, which a slow server would hold up.
 """
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.client import HTTPException
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models import Min
 
 from workers.alarms.http_client import RequestRejectedError, request
+from workers.alarms.states import database_time
+from workers.models import PracticeState
 from workers.telemetry.queue_samples import last_sample_at
 
 log = logging.getLogger(__name__)
 
-MAX_SAMPLE_AGE = timedelta(seconds=90)  # the leading beat takes one every 30 s
+MAX_AGE = timedelta(seconds=90)  # the leading beat takes a sample every 30 s, a monitor measures every 15 s
 RETRY_SECONDS = 10  # after a ping that nobody answered
 
 
@@ -29,9 +31,9 @@ class Heartbeat:
         if time.monotonic() < self.due_at:
             return
         self.due_at = time.monotonic() + RETRY_SECONDS
-        sampled_at = last_sample_at()
-        if sampled_at is None or timezone.now() - sampled_at > MAX_SAMPLE_AGE:
-            log.warning("heartbeat_withheld sampled=%s", sampled_at)
+        sampled_at, measured_at, now = last_sample_at(), _measured_at(), database_time()
+        if not all(moment and abs(now - moment) <= MAX_AGE for moment in (sampled_at, measured_at)):
+            log.warning("heartbeat_withheld sampled=%s measured=%s", sampled_at, measured_at)
             return
         try:
             request("GET", settings.HEARTBEAT_URL)
@@ -39,3 +41,9 @@ class Heartbeat:
             log.warning("heartbeat_not_sent error=%r", error)
         else:
             self.due_at += settings.HEARTBEAT_SECONDS - RETRY_SECONDS
+
+
+def _measured_at() -> datetime | None:
+    """Of the oldest finding: the newest may be a claim whose process died."""
+    oldest: datetime | None = PracticeState.objects.aggregate(oldest=Min("measured_at"))["oldest"]
+    return oldest
