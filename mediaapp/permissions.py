@@ -10,8 +10,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.cache import cache
+from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
@@ -32,6 +34,9 @@ class AuthenticatedRequest(HttpRequest):
 
 View = Callable[..., HttpResponse]
 VIEWER_COOKIE = f"{settings.COOKIE_PREFIX}viewer"
+STAFF_COOKIE = f"{settings.COOKIE_PREFIX}staff"
+STAFF_SECONDS = 86_400
+SESSION_UNKNOWN = "The database does not answer, which has the sessions. The token needs none.\n"
 
 
 def login_required_for(page: str) -> Callable[[View], View]:
@@ -65,7 +70,29 @@ def staff_required(view: View) -> View:
             return redirect_to_login(request.get_full_path())
         if not request.user.is_staff:
             raise Http404
-        return view(request, **kwargs)
+        response = view(request, **kwargs)
+        _set_staff_cookie(request, response)
+        return response
+
+    return checked
+
+
+def public_staff_required(view: View) -> View:
+    """As staff_required. While the database is away, who was staff a moment ago sees it too, as AnonymousUser.
+
+    For a page without secrets: nobody can tell then whether the session or the account has ended.
+    """
+
+    @wraps(view)
+    def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        try:
+            request.user.is_authenticated  # noqa: B018 - asks the database
+        except Error:
+            if not was_staff(request):
+                raise
+            request.user = AnonymousUser()
+            return view(request, **kwargs)
+        return staff_required(view)(request, **kwargs)
 
     return checked
 
@@ -73,12 +100,17 @@ def staff_required(view: View) -> View:
 def token_or_staff_required(view: View) -> View:
     """For programs with `Authorization: Bearer $METRICS_TOKEN`, and for staff. Everybody else gets 404.
 
-    Never the login: an uptime monitor follows the redirect, and takes the login page's 200 for a healthy site.
+    Never the login: an uptime monitor follows the redirect, and takes the login page's 200 for a healthy site. Nor a
+    page for people: without the database, a session gets 503 as text, and the token its answer.
     """
 
     @wraps(view)
     def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if has_token(request) or (request.user.is_authenticated and request.user.is_staff):
+        try:
+            is_allowed = has_token(request) or (request.user.is_authenticated and request.user.is_staff)
+        except Error:
+            return HttpResponse(SESSION_UNKNOWN, status=503, content_type="text/plain")
+        if is_allowed:
             return view(request, **kwargs)
         raise Http404
 
@@ -147,6 +179,30 @@ def set_viewer_cookie(request: HttpRequest, response: HttpResponse) -> None:
         samesite="Lax",
         secure=request.is_secure(),
     )
+
+
+def _set_staff_cookie(request: HttpRequest, response: HttpResponse) -> None:
+    """For was_staff(). The session's key is its salt: it is invalid beside another key, and without one."""
+    response.set_signed_cookie(
+        STAFF_COOKIE,
+        "staff",
+        salt=_staff_salt(request),
+        max_age=STAFF_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure(),
+    )
+
+
+def was_staff(request: HttpRequest) -> bool:
+    """Whether this browser showed a page of the staff within STAFF_SECONDS. Asks no server."""
+    salt = _staff_salt(request)
+    return request.get_signed_cookie(STAFF_COOKIE, default="", salt=salt, max_age=STAFF_SECONDS) == "staff"
+
+
+def _staff_salt(request: HttpRequest) -> str:
+    """Not of request.session, which a request that failed early has not."""
+    return f"staff {request.COOKIES.get(settings.SESSION_COOKIE_NAME)}"
 
 
 def read_running_progress(request: HttpRequest, job_id: UUID) -> dict[str, Any] | None:

@@ -11,6 +11,8 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from mediaapp.permissions import was_staff
+
 log = logging.getLogger(__name__)
 
 # What the clients of our servers raise if one is away. A page that can do without a server has handled its error.
@@ -32,7 +34,8 @@ def service_unavailable(request: HttpRequest, error: BaseException) -> HttpRespo
     if wants_json(request):
         return JsonResponse({"error": AWAY_MESSAGE}, status=503, headers=headers)
     is_safe = request.method in ("GET", "HEAD")
-    page = render_to_string("503.html", {"is_safe": is_safe, "seconds": RETRY_AFTER_SECONDS})
+    context = {"is_safe": is_safe, "seconds": RETRY_AFTER_SECONDS, "is_staff": was_staff(request)}
+    page = render_to_string("503.html", context)
     return HttpResponse(page, status=503, headers=headers)
 
 
