@@ -23,6 +23,7 @@ urlpatterns = [
     path("jobs/change/", job_changes.change_jobs, name="change_jobs"),
     path("log/", log.show_log, name="operations_log"),
     path("queues/<str:name>/", queues.show_queue, name="operations_queue"),
+    path("queues/<str:name>/live/", queues.show_live_part, name="operations_queue_live"),
     path("queues/<name>/pause/", pauses.pause_queue, name="pause_queue"),
     path("queues/<name>/resume/", pauses.resume_queue, name="resume_queue"),
     path("entries/<int:entry_id>/pause/", pauses.pause_entry, name="pause_entry"),
@@ -30,6 +31,7 @@ urlpatterns = [
     path("entries/<int:entry_id>/run/", pauses.run_entry, name="run_entry"),
     path("tasks/<str:name>/", tasks.show_task, name="operations_task"),
     path("workers/", workers.show_workers, name="operations_workers"),
+    path("workers/live/", workers.show_live_part, name="operations_workers_live"),
     path("runbooks/", runbooks.show_runbooks, name="runbooks"),
     path("runbooks/<slug:slug>/", runbooks.show_runbook, name="runbook"),
 ]

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, expect
 from tests.browsing import SLOW, axe_violations, take_screenshots
 from tests.histories import TASK, fill_day, give_signs_of_life
 from tests.web import serving
+from workers.models import Pause
 
 PAGES = {
     "queue": ("/operations/queues/video/", "Queue video"),
@@ -47,5 +48,14 @@ def test_each_page_is_for_everybody_quiet_and_in_trouble(alice, as_stella, brows
         page.goto(PAGES["queue"][0])
         page.get_by_role("link", name="30 days").click()
         expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
+        for name in ("queue", "workers"):
+            Pause.objects.all().delete()
+            page.goto(PAGES[name][0])
+            link = page.locator("#live a").first
+            link.focus()
+            Pause.objects.create(kind="queue", name="video", paused_by="bob")
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # sooner than in five seconds
+            expect(page.locator("#live")).to_contain_text("by bob since")
+            expect(link).to_be_focused()
         context.close()
     assert errors == []

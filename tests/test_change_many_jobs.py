@@ -193,6 +193,11 @@ def test_a_change_is_in_the_action_log_with_its_job(as_stella, failed):
     assert entry.detail == "4 jobs: state:failed"
 
 
+def test_a_character_that_the_database_has_not_is_left_out_of_the_log(as_stella, failed):
+    start_change(as_stella, "retry", all="yes", q="state:failed\x00")
+    assert ActionEntry.objects.get().detail == "4 jobs: state:failed"
+
+
 def test_a_change_of_one_job_of_somebody_else_is_in_the_action_log_and_of_an_own_one_not(as_stella, as_alice, failed):
     as_alice.post(reverse("retry", args=[failed[0].pk]))
     assert not ActionEntry.objects.exists()

@@ -1,15 +1,24 @@
 """A queue's page: what waits now and how old that figure is, a day, a month and a year of it, and its jobs."""
 
+import os
 import re
+import signal
+import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from devtools.processes import wait_until
 from mediaapp.history.periods import round_down
 from tests.factories import upload_of
+from tests.outages import make_unreachable
+from workers.brokers import state
 from workers.models import Deploy, Pause, QueueHour, QueueSample
+from workers.telemetry import liveness
+from workers.telemetry.liveness import Worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/operations/queues/video/"
@@ -35,7 +44,8 @@ def test_only_staff_see_it(as_stella, as_alice, client):
     assert as_stella.get(PAGE).status_code == 200
     assert as_alice.get(PAGE).status_code == 404
     assert client.get(PAGE).headers["Location"] == f"/accounts/login/?next={PAGE}"
-    assert as_stella.get("/operations/queues/none/").status_code == 404
+    for name in ("none", "none/live", "%00", "%00/live"):
+        assert as_stella.get(f"/operations/queues/{name}/").status_code == 404
 
 
 def test_a_queue_without_samples_says_so(as_stella):
@@ -51,7 +61,7 @@ def test_the_figures_of_now_have_an_age(as_stella):
     assert re.search(r"waiting 20 in progress 1 oldest 40 s in a minute 4\.1 out a minute 5 empty in 23 min", page), (
         page
     )
-    assert re.search(r"Sampled 1[2-9] s ago", page)
+    assert re.search(r"Sampled 1[2-9] s ago", page), page
     assert "Samples have stopped" not in page
 
 
@@ -64,7 +74,7 @@ def test_a_late_queue_without_a_consumer_says_both(as_stella):
     sample(5, waiting=3, consumers=0, oldest_seconds=2000.0)
     page = read(as_stella)
     assert "oldest, later than its target 33 min" in page
-    assert "consumers: start a video worker 0" in page
+    assert "No worker No video worker gives a sign of life: start one." in page
     assert "Did not hold: " in page  # the chart
 
 
@@ -75,8 +85,48 @@ def test_a_pause_has_its_name_and_replaces_the_missing_consumer(as_stella):
     page = read(as_stella)
     assert "Paused by stella since" in page
     assert "No worker consumes it." in page
-    assert "start a video worker" not in page
+    assert "start one" not in page
+    assert "consumer" not in page.partition("Over time")[0].replace("The video worker consumes", "")
     assert "bob" not in page
+
+
+def living(**fields):
+    now = time.time()
+    liveness.beat(replace(Worker("video@host", ["video"], started_at=now - 90, beat_at=now), **fields))
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_worker_that_has_just_started_is_seen_before_the_next_sample(as_stella):
+    sample(20, consumers=0)
+    assert "No video worker gives a sign of life: start one." in read(as_stella)
+    living()
+    page = read(as_stella)
+    assert "1 video worker gives a sign of life." in page
+    assert "start one" not in page
+
+
+def test_a_stopped_worker_is_silent_although_the_broker_counts_it(start, as_stella, broker, monkeypatch):
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", 3)
+    monkeypatch.setattr(state, "CACHE_SECONDS", 0)
+    worker = start("video", app="tests.fast_app")
+    assert "1 video worker gives a sign of life." in read(as_stella)
+    silent = r"Silent video@\S+ has given no sign of life for \d+ s: it is stopped, or its machine is lost"
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        for page in (PAGE, f"{PAGE}live/", "/operations/"):
+            wait_until(lambda page=page: re.search(silent, read(as_stella, page)), "the silence")
+            assert "although the broker still counts 1 consumer." in read(as_stella, page)
+            assert 'href="/operations/runbooks/8-backlog/"' in as_stella.get(page).content.decode()
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    wait_until(lambda: "1 video worker gives a sign of life." in read(as_stella), "its next sign of life")
+
+
+def test_without_the_server_of_the_locks_it_says_what_the_broker_counts(as_stella, broker, settings):
+    make_unreachable(settings, "locks")
+    assert "Nobody knows which workers live: the server of the locks does not answer. The broker counts" in read(
+        as_stella
+    )
 
 
 def test_its_jobs_are_shown_with_links(as_stella, alice):

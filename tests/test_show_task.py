@@ -49,7 +49,8 @@ def test_only_staff_see_it(as_stella, as_alice, client):
     assert as_stella.get(PAGE).status_code == 200
     assert as_alice.get(PAGE).status_code == 404
     assert client.get(PAGE).headers["Location"] == f"/accounts/login/?next={PAGE}"
-    assert as_stella.get("/operations/tasks/no.such.task/").status_code == 404
+    for name in ("no.such.task", "%00", f"{TASK}%00"):
+        assert as_stella.get(f"/operations/tasks/{name}/").status_code == 404
 
 
 def test_a_task_that_never_ran_says_so(as_stella):

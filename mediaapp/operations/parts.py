@@ -7,6 +7,7 @@ from typing import Any
 from workers.deadline import run_with_deadline
 
 log = logging.getLogger(__name__)
+POLL_SECONDS = 5  # until a page that is open asks for its live part again
 
 
 def read_parts(questions: Mapping[str, Callable[[], Any]], *, seconds: float | None = None) -> dict[str, Any]:

@@ -55,13 +55,17 @@ class OneMore:
 
 @dataclass(frozen=True)
 class QueueCard:
-    """slots: None if the server of the locks does not answer. one_more: None if it is not needed, or unknown."""
+    """slots: None if the server of the locks does not answer. one_more: None if it is not needed, or unknown.
+
+    silent: its workers that give no sign of life, although the broker may still count them as consumers.
+    """
 
     row: QueueRow
     worker: str
     slots: Sequence[Slot] | None
     pause: Pause | None
     one_more: OneMore | None
+    silent: Sequence[liveness.Worker] = ()
 
     @property
     def share_of_target(self) -> int:
@@ -78,7 +82,10 @@ class QueueCard:
 
 
 def queue_cards(
-    rows: Sequence[QueueRow], slots: Mapping[str, Sequence[Slot]] | None, pauses: Mapping[str, Pause]
+    rows: Sequence[QueueRow],
+    slots: Mapping[str, Sequence[Slot]] | None,
+    pauses: Mapping[str, Pause],
+    heartbeats: Sequence[liveness.Worker] = (),
 ) -> list[QueueCard]:
     """slots: by the name of the worker in the table. pauses: by the name of the queue."""
     workers = {queue.name: worker for worker in table().workers for queue in worker.queues}
@@ -87,7 +94,8 @@ def queue_cards(
         worker = workers[row.queue.name]
         own = None if slots is None else slots.get(worker.name, ())
         more = one_more(row, worker, len({slot.worker for slot in own or () if not slot.is_silent}))
-        cards.append(QueueCard(row, worker.name, own, pauses.get(row.queue.name), more))
+        silent = liveness.silent_consumers([*heartbeats], row.queue.name)
+        cards.append(QueueCard(row, worker.name, own, pauses.get(row.queue.name), more, silent))
     return cards
 
 

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django_redis import get_redis_connection
@@ -47,6 +47,10 @@ class Worker:
     @property
     def kind(self) -> str:
         return self.name.partition("@")[0]
+
+    @property
+    def seen_at(self) -> datetime:
+        return datetime.fromtimestamp(self.beat_at, UTC)
 
     @property
     def age(self) -> float:
@@ -147,6 +151,10 @@ def not_replaced(workers: list[Worker]) -> list[Worker]:
         else:
             silent.append(worker)
     return silent
+
+
+def silent_consumers(workers: list[Worker], queue: str) -> list[Worker]:
+    return [worker for worker in not_replaced(workers) if queue in worker.queues]
 
 
 def _queue_faults(living: list[Worker], paused: Mapping[str, datetime]) -> Iterator[str]:

@@ -29,7 +29,7 @@ NOTHING_TO_DO = {
 def change_jobs(request: AuthenticatedRequest) -> HttpResponse:
     """change: retry or cancel, of the jobs of `id`, or with `all` of those that match `q`."""
     chosen: QueryDict = request.POST if request.method == "POST" else request.GET
-    change, text = chosen.get("change", ""), chosen.get("q", "").strip()
+    change, text = chosen.get("change", ""), chosen.get("q", "").replace("\x00", "").strip()
     if change not in select.STATES:
         raise Http404
     ids, query = ([], read_query(text)) if "all" in chosen else (read_ids(chosen.getlist("id")), read_query(""))

@@ -22,7 +22,7 @@ TOO_SLOW = "This search takes too long. Name an owner, a state or a time, such a
 @staff_required
 def show_jobs(request: HttpRequest) -> HttpResponse:
     """`q`: the search. `group=error`: its failures by fingerprint. `after`: where an older page begins."""
-    text, after = request.GET.get("q", "").strip(), read_place(request.GET.get("after", ""))
+    text, after = request.GET.get("q", "").replace("\x00", "").strip(), read_place(request.GET.get("after", ""))
     query, is_grouped = read_query(text), request.GET.get("group") == "error"
     context = {"query": text, "problems": query.problems, "is_grouped": is_grouped, "links": quick_links()}
     if not query.problems:

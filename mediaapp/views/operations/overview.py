@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from mediaapp.operations import findings
 from mediaapp.operations.jobs_now import failures_of_today, running_jobs
-from mediaapp.operations.parts import read_parts
+from mediaapp.operations.parts import POLL_SECONDS, read_parts
 from mediaapp.operations.queue_cards import queue_cards, slots_by_worker
 from mediaapp.permissions import AuthenticatedRequest, staff_required
 from workers.brokers.state import read_broker_state
@@ -28,7 +28,6 @@ from workers.telemetry.queue_flow import queue_rows
 from workers.telemetry.queue_samples import last_sample_at
 from workers.telemetry.recurring_entries import recurring_entries
 
-POLL_SECONDS = 5
 MIN_SECONDS = 0.3  # for the parts, if the findings took the time: the other servers' answers are quick
 PARTS: Mapping[str, Callable[[], Any]] = {
     "charts": findings.read_charts,
@@ -68,7 +67,9 @@ def read_overview() -> dict[str, Any]:
     slots = None if workers is None else slots_by_worker(workers[0], workers[1], jobs)
     return parts | {
         "board": board.with_charts(parts["charts"] or {}),
-        "queues": None if rows is None else queue_cards(rows, slots, parts["pauses"] or {}),
+        "queues": None
+        if rows is None
+        else queue_cards(rows, slots, parts["pauses"] or {}, workers[0] if workers else ()),
         "sampled_at": sampled_at,
         "now": timezone.now(),
         "poll_after": POLL_SECONDS,

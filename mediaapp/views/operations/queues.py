@@ -1,7 +1,9 @@
 """A queue: what waits, what comes and goes, now and over time, and its jobs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -11,10 +13,12 @@ from django.views.decorators.http import require_safe
 
 from mediaapp.history.periods import PERIODS, chosen_period
 from mediaapp.history.queues import queue_charts, read_now
-from mediaapp.operations.parts import read_parts
+from mediaapp.operations.parts import POLL_SECONDS, read_parts
 from mediaapp.permissions import AuthenticatedRequest, staff_required
+from workers.brokers.state import read_queue_states_or_unknown
 from workers.models import Job, Pause
-from workers.queues import table
+from workers.queues import Queue, table
+from workers.telemetry import liveness
 from workers.telemetry.waits import due_jobs
 
 SHOWN_JOBS = 10  # of each state; the search has all of them
@@ -32,24 +36,58 @@ class QueueJobs:
     failed_count: int
 
 
+@dataclass(frozen=True)
+class QueueWorkers:
+    """Those that consume a queue, by their heartbeats: the broker still counts one that is stopped."""
+
+    living: list[liveness.Worker]
+    silent: list[liveness.Worker]
+
+
 @never_cache
 @require_safe
 @staff_required
 def show_queue(request: AuthenticatedRequest, name: str) -> HttpResponse:
+    queue, period = get_queue_or_404(name), chosen_period(request)
+    context = read_queue(queue, {"charts": lambda: queue_charts(queue, period)})
+    return render(request, "operations/queue.html", context | {"period": period, "periods": PERIODS.values()})
+
+
+@never_cache
+@require_safe
+@staff_required
+def show_live_part(request: AuthenticatedRequest, name: str) -> HttpResponse:
+    return render(request, "operations/_queue_live.html", read_queue(get_queue_or_404(name), {}))
+
+
+def get_queue_or_404(name: str) -> Queue:
     queue = table().queues.get(name)
     if queue is None:
         raise Http404
-    period = chosen_period(request)
+    return queue
+
+
+def read_queue(queue: Queue, others: dict[str, Callable[[], Any]]) -> dict[str, Any]:
+    """The context of the live part. others: more parts, read at the same time."""
     parts = read_parts(
         {
             "now": lambda: read_now(queue),
-            "charts": lambda: queue_charts(queue, period),
-            "jobs": lambda: read_jobs(name),
-            "pause": lambda: Pause.objects.filter(kind=Pause.Kind.QUEUE, name=name).first(),
+            "state": lambda: read_queue_states_or_unknown()[queue.name],
+            "workers": lambda: read_workers(queue.name),
+            "jobs": lambda: read_jobs(queue.name),
+            "pause": lambda: Pause.objects.filter(kind=Pause.Kind.QUEUE, name=queue.name).first(),
         }
+        | others
     )
-    context = {"queue": queue, "worker": table().consumers[name], "period": period, "periods": PERIODS.values()}
-    return render(request, "operations/queue.html", context | parts)
+    own = {"queue": queue, "worker": table().consumers[queue.name]}
+    return own | parts | {"now_at": timezone.now(), "poll_after": POLL_SECONDS}
+
+
+def read_workers(queue: str) -> QueueWorkers:
+    """Raises RedisError."""
+    workers = liveness.read_workers()
+    living = [worker for worker in workers if queue in worker.queues and not worker.is_silent]
+    return QueueWorkers(living, liveness.silent_consumers(workers, queue))
 
 
 def read_jobs(queue: str) -> QueueJobs:

@@ -19,7 +19,7 @@ from workers.queues import table
 def show_task(request: AuthenticatedRequest, name: str) -> HttpResponse:
     """Also of a task that only an older release had, while its hours are kept."""
     queue = table().routes.get(name, {}).get("queue", "")
-    if not queue and not TaskHour.objects.filter(task=name).exists():
+    if not queue and ("\x00" in name or not TaskHour.objects.filter(task=name).exists()):
         raise Http404
     period = chosen_period(request)
     parts = read_parts(

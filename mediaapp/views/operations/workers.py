@@ -7,10 +7,11 @@ from typing import Any
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from mediaapp.operations.parts import read_parts
+from mediaapp.operations.parts import POLL_SECONDS, read_parts
 from mediaapp.permissions import staff_required
 from workers.models import Pause
 from workers.practices.recurring import HEARTBEAT
@@ -55,8 +56,19 @@ class LeadingBeat:
 @require_safe
 @staff_required
 def show_workers(request: HttpRequest) -> HttpResponse:
+    return render(request, "operations/workers.html", read_page())
+
+
+@never_cache
+@require_safe
+@staff_required
+def show_live_part(request: HttpRequest) -> HttpResponse:
+    return render(request, "operations/_workers_live.html", read_page())
+
+
+def read_page() -> dict[str, Any]:
     parts = read_parts({"workers": read_workers, "beat": read_beat, "pauses": read_pauses})
-    return render(request, "operations/workers.html", parts)
+    return parts | {"now_at": timezone.now(), "poll_after": POLL_SECONDS}
 
 
 def read_workers() -> Workers:
