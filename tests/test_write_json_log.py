@@ -59,6 +59,7 @@ def test_every_line_of_web_worker_and_beat_is_an_object_that_follows_the_click(s
     (finished,) = [line for line in worker if line.get("event") == "job_finished"]
     assert (finished["request"], finished["job"], finished["state"]) == (CLICK, str(job.pk), "done")
     assert (finished["task"], finished["queue"]) == ("workers.default.tasks.send_password_reset", "urgent")
+    assert min(finished["queued"], finished["ran"]) >= 0
     (posted,) = [line for line in site if line.get("event") == "request_answered" and line["method"] == "POST"]
     assert (posted["request"], posted["status"], posted["path"]) == (CLICK, 302, "/accounts/password_reset/")
     assert any("ready" in line["text"] for line in worker if line["logger"].startswith("celery"))

@@ -125,9 +125,9 @@ class Attempt:
         progress.clear(self.id)
         if state != Job.State.DONE:
             timing.set_outcome(state, error)  # Celery sees a success: the error ends here
-        waited, ran = self._started_at - self._queued_at, now - self._started_at
-        seconds = [round(span.total_seconds(), 1) for span in (waited, ran)]
-        log.info("job_finished state=%s message=%r waited=%s ran=%s", state, message, *seconds)
+        queued, ran = self._started_at - self._queued_at, now - self._started_at
+        seconds = [round(span.total_seconds(), 1) for span in (queued, ran)]
+        log.info("job_finished state=%s message=%r queued=%s ran=%s", state, message, *seconds)
 
     def requeue(self, message: str = "", delay_seconds: float = 0, error: BaseException | None = None) -> None:
         """Keeps the checkpoint, or ends a job that is to be cancelled. The caller or the sweep publishes it."""
