@@ -130,7 +130,7 @@ def test_a_text_that_the_newest_jobs_do_not_have_is_looked_up_or_looked_for_page
         ("colour:red", "There is no field “colour”."),
         ("state:broken", "There is no state “broken”. The states are needs_mapping, queued"),
         ("queue:slow", "There is no queue “slow”. The queues are urgent, default"),
-        ("since:yesterday", "“yesterday” is no time: write 30m, 2h, 3d"),
+        ("since:tomorrow", "“tomorrow” is no time: write 30m, 1.5h, 3d"),
         ("before:2026-02-31", "“2026-02-31” is no time"),
         ("since:9999-12-31T23:59 before:0001-01-01", "is no time"),
         ("on:9999-12-31", "is no day"),
@@ -171,6 +171,20 @@ def test_a_time_is_that_of_the_last_change(as_stella, alice):
     day = (timezone.localtime(now) - timedelta(days=8)).date().isoformat()
     assert search(as_stella, f"on:{day}") == search(as_stella, f"since:9d before:7d on:{day}") == [old.pk]
     assert search(as_stella, f"since:{timezone.localdate()}")[0] == failed_today.pk
+
+
+def test_a_time_is_also_a_part_of_an_hour_weeks_today_or_yesterday(as_stella, alice):
+    now, today = timezone.now(), timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    moments = (now, today - timedelta(hours=9), now - timedelta(days=10), now - timedelta(days=20))
+    newest, yesterday, in_two_weeks, older = (upload_of(alice, State.FAILED).pk for _ in moments)
+    for pk, moment in zip((newest, yesterday, in_two_weeks, older), moments, strict=True):
+        Job.objects.filter(pk=pk).update(queued_at=moment, started_at=moment, finished_at=moment)
+    assert search(as_stella, "on:today") == search(as_stella, "since:Today") == [newest]
+    assert search(as_stella, "on:yesterday") == [yesterday]
+    assert search(as_stella, "since:yesterday before:today") == [yesterday]
+    assert search(as_stella, "since:2w") == [newest, yesterday, in_two_weeks]
+    assert search(as_stella, "before:1.5w") == [older]
+    assert now - timedelta(minutes=91) < read_query("since:1.5h").since < now - timedelta(minutes=89)
 
 
 def test_the_page_goes_on_where_it_ended_also_among_jobs_of_one_moment(as_stella, alice, monkeypatch):

@@ -19,9 +19,10 @@ TERM = re.compile(r'(?:([A-Za-z_]+):)?(?:"([^"]*)"|(\S+))')
 SEARCHABLE = re.compile(r"[^\W_]{3}")
 ID_PREFIX = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}", re.IGNORECASE)
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-AGE = re.compile(r"(\d{1,4})([mhd])")
+AGE = re.compile(r"(\d{1,4}(?:\.\d{1,2})?)([mhdw])")
 FIRST_YEAR, LAST_YEAR = 1970, 9999  # a date near the ends of the calendar has no day before or after it
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+DAYS = {"today": 0, "yesterday": 1}  # ago
 FIELDS = ("id", "owner", "file", "task", "queue", "state", "error", "since", "before", "on")
 MAX_CHARACTERS, MAX_TERMS = 400, 10
 
@@ -65,9 +66,9 @@ def problem_of(name: str, value: str) -> str:
     if not name and value.endswith(":") and value[:-1].lower() in FIELDS:
         return f"“{value}” needs its value without a space: {value}…"
     if name in ("since", "before") and read_time(value) is None:
-        return f"“{value}” is no time: write 30m, 2h, 3d, 2026-11-27 or 2026-11-27T14:00."
+        return f"“{value}” is no time: write 30m, 1.5h, 3d, 2w, today, 2026-11-27 or 2026-11-27T14:00."
     if name == "on" and read_time(value, days_only=True) is None:
-        return f"“{value}” is no day: write it as 2026-11-27."
+        return f"“{value}” is no day: write it as 2026-11-27, today or yesterday."
     if name == "state" and value not in Job.State.values:
         return f"There is no state “{value}”. The states are {', '.join(Job.State.values)}."
     if name == "queue" and value not in table().queues:
@@ -83,7 +84,9 @@ def read_time(text: str, *, days_only: bool = False) -> datetime | None:
     """A moment, or the beginning of a day. None if it is neither."""
     age = AGE.fullmatch(text)
     if age and not days_only:
-        return timezone.now() - timedelta(**{UNITS[age[2]]: int(age[1])})
+        return timezone.now() - timedelta(**{UNITS[age[2]]: float(age[1])})
+    if text.lower() in DAYS:
+        text = (timezone.localdate() - timedelta(days=DAYS[text.lower()])).isoformat()
     try:
         day, moment = parse_date(text), None if days_only else parse_datetime(text)
     except ValueError:  # such as 2026-02-31
