@@ -9,7 +9,9 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import date as format_date
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from mediaapp.models import ActionEntry, Report, Upload, User
@@ -49,14 +51,39 @@ class JobColumns(ReadOnlyAdmin):
         return obj.job.finished_at
 
 
+def short_time(moment: datetime | None) -> str:
+    return format_date(timezone.localtime(moment), "j M H:i") if moment else "-"
+
+
 @admin.register(Job)
 class JobAdmin(JobColumns):
     """No filter by queue or task: it would read the whole table for its choices. /operations/jobs/ searches."""
 
-    list_display = ("id", "task", "queue", "state", "owner", "created_at", "started_at", "finished_at", "page")
+    list_display = ("state", "owner", "page", "created", "started", "finished", "task_name", "queue", "short_id")
+    list_display_links = ("short_id",)
     list_filter = ("state",)
     list_select_related = ("owner",)
     ordering = ("-finished_at",)
+
+    @admin.display(description="created")
+    def created(self, obj: Job) -> str:
+        return short_time(obj.created_at)
+
+    @admin.display(description="started")
+    def started(self, obj: Job) -> str:
+        return short_time(obj.started_at)
+
+    @admin.display(description="finished", ordering="finished_at")
+    def finished(self, obj: Job) -> str:
+        return short_time(obj.finished_at)
+
+    @admin.display(description="task")
+    def task_name(self, obj: Job) -> str:
+        return obj.task.rpartition(".")[2]
+
+    @admin.display(description="id")
+    def short_id(self, obj: Job) -> str:
+        return str(obj.pk)[:8]
 
 
 @admin.register(Upload)

@@ -214,11 +214,13 @@ class ActionEntry(models.Model):
     request_id = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        verbose_name_plural = "action entries"
         indexes: ClassVar = [
             models.Index(F("at").desc(), name="action_newest"),
             # The filters of the log's page: 200 ms for a name that is not there, of a million entries.
             models.Index(F("actor"), F("id").desc(), name="action_of_actor"),
             models.Index(F("action"), F("id").desc(), name="action_of_kind"),
+            models.Index(F("target"), F("id").desc(), name="action_of_target"),  # for the page of a job
         ]
 
     def __str__(self) -> str:

@@ -36,9 +36,17 @@ def test_what_is_unfinished_comes_first_and_then_the_newest(as_root, alice):
     assert [state in row for state, row in zip(("Queued", "Failed", "Failed"), uploads, strict=True)] == [True] * 3
     assert ["alice" in row for row in uploads] == [True] * 3
     jobs = rows_of(as_root, "workers/job")
-    assert [row.split()[0] for row in jobs] == [
-        str(Job.objects.get(upload__name=name).pk) for name in ("waits.mov", "newer.mov", "older.mov")
+    assert [row.split()[-1] for row in jobs] == [
+        str(Job.objects.get(upload__name=name).pk)[:8] for name in ("waits.mov", "newer.mov", "older.mov")
     ]
+    assert jobs[1].startswith("Failed alice Open ")
+    assert jobs[1].split()[-3:-1] == ["transcode_video", "video"]
+
+
+def test_the_admin_speaks_of_action_entries(as_root):
+    page = as_root.get("/admin/").content.decode()
+    assert "Action entries" in page
+    assert "entrys" not in page
 
 
 @pytest.mark.parametrize("address", ["workers/job", "mediaapp/upload", "mediaapp/report"])
