@@ -1,12 +1,13 @@
-"""What the job pages show to the staff alone: jobs that belong to no upload or report, and the timeline of any job."""
+"""What the job pages show to the staff alone: jobs without an upload or report, and the attempts of any job."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from uuid import UUID
 
+from mediaapp.job_timeline import timeline_of
 from mediaapp.models import User
-from workers.models import Job, JobAttempt
+from workers.models import Job
 
 NAMES = {
     "workers.default.tasks.send_password_reset": "Mail of a password reset",
@@ -53,12 +54,6 @@ class StaffJob:
         return f"{done:,} {words}" + (f", {count - done:,} had changed meanwhile." if done < count else ".")
 
 
-class Event(NamedTuple):
-    moment: datetime
-    words: str
-    detail: str = ""
-
-
 def staff_context(job: Job) -> dict[str, Any]:
     attempts = list(job.attempts.order_by("number"))
     return {"attempts": attempts, "timeline": timeline_of(job, attempts), "running": running_number(job)}
@@ -67,29 +62,3 @@ def staff_context(job: Job) -> dict[str, Any]:
 def running_number(job: Job) -> int | None:
     """Any other attempt without an end was an older release's to end, and is lost."""
     return job.attempt if job.state == Job.State.RUNNING else None
-
-
-def timeline_of(job: Job, attempts: list[JobAttempt]) -> list[Event]:
-    """From the click to the end, in the order of time. Of several messages, the row knows the newest."""
-    clicked = f"request {job.request_id}" if job.request_id else "no request: by the site itself, or an older release"
-    # The row is written a moment after its place in the queue is taken.
-    events = [
-        Event(min(job.created_at, job.queued_at), "Clicked", clicked),
-        Event(job.queued_at, f"Queued in {job.queue}"),
-    ]
-    if job.dispatched_at:
-        events.append(Event(job.dispatched_at, "Published", f"message {job.dispatch_number + 1}"))
-    for attempt in attempts:
-        other_request = attempt.request_id if attempt.request_id != job.request_id else ""
-        detail = " · ".join(
-            filter(None, (attempt.worker, attempt.release, other_request and f"request {other_request}"))
-        )
-        events.append(Event(attempt.started_at, f"Attempt {attempt.number} started", detail))
-        if attempt.ended_at:
-            said = attempt.error or attempt.message
-            events.append(Event(attempt.ended_at, f"Attempt {attempt.number} {attempt.outcome}", said))
-    if job.cancel_requested_at:
-        events.append(Event(job.cancel_requested_at, "Asked to cancel"))
-    if job.finished_at:
-        events.append(Event(job.finished_at, f"Ended: {job.state}", job.error))
-    return sorted(events, key=lambda event: event.moment)

@@ -48,7 +48,10 @@ def add_attempts(job: Job) -> None:
             ended_at=began + timedelta(seconds=42 * number), error=error, request_id="2f6c1d585ad54c1b9d6e6e8c2f3c9a10",
             message=jobs.user_messages.WORKER_DIED if outcome == "lost" else "",
         )  # fmt: skip
-    Job.objects.filter(pk=job.pk).update(request_id="2f6c1d585ad54c1b9d6e6e8c2f3c9a10", attempt=3)
+    clicked = now - timedelta(minutes=31)
+    Job.objects.filter(pk=job.pk).update(
+        request_id="2f6c1d585ad54c1b9d6e6e8c2f3c9a10", attempt=3, created_at=clicked, queued_at=clicked
+    )
 
 
 def look_at(page: Page, folder: Path, name: str) -> None:

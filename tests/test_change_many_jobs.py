@@ -207,6 +207,15 @@ def test_a_change_of_one_job_of_somebody_else_is_in_the_action_log_and_of_an_own
     assert entries == [("retry_job", str(failed[2].pk)), ("cancel_job", str(failed[2].pk))]
 
 
+def test_a_cancel_and_a_retry_of_an_own_change_of_many_is_in_the_action_log(as_stella, failed):
+    action = start_change(as_stella, "retry", all="yes", q="state:failed")
+    for _ in range(2):  # the second time there is nothing to do
+        as_stella.post(reverse("cancel", args=[action.pk]))
+    as_stella.post(reverse("retry", args=[action.pk]))
+    entries = list(ActionEntry.objects.order_by("pk").values_list("action", "target", "detail")[1:])
+    assert entries == [(name, str(action.pk), "Retry 4 jobs of stella") for name in ("cancel_job", "retry_job")]
+
+
 @pytest.mark.parametrize(
     ("chosen", "sentence"),
     [

@@ -1,9 +1,12 @@
 """A user opens the page of a job."""
 
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -128,11 +131,106 @@ def test_staff_see_every_attempt_and_the_timeline_from_the_click_to_the_end(as_s
     page = " ".join(as_stella.get(page_of(failed_twice)).content.decode().split())
     words = ["Clicked", "request a-click", "Queued in video", "Attempt 1 started", "video@host1 · v7"]
     words += ["Attempt 1 lost", "Attempt 2 failed", "ValueError: bad price", "Attempt 3 started", "Ended: failed"]
+    words += ["tried again by its owner, or with other jobs"]
     places = [page.find(word) for word in words]
     assert -1 not in places
     assert page.find("Clicked") < page.find("Attempt 1 lost") < page.find("Ended: failed")
     assert [page.count(f"video@host{number}") for number in (1, 2, 3)] == [2, 2, 2]
     assert "All with this error" in page
+
+
+def events_of(client, upload) -> list[str]:
+    """What each event of the timeline says."""
+    events = client.get(page_of(upload)).context["timeline"]
+    return [" ".join((event.words, event.detail)).strip() for event in events]
+
+
+@pytest.mark.parametrize("delay", [-0.02, 0.02])
+def test_a_cause_comes_before_its_effect_and_an_end_is_said_once(as_stella, alice, delay):
+    """A worker may be quicker than the stamp of the message, and the row is written after its place is taken."""
+    now, late = timezone.now(), timedelta(seconds=delay)
+    upload = upload_of(
+        alice, State.FAILED, attempt=1, error="ValueError: bad price", request_id="a-click", dispatched_at=now + late
+    )
+    Job.objects.update(queued_at=now - timedelta(seconds=0.1), finished_at=now + timedelta(seconds=1))
+    upload.job.attempts.create(
+        number=1, started_at=now, ended_at=now + timedelta(seconds=1.01), outcome="failed",
+        error="ValueError: bad price", worker="video@host", request_id="a-click",
+    )  # fmt: skip
+    assert events_of(as_stella, upload) == [
+        "Clicked request a-click",
+        "Queued in video",
+        "Published message 1",
+        "Attempt 1 started video@host",
+        "Attempt 1 failed ValueError: bad price",
+    ]
+
+
+def test_the_timeline_keeps_who_retried_and_cancelled_it_before(as_stella, alice):
+    upload = upload_of(alice, State.FAILED, attempt=1, request_id="a-click")
+    Job.objects.update(created_at=timezone.now() - timedelta(minutes=9))
+    Job.objects.update(queued_at=F("created_at"))
+    before = timezone.now() - timedelta(minutes=5)
+    upload.job.attempts.create(
+        number=1, worker="video@host", request_id="a-click", outcome="failed", started_at=before, ended_at=before
+    )
+    for action in ("retry", "cancel", "retry"):
+        as_stella.post(reverse(action, args=[upload.pk]), headers={"X-Request-ID": f"the-{action}-of-the-staff"})
+    assert events_of(as_stella, upload) == [
+        "Clicked request a-click",
+        "Queued in video",
+        "Attempt 1 started video@host",
+        "Attempt 1 failed",
+        "Tried again by stella request the-retry-of-the-staff",
+        "Cancelled by stella request the-cancel-of-the-staff",
+        "Tried again by stella request the-retry-of-the-staff",
+        "Queued in video",
+    ]
+
+
+def test_an_index_has_what_the_staff_did_to_a_job(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN SELECT * FROM mediaapp_actionentry WHERE target = 'x' ORDER BY id DESC LIMIT 50")
+        assert "action_of_target" in str(cursor.fetchall())
+
+
+def test_the_staff_see_the_timeline_in_place_of_what_the_owner_reads(as_stella, as_alice, failed_twice):
+    theirs, owners = (client.get(page_of(failed_twice)).content.decode() for client in (as_stella, as_alice))
+    assert [page.count('<ol class="card list history"') for page in (theirs, owners)] == [1, 1]
+    assert ["Uploaded, " in page for page in (theirs, owners)] == [False, True]
+    assert ["1 kB" in page for page in (theirs, owners)] == [True, True]
+
+
+def menu_of(page: str) -> list[str]:
+    return re.findall(r"<a [^>]*aria-current[^>]*>([^<]+)</a>", page)
+
+
+def test_anothers_job_is_a_page_of_operations_that_says_whose_it_is(as_stella, stella, alice):
+    for state in (State.FAILED, State.QUEUED, State.RUNNING):
+        page = " ".join(as_stella.get(page_of(upload_of(alice, state))).content.decode().split())
+        assert menu_of(page) == ["Operations", "Jobs"]
+        button = re.search('<button [^>]*id="(retry|cancel)"', page)
+        assert "This file belongs to <b>alice</b>" in page[: button.start()]
+        assert [word for word in ("Your file", "Upload another", "yours") if word in page] == []
+        for address in ("queues/video/", "tasks/workers.video.tasks.transcode_video/", "jobs/"):
+            assert f'href="/operations/{address}"' in page
+    page = as_stella.get(page_of(upload_of(stella, State.FAILED))).content.decode()
+    assert menu_of(page) == ["Library"]
+    assert "belongs to" not in page
+
+
+def test_an_own_change_of_many_is_a_page_of_operations(as_stella, stella):
+    job = jobs.create(
+        "workers.highmem.tasks.change_jobs", owner_id=stella.pk, arguments={"change": "retry"}, publish_now=False
+    )
+    page = as_stella.get(reverse("job", args=[job.pk])).content.decode()
+    assert menu_of(page) == ["Operations", "Jobs"]
+    assert "belongs to" not in page
+
+
+def test_its_owner_has_the_menu_of_a_user(as_alice, alice):
+    assert menu_of(as_alice.get(page_of(upload_of(alice, State.FAILED))).content.decode()) == ["Library"]
 
 
 def test_an_attempt_without_an_end_runs_only_if_its_job_does(as_stella, failed_twice):

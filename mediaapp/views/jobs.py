@@ -1,5 +1,6 @@
 """A job's page, its polls and its actions."""
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
 from mediaapp import action_log
-from mediaapp.models import Report, Upload
+from mediaapp.models import Report, Upload, User
 from mediaapp.permissions import (
     AuthenticatedRequest,
     get_subject_or_404,
@@ -34,15 +35,7 @@ def show_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     subject = get_subject_or_404(request, job_id)
     if subject.job.state == Job.State.NEEDS_MAPPING:
         return redirect("mapping", job_id)
-    context = {
-        "subject": subject,
-        "job": subject.job,
-        "state": jobs.state_of(subject.job),
-        "poll_after": 1,
-        "may_force": may_force(subject.job),
-        "will_resume": will_resume(subject.job),
-    } | (staff_context(subject.job) if is_staff(request) else {})
-    response = render(request, "jobs/job.html", context)
+    response = render(request, "jobs/job.html", {"poll_after": 1} | context_of(request, subject))
     set_viewer_cookie(request, response)
     return response
 
@@ -60,10 +53,7 @@ def show_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
     if not was_queued and (current := read_running_progress(request, job_id)):
         return render(request, "jobs/_running.html", context | {"state": jobs.running_state(current)})
     subject = get_subject_or_404(request, job_id)
-    context |= {"subject": subject, "job": subject.job, "state": jobs.state_of(subject.job)}
-    context |= {"may_force": may_force(subject.job), "will_resume": will_resume(subject.job)}
-    context |= staff_context(subject.job) if is_staff(request) else {}
-    response = retarget(render(request, "jobs/_state.html", context), "#state")
+    response = retarget(render(request, "jobs/_state.html", context | context_of(request, subject)), "#state")
     set_viewer_cookie(request, response)
     return response
 
@@ -113,13 +103,22 @@ def retry(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
     return redirect("job", job_id)
 
 
-def is_staff(request: HttpRequest) -> bool:
-    return request.user.is_authenticated and request.user.is_staff
+def context_of(request: HttpRequest, subject: Upload | Report | StaffJob) -> dict[str, Any]:
+    job = subject.job
+    context: dict[str, Any] = {"subject": subject, "job": job, "state": jobs.state_of(job)}
+    context |= {"may_force": may_force(job), "will_resume": will_resume(job)}
+    if not (request.user.is_authenticated and request.user.is_staff):
+        return context
+    return context | staff_context(job) | {"is_for_operations": is_for_operations(request.user, subject)}
+
+
+def is_for_operations(user: User, subject: Upload | Report | StaffJob) -> bool:
+    """Whether it is another owner's, or a job that only the staff see, such as a retry of many."""
+    return user.is_staff and (isinstance(subject, StaffJob) or subject.owner != user)
 
 
 def record_staff_action(request: AuthenticatedRequest, action: str, subject: Upload | Report | StaffJob) -> None:
-    """Of staff on a job that is not theirs."""
-    if request.user.is_staff and subject.owner != request.user:
+    if is_for_operations(request.user, subject):
         action_log.record(request, action, str(subject.pk), f"{subject.name} of {subject.owner or 'nobody'}")
 
 
