@@ -15,6 +15,10 @@ PHRASES = {
     "pause_entry": "paused the recurring entry",
     "resume_entry": "resumed the recurring entry",
     "run_entry": "ran the recurring entry",
+    "retry_job": "retried the job",
+    "cancel_job": "cancelled the job",
+    "retry_jobs": "retried many jobs in",
+    "cancel_jobs": "cancelled many jobs in",
 }
 
 
@@ -30,6 +34,6 @@ def record(request: AuthenticatedRequest, action: str, target: str, detail: str 
     """
     actor = request.user.get_username()
     ActionEntry.objects.create(
-        actor=actor, action=action, target=target, detail=detail, request_id=log_context.request_id.get()
+        actor=actor, action=action, target=target, detail=detail, request_id=log_context.known_request_id()
     )
     log.info("staff_action actor=%r action=%s target=%r detail=%r", actor, action, target, detail)

@@ -50,11 +50,7 @@ def login_required_for(page: str) -> Callable[[View], View]:
         def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
             if request.user.is_authenticated:
                 return view(request, **kwargs)
-            if request.method == "POST":
-                messages.info(request, "You are logged out, so nothing was done. Log in, then do it once more.")
-            login = redirect_to_login(reverse(page, kwargs=kwargs))
-            # htmx would follow a redirect and swap in a part of the login page.
-            return HttpResponseClientRedirect(login.url) if "HX-Request" in request.headers else login
+            return lead_to_login(request, reverse(page, kwargs=kwargs))
 
         return checked
 
@@ -62,12 +58,13 @@ def login_required_for(page: str) -> Callable[[View], View]:
 
 
 def staff_required(view: View) -> View:
-    """404 for other users. Visitors log in first."""
+    """404 for other users. Visitors log in first, and get their page, or /operations/ for a click or a poll."""
 
     @wraps(view)
     def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
+            is_page = request.method in ("GET", "HEAD") and "HX-Request" not in request.headers
+            return lead_to_login(request, request.get_full_path() if is_page else reverse("operations"))
         if not request.user.is_staff:
             raise Http404
         response = view(request, **kwargs)
@@ -95,6 +92,15 @@ def public_staff_required(view: View) -> View:
         return staff_required(view)(request, **kwargs)
 
     return checked
+
+
+def lead_to_login(request: HttpRequest, page: str) -> HttpResponse:
+    """page: where the user gets to after it."""
+    if request.method == "POST":
+        messages.info(request, "You are logged out, so nothing was done. Log in, then do it once more.")
+    login = redirect_to_login(page)
+    # htmx would follow a redirect and swap in a part of the login page.
+    return HttpResponseClientRedirect(login.url) if "HX-Request" in request.headers else login
 
 
 def token_or_staff_required(view: View) -> View:

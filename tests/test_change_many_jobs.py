@@ -9,12 +9,14 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models import BooleanField, Q
+from django.db.models.expressions import RawSQL
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from devtools.processes import wait_until
-from mediaapp.job_search import select
+from mediaapp.job_search import conditions, find, select
 from mediaapp.models import ActionEntry, Upload, User
 from tests.factories import State, upload_of
 from workers import jobs
@@ -222,13 +224,30 @@ def test_a_cancel_and_a_retry_of_an_own_change_of_many_is_in_the_action_log(as_s
         ({}, "Nothing was chosen."),
         ({"all": "yes", "q": "colour:red"}, "There is no field “colour”."),
         ({"all": "yes", "q": "state:done"}, "None of them failed"),
+        ({"all": "yes", "q": "owner:nobodyatall"}, "None of them failed"),
+        ({"all": "yes", "q": "task:nothing"}, "None of them failed"),
         ({"id": str(uuid4())}, "None of them failed"),
     ],
 )
 def test_what_changes_nothing_leads_back_with_a_sentence(as_stella, failed, chosen, sentence):
     assert sentence in text_of(as_stella, CHANGE, change="retry", **chosen)
-    as_stella.post(CHANGE, {"change": "retry", **chosen})
+    answer = as_stella.post(CHANGE, {"change": "retry", **chosen}, follow=True)
+    assert answer.request["PATH_INFO"] == "/operations/jobs/"
+    assert sentence in unescape(answer.content.decode())
     assert states() == {State.FAILED: 4}
+    assert not Job.objects.filter(queue="maintenance").exists()
+    assert not ActionEntry.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_selection_that_takes_too_long_leads_back_with_a_sentence(as_stella, failed, monkeypatch, method):
+    for module in (find, select):
+        monkeypatch.setattr(module, "MAX_MILLISECONDS", 50)
+    slow = RawSQL("(SELECT pg_sleep(5) IS NOT NULL)", (), output_field=BooleanField())
+    monkeypatch.setitem(conditions.ORDERED, "task", lambda text: Q(slow))
+    answer = getattr(as_stella, method)(CHANGE, {"change": "retry", "all": "yes", "q": "task:import"}, follow=True)
+    assert "This search takes too long." in answer.content.decode()
+    assert not Job.objects.filter(queue="maintenance").exists()
 
 
 def test_nonsense_is_not_found(as_stella):
@@ -236,8 +255,9 @@ def test_nonsense_is_not_found(as_stella):
     assert as_stella.get(CHANGE, {"change": "retry", "id": "x"}).status_code == 404
 
 
-def test_a_change_never_selects_another_change(as_stella, failed):
+def test_a_change_never_selects_another_change(as_stella, failed, alice):
     first = start_change(as_stella, "retry", all="yes", q="")
+    upload_of(alice, State.QUEUED)
     run(start_change(as_stella, "cancel", all="yes", q=""))
     assert Job.objects.get(pk=first.pk).cancel_requested_at is None
     assert Job.objects.get(pk=first.pk).state == State.QUEUED

@@ -32,13 +32,14 @@ def test_temporary_files_of_uploads_are_deleted_after_a_day(settings, tmp_path: 
 @pytest.mark.django_db
 def test_ended_jobs_that_no_page_shows_are_deleted_after_a_day(alice):
     mail, video = "workers.default.tasks.send_password_reset", "workers.video.tasks.transcode_video"
-    old = timezone.now() - timedelta(days=2)
+    change, old = "workers.highmem.tasks.change_jobs", timezone.now() - timedelta(days=2)
     kept = set()
     for task, state, ended in (
         (mail, Job.State.DONE, old),
         (mail, Job.State.DONE, timezone.now()),
         (mail, Job.State.QUEUED, None),
         (video, Job.State.DONE, old),
+        (change, Job.State.DONE, old),
     ):
         job = jobs.create(task, owner_id=alice.pk, arguments={})
         Job.objects.filter(pk=job.pk).update(state=state, finished_at=ended)
@@ -46,6 +47,20 @@ def test_ended_jobs_that_no_page_shows_are_deleted_after_a_day(alice):
             kept.add(job.pk)
     assert retention.delete_hidden_jobs() == 1
     assert set(Job.objects.values_list("pk", flat=True)) == kept
+
+
+@pytest.mark.django_db
+def test_a_change_of_many_jobs_which_the_action_log_names_is_kept_for_a_month(settings):
+    change = "workers.highmem.tasks.change_jobs"
+    made = [jobs.create(change, owner_id=None, arguments={}, publish_now=False) for _ in range(3)]
+    for job, days in zip(made, (29, 31, 31), strict=True):
+        ended = timezone.now() - timedelta(days=days)
+        Job.objects.filter(pk=job.pk).update(state=Job.State.DONE, finished_at=ended)
+    Job.objects.filter(pk=made[2].pk).update(state=Job.State.RUNNING)
+    assert [retention.delete_old_changes(), retention.delete_old_changes()] == [1, 0]
+    assert set(Job.objects.values_list("pk", flat=True)) == {made[0].pk, made[2].pk}
+    settings.KEEP_SOURCES_DAYS = 28
+    assert retention.delete_old_changes() == 1
 
 
 def test_a_clean_up_that_fails_or_never_ends_leaves_time_to_the_others(settings, monkeypatch, caplog):

@@ -1,5 +1,6 @@
 """What staff do is written down, and stays written."""
 
+import ast
 from datetime import timedelta
 
 import pytest
@@ -7,8 +8,11 @@ from django.db import DatabaseError, connection, transaction
 from django.test import RequestFactory
 from django.utils import timezone
 
+from devtools.processes import ROOT
 from mediaapp import action_log
+from mediaapp.job_search import select
 from mediaapp.models import ActionEntry
+from workers import log_context
 
 pytestmark = pytest.mark.django_db
 
@@ -17,12 +21,14 @@ pytestmark = pytest.mark.django_db
 def entry(stella) -> ActionEntry:
     request = RequestFactory().post("/")
     request.user = stella
+    log_context.request_id.set(log_context.UNKNOWN)
     action_log.record(request, "pause_queue", "video")
     return ActionEntry.objects.get()
 
 
 def test_an_action_is_in_the_table_and_in_the_log(caplog, entry: ActionEntry):
     assert (entry.actor, entry.action, entry.target) == ("stella", "pause_queue", "video")
+    assert entry.request_id == "", "no request is known here"
     logged = [record.getMessage() for record in caplog.get_records("setup")]
     assert "staff_action actor='stella' action=pause_queue target='video' detail=''" in logged
 
@@ -42,3 +48,20 @@ def test_the_retention_may_delete_an_old_one():
         insert = "INSERT INTO mediaapp_actionentry (at, actor, action, target, detail, request_id)"
         cursor.execute(f"{insert} VALUES (%s, 'stella', 'a', '', '', '')", [old])
     assert ActionEntry.objects.all().delete()[0] == 1
+
+
+def test_each_action_that_the_code_records_has_its_phrase():
+    """f"{change}_jobs" stands for both changes."""
+    recorded = {action for path in (ROOT / "mediaapp").rglob("*.py") for action in recorded_actions(path.read_text())}
+    many = {action.replace("{change}", change) for action in recorded for change in select.STATES}
+    assert len(many) > 8
+    assert many == set(action_log.PHRASES)
+
+
+def recorded_actions(source: str) -> list[str]:
+    """The second argument of each call of action_log.record() and record_staff_action()."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    records = [call for call in calls if ast.unparse(call.func) in ("action_log.record", "record_staff_action")]
+    return [
+        ast.unparse(call.args[1]).lstrip("f").strip("'") for call in records if ast.unparse(call.args[1]) != "action"
+    ]

@@ -115,3 +115,17 @@ def test_an_htmx_request_without_a_session_loads_the_whole_login_page(client, al
     answer = client.post(page, headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"{LOGIN}?next={page}")
     assert client.get(page).url == f"{LOGIN}?next={page}"
+
+
+@pytest.mark.parametrize("page", ["/operations/queues/video/pause/", "/operations/jobs/change/"])
+def test_staff_whose_session_ended_return_to_a_page_after_a_click(client, stella, page):
+    pressed = client.post(page, {"change": "retry", "all": "yes"})
+    assert pressed.url == f"{LOGIN}?next=/operations/"
+    assert "You are logged out, so nothing was done" in client.get(pressed.url).content.decode()
+    assert client.get("/operations/jobs/?q=state:failed").url == f"{LOGIN}?next=/operations/jobs/%3Fq%3Dstate%3Afailed"
+
+
+def test_a_poll_of_staff_whose_session_ended_loads_the_whole_login_page(client, stella):
+    answer = client.get("/operations/live/", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"{LOGIN}?next=/operations/")
+    assert "nothing was done" not in client.get(LOGIN).content.decode()

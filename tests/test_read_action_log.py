@@ -29,21 +29,34 @@ def sentences(client: Client, query: str = "") -> list[str]:
     """What each row says."""
     page = client.get(PAGE + query).content.decode()
     rows = re.findall(r"<tr>\s*<td>(.*?)</td>\s*<td>(.*?)</td>", page, re.DOTALL)
-    return [" ".join(unescape(re.sub(r"<.*?>", "", ", ".join(cells))).split()).replace(" ,", ",") for cells in rows]
+    texts = [unescape(re.sub(r"<.*?>", "", ", ".join(cells), flags=re.DOTALL)) for cells in rows]
+    return [re.sub(r"\b\d s ago$", "now", " ".join(text.split()).replace(" ,", ",")) for text in texts]
 
 
 def test_what_staff_do_is_a_sentence_newest_first(as_stella):
     write("tom", "pause_queue", "imports", days_ago=20 / 24 / 60)
     as_stella.post("/operations/queues/video/pause/")
     assert sentences(as_stella) == [
-        "stella paused the queue video, just now",
+        "stella paused the queue video, now",
         "tom paused the queue imports, 20 min ago",
     ]
 
 
 def test_an_action_that_this_release_does_not_know_and_a_detail_are_shown_as_text(as_stella):
     write("tom", "paint_jobs", "<b>12</b>", detail="state:failed")
-    assert sentences(as_stella) == ["tom did “paint jobs”: <b>12</b> state:failed, just now"]
+    assert sentences(as_stella) == ["tom did “paint jobs”: <b>12</b> state:failed, now"]
+
+
+def test_a_job_is_a_link_to_its_search_which_also_finds_none(as_stella):
+    job = "0e5c9d1c-0000-4000-8000-000000000000"
+    write("tom", "retry_jobs", job, detail="4 jobs: state:failed")
+    write("tom", "cancel_job", job)
+    assert sentences(as_stella) == [
+        f"tom cancelled the job {job}, now",
+        f"tom retried many jobs in {job} 4 jobs: state:failed, now",
+    ]
+    assert as_stella.get(PAGE).content.decode().count(f'href="/operations/jobs/?q=id:{job}"') == 2
+    assert "No job matches." in as_stella.get(f"/operations/jobs/?q=id:{job}").content.decode()
 
 
 def test_the_filter_is_in_the_address(as_stella):
@@ -52,7 +65,7 @@ def test_the_filter_is_in_the_address(as_stella):
             write(actor, action, "video")
     assert len(sentences(as_stella)) == 4
     assert len(sentences(as_stella, "?actor=tom")) == 2
-    assert sentences(as_stella, "?actor=tom&action=resume_queue") == ["tom resumed the queue video, just now"]
+    assert sentences(as_stella, "?actor=tom&action=resume_queue") == ["tom resumed the queue video, now"]
     assert sentences(as_stella, "?actor=nobody") == []
     assert "Nothing of that kind." in as_stella.get(f"{PAGE}?actor=nobody").content.decode()
 

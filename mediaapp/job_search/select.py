@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ from workers import jobs
 from workers.models import Job
 
 MAX_SELECTED = 100_000  # of one action
+MAX_MILLISECONDS = 15_000  # to write so many rows: a busy machine with two cores takes 5 s
 STATES = {"retry": jobs.RETRYABLE, "cancel": jobs.CANCELLABLE}
 INSERT = """
     INSERT INTO workers_selectedjob (action_id, job_id)
@@ -47,6 +49,10 @@ class Selection:
         return self.total >= MAX_SELECTED
 
 
+class NothingSelectedError(Exception):
+    """No job matches that can be changed."""
+
+
 def preview(change: str, query: Query, ids: Collection[UUID]) -> Selection:
     """What start_change() would select now. Raises TooSlowError."""
     with find.limited(find.MAX_MILLISECONDS):
@@ -59,19 +65,30 @@ def preview(change: str, query: Query, ids: Collection[UUID]) -> Selection:
 
 
 def start_change(request: AuthenticatedRequest, change: str, query: Query, ids: Collection[UUID], words: str) -> Job:
-    """The new job of the staff: in one transaction with its selection and its entry in the action log."""
-    with transaction.atomic():
+    """The new job of the staff: in one transaction with its selection and its entry in the action log.
+
+    Raises NothingSelectedError, TooSlowError.
+    """
+    with find.limited(MAX_MILLISECONDS):
         arguments = {"change": change, "filter": words, "selected_at": timezone.now().isoformat()}
         action = jobs.create(CHANGE_TASK, owner_id=request.user.pk, arguments=arguments)
-        selected = eligible(change, candidates(change, query, ids)).order_by().values("pk")
-        sql, values = selected.query.sql_with_params()
-        with connection.cursor() as cursor:
-            cursor.execute(INSERT.format(sql), [action.pk, *values])
-            count = cursor.rowcount
+        count = insert_selection(action, eligible(change, candidates(change, query, ids)))
+        if not count:
+            raise NothingSelectedError
         action.arguments["count"] = count
         action.save(update_fields=["arguments"])
         action_log.record(request, f"{change}_jobs", str(action.pk), f"{count} jobs: {words}")
     return action
+
+
+def insert_selection(action: Job, selected: QuerySet[Job]) -> int:
+    try:
+        sql, values = selected.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:  # such as jobs of no owner
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT.format(sql), [action.pk, *values])
+        return int(cursor.rowcount)
 
 
 def candidates(change: str, query: Query, ids: Collection[UUID]) -> QuerySet[Job]:

@@ -6,7 +6,7 @@ equal share of the time that is left, so that none starves the others.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from django.conf import settings
@@ -29,21 +29,31 @@ HIDDEN_TASKS = (
     "workers.default.tasks.send_password_reset",
     "workers.default.tasks.delete_files",
     "workers.highmem.tasks.delete_files",
-    "workers.highmem.tasks.change_jobs",
 )
+CHANGE_TASK = "workers.highmem.tasks.change_jobs"
 KEEP_HIDDEN_JOBS = timedelta(days=1)
 CHUNK = 500
 
 
 def delete_hidden_jobs() -> int:
     """Ended jobs that only the staff see."""
-    hidden = Job.objects.filter(task__in=HIDDEN_TASKS, state__in=Job.FINAL)
-    old = hidden.filter(finished_at__lt=timezone.now() - KEEP_HIDDEN_JOBS).order_by("finished_at")
+    return _delete_ended(HIDDEN_TASKS, KEEP_HIDDEN_JOBS)
+
+
+def delete_old_changes() -> int:
+    """The staff's retries and cancels of many: the action log leads to them."""
+    return _delete_ended([CHANGE_TASK], timedelta(days=settings.KEEP_SOURCES_DAYS))
+
+
+def _delete_ended(tasks: Collection[str], age: timedelta) -> int:
+    ended = Job.objects.filter(task__in=tasks, state__in=Job.FINAL)
+    old = ended.filter(finished_at__lt=timezone.now() - age).order_by("finished_at")
     return Job.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:CHUNK])).delete()[0]
 
 
 CLEAN_UPS: tuple[Callable[[], int], ...] = (
     delete_hidden_jobs,
+    delete_old_changes,
     attempt_rows.end_abandoned,
     queue_samples.delete_old_samples,
     queue_samples.delete_old_queue_hours,

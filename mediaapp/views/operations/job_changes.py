@@ -42,6 +42,8 @@ def change_jobs(request: AuthenticatedRequest) -> HttpResponse:
         selection = select.preview(change, query, ids)
     except TooSlowError:
         return back(request, text, TOO_SLOW)
+    except select.NothingSelectedError:
+        return back(request, text, NOTHING_TO_DO[change])
     if not selection.total and not selection.left_out:
         return back(request, text, NOTHING_TO_DO[change])
     context = {"change": change, "query": text, "ids": ids, "selection": selection, "max": select.MAX_SELECTED}
