@@ -154,6 +154,17 @@ def test_a_histogram_counts_what_was_at_most_its_bound(prometheus, db):
     assert values['mediaapp_task_waits_within_target_total{queue="urgent"}'] == 5
 
 
+def test_a_canary_hides_no_late_queue(prometheus, db):
+    """Nobody waits for it: the alerts divide the waits within the target by all waits."""
+    TaskTotal.objects.create(task=VIDEO, queue="video", wait_buckets={"7200.0": 1}, wait_seconds=4000)
+    canary = {"task": table().canary_task, "queue": "video", "outcomes": {"succeeded": 99}}
+    TaskTotal.objects.create(**canary, wait_buckets={"0.02": 99}, wait_seconds=1)
+    values = scrape(prometheus)
+    assert values['mediaapp_task_wait_seconds_count{queue="video"}'] == 1
+    assert values['mediaapp_task_wait_seconds_sum{queue="video"}'] == 4000
+    assert values['mediaapp_task_waits_within_target_total{queue="video"}'] == 0
+
+
 def test_a_task_that_is_in_the_table_no_more_is_not_shown(prometheus, db):
     TaskTotal.objects.create(task="workers.default.tasks.of_an_old_release", queue="default", outcomes={"failed": 1})
     TaskTotal.objects.create(task=SWEEP, queue="of an old release", outcomes={"failed": 1})

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from django.db import connection
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from workers.models import Job, Pause, PracticeState, TaskRun, TaskTotal
+from workers.models import Job, PracticeState, TaskRun, TaskTotal
 from workers.practices import backlog, registry
 from workers.queues import table
 from workers.schedule import scheduled_tasks
+from workers.telemetry import pauses
 from workers.telemetry.task_totals import OTHER, bucket_bounds, cumulate
 
 SKIPPED = {TaskRun.Outcome.EXPIRED: "expired", TaskRun.Outcome.REFUSED: "locked"}
@@ -76,17 +77,21 @@ def _measure_run_times(totals: list[TaskTotal]) -> Metric:
 
 def _measure_waits(totals: list[TaskTotal]) -> Iterator[Metric]:
     """By queue: all its tasks wait in one line. The target has a counter of its own, so that one burn-rate rule holds
-    for every queue.
+    for every queue. Nobody waits for a canary: its quick answers would hide a late queue.
     """
     waits = HistogramMetricFamily(
-        "mediaapp_task_wait_seconds", "From the publication of a run to its start.", labels=["queue"]
+        "mediaapp_task_wait_seconds",
+        "From the publication of a run to its start; canaries do not count.",
+        labels=["queue"],
     )
     in_time = CounterMetricFamily(
-        "mediaapp_task_waits_within_target", "Runs that waited at most the target of their queue.", labels=["queue"]
+        "mediaapp_task_waits_within_target",
+        "Runs that waited at most the target of their queue; canaries do not count.",
+        labels=["queue"],
     )
     buckets = defaultdict[str, Counter[str]](Counter)
     sums = defaultdict[str, float](float)
-    for total in totals:
+    for total in (total for total in totals if total.task != table().canary_task):
         buckets[total.queue].update(total.wait_buckets)
         sums[total.queue] += total.wait_seconds
     for name, queue in table().queues.items():
@@ -105,11 +110,11 @@ def _measure_queues() -> Iterator[Metric]:
     )
     paused = GaugeMetricFamily("mediaapp_queue_paused", "1 while staff have paused the queue.", labels=["queue"])
     waits = backlog.oldest_waits()
-    names = set(Pause.objects.filter(kind=Pause.Kind.QUEUE).values_list("name", flat=True))
+    paused_names = pauses.paused_queues()
     for name, queue in table().queues.items():
         oldest.add_metric([name], waits.get(name, 0.0))
         target.add_metric([name], queue.target_seconds)
-        paused.add_metric([name], name in names)
+        paused.add_metric([name], name in paused_names)
     yield from (oldest, target, paused)
 
 
