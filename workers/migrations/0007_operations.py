@@ -144,7 +144,7 @@ class Migration(migrations.Migration):
                 ('message', models.TextField(blank=True)),
                 ('error', models.TextField(blank=True)),
                 ('error_fingerprint', models.CharField(blank=True, max_length=16)),
-                ('job', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='workers.job')),
+                ('job', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, db_index=False, related_name='attempts', to='workers.job')),
             ],
             options={
                 'indexes': [models.Index(models.F('started_at'), condition=models.Q(('ended_at', None)), name='attempt_running')],
@@ -155,8 +155,8 @@ class Migration(migrations.Migration):
             name='SelectedJob',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='selected_jobs', to='workers.job')),
-                ('job', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workers.job')),
+                ('action', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, db_index=False, related_name='selected_jobs', to='workers.job')),
+                ('job', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workers.job')),
             ],
             options={
                 'indexes': [models.Index(models.F('job'), name='selection_of_job')],

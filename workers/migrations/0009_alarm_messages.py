@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
                 ('sent_at', models.DateTimeField(null=True)),
                 ('failures', models.PositiveIntegerField(default=0)),
                 ('not_before', models.DateTimeField(help_text='Of the next try.', null=True)),
-                ('incident', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='workers.incident')),
+                ('incident', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, db_index=False, related_name='messages', to='workers.incident')),
             ],
             options={
                 'indexes': [models.Index(models.F('channel'), condition=models.Q(('sent_at', None)), name='alarm_message_unsent')],

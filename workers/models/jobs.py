@@ -128,7 +128,7 @@ class JobAttempt(models.Model):
         REQUEUED = "requeued"
         LOST = "lost"
 
-    job = models.ForeignKey(Job, models.CASCADE, related_name="attempts", db_constraint=False)
+    job = models.ForeignKey(Job, models.CASCADE, related_name="attempts", db_constraint=False, db_index=False)
     number = models.PositiveIntegerField()
     worker = models.TextField(blank=True)
     release = models.TextField(blank=True)
@@ -151,8 +151,8 @@ class JobAttempt(models.Model):
 class SelectedJob(models.Model):
     """A job that a job of the staff, `action`, is to retry or cancel. Deleted in the transaction that does so."""
 
-    action = models.ForeignKey(Job, models.CASCADE, related_name="selected_jobs", db_constraint=False)
-    job = models.ForeignKey(Job, models.CASCADE, related_name="+", db_constraint=False)
+    action = models.ForeignKey(Job, models.CASCADE, related_name="selected_jobs", db_constraint=False, db_index=False)
+    job = models.ForeignKey(Job, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["action", "job"], name="selected_once")]

@@ -70,7 +70,7 @@ class AlarmMessage(models.Model):
         ALARM = "alarm"
         RECOVERY = "recovery"
 
-    incident = models.ForeignKey(Incident, models.CASCADE, related_name="messages")
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="messages", db_index=False)
     kind = models.CharField(max_length=8, choices=Kind.choices)
     channel = models.CharField(max_length=7, help_text="mail or webhook")
     created_at = models.DateTimeField(auto_now_add=True)
