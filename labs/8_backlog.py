@@ -23,7 +23,8 @@ from workers.brokers.connection import count_ready, is_amqp
 from workers.brokers.state import read_queue_states
 from workers.models import Job
 from workers.practices import backlog
-from workers.telemetry.queue_flow import measure_flows
+from workers.telemetry import rollups
+from workers.telemetry.queue_flow import current_flows
 
 # Celery's default prefetch: four messages for each process.
 WORKER = ("--hostname=video@%h", "--queues=video", "--concurrency=2", "--prefetch-multiplier=4")
@@ -89,7 +90,9 @@ def show(when: str, question: str, says: object, truth: object, seconds: float) 
 
 def time_to_empty() -> dict[str, float]:
     began = time.monotonic()
-    flow = measure_flows(read_queue_states())["video"]
+    rollups.collect_runs()  # as beat does, so that the sample counts what ended
+    backlog.sample()
+    flow = current_flows()["video"]
     asked = time.monotonic()
     while unfinished():
         time.sleep(0.05)

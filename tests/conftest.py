@@ -18,13 +18,14 @@ from redis import Redis, from_url
 
 from devtools.processes import ROOT, Process, procfile_command, ready_process
 from mediaapp.models import User
+from mediaapp.operations.findings import charts_of_period
 from workers import circuit_breaker
 from workers.practices import registry
 
 
 @pytest.fixture(autouse=True)
 def clean_caches(tmp_path: Path, settings) -> None:
-    """Delete the cache keys, locks and findings of the last test, and forget its silent servers.
+    """Delete the cache keys, locks, findings and charts of the last test, and forget its silent servers.
 
     Media files go to the folder of this one.
     """
@@ -32,6 +33,7 @@ def clean_caches(tmp_path: Path, settings) -> None:
     for alias in ("default", "locks"):
         caches[alias].client.get_client().flushdb()
     registry.finding_cache.clear()
+    charts_of_period.cache_clear()
     circuit_breaker.reset_all()
     circuit_breaker.in_request.set(False)
 

@@ -14,18 +14,17 @@ from django.utils import timezone
 from devtools.processes import wait_until
 from tests import in_subprocess
 from workers import jobs
-from workers.brokers import EMPTY, UNKNOWN, QueueState, state
+from workers.brokers import UNKNOWN, state
 from workers.brokers.connection import count_ready
-from workers.brokers.state import read_queue_states
-from workers.models import Job, QueueSample, TaskRun
+from workers.brokers.state import read_queue_states, read_queue_states_or_unknown
+from workers.models import Job, QueueSample
 from workers.practices import backlog
 from workers.queues import Queue, table
 from workers.telemetry import canaries, queue_samples
-from workers.telemetry.queue_flow import measure_flows, queue_rows
+from workers.telemetry.queue_flow import current_flows, queue_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VIDEO = "workers.video.tasks.transcode_video"
-THIRTY = QueueState(ready=30, unacked=0, consumers=1, size_bytes=None, max_messages=None)
 SAMPLE = "from workers.practices import backlog; backlog.sample()"
 
 
@@ -145,33 +144,23 @@ def test_a_job_that_was_dispatched_late_waits_since_it_was_queued():
 
 
 def test_a_flow_is_arrivals_ends_and_seconds_to_empty():
-    sampled(600, waiting=50, unacked=0)
-    for _ in range(30):
-        job(state="done", finished_at=ago(100))
-    now = dict.fromkeys(table().queues, THIRTY)
-    video = measure_flows(now)["video"]
-    assert (round(video.finishing), round(video.arriving)) == (3, 1)
+    sampled(600, waiting=50, unacked=0, finished=100)
+    sampled(0, waiting=25, unacked=5, finished=130)
+    video = current_flows()["video"]
+    assert (round(video.finishing, 1), round(video.arriving, 1)) == (3, 1)
     assert video.seconds_to_empty == pytest.approx(900, rel=0.1)
 
 
-def test_the_flow_of_a_queue_without_jobs_counts_its_runs():
-    sampled(600, waiting=0, unacked=0)
-    for number in range(20):
-        TaskRun.objects.create(id=number, task="t", queue="default", outcome="succeeded", ended_at=ago(100))
-        TaskRun.objects.create(id=100 + number, task="t", queue="video", outcome="retried", ended_at=ago(100))
-    moving = measure_flows(dict.fromkeys(table().queues, EMPTY))
-    assert (round(moving["default"].finishing), round(moving["default"].arriving)) == (2, 2)
-    assert moving["video"].finishing == 0  # its jobs have rows, and none has ended
-
-
 def test_a_growing_queue_has_no_seconds_to_empty():
-    sampled(600, waiting=0, unacked=0)
-    now = dict.fromkeys(table().queues, THIRTY)
-    assert measure_flows(now)["video"].seconds_to_empty is None
+    sampled(600, waiting=0, unacked=0, finished=0)
+    sampled(0, waiting=30, unacked=0, finished=0)
+    assert current_flows()["video"].seconds_to_empty is None
 
 
-def test_a_queue_without_samples_has_no_flow():
-    assert measure_flows(read_queue_states()) == {}
+def test_a_queue_without_two_samples_has_no_flow():
+    assert current_flows() == {}
+    sampled(0, waiting=30, unacked=0, finished=0)
+    assert current_flows() == {}
 
 
 def test_verify_fails_for_a_late_job_a_missing_sample_or_a_missing_consumer(broker, start):
@@ -202,7 +191,11 @@ def test_verify_fails_while_a_job_waits_for_its_worker(broker, start, monkeypatc
     monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], target_seconds=1))
     waiting = jobs.create(VIDEO, owner_id=alice.pk, arguments={"source": "none"})
     wait_until(lambda: "oldest in video" in backlog.verify().reason, "the wait to be too long")
-    (video,) = (each for each in queue_rows(backlog.oldest_waits()) if each.queue.name == "video")
+    (video,) = (
+        each
+        for each in queue_rows(read_queue_states_or_unknown(), backlog.oldest_waits(), current_flows())
+        if each.queue.name == "video"
+    )
     assert (video.is_late, video.state["ready"]) == (True, 1)
     start("video")
     wait_until(lambda: Job.objects.get(pk=waiting.pk).is_final, "the job")
@@ -213,7 +206,7 @@ def test_the_page_has_a_row_for_each_queue_without_the_broker(settings):
     settings.BROKER_URL = "redis://127.0.0.1:1/0"
     sampled(600, waiting=1)
     job(queued_at=ago(50))
-    rows = queue_rows(backlog.oldest_waits())
+    rows = queue_rows(read_queue_states_or_unknown(), backlog.oldest_waits(), current_flows())
     assert [each.queue.name for each in rows] == list(table().queues)
     (video,) = (each for each in rows if each.queue.name == "video")
     assert (video.state, video.flow, video.is_late) == (UNKNOWN, None, False)

@@ -72,13 +72,13 @@ def test_the_next_roll_up_counts_a_late_sample():
 
 def test_a_sample_counts_the_runs_that_ever_ended(broker):
     queue_samples.store_samples({})
-    assert set(QueueSample.objects.values_list("finished", flat=True)) == {None}
+    assert set(QueueSample.objects.values_list("finished", flat=True)) == {0}
     TaskTotal.objects.create(task="a", queue="video", outcomes={"succeeded": 7, "failed": 2})
     TaskTotal.objects.create(task="b", queue="video", outcomes={"succeeded": 1})
     queue_samples.store_samples({})
     newest = QueueSample.objects.order_by("-pk")
-    assert newest.get(queue="video", finished__isnull=False).finished == 10
-    assert newest.get(queue="urgent", finished__isnull=False).finished == 0
+    assert newest.filter(queue="video")[0].finished == 10
+    assert newest.filter(queue="urgent")[0].finished == 0
 
 
 def test_retention_deletes_hours_after_a_year(monkeypatch):

@@ -65,6 +65,19 @@ def test_the_figures_of_now_have_an_age(as_stella):
     assert "Samples have stopped" not in page
 
 
+def test_its_card_tells_the_same_flow(as_stella, broker, alice):
+    """Of the samples: jobs that ended count once, as runs."""
+    sample(600, waiting=30, finished=100)
+    sample(12, waiting=20, unacked=1, finished=149)
+    for _ in range(3):
+        upload_of(alice, "failed")
+    card = words(as_stella.get("/operations/").content.decode().partition('id="queue-video"')[2])
+    flow = re.search(r"In · out a minute (\S+) · (\S+) Empty in (\d+ \w+)", card)
+    assert flow, card
+    assert flow.groups() == ("4.1", "5", "23 min")
+    assert "in a minute 4.1 out a minute 5 empty in 23 min" in read(as_stella)
+
+
 def test_samples_that_have_stopped_are_said_in_words(as_stella):
     sample(1000, waiting=3)
     assert "Samples have stopped The newest is 17 min old, and nobody knows what happened since." in read(as_stella)
@@ -171,7 +184,7 @@ def test_a_day_is_made_of_samples(as_stella):
     assert "40" in waiting
     assert "v7 began" in figure
     flow, _ = chart(as_stella, "In and out a minute", "day")
-    assert flow == ["8", "8"]  # the highest of in (8, 2) and of out (2, 8)
+    assert flow == ["6.7", "10"]  # the highest of in (6.7, 2.5) and of out (1.7, 10): each change is in its own step
 
 
 @pytest.mark.parametrize("period", ["month", "year"])

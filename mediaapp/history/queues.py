@@ -1,9 +1,8 @@
 """A queue now and over time: its samples of a day, and its hours before."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 from django.db import connection
@@ -14,12 +13,10 @@ from mediaapp.templatetags.time_charts import Series, Span, TimeChart
 from workers.models import QueueSample
 from workers.practices.backlog import MAX_SAMPLE_AGE_SECONDS
 from workers.queues import Queue
-from workers.telemetry.queue_flow import WINDOW, QueueFlow
+from workers.telemetry.queue_flow import QueueFlow, current_flows, read_flows
 
 SAMPLES = """
-    SELECT date_bin(%(step)s, taken_at, %(begins)s), max(waiting), max(coalesce(oldest_seconds, 0)), min(consumers),
-        max(finished), (array_agg(waiting + coalesce(unacked, 0) ORDER BY taken_at DESC)
-            FILTER (WHERE waiting IS NOT NULL AND finished IS NOT NULL))[1]
+    SELECT date_bin(%(step)s, taken_at, %(begins)s), max(waiting), max(coalesce(oldest_seconds, 0)), min(consumers)
     FROM workers_queuesample WHERE queue = %(queue)s AND taken_at >= %(begins)s GROUP BY 1 ORDER BY 1"""
 # The newest hour is not over, or was not when it was rolled up.
 HOURS = """
@@ -33,7 +30,7 @@ HOURS = """
 
 @dataclass(frozen=True)
 class QueueNow:
-    """The newest sample, and the flow of the last quarter of an hour: None without two samples in it."""
+    """flow: None without two samples in the last quarter of an hour."""
 
     sample: QueueSample
     flow: QueueFlow | None
@@ -64,21 +61,7 @@ def read_now(queue: Queue) -> QueueNow | None:
     newest = samples.order_by("-taken_at").first()
     if newest is None:
         return None
-    known = samples.filter(taken_at__gte=newest.taken_at - WINDOW, waiting__isnull=False, finished__isnull=False)
-    recent = list(known.order_by("taken_at"))
-    return QueueNow(newest, _flow(recent[0], recent[-1]) if len(recent) > 1 else None)
-
-
-def _flow(first: QueueSample, last: QueueSample) -> QueueFlow:
-    minutes = (last.taken_at - first.taken_at).total_seconds() / 60
-    finishing = ((last.finished or 0) - (first.finished or 0)) / minutes
-    growth = (_messages(last) - _messages(first)) / minutes
-    seconds_to_empty = _messages(last) / -growth * 60 if growth < 0 else None
-    return QueueFlow(max(0.0, finishing + growth), finishing, seconds_to_empty)
-
-
-def _messages(sample: QueueSample) -> int:
-    return (sample.waiting or 0) + (sample.unacked or 0)
+    return QueueNow(newest, current_flows().get(queue.name))
 
 
 def queue_charts(queue: Queue, period: Period) -> list[TimeChart]:
@@ -110,18 +93,14 @@ def queue_charts(queue: Queue, period: Period) -> list[TimeChart]:
 
 
 def _read_samples(queue: Queue, window: Window) -> dict[datetime, Level]:
-    rows = _read(SAMPLES, queue, window)
-    flows: dict[datetime, tuple[float, float]] = {}
-    for (before, *_, ended_before, messages_before), (at, *_, ended, messages) in pairwise(rows):
-        if (
-            window.is_over(at)
-            and at - before == window.step
-            and None not in (ended_before, messages_before, ended, messages)
-        ):
-            minutes = window.step.total_seconds() / 60
-            finishing = (ended - ended_before) / minutes
-            flows[at] = max(0.0, finishing + (messages - messages_before) / minutes), finishing
-    return {at: Level(*level, *flows.get(at, (None, None))) for at, *level, _, _ in rows}
+    flows = read_flows([queue.name], window.begins, window.step)
+    levels = {at: Level(*level) for at, *level in _read(SAMPLES, queue, window)}
+    return {
+        at: replace(level, arriving=flow.arriving, finishing=flow.finishing)
+        if (flow := flows.get((queue.name, at)))
+        else level
+        for at, level in levels.items()
+    }
 
 
 def _read_hours(queue: Queue, window: Window) -> dict[datetime, Level]:

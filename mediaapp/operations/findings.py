@@ -3,10 +3,12 @@
 The monitor writes its findings into the database (PracticeState). While it does not, pages measure themselves.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django.db import connection
 from django.utils import timezone
@@ -18,6 +20,7 @@ from workers.practices.registry import Practice
 
 MAX_STATE_AGE = timedelta(seconds=60)  # the monitor measures several times a minute
 WINDOW, STEP = timedelta(hours=24), timedelta(minutes=15)  # of a chart, and between two of its points
+CHARTS_SECONDS = 30  # a new sample comes once a minute, and each tab of the overview polls every 5 s
 SAMPLE_GAP = timedelta(minutes=1)  # between two samples of a practice
 SAMPLES = """
     SELECT number, date_bin(make_interval(secs => %(seconds)s), taken_at, %(begins)s) AS step, max(figure),
@@ -121,6 +124,16 @@ def read_charts(practices: Sequence[Practice] = registry.PRACTICES) -> dict[int,
         )
         for practice in practices
     }
+
+
+def recent_charts() -> dict[int, TimeChart]:
+    """Of all practices, read once in CHARTS_SECONDS by this process. Raises DatabaseError."""
+    return charts_of_period(int(time.monotonic() / CHARTS_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def charts_of_period(_number: int) -> dict[int, TimeChart]:
+    return read_charts()
 
 
 def _read_samples(numbers: Sequence[int], begins: datetime) -> tuple[dict[int, Values], dict[int, list[datetime]]]:

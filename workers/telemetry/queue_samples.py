@@ -10,36 +10,24 @@ from django.utils import timezone
 from workers.brokers.state import read_queue_states_or_unknown
 from workers.models import QueueHour, QueueSample
 from workers.queues import table
+from workers.telemetry.queue_flow import FLOWS, flow_parameters
 
 DELETE_ROWS = 10_000  # of one statement
-GAP = timedelta(minutes=10)  # an hour's flow begins with the last sample before it, if that is not older
+HOUR = timedelta(hours=1)
 FINISHED = """
     SELECT queue, sum(outcome.value::bigint)::bigint FROM workers_tasktotal, jsonb_each_text(outcomes) AS outcome
     WHERE task <> %s GROUP BY queue"""
-# What arrived: what ended, and by how much more is there. An hour's sums forgive that a run is collected seconds after
-# its message was acknowledged. A sample without a figure, while the broker was away, is skipped.
-ROLL_UP = """
+ROLL_UP = f"""
     INSERT INTO workers_queuehour (queue, hour, waiting_p50, waiting_max, oldest_max, arrived, finished)
-    SELECT queue, hour, waiting_p50, waiting_max, oldest_max,
-        CASE WHEN finished + growth < 0 THEN 0 ELSE finished + growth END, finished
+    SELECT level.queue, hour, waiting_p50, waiting_max, oldest_max, arrived, finished
     FROM (
         SELECT queue, date_trunc('hour', taken_at) AS hour, max(oldest_seconds) AS oldest_max,
             percentile_cont(0.5) WITHIN GROUP (ORDER BY waiting) AS waiting_p50, max(waiting) AS waiting_max
-        FROM workers_queuesample WHERE queue = ANY(%(queues)s) AND taken_at >= %(first)s AND taken_at < %(end)s
+        FROM workers_queuesample WHERE queue = ANY(%(queues)s) AND taken_at >= %(begins)s AND taken_at < %(ends)s
         GROUP BY queue, hour
-    ) AS level LEFT JOIN (
-        SELECT queue, date_trunc('hour', taken_at) AS hour, sum(finished) AS finished, sum(growth) AS growth
-        FROM (
-            SELECT queue, taken_at, finished - lag(finished) OVER by_time AS finished,
-                waiting + coalesce(unacked, 0) - lag(waiting + coalesce(unacked, 0)) OVER by_time AS growth
-            FROM workers_queuesample
-            WHERE queue = ANY(%(queues)s) AND taken_at >= %(before)s AND taken_at < %(end)s
-                AND finished IS NOT NULL AND waiting IS NOT NULL
-            WINDOW by_time AS (PARTITION BY queue ORDER BY taken_at)
-        ) AS step WHERE taken_at >= %(first)s GROUP BY queue, hour
-    ) AS flow USING (queue, hour)
+    ) AS level LEFT JOIN ({FLOWS}) AS flow ON flow.queue = level.queue AND flow.step = hour
     ON CONFLICT (queue, hour) DO UPDATE SET (waiting_p50, waiting_max, oldest_max, arrived, finished)
-        = ROW (excluded.waiting_p50, excluded.waiting_max, excluded.oldest_max, excluded.arrived, excluded.finished)"""
+        = ROW (excluded.waiting_p50, excluded.waiting_max, excluded.oldest_max, excluded.arrived, excluded.finished)"""  # noqa: S608 (of our own constants)
 
 
 def store_samples(oldest_waits: Mapping[str, float]) -> None:
@@ -53,14 +41,14 @@ def store_samples(oldest_waits: Mapping[str, float]) -> None:
             unacked=state["unacked"],
             consumers=state["consumers"],
             oldest_seconds=oldest_waits.get(name),
-            finished=finished.get(name, 0) if finished else None,
+            finished=finished.get(name, 0),
         )
         for name, state in read_queue_states_or_unknown().items()
     )
 
 
 def _count_finished() -> dict[str, int]:
-    """Runs that ever ended, by queue, without canaries; empty before the first one."""
+    """Runs that ever ended, by queue, without canaries."""
     with connection.cursor() as cursor:
         cursor.execute(FINISHED, [table().canary_task])
         return dict(cursor.fetchall())
@@ -81,7 +69,7 @@ def roll_up_samples() -> None:
     with connection.cursor() as cursor:
         while first <= now:
             end = first + timedelta(days=1)
-            cursor.execute(ROLL_UP, {"queues": list(table().queues), "before": first - GAP, "first": first, "end": end})
+            cursor.execute(ROLL_UP, flow_parameters(table().queues, first, end, HOUR))
             first = end
 
 

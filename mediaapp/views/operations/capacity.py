@@ -1,6 +1,6 @@
 """What the tasks need and the servers allow: what staff decide about before they buy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.http import HttpResponse
@@ -14,11 +14,11 @@ from workers.capacity.connections import connections_table
 from workers.capacity.memory_proposals import memory_proposals
 from workers.storage import health
 
-TABLES: Mapping[str, Callable[[], Any]] = {
-    "proposals": memory_proposals,
-    "connections": connections_table,
-    "storage": health.verify,
-}
+TABLES: Sequence[Mapping[str, Callable[[], Any]]] = (
+    {"proposals": memory_proposals},
+    {"connections": connections_table},
+    {"storage": health.verify},
+)
 
 
 @never_cache
@@ -26,4 +26,4 @@ TABLES: Mapping[str, Callable[[], Any]] = {
 @staff_required
 def show_capacity(request: AuthenticatedRequest) -> HttpResponse:
     """A table whose server is away is None."""
-    return render(request, "operations/capacity.html", read_parts(TABLES))
+    return render(request, "operations/capacity.html", read_parts(*TABLES))

@@ -4,7 +4,7 @@ The page polls its live part. A part whose server is away is None, and says so i
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpResponse
@@ -18,26 +18,33 @@ from mediaapp.operations.jobs_now import failures_of_today, running_jobs
 from mediaapp.operations.parts import POLL_SECONDS, read_parts
 from mediaapp.operations.queue_cards import queue_cards, slots_by_worker
 from mediaapp.permissions import AuthenticatedRequest, staff_required
-from workers.brokers.state import read_broker_state
+from workers.brokers import UNKNOWN
+from workers.brokers.state import read_broker_state, read_queue_states_or_unknown
 from workers.deadline import DEADLINE_SECONDS
 from workers.practices import backlog
+from workers.queues import table
 from workers.telemetry import liveness
 from workers.telemetry.held_locks import held_locks
 from workers.telemetry.pauses import paused_queues
-from workers.telemetry.queue_flow import queue_rows
+from workers.telemetry.queue_flow import current_flows, queue_rows
 from workers.telemetry.queue_samples import last_sample_at
 from workers.telemetry.recurring_entries import recurring_entries
 
 MIN_SECONDS = 0.3  # for the parts, if the findings took the time: the other servers' answers are quick
-PARTS: Mapping[str, Callable[[], Any]] = {
-    "charts": findings.read_charts,
-    "queues": lambda: (queue_rows(backlog.oldest_waits()), last_sample_at()),
+# What is asked of each server. Of the database's, those that ask the cache too come last: it may be silent.
+DATABASE: dict[str, Callable[[], Any]] = {
     "pauses": paused_queues,
-    "workers": lambda: (liveness.read_workers(), liveness.read_runs()),
-    "running": running_jobs,
+    "charts": findings.recent_charts,
+    "flows": current_flows,
+    "sampled_at": last_sample_at,
     "failures": failures_of_today,
-    "broker": read_broker_state,
     "entries": recurring_entries,
+    "running": running_jobs,
+    "oldest_waits": backlog.oldest_waits,
+}
+BROKER: dict[str, Callable[[], Any]] = {"broker": read_broker_state, "states": read_queue_states_or_unknown}
+LOCKS: dict[str, Callable[[], Any]] = {
+    "workers": lambda: (liveness.read_workers(), liveness.read_runs()),
     "held_locks": held_locks,
 }
 
@@ -60,17 +67,16 @@ def read_overview() -> dict[str, Any]:
     deadline = time.monotonic() + DEADLINE_SECONDS
     board = findings.read_board()
     seconds_left = max(deadline - time.monotonic(), MIN_SECONDS)
-    parts = read_parts(PARTS, seconds=seconds_left)
-    rows, sampled_at = parts.pop("queues") or (None, None)
-    workers, running = parts.pop("workers"), parts["running"]
+    parts = read_parts(DATABASE, BROKER, LOCKS, seconds=seconds_left)
+    workers, running, waits = parts.pop("workers"), parts["running"], parts.pop("oldest_waits")
+    states, flows = parts.pop("states") or dict.fromkeys(table().queues, UNKNOWN), parts.pop("flows") or {}
     jobs = running.jobs if running else ()
     slots = None if workers is None else slots_by_worker(workers[0], workers[1], jobs)
+    rows = None if waits is None else queue_rows(states, waits, flows)
+    heartbeats, pauses = workers[0] if workers else (), parts["pauses"] or {}
     return parts | {
         "board": board.with_charts(parts["charts"] or {}),
-        "queues": None
-        if rows is None
-        else queue_cards(rows, slots, parts["pauses"] or {}, workers[0] if workers else ()),
-        "sampled_at": sampled_at,
+        "queues": None if rows is None else queue_cards(rows, slots, pauses, heartbeats),
         "now": timezone.now(),
         "poll_after": POLL_SECONDS,
     }

@@ -16,9 +16,10 @@ from mediaapp.history.queues import queue_charts, read_now
 from mediaapp.operations.parts import POLL_SECONDS, read_parts
 from mediaapp.permissions import AuthenticatedRequest, staff_required
 from workers.brokers.state import read_queue_states_or_unknown
-from workers.models import Job, Pause
+from workers.models import Job
 from workers.queues import Queue, table
 from workers.telemetry import liveness
+from workers.telemetry.pauses import paused_queues
 from workers.telemetry.waits import due_jobs
 
 SHOWN_JOBS = 10  # of each state; the search has all of them
@@ -68,16 +69,16 @@ def get_queue_or_404(name: str) -> Queue:
 
 
 def read_queue(queue: Queue, others: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-    """The context of the live part. others: more parts, read at the same time."""
+    """The context of the live part. others: more parts of the database."""
     parts = read_parts(
         {
-            "now": lambda: read_now(queue),
-            "state": lambda: read_queue_states_or_unknown()[queue.name],
-            "workers": lambda: read_workers(queue.name),
+            "pause": lambda: paused_queues().get(queue.name),
             "jobs": lambda: read_jobs(queue.name),
-            "pause": lambda: Pause.objects.filter(kind=Pause.Kind.QUEUE, name=queue.name).first(),
+            "now": lambda: read_now(queue),
         }
-        | others
+        | others,
+        {"state": lambda: read_queue_states_or_unknown()[queue.name]},
+        {"workers": lambda: read_workers(queue.name)},
     )
     own = {"queue": queue, "worker": table().consumers[queue.name]}
     return own | parts | {"now_at": timezone.now(), "poll_after": POLL_SECONDS}

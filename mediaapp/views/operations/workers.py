@@ -13,12 +13,12 @@ from django.views.decorators.http import require_safe
 
 from mediaapp.operations.parts import POLL_SECONDS, read_parts
 from mediaapp.permissions import staff_required
-from workers.models import Pause
 from workers.practices.recurring import HEARTBEAT
 from workers.queues import table
 from workers.telemetry import liveness
 from workers.telemetry.held_locks import HeldLock, held_locks
 from workers.telemetry.liveness import Worker, WorkerLoad
+from workers.telemetry.pauses import paused_queues
 
 BEAT_LOCK = "beat"
 
@@ -67,7 +67,7 @@ def show_live_part(request: HttpRequest) -> HttpResponse:
 
 
 def read_page() -> dict[str, Any]:
-    parts = read_parts({"workers": read_workers, "beat": read_beat, "pauses": read_pauses})
+    parts = read_parts({"workers": read_workers, "beat": read_beat}, {"pauses": paused_queues})
     return parts | {"now_at": timezone.now(), "poll_after": POLL_SECONDS}
 
 
@@ -97,7 +97,3 @@ def read_beat() -> LeadingBeat | None:
     lock = next((lock for lock in held_locks() if lock.name == BEAT_LOCK), None)
     tick = cache.get(HEARTBEAT)
     return LeadingBeat(lock, time.time() - tick["at"] if tick else None) if lock else None
-
-
-def read_pauses() -> list[Pause]:
-    return list(Pause.objects.filter(kind=Pause.Kind.QUEUE).order_by("paused_at"))
