@@ -81,7 +81,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedRun:
     """job: None if the run had none, or its row is gone."""
 
     run: TaskRun
@@ -166,10 +166,10 @@ def slowest_runs(task: str, period: Period) -> list[TaskRun]:
     return list(TaskRun.objects.raw(SLOWEST, _parameters(task, window, newest)))
 
 
-def newest_failures(task: str) -> list[Failure]:
+def newest_failures(task: str) -> list[FailedRun]:
     runs = list(TaskRun.objects.filter(task=task, outcome__in=FAILED).order_by("-ended_at")[:SHOWN_RUNS])
     rows = Job.objects.in_bulk([run.job_id for run in runs if run.job_id])
-    return [Failure(run, rows.get(run.job_id) if run.job_id else None) for run in runs]
+    return [FailedRun(run, rows.get(run.job_id) if run.job_id else None) for run in runs]
 
 
 def compare_with_last_week(task: str) -> TaskSpeed | None:

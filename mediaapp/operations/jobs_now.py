@@ -35,7 +35,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailureReason:
     """Jobs of one task that failed by one error. message: of one of them."""
 
     task: str
@@ -60,7 +60,7 @@ class Failures:
     since: datetime
     count: int
     kind_count: int
-    kinds: Sequence[Failure]
+    kinds: Sequence[FailureReason]
 
 
 def running_jobs() -> Running:
@@ -91,7 +91,9 @@ def failures_of_today() -> Failures:
         .order_by("-count", "-last_at")
     )
     kinds = [
-        Failure(each["task"], each["text"], each["line"], each["error_fingerprint"], each["count"], each["last_at"])
+        FailureReason(
+            each["task"], each["text"], each["line"], each["error_fingerprint"], each["count"], each["last_at"]
+        )
         for each in groups
     ]
     return Failures(midnight, sum(kind.count for kind in kinds), len(kinds), kinds[:MAX_FAILURES])
