@@ -10,7 +10,7 @@ from django_redis import get_redis_connection
 
 from tests.outages import make_unreachable, unreachable_broker, unreachable_database
 from workers import deadline
-from workers.models import PracticeState
+from workers.models import Deploy, Incident, PracticeState
 from workers.practices.registry import PRACTICES
 
 pytestmark = pytest.mark.django_db
@@ -95,13 +95,16 @@ def monitor(client, settings) -> Client:
     return client
 
 
-def measured(seconds_ago: float = 0, **failing: bool | None) -> None:
-    """failing: `ok` by a practice's slug with _ for blanks."""
+def measured(seconds_ago: float = 0, for_seconds: float = 120, **failing: bool | None) -> None:
+    """failing: `ok` by a practice's slug with _ for blanks, which is so for so many seconds."""
     now = timezone.now()
     for practice in PRACTICES:
         ok = failing.get(practice.title.lower().replace(" ", "_"), True)
         fields = {"ok": ok, "reason": "" if ok else f"{practice.title} is broken.", "since": now}
         PracticeState.objects.create(number=practice.number, measured_at=now - timedelta(seconds=seconds_ago), **fields)
+        if not ok:
+            began = now - timedelta(seconds=for_seconds)
+            Incident.objects.create(number=practice.number, ok=ok, seen_at=now, began_at=began, watched_since=began)
 
 
 def test_the_practices_are_200_while_all_hold(monitor):
@@ -115,6 +118,28 @@ def test_the_practices_are_503_with_the_names_of_those_that_fail_or_are_unknown(
     response = monitor.get("/healthz/practices")
     assert (response.status_code, response.json()["status"]) == (503, "failing")
     assert response.json()["failing"] == {"Broker memory": "Broker memory is broken.", "Backlog": "Backlog is broken."}
+
+
+def test_what_fails_for_a_moment_is_named_and_rings_nobody(monitor):
+    measured(for_seconds=119, backlog=False)
+    response = monitor.get("/healthz/practices")
+    assert (response.status_code, response.json()["status"], response.json()["failing"]) == (200, "ok", {})
+    assert response.json()["young"] == {"Backlog": "Backlog is broken."}
+
+
+def test_a_deploy_rings_nobody_unless_its_alarm_was_raised_before(monitor):
+    measured(backlog=False, locks=False)
+    Deploy.objects.create(release="v43", began_at=timezone.now() - timedelta(seconds=60))
+    assert monitor.get("/healthz/practices").json()["young"].keys() == {"Backlog", "Locks"}
+    Incident.objects.filter(number=2).update(alerted_at=timezone.now())
+    response = monitor.get("/healthz/practices")
+    assert (response.status_code, response.json()["failing"].keys()) == (503, {"Locks"})
+
+
+def test_a_practice_without_an_alarm_rings_nobody(monitor, settings):
+    settings.ALERT_AFTER_SECONDS = settings.ALERT_AFTER_SECONDS | {8: 0}
+    measured(for_seconds=9999, backlog=False)
+    assert monitor.get("/healthz/practices").status_code == 200
 
 
 def test_the_practices_are_503_while_nobody_measures_them(monitor):

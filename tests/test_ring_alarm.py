@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db.models import F
@@ -15,10 +15,12 @@ from django.utils import timezone
 from devtools.processes import ROOT, wait_until
 from tests.alarms import ADMIN, ALARM, LOCKS, RECOVERY, SECRET, break_locks, mend_locks, subjects
 from tests.conftest import environment
-from workers.alarms import deploys, incidents, mail, messages, texts
+from workers.alarms import deploys, incidents, mail, messages, states, texts
+from workers.alarms import monitor as monitor_module
 from workers.alarms.monitor import Monitor
-from workers.models import AlarmMessage, Deploy, FindingSample, Incident, PracticeState
+from workers.models import AlarmMessage, Deploy, FindingSample, Incident, PracticeState, QueueSample
 from workers.practices import Finding, registry
+from workers.queues import table
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SENDER = """
@@ -215,14 +217,54 @@ def test_a_process_that_dies_after_its_claim_is_followed_by_one_with_the_same_me
     assert len({each["Message-ID"] for each in smtp.mails}) == 1
 
 
+def sampled(seconds_ago: float) -> None:
+    at = timezone.now() - timedelta(seconds=seconds_ago)
+    QueueSample.objects.create(queue=next(iter(table().queues)), taken_at=at)
+
+
+def test_the_first_round_waits_until_beat_has_led_or_a_minute_is_over(settings, monkeypatch):
+    settings.MONITOR_SECONDS = 15
+    monitor = Monitor()
+    assert not monitor.run_round()
+    sampled(600)  # before the night
+    sampled(1)
+    assert not monitor.run_round()
+    monkeypatch.setattr(monitor_module, "START_ROUNDS", 0)
+    assert Monitor().run_round()
+
+
+def test_a_beat_that_starts_again_measures_at_once(settings):
+    settings.MONITOR_SECONDS = 15
+    sampled(31)
+    assert Monitor().run_round()
+
+
+def test_what_holds_does_not_hold_since_before_a_gap(db):
+    def since(number: int) -> datetime:
+        return PracticeState.objects.get(number=number).since
+
+    start = timezone.now()
+    later = [start + timedelta(seconds=seconds) for seconds in (15, 75, 136)]
+    findings = [(each, Finding(each.number != LOCKS, "")) for each in registry.PRACTICES]
+    states.claim_round(timedelta(seconds=15))
+    for now in (start, *later[:2]):
+        states.store(findings, now)
+    assert {since(1), since(8), since(LOCKS)} == {start}
+    PracticeState.objects.filter(number=1).update(measured_at=later[2])  # a claim is no measurement
+    states.store(findings, later[2])
+    assert (since(1), since(8), since(LOCKS)) == (later[2], later[2], start)
+
+
 def test_two_monitors_share_the_rounds_and_raise_an_alarm_once(settings):
     settings.MONITOR_SECONDS = 60
+    sampled(31)
     first, second = Monitor(), Monitor()
     assert [first.run_round(), second.run_round(), first.run_round()] == [True, False, False]
 
 
 def test_a_wrong_clock_stops_no_round(settings, monkeypatch):
     settings.MONITOR_SECONDS = 60
+    sampled(31 - 3600)
     now = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(hours=1))
     assert Monitor().run_round()

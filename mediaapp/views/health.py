@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from django_redis import get_redis_connection
 
 from mediaapp.permissions import token_or_staff_required
+from workers.alarms import incidents
 from workers.deadline import run_with_deadline
 from workers.models import PracticeState
 from workers.practices import registry
@@ -72,18 +73,20 @@ def readiness(request: HttpRequest) -> JsonResponse:
 @require_safe
 @token_or_staff_required
 def practices(request: HttpRequest) -> JsonResponse:
-    """503 with the name and the reason of each practice that does not hold, or if nobody measures them."""
+    """503 with the name and the reason of each practice that rings (docs/alarms.md), or if nobody measures them."""
     try:
+        lasting = incidents.lasting(timezone.now())
         states = {state.number: state for state in PracticeState.objects.all()}
     except DatabaseError as error:
         return JsonResponse({"status": "database away", "error": type(error).__name__}, status=503)
     measured_at = min((state.measured_at for state in states.values()), default=None)
     if measured_at is None or timezone.now() - measured_at > SILENT_AFTER:
         return JsonResponse({"status": "monitor silent", "measured_at": measured_at}, status=503)
-    failing = {
-        practice.title: state.reason
-        for practice in registry.PRACTICES
-        if (state := states.get(practice.number)) and not state.ok
-    }
-    answer = {"status": "failing" if failing else "ok", "failing": failing, "measured_at": measured_at}
+    failing: dict[str, str] = {}
+    young: dict[str, str] = {}
+    for practice in registry.PRACTICES:
+        if (state := states.get(practice.number)) and not state.ok:
+            (failing if practice.number in lasting else young)[practice.title] = state.reason
+    status = "failing" if failing else "ok"
+    answer = {"status": status, "failing": failing, "young": young, "measured_at": measured_at}
     return JsonResponse(answer, status=503 if failing else 200)

@@ -5,15 +5,13 @@ Not in the thread of the leader's callbacks, which a slow server would hold up.
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http.client import HTTPException
 
 from django.conf import settings
-from django.db.models import Min
 
 from workers.alarms.http_client import RequestRejectedError, request
-from workers.alarms.states import database_time
-from workers.models import PracticeState
+from workers.alarms.states import database_time, measured_at
 from workers.telemetry.queue_samples import last_sample_at
 
 log = logging.getLogger(__name__)
@@ -31,9 +29,9 @@ class Heartbeat:
         if time.monotonic() < self.due_at:
             return
         self.due_at = time.monotonic() + RETRY_SECONDS
-        sampled_at, measured_at, now = last_sample_at(), _measured_at(), database_time()
-        if not all(moment and abs(now - moment) <= MAX_AGE for moment in (sampled_at, measured_at)):
-            log.warning("heartbeat_withheld sampled=%s measured=%s", sampled_at, measured_at)
+        sampled, measured, now = last_sample_at(), measured_at(), database_time()
+        if not all(moment and abs(now - moment) <= MAX_AGE for moment in (sampled, measured)):
+            log.warning("heartbeat_withheld sampled=%s measured=%s", sampled, measured)
             return
         try:
             request("GET", settings.HEARTBEAT_URL)
@@ -41,9 +39,3 @@ class Heartbeat:
             log.warning("heartbeat_not_sent error=%r", error)
         else:
             self.due_at += settings.HEARTBEAT_SECONDS - RETRY_SECONDS
-
-
-def _measured_at() -> datetime | None:
-    """Of the oldest finding: the newest may be a claim whose process died."""
-    oldest: datetime | None = PracticeState.objects.aggregate(oldest=Min("measured_at"))["oldest"]
-    return oldest

@@ -60,11 +60,20 @@ def raise_due(now: datetime) -> None:
         _raise(incident, AlarmMessage.Kind.RECOVERY, now)
 
 
-def _is_due(incident: Incident, now: datetime) -> bool:
+def lasting(now: datetime) -> set[int]:
+    """The numbers of the practices that have not held for the time of their alarm. Raises DatabaseError."""
+    return {each.number for each in Incident.objects.filter(ended_at=None) if each.alerted_at or _is_lasting(each, now)}
+
+
+def _is_lasting(incident: Incident, now: datetime) -> bool:
+    """False while a new release may still be starting."""
     after = settings.ALERT_AFTER_SECONDS[incident.number]
-    if not after or incident.seen_at - incident.watched_since < _seconds(after):
-        return False
-    if deploys.is_young(now):
+    has_lasted = bool(after) and incident.seen_at - incident.watched_since >= _seconds(after)
+    return has_lasted and not deploys.is_young(now)
+
+
+def _is_due(incident: Incident, now: datetime) -> bool:
+    if not _is_lasting(incident, now):
         return False
     repeated = Incident.objects.filter(
         number=incident.number, alerted_at__gt=now - _seconds(settings.ALERT_REPEAT_SECONDS)

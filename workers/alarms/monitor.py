@@ -4,6 +4,7 @@ The lead needs the server of the locks, and the loop may wait for the broker: th
 several beats, the one that claims a round measures it.
 """
 
+import time
 from datetime import timedelta
 from threading import BoundedSemaphore
 
@@ -15,8 +16,11 @@ from workers.alarms.deploys import ReleaseRecorder
 from workers.alarms.threads import start_thread
 from workers.capacity.connections import MONITOR_MEASUREMENTS
 from workers.practices import registry
+from workers.telemetry.queue_samples import was_sampled
 
 MEASURE_SECONDS = 10  # the deadline of the nine measurements together
+# At the start of a site, until workers are up: beat has sampled for LED_SECONDS, or START_ROUNDS have passed.
+LED_SECONDS, START_ROUNDS = 30, 4
 SLOTS = BoundedSemaphore(MONITOR_MEASUREMENTS)
 
 
@@ -34,10 +38,11 @@ def start() -> None:
 class Monitor:
     def __init__(self) -> None:
         self.releases = ReleaseRecorder()
+        self.begins_at: float = time.monotonic() + START_ROUNDS * settings.MONITOR_SECONDS
 
     def run_round(self) -> bool:
         """False if no round is due, or another beat has claimed it. Raises DatabaseError."""
-        if not states.claim_round(timedelta(seconds=settings.MONITOR_SECONDS)):
+        if not self._has_begun() or not states.claim_round(timedelta(seconds=settings.MONITOR_SECONDS)):
             return False
         self.releases.record()
         findings = registry.verify_all(SLOTS, seconds=MEASURE_SECONDS)
@@ -48,3 +53,8 @@ class Monitor:
                 incidents.update(practice.number, finding, now)
         incidents.raise_due(now)
         return True
+
+    def _has_begun(self) -> bool:
+        if time.monotonic() < self.begins_at and was_sampled(timedelta(seconds=LED_SECONDS)):
+            self.begins_at = 0.0
+        return time.monotonic() >= self.begins_at

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from workers.alarms.incidents import MAX_GAP
 from workers.models import FindingSample, PracticeState
 from workers.practices.registry import PRACTICES, Findings
 
@@ -40,12 +41,20 @@ def database_time() -> datetime:
         return now
 
 
+def measured_at() -> datetime | None:
+    """When all were last measured: the newest time of one may be a claim whose process died. Raises DatabaseError."""
+    oldest: datetime | None = PracticeState.objects.aggregate(oldest=Min("measured_at"))["oldest"]
+    return oldest
+
+
 def store(findings: Findings, now: datetime) -> None:
-    """Raises DatabaseError."""
+    """Raises DatabaseError. What holds, holds since the last gap at most; an incident goes on over a gap."""
+    last = measured_at()
+    is_after_gap = last is None or now - last > MAX_GAP
     for practice, finding in findings:
         row = PracticeState.objects.filter(number=practice.number)
         measured = {"summary": finding.summary, "reason": finding.reason, "figure": finding.figure, "measured_at": now}
-        if not row.filter(ok=finding.ok).update(**measured):
+        if (is_after_gap and finding.ok) or not row.filter(ok=finding.ok).update(**measured):
             row.update(ok=finding.ok, since=now, **measured)
     _store_samples(findings, now)
 

@@ -12,6 +12,7 @@ from workers.models import QueueHour, QueueSample
 from workers.queues import table
 from workers.telemetry.queue_flow import FLOWS, flow_parameters
 
+MAX_PAUSE = timedelta(seconds=90)  # of the samples, while another beat starts
 DELETE_ROWS = 10_000  # of one statement
 HOUR = timedelta(hours=1)
 FINISHED = """
@@ -58,6 +59,12 @@ def last_sample_at() -> datetime | None:
     queue = next(iter(table().queues))  # a sample has a row for each queue, and the index begins with the queue
     newest = QueueSample.objects.filter(queue=queue).order_by("-taken_at")
     return newest.values_list("taken_at", flat=True).first()
+
+
+def was_sampled(ago: timedelta) -> bool:
+    """So long ago, and not longer before. After a restart, the samples of the beat before count."""
+    now, queue = timezone.now(), next(iter(table().queues))
+    return QueueSample.objects.filter(queue=queue, taken_at__range=(now - ago - MAX_PAUSE, now - ago)).exists()
 
 
 def roll_up_samples() -> None:
