@@ -159,9 +159,11 @@ def test_a_click_is_logged_once_and_says_what_it_did(as_stella, as_alice):
 
 def test_a_click_while_the_server_of_the_locks_is_away_says_when_it_holds(as_stella, settings):
     make_unreachable(settings, "locks")
-    assert "The server of the locks does not answer" in click(as_stella, "video", "pause")
+    told = click(as_stella, "video", "pause")
+    assert "its workers stop taking its jobs once the server of the locks answers again" in told
+    assert "within 5 s" not in told
     assert "video" in pauses.paused_queues()
-    assert "The server of the locks does not answer" in click(as_stella, "video", "resume")
+    assert "take its jobs again once the server of the locks answers again" in click(as_stella, "video", "resume")
     assert pauses.paused_queues() == {}
 
 

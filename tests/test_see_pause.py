@@ -1,22 +1,30 @@
 """A pause is shown with who and since when, and rings no alarm."""
 
+import time
 from datetime import timedelta
 
 import pytest
+from celery import current_app
+from django.core.cache import cache
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import ModelEntry
 
+from mediaapp.views.operations.pauses import STOPS
 from tests.doctor import ask_doctor
 from tests.factories import upload_of
 from workers import jobs
 from workers.brokers import state
 from workers.brokers.state import read_queue_states
 from workers.models import Job, Pause
-from workers.practices import backlog, queues, timing
+from workers.practices import Finding, backlog, queues, recurring, timing
 from workers.practices import broker as broker_practice
 from workers.queues import table
+from workers.schedule import scheduled_tasks
 from workers.telemetry import canaries, liveness, pauses
 
 pytestmark = pytest.mark.django_db(transaction=True)
+SWEEP = "workers.default.tasks.sweep_jobs"
 RESET = "workers.default.tasks.send_password_reset"
 
 
@@ -95,8 +103,35 @@ def test_no_canary_is_sent_into_a_paused_queue_or_counted_in_it(broker):
 def test_practice_7_says_that_nobody_collects_runs_because_of_a_pause():
     assert "paused" not in timing.verify().reason
     pause("default")
-    finding = timing.verify()
-    assert (finding.ok, "minutes; default is paused by stella since 00:02." in finding.reason) == (None, True)
+    assert timing.verify() == Finding(True, "not measured; default is paused by stella since 00:02")
+
+
+def test_practice_5_says_that_an_entry_waits_because_its_queue_is_paused(as_stella):
+    cache.set(recurring.HEARTBEAT, {"beat": "a", "at": time.time()}, 60)
+    for name, entry in current_app.conf.beat_schedule.items():
+        ModelEntry.from_entry(name, app=current_app, **entry)
+    PeriodicTask.objects.update(enabled=True, last_run_at=timezone.now())
+    PeriodicTask.objects.filter(task=SWEEP).update(last_run_at=timezone.now() - timedelta(seconds=90))
+    assert "is late" in recurring.verify().reason
+    pause("default")
+    finding = recurring.verify()
+    assert (finding.ok, finding.reason) == (True, "")
+    assert finding.summary.count("default is paused by stella since 00:02") == 1
+    page = as_stella.get("/operations/").content.decode().partition('id="entries"')[2]
+    assert page.count("default is paused by stella since 00:02") == 2
+    resume("default")
+    assert "is late" in recurring.verify().reason
+
+
+def test_a_click_says_what_stops_with_the_queue(as_stella):
+    for name, entry in current_app.conf.beat_schedule.items():
+        ModelEntry.from_entry(name, app=current_app, **entry)
+    PeriodicTask.objects.update(enabled=True)
+    told = as_stella.post("/operations/queues/default/pause/", follow=True).content.decode()
+    assert "With it stop: collect task runs every 10 seconds, sweep jobs every 10 seconds." in told
+    assert "Lost messages are not found meanwhile" in told
+    assert "With it stop" not in as_stella.post("/operations/queues/video/pause/", follow=True).content.decode()
+    assert scheduled_tasks() == STOPS.keys()
 
 
 def test_the_doctor_names_a_pause():

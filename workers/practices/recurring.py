@@ -71,7 +71,7 @@ def check() -> list[CheckMessage]:
 
 
 def verify() -> Finding:
-    """ok while every entry of the code is enabled, each has its expiry and a queue, none is late, and beat ticks."""
+    """ok while each entry of the code is enabled, with expiry and queue, none is late unless paused, and beat ticks."""
     try:
         entries, missing = recurring_entries(), missing_entries()
     except DatabaseError as error:
@@ -85,7 +85,8 @@ def verify() -> Finding:
     # Entries that share a task have the same counts.
     skipped = sum({entry.task: entry.expired + entry.refused for entry in entries}.values())
     summary = f"{len(entries)} entries, {skipped} runs skipped in a day"
-    summary = pauses.with_pauses(summary, [entry.pause for entry in entries if entry.pause])
+    paused = {each.pk: each for entry in entries for each in (entry.pause, entry.queue_pause) if each}
+    summary = pauses.with_pauses(summary, paused.values())
     try:
         beat = _last_tick()
     except RedisError as error:

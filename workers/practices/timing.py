@@ -134,11 +134,13 @@ def verify() -> Finding:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     if last is None or timezone.now() - last > MAX_SILENCE:
         queues = {table().queue_of(task) for task in table().telemetry_tasks if task in table().routes}
+        if queues & paused.keys():
+            summary = pauses.with_pauses("not measured", [paused[queue] for queue in sorted(queues & paused.keys())])
+            return Finding(True, summary)
         workers = {table().consumers[queue] for queue in queues}
         question = f"Are beat and the {' and '.join(sorted(workers))} worker up?"
-        silence = f"No run was collected in the last {MAX_SILENCE.seconds // 60} minutes"
-        silence = pauses.with_pauses(silence, [paused[queue] for queue in sorted(queues & paused.keys())])
-        return Finding(None, "unknown", f"{silence}. {question}")
+        silence = f"No run was collected in the last {MAX_SILENCE.seconds // 60} minutes."
+        return Finding(None, "unknown", f"{silence} {question}")
     if not speeds:
         return Finding(True, f"too young to compare: {recent} runs in the last hour, no task with a day of history")
     slower = [

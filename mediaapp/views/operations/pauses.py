@@ -16,10 +16,17 @@ from mediaapp.permissions import AuthenticatedRequest, staff_required
 from workers.models import Pause
 from workers.queues import table
 from workers.telemetry import entry_actions, pauses
+from workers.telemetry.recurring_entries import entries_of_queue
 
-NOT_COPIED = (
-    "The server of the locks does not answer, where workers read it. They follow within seconds after it is back."
-)
+SOON = "within 5 s"
+LATER = "once the server of the locks answers again, where they read it: it does not answer now"
+# What stops with a queue that beat feeds, by the task.
+STOPS = {
+    "workers.default.tasks.sweep_jobs": "Lost messages are not found meanwhile, and what the broker refused waits.",
+    "workers.default.tasks.collect_runs": "No run is recorded until then: charts have a gap.",
+    "workers.highmem.tasks.roll_up_runs": "Charts of 30 days and more stand still.",
+    "workers.highmem.tasks.delete_old": "Nothing that is old is deleted.",
+}
 
 
 @staff_required
@@ -30,8 +37,11 @@ def pause_queue(request: AuthenticatedRequest, name: str) -> HttpResponse:
         is_new = pauses.pause(Pause.Kind.QUEUE, name, by=request.user.get_username())
         if is_new:
             action_log.record(request, "pause_queue", name)
-    done = f"The queue {name} is paused: its workers stop taking its jobs within 5 s. What runs, runs to its end."
-    _copy_and_tell(request, done if is_new else f"The queue {name} was paused before.")
+    if is_new:
+        told = f"The queue {name} is paused: its workers stop taking its jobs {{when}}. What runs, runs to its end."
+    else:
+        told = f"The queue {name} was paused before."
+    _copy_and_tell(request, " ".join([told, *_stops_with(name)]))
     return _back(request)
 
 
@@ -43,8 +53,11 @@ def resume_queue(request: AuthenticatedRequest, name: str) -> HttpResponse:
         was_paused = pauses.resume(Pause.Kind.QUEUE, name)
         if was_paused:
             action_log.record(request, "resume_queue", name)
-    done = f"The queue {name} is resumed: its workers take its jobs again within 5 s."
-    _copy_and_tell(request, done if was_paused else f"The queue {name} was not paused.")
+    if was_paused:
+        told = f"The queue {name} is resumed: its workers take its jobs again {{when}}."
+    else:
+        told = f"The queue {name} was not paused."
+    _copy_and_tell(request, told)
     return _back(request)
 
 
@@ -97,13 +110,23 @@ def _check_queue(name: str) -> None:
         raise Http404
 
 
+def _stops_with(queue: str) -> list[str]:
+    """Sentences about the recurring tasks that wait with it."""
+    entries = entries_of_queue(queue)
+    if not entries:
+        return []
+    names = ", ".join(entry.name for entry in entries)
+    return [f"With it stop: {names}.", *(STOPS[entry.task] for entry in entries if entry.task in STOPS)]
+
+
 def _copy_and_tell(request: HttpRequest, sentence: str) -> None:
+    """sentence: with {when} for the time at which the workers follow."""
     try:
         pauses.write_copy()
     except RedisError:
-        messages.warning(request, f"{sentence} {NOT_COPIED}")
+        messages.warning(request, sentence.replace("{when}", LATER))
     else:
-        messages.info(request, sentence)
+        messages.info(request, sentence.replace("{when}", SOON))
 
 
 def _back(request: HttpRequest) -> HttpResponse:
