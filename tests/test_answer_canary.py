@@ -3,24 +3,28 @@
 import time
 
 import pytest
+from celery import current_app
 from django.core.cache import cache
+from django.db import OperationalError, connection
 from django.utils import timezone
 
-from devtools.processes import stop, wait_until
+from devtools.processes import wait_until
 from tests import in_subprocess
 from workers.brokers import EMPTY, state
 from workers.brokers.connection import count_ready
-from workers.models import Job, QueueSample, TaskRun, TaskTotal
+from workers.models import Job, Pause, QueueSample, TaskRun, TaskTotal
 from workers.practices import backlog
+from workers.practices import broker as practice_1
 from workers.queues import table
-from workers.telemetry import canaries, liveness
+from workers.schedule import scheduled_queues
+from workers.telemetry import canaries, canary_marks, liveness, pauses
 from workers.telemetry.waits import p95_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SAMPLE = "from workers.practices import backlog; backlog.sample()"
-VIDEO = canaries.KEY.format("video")
+VIDEO = canary_marks.KEY.format("video")
 FAULT = "The video worker is at rest and has not answered the canary in video"
-STATES = dict.fromkeys(table().queues, EMPTY)
+STATES = dict.fromkeys(table().queues, EMPTY | {"consumers": 1})
 
 
 @pytest.fixture(autouse=True)
@@ -40,16 +44,16 @@ def broker_environment(request, settings) -> dict[str, str]:
 
 
 def test_a_worker_that_lives_and_takes_nothing_is_found_and_one_that_works_is_not(
-    broker_environment, start, monkeypatch
+    broker_environment, start, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(canaries, "MAX_IDLE_SECONDS", 1)
-    deaf = start("video", app="tests.deaf_app", **broker_environment)
+    monkeypatch.setattr(canaries, "MAX_IDLE_SECONDS", 0.5)
+    may_begin = tmp_path / "may_begin"
+    start("video", app="tests.deaf_app", MAY_BEGIN=str(may_begin), **broker_environment)
     in_subprocess.run(SAMPLE, **broker_environment)
-    assert [count_ready(queue) for queue in ("urgent", "imports", "highmem", "maintenance")] == [1, 1, 1, 1]
+    assert [count_ready(queue) for queue in ("urgent", "imports", "highmem", "maintenance")] == [0, 0, 0, 1]
     wait_until(lambda: FAULT in backlog.verify().reason, "the canary to be late")
     assert "canary in imports" not in backlog.verify().reason  # no worker consumes it, which has a sentence of its own
-    stop(deaf)
-    start("video", **broker_environment)
+    may_begin.touch()
     wait_until(lambda: cache.get(VIDEO) is None, "the answer")
     assert FAULT not in backlog.verify().reason
 
@@ -88,6 +92,44 @@ def test_a_worker_at_work_gets_no_canary_and_leaves_one_without_a_fault(broker):
     assert broker.llen("video") == 0
 
 
+def test_a_queue_without_a_consumer_gets_none_unless_beat_feeds_it(broker):
+    canaries.send(dict.fromkeys(table().queues, EMPTY))
+    assert [queue for queue in table().queues if count_ready(queue)] == scheduled_queues()
+
+
+def test_a_lone_canary_is_no_work_that_the_broker_keeps(broker):
+    canaries.send(dict.fromkeys(table().queues, EMPTY))
+    assert practice_1.verify().ok
+    current_app.send_task(table().canary_task, args=["maintenance"], queue="maintenance")
+    assert practice_1.verify().reason == "1 messages in maintenance, and no consumer. Is the highmem worker up?"
+
+
+def test_a_pause_counts_as_no_delay(broker):
+    late_canary()
+    cache.set(canary_marks.KEY.format("maintenance"), time.time() - 9000)
+    for name in ("video", "maintenance"):
+        pauses.pause(Pause.Kind.QUEUE, name, by="stella")
+    canaries.send(STATES)
+    for name in ("video", "maintenance"):
+        pauses.resume(Pause.Kind.QUEUE, name)
+    assert (canaries.scheduled_ages().keys(), canaries.idle_ages()) == ({"default"}, {})
+
+
+def test_a_database_that_goes_away_meanwhile_is_unknown(broker):
+    living()
+    late_canary()
+    asked = []
+
+    def fail_for_canaries(execute, sql, params, many, context):
+        asked.extend(["paused"] if "workers_pause" in sql else [])
+        if len(asked) > 2:  # what is paused, how old the oldest are, and then what a worker at rest leaves
+            raise OperationalError("the connection is lost")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail_for_canaries):
+        assert "the connection is lost" in backlog.verify().reason
+
+
 def test_a_worker_that_has_just_started_has_its_time(broker):
     late_canary()
     living(seconds=10)
@@ -102,7 +144,7 @@ def test_a_canary_that_the_broker_lost_is_sent_again(broker):
 
 
 def test_a_canary_that_a_killed_worker_had_is_sent_again_once_another_one_lives(broker):
-    states = STATES | {"video": EMPTY | {"unacked": 1}}
+    states = STATES | {"video": EMPTY | {"consumers": 1, "unacked": 1}}
     late_canary()
     killed = living()
     canaries.send(states)

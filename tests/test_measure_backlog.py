@@ -20,7 +20,7 @@ from workers.brokers.state import read_queue_states, read_queue_states_or_unknow
 from workers.models import Job, QueueSample
 from workers.practices import backlog
 from workers.queues import Queue, table
-from workers.telemetry import canaries, queue_samples
+from workers.telemetry import canary_marks, queue_samples
 from workers.telemetry.queue_flow import current_flows, queue_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -214,7 +214,7 @@ def test_the_page_has_a_row_for_each_queue_without_the_broker(settings):
 
 
 def test_verify_fails_while_a_canary_is_overdue():
-    cache.set(canaries.KEY.format("default"), time.time() - 100)
+    cache.set(canary_marks.KEY.format("default"), time.time() - 100)
     assert "default has waited 100 s of 30 s" in backlog.verify().reason
 
 

@@ -13,7 +13,7 @@ from workers.brokers import state
 from workers.models import Job, TaskHour, TaskRun
 from workers.practices import backlog, broker, concurrency, locks, memory, progress, queues, recurring, timing
 from workers.practices.memory import max_bytes_per_run
-from workers.telemetry import canaries
+from workers.telemetry import canary_marks
 
 pytestmark = pytest.mark.django_db
 SWEEP, IMPORT = "workers.default.tasks.sweep_jobs", "workers.highmem.tasks.import_catalogue"
@@ -107,7 +107,7 @@ def test_the_slowest_task_is_a_multiple_of_its_last_week():
 
 def test_the_oldest_message_has_an_age():
     assert backlog.verify().figure == 0
-    cache.set(canaries.KEY.format("default"), ago(20).timestamp())
+    cache.set(canary_marks.KEY.format("default"), ago(20).timestamp())
     Job.objects.create(task="t", queue="video", queued_at=ago(90))
     assert backlog.verify().figure == pytest.approx(90, abs=5)
 

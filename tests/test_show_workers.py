@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from django.utils import timezone
@@ -35,6 +35,14 @@ def living(name="video@host", queues=("video",), **fields):
     worker = replace(worker, **fields)
     liveness.beat(worker)
     return worker
+
+
+def test_a_heartbeat_of_a_newer_release_is_read_without_what_it_adds(broker):
+    worker = living(hung=[HungProcess("a", 3.0, has_begun=True)])
+    value = asdict(worker) | {"region": "eu"}
+    value["hung"][0]["pid"] = 7
+    get_redis_connection("locks").set(worker.key, json.dumps(value))
+    assert liveness.read_workers() == [worker]
 
 
 def test_only_staff_see_it(as_stella, as_alice, client):

@@ -90,7 +90,7 @@ def verify() -> Finding:
         states = read_queue_states()  # first: a worker gives no sign of life while its broker is away
         faults += liveness.faults({name: pause.paused_at for name, pause in paused.items()})
         idle = {name: seconds for name, seconds in canaries.idle_ages().items() if states[name]["consumers"]}
-    except (BrokerUnavailableError, RedisError) as error:
+    except (BrokerUnavailableError, DatabaseError, RedisError) as error:
         return Finding(False if faults else None, summary, " ".join([*faults, str(error)]), age)
     ready = sum(state["ready"] or 0 for state in states.values())
     unread = [name for name, state in states.items() if state["consumers"] == 0 and name not in paused]

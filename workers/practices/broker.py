@@ -19,7 +19,7 @@ from workers.brokers.declarations import INTERNAL_QUEUE, QUEUE_TYPES, declare_qu
 from workers.brokers.state import read_broker_state
 from workers.practices import Finding
 from workers.queues import table
-from workers.telemetry import pause_copy
+from workers.telemetry import canary_marks, pause_copy
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ def memory_faults(broker: BrokerState) -> Iterator[str]:
         yield f"The broker may evict ({eviction}): full, it drops tasks. Set maxmemory-policy noeviction."
 
 
-def queue_faults(broker: BrokerState, paused: Collection[str] = ()) -> Iterator[str]:
-    """paused: queues that staff have paused, in which messages are to wait."""
+def queue_faults(broker: BrokerState, paused: Collection[str] = (), with_canary: Collection[str] = ()) -> Iterator[str]:
+    """paused: queues that staff have paused, in which messages are to wait. with_canary: one message is no work."""
     for name, queue in sorted(broker["queues"].items()):
         if INTERNAL_QUEUE.fullmatch(name):
             continue
@@ -59,8 +59,9 @@ def queue_faults(broker: BrokerState, paused: Collection[str] = ()) -> Iterator[
         limit, worker = table().queues[name].max_messages, table().consumers[name]
         if name not in paused and isinstance(limit, int) and (queue["ready"] or 0) >= limit:
             yield f"{name} is full with {queue['ready']} messages: new jobs wait in their rows. Add a {worker} worker."
-        if name not in paused and queue["ready"] and queue["consumers"] == 0:
-            yield f"{queue['ready']} messages in {name}, and no consumer. Is the {worker} worker up?"
+        waiting = (queue["ready"] or 0) - (name in with_canary)
+        if name not in paused and waiting > 0 and queue["consumers"] == 0:
+            yield f"{waiting} messages in {name}, and no consumer. Is the {worker} worker up?"
         elif is_amqp() and isinstance(limit, int) and queue["max_messages"] != limit:
             yield f"RabbitMQ does not limit {name} to {limit} messages: a worker sets that when it starts."
 
@@ -119,8 +120,10 @@ def verify() -> Finding:
     except BrokerUnavailableError as error:
         return Finding(None, "unknown", str(error))
     # Asked only if a queue is at fault: the server of the locks may be silent.
-    paused = pause_copy.read_or_empty() if any(queue_faults(broker)) else {}
-    faults = [*memory_faults(broker), *queue_faults(broker, paused)]
+    is_suspected = any(queue_faults(broker))
+    paused = pause_copy.read_or_empty() if is_suspected else {}
+    with_canary = canary_marks.sent_at(table().queues) if is_suspected else ()
+    faults = [*memory_faults(broker), *queue_faults(broker, paused, with_canary)]
     used, limit = broker["memory_bytes"], broker["memory_limit_bytes"]
     if not faults and used is None:
         return Finding(None, "unknown", "RabbitMQ has counted its memory not once since it started.")

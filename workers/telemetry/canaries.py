@@ -2,7 +2,8 @@
 
 A queue that beat feeds always has one, whose age is the age of the queue. Any other queue has one while its worker is
 at rest: it finds a worker that lives, keeps its connection and takes nothing, before anybody waits. A worker at work
-rightly leaves a canary waiting, so only the time counts in which nothing of the worker ran.
+rightly leaves a canary waiting, so only the time counts in which nothing of the worker ran. Without a consumer such a
+queue gets none: practice 8 names it anyway.
 """
 
 import time
@@ -19,8 +20,8 @@ from workers.models import Job
 from workers.queues import table
 from workers.schedule import scheduled_queues
 from workers.telemetry import liveness, pauses
+from workers.telemetry.canary_marks import KEY, sent_at
 
-KEY = "canary_{}"  # of a queue: when its canary was sent, by time.time()
 BUSY_KEY = "canary_busy_{}"  # of a worker: when it was last seen at work
 TTL = 24 * 3600  # seconds, after which a message is worth nothing, and the next one is sent
 LOST_SECONDS = 60  # after which a canary that no living worker can have is given up
@@ -35,9 +36,11 @@ def send(states: Mapping[str, QueueState]) -> None:
     busy, fed, started = _busy_workers(), scheduled_queues(), _started_at()
     for worker in busy:
         cache.set(BUSY_KEY.format(worker), time.time(), TTL)
-    for queue in pauses.without_paused(table().queues):
+    unpaused = pauses.without_paused(table().queues)
+    cache.delete_many([KEY.format(queue) for queue in table().queues if queue not in unpaused])  # a pause is no delay
+    for queue in unpaused:
         worker = table().consumers[queue]
-        if queue in fed or worker not in busy:
+        if queue in fed or (worker not in busy and states[queue]["consumers"]):
             _give_up_lost(queue, states[queue], started.get(worker, 0.0))
             _send(queue)
 
@@ -48,7 +51,7 @@ def answer(queue: str) -> None:
 
 def scheduled_ages() -> dict[str, float]:
     """Seconds since the unanswered canary of each queue that beat feeds was sent. Raises DatabaseError."""
-    return {queue: time.time() - at for queue, at in _sent_at(pauses.without_paused(scheduled_queues())).items()}
+    return {queue: time.time() - at for queue, at in sent_at(pauses.without_paused(scheduled_queues())).items()}
 
 
 def idle_ages() -> dict[str, float]:
@@ -57,7 +60,7 @@ def idle_ages() -> dict[str, float]:
     Raises DatabaseError, RedisError.
     """
     fed, now = scheduled_queues(), time.time()
-    sent = _sent_at([queue for queue in pauses.without_paused(table().queues) if queue not in fed])
+    sent = sent_at([queue for queue in pauses.without_paused(table().queues) if queue not in fed])
     if not any(now - at > MAX_IDLE_SECONDS for at in sent.values()):
         return {}
     busy, started, ages = _busy_workers(), _started_at(), {}
@@ -82,17 +85,12 @@ def _started_at() -> dict[str, float]:
     return {worker.kind: worker.started_at for worker in workers if not worker.is_silent}
 
 
-def _sent_at(queues: list[str]) -> dict[str, float]:
-    found = cache.get_many([KEY.format(queue) for queue in queues]) if queues else {}
-    return {queue: found[KEY.format(queue)] for queue in queues if KEY.format(queue) in found}
-
-
 def _give_up_lost(queue: str, state: QueueState, started_at: float) -> None:
     """A flushed broker has lost it, or a worker had it that was killed: a Redis delivers that one minutes later."""
-    sent_at = cache.get(KEY.format(queue))
-    if sent_at is None or time.time() - sent_at < LOST_SECONDS or state["ready"] != 0:
+    at = cache.get(KEY.format(queue))
+    if at is None or time.time() - at < LOST_SECONDS or state["ready"] != 0:
         return
-    if state["unacked"] == 0 or started_at > sent_at:
+    if state["unacked"] == 0 or started_at > at:
         cache.delete(KEY.format(queue))
 
 

@@ -102,18 +102,22 @@ def remove_heartbeat(worker: Worker) -> None:
 
 
 def read_workers() -> list[Worker]:
-    """Raises RedisError."""
+    """Without fields that only a newer release knows. Raises RedisError."""
     redis = get_redis_connection("locks")
     keys = list(redis.scan_iter(f"{PREFIX}*", count=500))
     values = [json.loads(value) for value in (redis.mget(keys) if keys else []) if value]
-    return [Worker(**value | {"hung": [HungProcess(**each) for each in value["hung"]]}) for value in values]
+    hung = [[HungProcess(**_known(HungProcess, each)) for each in value.get("hung", [])] for value in values]
+    return [Worker(**_known(Worker, value) | {"hung": each}) for value, each in zip(values, hung, strict=True)]
 
 
 def read_load(worker: Worker) -> WorkerLoad | None:
     """None for a worker of an older release. Raises RedisError."""
     value: Any = get_redis_connection("locks").get(worker.load_key)
-    known = {each.name for each in fields(WorkerLoad)}
-    return WorkerLoad(**{name: each for name, each in json.loads(value).items() if name in known}) if value else None
+    return WorkerLoad(**_known(WorkerLoad, json.loads(value))) if value else None
+
+
+def _known(kind: type[Worker | WorkerLoad | HungProcess], value: dict[str, Any]) -> dict[str, Any]:
+    return {each.name: value[each.name] for each in fields(kind) if each.name in value}
 
 
 def read_runs() -> list[dict[str, Any]]:
