@@ -3,10 +3,16 @@
 import hashlib
 import hmac
 import json
+import socket
+import time
+from contextlib import suppress
+from http.client import HTTPException
+from threading import Thread
 
 import pytest
 
 from tests.alarms import ALARM, SECRET, break_locks, mend_locks, subjects
+from workers.alarms import http_client
 from workers.models import AlarmMessage
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -14,14 +20,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_the_webhook_gets_the_same_signed(smtp, receiver, go):
     break_locks()
-    go(3)
-    mend_locks()
     go(2)
+    mend_locks()
+    go()
     alarm, recovery = receiver.received
     assert (alarm.method, alarm.path) == ("POST", "/hook?team=1")
-    told = json.loads(alarm.body)
-    assert (told["kind"], told["practice"]) == ("alarm", {"number": 2, "title": "Locks"})
-    assert (told["subject"], told["ended_at"]) == (ALARM, None)
+    sent = json.loads(alarm.body)
+    assert (sent["kind"], sent["practice"]) == ("alarm", {"number": 2, "title": "Locks"})
+    assert (sent["subject"], sent["ended_at"]) == (ALARM, None)
     assert json.loads(recovery.body)["ended_at"]
     for each in receiver.received:
         timestamp, signature = (part.partition("=")[2] for part in each.headers["X-Mediaapp-Signature"].split(","))
@@ -38,15 +44,32 @@ def test_slack_gets_its_own_form(receiver, go, settings):
     assert "<http://testserver/operations/runbooks/2-locks/|Runbook>" in text
 
 
+def test_a_server_that_answers_byte_by_byte_is_given_up(monkeypatch):
+    """Each byte comes within the socket's timeout."""
+    monkeypatch.setattr(http_client, "TIMEOUT_SECONDS", 0.3)
+
+    def drip(server: socket.socket) -> None:
+        client, _ = server.accept()
+        with client, suppress(OSError):  # it was given up
+            for byte in b"HTTP/1.1 200 OK\r\n\r\n":
+                client.sendall(bytes([byte]))
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=drip, args=(server,), daemon=True).start()
+        with pytest.raises((HTTPException, OSError)):
+            http_client.request("GET", f"http://127.0.0.1:{server.getsockname()[1]}/")
+
+
 @pytest.mark.parametrize("status", [302, 500])
 def test_a_webhook_that_fails_is_called_again_and_no_redirect_is_followed(receiver, smtp, go, status):
     receiver.status, receiver.redirect_to = status, f"{receiver.url}/elsewhere"
     break_locks()
-    go(3)
+    go(2)
     assert subjects(smtp) == [ALARM]  # the other channel goes on
     assert not AlarmMessage.objects.filter(channel="webhook", sent_at__isnull=False).exists()
     receiver.status = 200
-    go(3)
+    go(2)
     assert {each.path for each in receiver.received} == {"/hook?team=1"}
     assert len({json.loads(each.body)["id"] for each in receiver.received}) == 1
     assert AlarmMessage.objects.filter(channel="webhook", sent_at__isnull=False).count() == 1

@@ -8,12 +8,14 @@ from django.template.defaultfilters import date as format_date
 from django.utils import timezone
 
 from workers.byte_format import format_bytes
+from workers.clock_format import clock_time
 
 register = template.Library()
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 register.filter("human_size", format_bytes)
+register.filter("since", clock_time)
 
 
 @register.filter
@@ -66,13 +68,6 @@ def ago(moment: datetime) -> str:
     if days == 1:
         return "yesterday"
     return f"{days} days ago" if days < 7 else format_date(timezone.localtime(moment), "j M Y")
-
-
-@register.filter
-def since(moment: datetime) -> str:
-    """As after the word "since": 14:02, Tuesday 14:02, 3 November 14:02."""
-    moment, days = timezone.localtime(moment), (timezone.localdate() - timezone.localdate(moment)).days
-    return format_date(moment, "H:i" if days == 0 else "l H:i" if days < 7 else "j F H:i")
 
 
 @register.filter

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 
-from workers.alarms.texts import notice
+from workers.alarms.texts import make_notice
 from workers.models import AlarmMessage
 
 MAX_STAFF = 20  # that one mail goes to
@@ -29,12 +29,12 @@ def send(message: AlarmMessage) -> None:
     addresses = recipients()
     if not addresses:
         raise NoRecipientError(NoRecipientError.__doc__)
-    told = notice(message)
+    notice = make_notice(message)
     headers = {"Message-ID": message_id(message.key), "Auto-Submitted": "auto-generated"}
     if message.kind == AlarmMessage.Kind.RECOVERY:  # mail programs show it below its alarm
         alarm = AlarmMessage(incident=message.incident, kind=AlarmMessage.Kind.ALARM)
         headers["In-Reply-To"] = headers["References"] = message_id(alarm.key)
-    EmailMessage(told.subject, told.body, to=addresses, headers=headers).send()
+    EmailMessage(notice.subject, notice.body, to=addresses, headers=headers).send()
 
 
 def message_id(key: str) -> str:

@@ -1,12 +1,12 @@
 """What an alarm and a recovery say."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils import timezone
 
+from workers.clock_format import exact_duration, exact_time
 from workers.models import AlarmMessage, PracticeState
 from workers.practices.registry import PRACTICES, Practice
 
@@ -60,15 +60,15 @@ class Notice:
         return "You get one more mail when it is over."
 
 
-def notice(message: AlarmMessage) -> Notice:
+def make_notice(message: AlarmMessage) -> Notice:
     """Raises DatabaseError."""
     incident = message.incident
     practice = next(each for each in PRACTICES if each.number == incident.number)
     state = PracticeState.objects.filter(number=practice.number).first()
     is_recovery = message.kind == AlarmMessage.Kind.RECOVERY
-    name, since = f"Practice {practice.number}, {practice.title},", format_time(incident.began_at)
+    name, since = f"Practice {practice.number}, {practice.title},", exact_time(incident.began_at)
     if is_recovery and incident.ended_at:
-        lasted = format_duration(incident.ended_at - incident.began_at)
+        lasted = exact_duration(incident.ended_at - incident.began_at)
         title, sentence = "holds again", f"{name} holds again. It did not hold for {lasted}, from {since} on."
     elif incident.ok is None:
         title, sentence = "cannot be measured", f"{name} cannot be measured since {since}."
@@ -89,14 +89,3 @@ def notice(message: AlarmMessage) -> Notice:
         runbook=f"{settings.SITE_URL}/operations/runbooks/{practice.slug}/",
         page=f"{settings.SITE_URL}/practices/{practice.number}/",
     )
-
-
-def format_time(moment: datetime) -> str:
-    return f"{timezone.localtime(moment):%A %d %B, %H:%M:%S %Z}"
-
-
-def format_duration(duration: timedelta) -> str:
-    minutes, seconds = divmod(round(duration.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [(hours, "h"), (minutes, "min"), (seconds, "s")]
-    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from workers.alarms.http_client import request
-from workers.alarms.texts import Notice, notice
+from workers.alarms.texts import Notice, make_notice
 from workers.models import AlarmMessage
 
 SIGNATURE_HEADER = "X-Mediaapp-Signature"
@@ -17,9 +17,9 @@ SIGNATURE_HEADER = "X-Mediaapp-Signature"
 
 def send(message: AlarmMessage) -> None:
     """Raises RequestRejectedError, HTTPException, OSError."""
-    told = notice(message)
+    notice = make_notice(message)
     is_slack = settings.ALERT_WEBHOOK_FORMAT == "slack"
-    body = json.dumps(slack_payload(told) if is_slack else payload(told), ensure_ascii=False).encode()
+    body = json.dumps(slack_payload(notice) if is_slack else payload(notice), ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json"}
     if settings.ALERT_WEBHOOK_SECRET:
         headers[SIGNATURE_HEADER] = sign(body, int(time.time()))
@@ -32,28 +32,28 @@ def sign(body: bytes, timestamp: int) -> str:
     return f"t={timestamp},v1={hmac.new(key, signed, hashlib.sha256).hexdigest()}"
 
 
-def payload(told: Notice) -> dict[str, Any]:
+def payload(notice: Notice) -> dict[str, Any]:
     return {
-        "id": told.key,
-        "kind": told.kind,
+        "id": notice.key,
+        "kind": notice.kind,
         "site": settings.SITE_URL,
         "release": settings.RELEASE,
-        "practice": {"number": told.practice.number, "title": told.practice.title},
-        "subject": told.subject,
-        "sentence": told.sentence,
-        "meaning": told.meaning,
-        "figure": told.figure,
-        "reason": told.reason,
-        "began_at": told.began_at.isoformat(),
-        "ended_at": told.ended_at and told.ended_at.isoformat(),
-        "runbook": told.runbook,
-        "page": told.page,
+        "practice": {"number": notice.practice.number, "title": notice.practice.title},
+        "subject": notice.subject,
+        "sentence": notice.sentence,
+        "meaning": notice.meaning,
+        "figure": notice.figure,
+        "reason": notice.reason,
+        "began_at": notice.began_at.isoformat(),
+        "ended_at": notice.ended_at and notice.ended_at.isoformat(),
+        "runbook": notice.runbook,
+        "page": notice.page,
     }
 
 
-def slack_payload(told: Notice) -> dict[str, Any]:
-    lines = [f"*{_escape(told.subject)}*", _escape(told.sentence), _escape(told.meaning), _escape(told.reason)]
-    links = f"<{told.runbook}|Runbook> · <{told.page}|Practice>"
+def slack_payload(notice: Notice) -> dict[str, Any]:
+    lines = [f"*{_escape(notice.subject)}*", _escape(notice.sentence), _escape(notice.meaning), _escape(notice.reason)]
+    links = f"<{notice.runbook}|Runbook> · <{notice.page}|Practice>"
     return {"text": "\n".join([*filter(None, lines), links])}
 
 
