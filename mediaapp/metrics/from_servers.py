@@ -8,10 +8,9 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 
 from workers.brokers.state import read_broker_state, read_queue_states
 from workers.queues import table
-from workers.telemetry.held_locks import held_locks
+from workers.telemetry.held_locks import BEAT, held_locks
 from workers.telemetry.liveness import read_load, read_workers
 
-BEAT = "beat"  # the lock of the beat that leads (workers/runtime/leader.py)
 ALARMS = ("disk", "memory")
 
 

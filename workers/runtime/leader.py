@@ -26,7 +26,7 @@ from redis.lock import Lock
 
 from workers.practices import recurring
 from workers.runtime import heartbeat_file, pending_guard
-from workers.telemetry.held_locks import PREFIX
+from workers.telemetry.held_locks import BEAT, PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.name = f"{socket.gethostname()} {os.getpid()}"
         self.lock: Lock = caches["locks"].lock(  # type: ignore[attr-defined]
-            PREFIX + "beat", timeout=self.lease_seconds, blocking=False, thread_local=False
+            PREFIX + BEAT, timeout=self.lease_seconds, blocking=False, thread_local=False
         )
         self.lease_ends_at = 0.0  # by time.monotonic(); 0 for a beat that waits
         self.renewing = threading.Lock()

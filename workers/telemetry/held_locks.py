@@ -14,6 +14,7 @@ from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
 PREFIX = "lock:"
+BEAT = "beat"  # the lock of the beat that leads
 # Of this process and of all that it forks later. A host's name and a pid do not tell: two containers may share both.
 FAMILY = secrets.token_hex(8)
 

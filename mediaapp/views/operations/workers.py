@@ -16,11 +16,9 @@ from mediaapp.permissions import staff_required
 from workers.practices.recurring import HEARTBEAT
 from workers.queues import table
 from workers.telemetry import liveness
-from workers.telemetry.held_locks import HeldLock, held_locks
+from workers.telemetry.held_locks import BEAT, HeldLock, held_locks
 from workers.telemetry.liveness import Worker, WorkerLoad
 from workers.telemetry.pauses import paused_queues
-
-BEAT_LOCK = "beat"
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,6 @@ def _is_over(run: dict[str, Any]) -> bool:
 
 def read_beat() -> LeadingBeat | None:
     """None if no beat leads. Raises RedisError."""
-    lock = next((lock for lock in held_locks() if lock.name == BEAT_LOCK), None)
+    lock = next((lock for lock in held_locks() if lock.name == BEAT), None)
     tick = cache.get(HEARTBEAT)
     return LeadingBeat(lock, time.time() - tick["at"] if tick else None) if lock else None
