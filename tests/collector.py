@@ -46,8 +46,8 @@ def read_attributes(of: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def collecting() -> Iterator[tuple[Collector, dict[str, str]]]:
-    """The collector, and the environment of a process that sends it its spans."""
+def collecting(delay_seconds: float = 600) -> Iterator[tuple[Collector, dict[str, str]]]:
+    """The collector, and the environment of a process that sends it its spans: few of them only when it ends."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -65,15 +65,16 @@ def collecting() -> Iterator[tuple[Collector, dict[str, str]]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         Thread(target=server.serve_forever, daemon=True).start()
-        yield collector, variables(server.server_address[1])
+        yield collector, variables(server.server_address[1], delay_seconds)
         server.shutdown()
 
 
 @contextmanager
 def silence() -> Iterator[dict[str, str]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield variables(server.getsockname()[1])
+        yield variables(server.getsockname()[1], 0.1)
 
 
-def variables(port: int) -> dict[str, str]:
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
+def variables(port: int, delay_seconds: float) -> dict[str, str]:
+    delay = str(int(1_000 * delay_seconds))
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_BSP_SCHEDULE_DELAY": delay}

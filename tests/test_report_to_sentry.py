@@ -11,10 +11,10 @@ from typing import Any
 from celery import current_app
 from django.utils import timezone
 
-from devtools.processes import wait_until
-from devtools.visitor import Visitor
+from devtools.processes import stop, wait_until
 from tests import in_subprocess
-from tests.web import collected, serving
+from tests.collector import silence
+from tests.web import collected
 from workers.models import Job
 
 RECYCLED = {"CELERY_WORKER_MAX_TASKS_PER_CHILD": "1", "CELERY_WORKER_INCLUDE": "tests.tasks,tests.faulty_tasks"}
@@ -48,15 +48,18 @@ def error_of(event: dict[str, Any]) -> tuple[str, str]:
     return last["type"], last["value"]
 
 
-def test_failed_tasks_and_jobs_are_reported_once_though_their_process_is_recycled(start, broker):
+def test_failed_tasks_and_jobs_are_reported_once_though_processes_are_recycled_and_a_collector_is_silent(start, broker):
+    """A collector of traces that is silent holds up neither the tasks nor the ends of their processes."""
     job = Job.objects.create(task=LEAVE, queue="default", queued_at=timezone.now(), request_id="r" * 20)
-    with sentry() as (events, reporting):
-        start("default", **RECYCLED, **reporting)
+    with sentry() as (events, reporting), silence() as tracing:
+        worker = start("default", **RECYCLED, **reporting, **tracing)
         current_app.send_task(LEAVE, args=[str(job.pk)], task_id=str(job.pk), queue="default")
         wait_until(lambda: Job.objects.filter(state=Job.State.FAILED), "the job's end")
         current_app.send_task("tests.tasks.fail", queue="default")
         current_app.send_task("tests.tasks.sleep", args=[0], queue="default")
         wait_until(lambda: len(events) >= 2, "two reports")
+        stop(worker)
+        assert worker.returncode == 0
     of_job, of_task = sorted(events, key=lambda event: event["tags"]["task"])  # they may arrive in any order
     assert error_of(of_job) == ("SystemExit", "3")
     assert {"job": str(job.pk), "queue": "default", "task": LEAVE, "attempt": 1}.items() <= of_job["tags"].items()
@@ -65,38 +68,48 @@ def test_failed_tasks_and_jobs_are_reported_once_though_their_process_is_recycle
     assert (of_task["tags"]["task"], of_task["tags"]["queue"]) == ("tests.tasks.fail", "default")
 
 
-def test_pages_and_files_are_served_as_without_it(db, tmp_path):
-    """The SDK wraps the response of the WSGI site, which the gateway looks at."""
-    with sentry() as (events, reporting), serving(tmp_path, WEB_CONCURRENCY="1", **reporting) as web:
-        page = Visitor(web.port).get("/accounts/login/")
-        (style,) = {part for part in page.data.decode().split('"') if part.endswith(".css") and "site." in part}
-        file = Visitor(web.port).get(style)
-    assert (page.status, file.status) == (200, 200)
-    assert b"{" in file.data
-    assert events == []
+IN_A_SITE = """
+import logging
+from wsgiref.util import FileWrapper
+
+import sentry_sdk
+from django.test import RequestFactory
+
+from config.wsgi import application
+from mediaapp.gateway.wsgi_call import call
+from mediaapp.models import User
+from mediaapp.views import accounts
+
+def get(path):
+    request = RequestFactory(headers={"Cookie": "a=hunter2"}).get(path)
+    return call(application, request.environ | {"wsgi.file_wrapper": FileWrapper})
+
+def fail(*_, **__):
+    cell = "hunter2"
+    logging.getLogger("mediaapp").warning("staff_action actor=%r", "hunter2")
+    try:
+        User.objects.create(username="other", email="Alice@EXAMPLE.com")
+    except Exception as error:
+        raise ValueError("amqp://app:hunter2@rabbit//") from error
+
+page = get("/accounts/login/")
+(style,) = {part for part in page.body.decode().split('"') if part.endswith(".css") and "site." in part}
+file = get(style)
+assert (page.status, file.status) == (200, 200)
+assert b"{" in file.file.read()
+accounts.PasswordResetConfirmView.dispatch = fail
+assert get("/accounts/reset/MQ/c0-hunter2/?q=hunter2").status == 500
+sentry_sdk.flush()
+"""
 
 
-def test_an_error_of_a_view_is_reported_without_personal_data(transactional_db, alice):
-    """Neither of the request, nor of the log's lines before it, nor of the row that PostgreSQL refuses."""
-    code = (
-        "import logging; from config.wsgi import application; from mediaapp.gateway.wsgi_call import call\n"
-        "from django.test import RequestFactory; from mediaapp.views import accounts\n"
-        "from mediaapp.models import User\n"
-        "def fail(*_, **__):\n"
-        "    cell = 'hunter2'\n"
-        "    logging.getLogger('mediaapp').warning('staff_action actor=%r', 'hunter2')\n"
-        "    try:\n"
-        "        User.objects.create(username='other', email='Alice@EXAMPLE.com')\n"
-        "    except Exception as error:\n"
-        "        raise ValueError('amqp://app:hunter2@rabbit//') from error\n"
-        "accounts.PasswordResetConfirmView.dispatch = fail\n"
-        "requests = RequestFactory(headers={'Cookie': 'a=hunter2'})\n"
-        "page = requests.get('/accounts/reset/MQ/c0-hunter2/?q=hunter2')\n"
-        "assert call(application, page.environ).status == 500\n"
-        "import sentry_sdk; sentry_sdk.flush()"
-    )
+def test_pages_and_files_are_served_and_an_error_is_reported_without_personal_data(transactional_db, alice):
+    """Neither of the request, nor of the log's lines before it, nor of the row that PostgreSQL refuses.
+
+    The SDK wraps the response of the WSGI site, which the gateway looks at.
+    """
     with sentry() as (events, reporting):
-        in_subprocess.run(f"exec({code!r})", ALLOWED_HOSTS="testserver", STATIC_ROOT=collected(), **reporting)
+        in_subprocess.run(f"exec({IN_A_SITE!r})", ALLOWED_HOSTS="testserver", STATIC_ROOT=collected(), **reporting)
     (event,) = events
     _, refused, _ = event["exception"]["values"]
     assert refused["value"].startswith("duplicate key value violates unique constraint")

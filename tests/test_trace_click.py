@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
+from celery import current_app
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Tracer
 
 from devtools.processes import stop, wait_until
 from devtools.visitor import Visitor
@@ -18,37 +19,23 @@ from tests.collector import Collector, collecting, silence
 from tests.web import serving
 from workers.models import Job
 from workers.tracing import spans
-from workers.tracing.sender import SpanSender
+from workers.tracing.sender import BATCH_SPANS, SpanSender
 from workers.tracing.tracer import _telemetry, telemetry
 
 CLICK, EARLIER = "2f6c1d58-5ad5-4c1b-9d6e-6e8c2f3c9a10", "7d0e2c1a-98b7-4e55-8f10-6a1f0b8f7c21"
 RESET, SWEEP = "workers.default.tasks.send_password_reset", "workers.default.tasks.sweep_jobs"
 FORM = "/accounts/password_reset/"
 ALL_RECYCLED = {"CELERY_WORKER_MAX_TASKS_PER_CHILD": "1", "CELERY_WORKER_INCLUDE": "tests.tasks"}
-ONE_WEB = {"WEB_CONCURRENCY": "1"}
 MODULES = (
     "print(sorted({name.partition('.')[0] for name in sys.modules} & {'opentelemetry', 'sentry_sdk', 'requests'}))"
 )
-EVERYTHING = f"import sys, config.asgi, config.server, config.celery, workers.jobs; {MODULES}"
 
 
-@pytest.fixture(params=["valkey", "rabbitmq"])
-def broker_url(request) -> str:
-    if request.param == "valkey":
-        request.getfixturevalue("broker")
-        return settings.BROKER_URL
-    return request.getfixturevalue("vhost").url
-
-
-@pytest.fixture
-def send(broker_url) -> Callable[..., None]:
-    """Sends tasks from a process that is not traced."""
-
-    def send_tasks(*calls: tuple[str, list]) -> None:
-        code = f"[app.send_task(name, args=args, queue='default') for name, args in {calls!r}]"
-        in_subprocess.run(f"from config.celery import app; {code}", BROKER_URL=broker_url)
-
-    return send_tasks
+def click(email: str, **variables: str) -> None:
+    """In a process of the site that ends at once."""
+    client = f"Client(headers={{'X-Request-ID': {CLICK!r}, 'traceparent': '00-{'1' * 32}-{'2' * 16}-01'}})"
+    code = f"from django.test import Client; print({client}.post({FORM!r}, {{'email': {email!r}}}).status_code)"
+    assert in_subprocess.run(code, ALLOWED_HOSTS="testserver", **variables).endswith("302\n")
 
 
 def trace_of(request_id: str) -> str:
@@ -61,33 +48,45 @@ def waiting_reset(user, request_id: str) -> Job:
     return Job.objects.create(**fields, queued_at=timezone.now() - timedelta(minutes=1))
 
 
-def test_request_publish_and_task_are_one_trace_and_no_span_is_lost_with_its_process(
-    start, broker_url, send, alice, tmp_path
-):
-    """Each task's process is recycled, one is killed, and web and worker are stopped."""
+def test_request_publish_and_task_are_one_trace_and_no_span_is_lost_with_its_process(start, broker, alice, tmp_path):
+    """Each task's process is recycled, one is killed, and web is stopped."""
     late = waiting_reset(alice, EARLIER)
-    with collecting() as (collector, tracing), serving(tmp_path, BROKER_URL=broker_url, **ONE_WEB, **tracing) as web:
-        worker = start("default", BROKER_URL=broker_url, RELEASE="v7", **tracing, **ALL_RECYCLED)
+    with collecting() as (collector, tracing), serving(tmp_path, WEB_CONCURRENCY="1", **tracing) as web:
+        start("default", RELEASE="v7", **tracing, **ALL_RECYCLED)
         header = {"X-Request-ID": CLICK, "traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
         Visitor(web.port, **header).post(FORM, email=alice.email)
+        send(SWEEP)
+        send("tests.tasks.be_killed_once")
         stop(web.process)
         collector.wait_for(f"POST {FORM}")
-        send(
-            (SWEEP, []), ("tests.tasks.be_killed_once", []), ("tests.tasks.fail", []), *[("tests.tasks.sleep", [0])] * 3
-        )
+        for task, *arguments in (("fail",), ("sleep", 0), ("sleep", 0), ("sleep", 0)):
+            send(f"tests.tasks.{task}", *arguments)
         collector.wait_for("run tests.tasks.be_killed_once")  # the second delivery
-        send(("workers.default.tasks.collect_runs", []))
+        send("workers.default.tasks.collect_runs")
         collector.wait_for("run tests.tasks.be_killed_once", 2)
         collector.wait_for(f"run {RESET}", 2)
         collector.wait_for("run tests.tasks.sleep", 3)
         collector.wait_for("run tests.tasks.fail")
-        stop(worker)
     click_is_one_trace(collector)
     late_publish_is_in_the_trace_of_its_request(collector, late)
     killed_run_has_a_span(collector)
     (failed,) = collector.named("run tests.tasks.fail")
     assert (failed["is_error"], failed["message"]) == (True, "ValueError()")
     assert len(collector.named("run tests.tasks.sleep")) == 3
+
+
+def send(task: str, *arguments: object) -> None:
+    """From this process, which is not traced."""
+    current_app.send_task(task, args=arguments, queue="default")
+
+
+def test_request_publish_and_task_are_one_trace_on_rabbitmq_and_no_span_is_lost_at_a_stop(start, vhost, alice):
+    with collecting() as (collector, tracing):
+        worker = start("default", BROKER_URL=vhost.url, RELEASE="v7", **tracing)
+        click(alice.email, BROKER_URL=vhost.url, RELEASE="v7", **tracing)
+        wait_until(lambda: Job.objects.filter(state=Job.State.DONE), "the mail")
+        stop(worker)
+    click_is_one_trace(collector)
 
 
 def click_is_one_trace(collector: Collector) -> None:
@@ -125,33 +124,44 @@ def killed_run_has_a_span(collector: Collector) -> None:
     assert lost["end"] - lost["start"] > 1e9
 
 
-def test_a_silent_collector_holds_up_no_request_no_task_and_no_end_of_a_process(start, broker, alice, tmp_path):
-    with silence() as tracing, serving(tmp_path, **ONE_WEB, **tracing) as web:
-        worker = start("default", **tracing)
-        assert Visitor(web.port).post(FORM, email=alice.email).status == 200
-        wait_until(lambda: Job.objects.filter(state=Job.State.DONE), "the mail")
-        for process in (worker, web.process):
-            stop(process)
-            assert process.returncode == 0
+def test_a_silent_collector_holds_up_no_request_and_no_end_of_a_process(transactional_db, broker, alice):
+    """For tasks and processes of the pool: tests/test_report_to_sentry.py."""
+    with silence() as tracing:
+        click(alice.email, **tracing)
+
+
+@pytest.mark.parametrize(("count", "delay_seconds"), [(1, 0.01), (BATCH_SPANS, 600)])
+def test_spans_are_sent_after_a_time_and_many_at_once(monkeypatch, count, delay_seconds):
+    with collecting(delay_seconds) as (collector, tracing):
+        sender, tracer = sending(monkeypatch, tracing)
+        for _ in range(count):
+            tracer.start_span("sent").end()
+        collector.wait_for("sent", count)
+        sender.close(1)
+
+
+def sending(monkeypatch, tracing: dict[str, str]) -> tuple[SpanSender, Tracer]:
+    for variable in tracing.items():
+        monkeypatch.setenv(*variable)
+    sender, provider = SpanSender(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(sender)
+    return sender, provider.get_tracer("test")
 
 
 def test_an_end_waits_for_a_silent_collector_for_its_time_only(monkeypatch):
     with silence() as tracing:
-        monkeypatch.setenv(*tracing.popitem())
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-        sender = SpanSender()
-        provider = TracerProvider(shutdown_on_exit=False)
-        provider.add_span_processor(sender)
-        provider.get_tracer("test").start_span("lost").end()
+        sender, tracer = sending(monkeypatch, tracing)
+        tracer.start_span("lost").end()
         sender.close(0.1)
         assert sender._thread.is_alive()
         sender._thread.join()
 
 
 def test_without_a_collector_and_a_dsn_nothing_of_them_is_imported(db):
-    assert in_subprocess.run(EVERYTHING) == "[]\n"
-    on = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "SENTRY_DSN": "http://key@127.0.0.1:1/1"}
-    assert in_subprocess.run(EVERYTHING, **on) == "['opentelemetry', 'requests', 'sentry_sdk']\n"
+    off = f"import sys, config.asgi, config.server, config.celery, workers.jobs; {MODULES}"
+    on = f"import workers.tracing.spans, workers.error_reports; {MODULES}"
+    assert in_subprocess.run(f"{off}; {on}") == "[]\n['opentelemetry', 'requests', 'sentry_sdk']\n"
 
 
 @pytest.fixture
@@ -160,7 +170,8 @@ def traced(monkeypatch, settings) -> Iterator[Collector]:
     first, *others = settings.MIDDLEWARE
     settings.MIDDLEWARE = [first, "mediaapp.tracing_middleware.TracingMiddleware", *others]
     with collecting() as (collector, tracing):
-        monkeypatch.setenv(*tracing.popitem())
+        for variable in tracing.items():
+            monkeypatch.setenv(*variable)
         _telemetry.cache_clear()
         yield collector
         _telemetry.cache_clear()

@@ -5,12 +5,14 @@ The SDK's BatchSpanProcessor does not fit: it starts a thread between the fork a
 """
 
 import logging
+import os
 import signal
 import threading
 from collections import deque
 from importlib import import_module
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.environment_variables import OTEL_BSP_SCHEDULE_DELAY
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -19,8 +21,8 @@ log = logging.getLogger(__name__)
 import_module("requests")  # before the fork: the exporter imports it in each process
 
 MAX_SPANS = 2048  # in a process, while the collector is away: about 3 MB. Then the oldest go.
-BATCH_SPANS = 512
-BATCH_SECONDS = 1
+BATCH_SPANS = 512  # are sent at once
+DELAY_MILLISECONDS = "5000"  # fewer are sent after it. A request takes 2 ms of a processor
 RETRY_SECONDS = 10  # after the exporter gave up
 
 
@@ -36,7 +38,8 @@ class SpanSender(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         if span.context and span.context.trace_flags.sampled:
             self._spans.append(span)
-            self._wake.set()
+            if len(self._spans) % BATCH_SPANS == 0:
+                self._wake.set()
 
     def close(self, seconds: float) -> None:
         """Sends what is left. Blocks for `seconds` at most."""
@@ -47,12 +50,11 @@ class SpanSender(SpanProcessor):
     def _send_batches(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the thread of the tasks
         exporter = OTLPSpanExporter()
+        delay = int(os.environ.get(OTEL_BSP_SCHEDULE_DELAY, DELAY_MILLISECONDS)) / 1_000
         while not self._closing.is_set():
-            self._wake.wait()
-            self._closing.wait(BATCH_SECONDS)
+            self._wake.wait(delay)
             self._wake.clear()
             if not self._send(exporter):
-                self._wake.set()
                 self._closing.wait(RETRY_SECONDS)
         self._send(exporter)
 

@@ -27,6 +27,12 @@ NAME = "mediaapp"
 LAST_SECONDS = 1  # for the last spans of a process that ends
 
 
+class ProcessResource(Resource):
+    """Equal to itself alone. The exporter computes the hash for each span, and Resource's takes 5 us."""
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+
 class RequestIdGenerator(RandomIdGenerator):
     def generate_trace_id(self) -> int:
         request = log_context.request_id.get()
@@ -46,7 +52,7 @@ class Telemetry:
         name = {} if given else {SERVICE_NAME: NAME}
         release = {SERVICE_VERSION: settings.RELEASE} if settings.RELEASE else {}
         process: dict[str, Any] = {HOST_NAME: socket.gethostname(), PROCESS_PID: os.getpid()}
-        self.resource = Resource.create({**process, **name, **release})
+        self.resource = ProcessResource(Resource.create({**process, **name, **release}).attributes)
         self.ids = RequestIdGenerator()
         provider = TracerProvider(resource=self.resource, id_generator=self.ids, shutdown_on_exit=False)
         provider.add_span_processor(self.sender)
