@@ -95,7 +95,7 @@ def test_failed_jobs_are_found_looked_at_and_retried(alice, bob, as_stella, brok
         look_at(page, folder, "job-for-staff")
         page.get_by_role("link", name="All with this error").click()
         page.locator("tbody input").first.check()
-        page.get_by_role("button", name="Retry the ticked").click()
+        page.get_by_role("button", name="Retry the ticked").first.click()
         expect(page.locator("h1")).to_have_text("Retry 1 failed job?")
         page.get_by_role("link", name="Back to the jobs").click()
         page.get_by_role("link", name="Retry all that match").click()

@@ -6,13 +6,15 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import RequestFactory
+from django.urls import reverse
 from django.utils import timezone
 
 from devtools.processes import ROOT
 from mediaapp import action_log
 from mediaapp.job_search import select
 from mediaapp.models import ActionEntry
-from workers import log_context
+from mediaapp.staff_jobs import CHANGE_TASK
+from workers import jobs, log_context
 
 pytestmark = pytest.mark.django_db
 
@@ -65,3 +67,12 @@ def recorded_actions(source: str) -> list[str]:
     return [
         ast.unparse(call.args[1]).lstrip("f").strip("'") for call in records if ast.unparse(call.args[1]) != "action"
     ]
+
+
+def test_a_cancel_and_a_retry_of_an_own_change_of_many_is_written_down(as_stella, stella):
+    arguments = {"change": "retry", "count": 4}
+    change = jobs.create(CHANGE_TASK, owner_id=stella.pk, arguments=arguments, publish_now=False)
+    for action in ("cancel", "cancel", "retry"):  # the second time there is nothing to do
+        as_stella.post(reverse(action, args=[change.pk]))
+    entries = list(ActionEntry.objects.order_by("pk").values_list("action", "target", "detail"))
+    assert entries == [(name, str(change.pk), "Retry 4 jobs of stella") for name in ("cancel_job", "retry_job")]

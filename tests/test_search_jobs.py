@@ -1,5 +1,6 @@
 """Somebody of the staff looks for jobs: by any word, by fields, by time."""
 
+import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -209,6 +210,42 @@ def test_the_count_is_shown_where_it_is_cheap(as_stella, alice, monkeypatch):
     monkeypatch.setattr(find, "MAX_COUNTED", 3)
     assert "The newest 2 of more than 3 jobs" in text_of(as_stella, "state:queued")
     assert "The newest 2 of many jobs" in text_of(as_stella, "holiday")
+
+
+@pytest.mark.parametrize(
+    ("query", "changes"),
+    [
+        ("state:done", ""),
+        ("state:failed", "Retry"),
+        ("error:ValueError", "Retry"),
+        ("state:queued", "Cancel"),
+        ("holiday", ""),
+        ("alice", "Cancel"),
+        ("", "Retry Cancel"),
+    ],
+)
+def test_only_what_can_be_done_is_offered(as_stella, film, table, mail, monkeypatch, query, changes):
+    expected = {(change, of) for change in changes.split() for of in ("the ticked", "all that match")}
+    text = text_of(as_stella, query)
+    assert set(re.findall(r">(Retry|Cancel) (the ticked|all that match)<", text)) == expected
+    assert ("checkbox" in text) == bool(changes)
+
+
+def test_what_older_pages_may_have_is_offered_for_all(as_stella, film, table, mail, monkeypatch):
+    monkeypatch.setattr(find, "PER_PAGE", 1)
+    text = text_of(as_stella, "")
+    assert "Retry all that match" in text
+    assert "Retry the ticked" not in text
+    upload_of(film.owner, State.DONE)
+    text = text_of(as_stella, "state:done")
+    assert "all that match" not in text
+
+
+def test_a_long_list_has_its_buttons_above_and_below(as_stella, alice):
+    for count, times in ((10, 1), (1, 2)):
+        for _ in range(count):
+            upload_of(alice, State.FAILED)
+        assert text_of(as_stella, "").count("Retry the ticked") == times
 
 
 def test_a_search_that_takes_too_long_ends_with_a_sentence(as_stella, film, monkeypatch):

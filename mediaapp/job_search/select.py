@@ -30,9 +30,13 @@ INSERT = """
 
 @dataclass(frozen=True)
 class Selection:
-    """counts: of the jobs that can be changed, by state. without_file, unconfirmed: of those that are left out."""
+    """counts, queues: of the jobs that can be changed, by state and by queue.
+
+    without_file, unconfirmed: of those that are left out.
+    """
 
     counts: dict[str, int]
+    queues: dict[str, int]
     without_file: int = 0
     unconfirmed: int = 0
 
@@ -57,11 +61,20 @@ def preview(change: str, query: Query, ids: Collection[UUID]) -> Selection:
     """What start_change() would select now. Raises TooSlowError."""
     with find.limited(find.MAX_MILLISECONDS):
         found = candidates(change, query, ids)
-        counted = eligible(change, found).order_by().values_list("state").annotate(count=Count("pk"))
-        counts = dict(counted)
+        counted = eligible(change, found).order_by().values_list("state", "queue").annotate(count=Count("pk"))
+        counts: dict[str, int] = {}
+        queues: dict[str, int] = {}
+        for state, queue, count in counted:
+            counts[state] = counts.get(state, 0) + count
+            queues[queue] = queues.get(queue, 0) + count
         if change == "cancel":
-            return Selection(counts)
-        return Selection(counts, found.filter(HAS_NO_FILE).count(), found.filter(IS_UNCONFIRMED).count())
+            return Selection(counts, queues)
+        return Selection(counts, queues, found.filter(HAS_NO_FILE).count(), found.filter(IS_UNCONFIRMED).count())
+
+
+def changes_of(states: Collection[str]) -> list[str]:
+    """What the staff can do with jobs of these states."""
+    return [change for change, changeable in STATES.items() if not {*changeable}.isdisjoint(states)]
 
 
 def start_change(request: AuthenticatedRequest, change: str, query: Query, ids: Collection[UUID], words: str) -> Job:

@@ -15,6 +15,8 @@ from mediaapp.job_search.find import TooSlowError
 from mediaapp.job_search.query import read_query
 from mediaapp.permissions import AuthenticatedRequest, staff_required
 from mediaapp.views.operations.jobs import TOO_SLOW
+from workers.queues import table
+from workers.telemetry.pauses import paused_queues
 
 NOTHING_CHOSEN = "Nothing was chosen. Tick some jobs, or choose all that match."
 NOTHING_TO_DO = {
@@ -47,6 +49,11 @@ def change_jobs(request: AuthenticatedRequest) -> HttpResponse:
     if not selection.total and not selection.left_out:
         return back(request, text, NOTHING_TO_DO[change])
     context = {"change": change, "query": text, "ids": ids, "selection": selection, "max": select.MAX_SELECTED}
+    pauses = paused_queues()
+    context |= {
+        "queues": [(name, count, pauses.get(name)) for name, count in selection.queues.items()],
+        "in_turns": [name for name, queue in table().queues.items() if name in selection.queues and queue.in_turns],
+    }
     return render(request, "operations/jobs/change.html", context)
 
 

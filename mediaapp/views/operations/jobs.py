@@ -10,9 +10,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from mediaapp.job_search import find
+from mediaapp.job_search import find, select
 from mediaapp.job_search.query import Query, read_query
 from mediaapp.permissions import staff_required
+from workers.models import Job
 
 TOO_SLOW = "This search takes too long. Name an owner, a state or a time, such as since:7d."
 
@@ -38,7 +39,18 @@ def page_of(query: Query, after: find.Place | None) -> dict[str, Any]:
     place = f"{page.older[0].isoformat()}_{page.older[1]}" if page.older else ""
     count = page.count if page.count is not None or after else find.count_jobs(query)
     context = {"found": page.jobs, "older": place, "is_newest": after is None, "count": count, "max": find.MAX_COUNTED}
+    on_page = {job.state for job in page.jobs}
+    is_all = after is None and page.older is None
+    context["changes_of_ticked"] = select.changes_of(on_page)
+    context["changes_of_all"] = select.changes_of(on_page if is_all else states_of(query))
     return context | {"is_partial": page.is_partial, "window": find.WINDOW}
+
+
+def states_of(query: Query) -> set[str]:
+    """In which the jobs that match can be."""
+    named = {value for name, value in query.values if name == "state"}
+    is_of_failed = any(name == "error" for name, _ in query.values)
+    return named or ({Job.State.FAILED} if is_of_failed else {*Job.State.values})
 
 
 def groups_of(query: Query) -> dict[str, Any]:
