@@ -47,7 +47,8 @@ def make_virtualenv(folder: Path) -> Path:
     binaries = folder / "bin"
     (packages,) = folder.glob("lib/python*/site-packages")
     for found in distributions(read_requirements()):
-        for name in {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "__pycache__")}:
+        names = {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "__pycache__")}
+        for name in names - {each.name for each in packages.iterdir()}:  # some share one, such as opentelemetry
             (packages / name).symlink_to(str(found.locate_file(name)))
         for script in found.entry_points.select(group="console_scripts"):
             text = SCRIPT.format(python=binaries / "python", module=script.module, name=script.attr)
