@@ -9,13 +9,16 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
+from devtools.processes import ROOT
 from mediaapp.models import User
+from mediaapp.templatetags.formats import duration
 from tests.browsing import PASSWORD, SLOW, axe_violations, take_screenshots
 from tests.factories import running_upload_of, upload_of
 from tests.web import give_password, serving
 from workers.models import FindingSample, Job, Pause, PracticeState
 from workers.practices import registry
 
+SCRIPT = ROOT / "mediaapp/static/mediaapp/operations.js"
 REASON = "No worker takes jobs from video. Is the video worker up, with video in its --queues? " * 5
 
 
@@ -115,6 +118,14 @@ def test_the_page_turns_from_quiet_to_trouble_by_itself_and_keeps_the_place(brow
         expect(page.get_by_text("No connection to the site.")).to_be_visible()
         expect(page.locator("#queues time").last).to_have_text(re.compile(r"^([2-9]|\d\d) s ago$"))
         context.close()
+
+
+def test_ages_that_count_up_go_on_as_the_server_wrote_them(browser: Browser):
+    ages = [0.4, 2.7, 99.4, 99.9, 100, 119, 5999, 6100, 7199, 7201, 9001, 172_799, 172_801, 400_000]
+    (function,) = re.findall(r"  function duration\(.*?\n  }\n", SCRIPT.read_text(), re.DOTALL)
+    page = browser.new_page()
+    assert page.evaluate(f"ages => {{ {function} return ages.map(duration); }}", ages) == [*map(duration, ages)]
+    page.close()
 
 
 @pytest.mark.usefixtures("quiet", "broker", "beside_a_browser")

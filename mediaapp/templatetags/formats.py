@@ -7,12 +7,13 @@ from django import template
 from django.template.defaultfilters import date as format_date
 from django.utils import timezone
 
+from mediaapp.templatetags.time_charts import TIME_UNITS, time_unit
 from workers.byte_format import format_bytes
 from workers.clock_format import clock_time
 
 register = template.Library()
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
+MINUTE, HOUR = 60, 3600
 
 register.filter("human_size", format_bytes)
 register.filter("since", clock_time)
@@ -27,12 +28,9 @@ def playing_time(seconds: float) -> str:
 
 @register.filter
 def duration(seconds: float) -> str:
-    """Rounded to one unit."""
-    if seconds < 100:
-        return f"{max(seconds, 0):.0f} s"
-    if seconds < 100 * MINUTE:
-        return f"{seconds / MINUTE:.0f} min"
-    return f"{seconds / HOUR:.0f} h" if seconds < 2 * DAY else f"{seconds / DAY:.0f} days"
+    """Rounded to whole numbers of the unit that charts use too. operations.js does the same."""
+    size = time_unit(seconds)
+    return f"{max(seconds, 0) / size:.0f} {TIME_UNITS[size]}"
 
 
 @register.filter
@@ -61,7 +59,7 @@ def ago(moment: datetime) -> str:
     if seconds < 45:
         return "just now"
     days = (timezone.localdate() - timezone.localdate(moment)).days
-    if seconds < 100 * MINUTE:
+    if seconds < 2 * HOUR:
         return f"{max(seconds / MINUTE, 1):.0f} min ago"
     if days == 0 or seconds < 6 * HOUR:
         return f"{duration(seconds)} ago"

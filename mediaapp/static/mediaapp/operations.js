@@ -16,8 +16,8 @@
 
   // As the template filter `duration`.
   function duration(seconds) {
-    if (seconds < 100) return `${Math.max(0, Math.floor(seconds))} s`;
-    if (seconds < 6000) return `${Math.round(seconds / 60)} min`;
+    if (seconds < 100) return `${Math.max(0, Math.round(seconds))} s`;
+    if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
     return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
   }
 
