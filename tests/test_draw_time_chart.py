@@ -22,9 +22,9 @@ def make_chart(*series, **fields):
     )
 
 
-def draw(chart, tag="time_chart"):
-    context = getattr(time_charts, tag)(chart)
-    return ElementTree.fromstring(render_to_string(f"operations/_{tag}.html", context))
+def draw(chart):
+    context = time_charts.time_chart(chart)
+    return ElementTree.fromstring(render_to_string("operations/_time_chart.html", context))
 
 
 def paths(page, name):
@@ -114,7 +114,7 @@ def test_a_chart_without_values_says_so():
 
 def test_a_small_chart_says_its_figures_in_its_title():
     failing = [(NOON, NOON + timedelta(minutes=2))]
-    page = draw(make_chart(minutes(1, 7, 3), failing=failing, unit="s"), "sparkline")
+    page = ElementTree.fromstring(make_chart(minutes(1, 7, 3), failing=failing, unit="s").sparkline)
     assert titles(page, "title") == ["Messages: last 3 s, highest 7 s. It did not hold for 2 min."]
     assert len(page.findall(".//rect[@class='failing']")) == 1
-    assert text(draw(make_chart(minutes()), "sparkline")) == "No sample yet."
+    assert text(ElementTree.fromstring(make_chart(minutes()).sparkline)) == "No sample yet."

@@ -179,6 +179,14 @@ def test_the_client_chooses_the_format(prometheus, db):
     assert {family.name for family in parse_openmetrics(openmetrics.content.decode())} == families()
 
 
+def test_the_names_need_no_escaping(db):
+    """Of no scheme: show_metrics takes the quickest one."""
+    names = {
+        name for family in Scrape().collect() for sample in family.samples for name in (sample.name, *sample.labels)
+    }
+    assert [name for name in names if not re.fullmatch(r"[a-z][a-z0-9_]*", name)] == []
+
+
 def families() -> set[str]:
     return {family.name for family in Scrape().collect()}
 

@@ -8,11 +8,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django import template
 from django.template.defaultfilters import date as format_date
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from workers.byte_format import format_bytes
 
@@ -101,6 +104,20 @@ class TimeChart:
         size = time_unit(highest) if self.unit == "s" else 1
         return size * next_round(highest / size) or 1.0
 
+    @cached_property
+    def sparkline(self) -> SafeString:
+        """A small chart of one series, without labels: its title says the figures. Kept, for many polls show it."""
+        scale = Scale(self.begins, self.ends, self.top, SPARK_HEIGHT)
+        context = {
+            "chart": self,
+            "height": SPARK_HEIGHT,
+            "is_empty": not self.series[0].measured,
+            "lines": [_lines(scale, self.series[0].values)],
+            "failing": [scale.span(span) for span in self.failing],
+            "summary": _summary(self),
+        }
+        return render_to_string("operations/_sparkline.html", context)
+
     @property
     def day_format(self) -> str:
         return "D j M, H:i" if self.ends - self.begins <= timedelta(days=8) else "j M Y"
@@ -123,20 +140,6 @@ def time_chart(chart: TimeChart) -> dict[str, Any]:
         "last": format_moment(chart.ends, chart.day_format),
         "rows": _rows(chart),
         "is_grouped": any(len(series.values) > MAX_ROWS for series in chart.series),
-    }
-
-
-@register.inclusion_tag("operations/_sparkline.html")
-def sparkline(chart: TimeChart) -> dict[str, Any]:
-    """A small chart of one series, without labels: its title says the figures."""
-    scale = Scale(chart.begins, chart.ends, chart.top, SPARK_HEIGHT)
-    return {
-        "chart": chart,
-        "height": SPARK_HEIGHT,
-        "is_empty": not chart.series[0].measured,
-        "lines": [_lines(scale, chart.series[0].values)],
-        "failing": [scale.span(span) for span in chart.failing],
-        "summary": _summary(chart),
     }
 
 
