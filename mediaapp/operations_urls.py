@@ -29,6 +29,7 @@ urlpatterns = [
     path("entries/<int:entry_id>/pause/", pauses.pause_entry, name="pause_entry"),
     path("entries/<int:entry_id>/resume/", pauses.resume_entry, name="resume_entry"),
     path("entries/<int:entry_id>/run/", pauses.run_entry, name="run_entry"),
+    path("tasks/", tasks.show_tasks, name="operations_tasks"),
     path("tasks/<str:name>/", tasks.show_task, name="operations_task"),
     path("workers/", workers.show_workers, name="operations_workers"),
     path("workers/live/", workers.show_live_part, name="operations_workers_live"),

@@ -179,7 +179,7 @@ def test_skipped_runs_of_a_task_with_two_entries_count_once(beat):
     ten = IntervalSchedule.objects.create(every=10, period="seconds")
     PeriodicTask.objects.create(name="by hand", task=SWEEP, interval=ten, expire_seconds=9)
     TaskRun.objects.create(id=1, task=SWEEP, outcome="expired", ended_at=timezone.now())
-    assert "1 runs skipped" in recurring.verify().summary
+    assert "1 run skipped" in recurring.verify().summary
 
 
 def test_check_fires_for_an_entry_written_by_hand(monkeypatch):

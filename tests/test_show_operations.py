@@ -147,9 +147,16 @@ def test_each_tile_has_its_figure_and_the_minutes_that_did_not_hold(as_stella, m
     tile = answer.context["board"].tiles[7]
     assert (tile.figure, tile.figure_name) == ("2.3 min", "age of the oldest message")
     assert [round((end - start).total_seconds() / 60) for start, end in tile.chart.failing] == [1, 3]
-    assert "It did not hold for 4 min." in answer.content.decode()
+    assert "It did not hold for 4 min. It was unknown for 1 min." in answer.content.decode()
     assert answer.context["board"].tiles[0].chart.failing == []
     assert "No sample in 24 hours." in answer.content.decode()
+
+
+def test_the_figure_of_a_tile_has_its_unit_or_its_singular(as_stella, monitor):
+    set_state(1, figure=2_000_000.0)
+    set_state(2, figure=1.0)
+    assert "2 MB memory of the broker" in text_of(as_stella, part="tiles")
+    assert "1 lock held" in text_of(as_stella, part="tiles")
 
 
 def test_a_queue_shows_what_waits_moves_and_is_late(as_stella, broker, monitor):
@@ -202,7 +209,7 @@ def test_running_jobs_locks_and_entries_lead_to_their_jobs(as_stella, alice, mon
 def test_the_failures_of_today_are_counted_by_their_reason(as_stella, monitor):
     now = timezone.now()
     for number in range(3):
-        error = {"error_fingerprint": "0123456789abcdef", "error": "OSError: 28"}
+        error = {"error_fingerprint": "0123456789abcdef", "error": "DiskFull: No room for 2."}
         job("failed", finished_at=now, message=f"No room for {number}.", **error)
     for _ in range(2):
         job("failed", finished_at=now, message="It has no picture.")
@@ -214,7 +221,9 @@ def test_the_failures_of_today_are_counted_by_their_reason(as_stella, monitor):
         3,
         5,
     ]  # the second: all of its task
-    assert "5 jobs since midnight, for 2 reasons." in text_of(as_stella, part="failures")
+    text = text_of(as_stella, part="failures")
+    assert "No room for 2. DiskFull transcode_video" in text
+    assert "5 jobs since midnight, for 2 reasons." in text
 
 
 @pytest.mark.parametrize("kind", ["valkey", "rabbitmq"])

@@ -58,7 +58,19 @@ def test_a_task_that_never_ran_says_so(as_stella):
     assert "runs from the queue video" in page
     assert page.count("No run in this time.") == 7  # six charts, and the slowest
     assert "None in the last 30 days." in page
-    assert "Nothing to compare with its last week" in page
+    assert "Nothing to compare with its last week: no run ended in the last hour." in page
+    run(run_seconds=1.0)
+    assert "Nothing to compare with its last week: it has no 24 hours of runs before" in read(as_stella)
+
+
+def test_all_tasks_are_listed_with_their_runs_of_a_day(as_stella, as_alice):
+    hour(2, outcomes={"succeeded": 1200, "failed": 3})
+    hour(30)
+    page = read(as_stella, "/operations/tasks/")
+    assert "transcode_video video 1,203 3" in page
+    assert "send_password_reset urgent 0 0" in page
+    assert f'href="{PAGE}"' in as_stella.get("/operations/tasks/").content.decode()
+    assert as_alice.get("/operations/tasks/").status_code == 404
 
 
 def test_a_task_of_an_older_release_is_shown_while_its_hours_are_kept(as_stella):
@@ -74,7 +86,7 @@ def test_hours_and_the_runs_since_the_rollup_are_one_line(as_stella):
     run(0, run_seconds=7.0, outcome="succeeded")
     run(0, outcome="refused")
     run(0, task="workers.default.tasks.sweep_jobs", run_seconds=99.0)
-    assert figures_of(as_stella, "Runs") == [["2", "1"]]  # this hour is not over
+    assert figures_of(as_stella, "Runs") == [["2", "1"], ["1", "0"]]
     assert figures_of(as_stella, "Run time") == [["2 s", "2.9 s"], ["7 s", "7 s"]]
     assert figures_of(as_stella, "Longest run") == [["3 s"], ["7 s"]]
     assert figures_of(as_stella, "Wait in the queue") == [["1 s", "1.4 s"]]
@@ -86,10 +98,9 @@ def test_hours_and_the_runs_since_the_rollup_are_one_line(as_stella):
     assert total in read(as_stella)
 
 
-def test_the_first_hour_of_a_task_is_no_chart_of_runs_yet(as_stella):
+def test_the_hour_of_now_is_in_the_chart_of_runs(as_stella):
     run(run_seconds=2.0)
-    page = read(as_stella)
-    assert "Runs All runs are newer than this chart." in page
+    assert figures_of(as_stella, "Runs") == [["1", "0"]]
     assert figures_of(as_stella, "Run time") == [["2 s", "2 s"]]
 
 
@@ -142,7 +153,8 @@ def test_the_slowest_runs_are_first_and_link_to_their_jobs(as_stella, alice):
     html = as_stella.get(PAGE).content.decode()
     section = html[html.index('id="slowest"') : html.index('id="failures"')]
     assert re.findall(r"(\d[\d.]* m?s)</td>", section)[:3] == ["9 s", "8 s", "500 ms"]
-    assert f'<a href="/jobs/{upload.pk}/">Its job</a>' in section
+    assert f'<a href="/jobs/{upload.pk}/">holiday.mov</a>' in section
+    assert "holiday.mov alice" in words(section)
     month = as_stella.get(f"{PAGE}?period=month").content.decode()
     assert "50 s</td>" in month
 
@@ -166,7 +178,13 @@ def test_failures_have_their_tracebacks_and_their_jobs(as_stella, alice):
     page = read(as_stella)
     assert "Traceback: in main ValueError: seven" in page
     assert "Traceback: in probe ProbeError: no stream" in page
-    order = ["killed at its time limit", "Its process was lost", "Its job has the error", "no stream", "seven"]
+    order = [
+        "killed at its time limit",
+        "Its process was lost",
+        "Its job had the error, and is deleted",
+        "no stream",
+        "seven",
+    ]
     places = [page.index(text, page.index("Newest failures")) for text in order]
     assert places == sorted(places)
     assert f'href="/jobs/{upload.pk}/"' in as_stella.get(PAGE).content.decode()

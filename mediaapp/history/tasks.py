@@ -3,7 +3,7 @@
 Of its runs only the last two hours are counted anew, because a day has hundreds of thousands. The rest is TaskHour.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -63,6 +63,11 @@ SLOWEST = f"""
     ) AS run ORDER BY run_seconds DESC LIMIT {SLOWEST_RUNS}"""  # noqa: S608
 
 
+COUNTS = f"""
+    SELECT task, {_count(EXECUTED)}, {_count(FAILED)} FROM workers_taskhour
+    WHERE hour >= now() - interval '24 hours' GROUP BY task"""  # noqa: S608
+
+
 @dataclass(frozen=True)
 class Step:
     """The figures of one step of a chart: seconds and bytes. skipped: expired, or another run held the lock."""
@@ -81,7 +86,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class FailedRun:
+class RecordedRun:
     """job: None if the run had none, or its row is gone."""
 
     run: TaskRun
@@ -139,7 +144,7 @@ def _parameters(task: str, window: Window, newest: datetime | None) -> dict[str,
 
 
 def task_charts(history: TaskHistory) -> list[TimeChart]:
-    window, ended = history.window, {at: step for at, step in history.steps.items() if history.window.is_over(at)}
+    window = history.window
     times: dict[str, Any] = {"begins": window.begins, "ends": window.ends, "deploys": window.deploys()}
     empty = "No run in this time."
 
@@ -147,9 +152,8 @@ def task_charts(history: TaskHistory) -> list[TimeChart]:
         series = [window.series(name, history.steps, value) for name, value in figures.items()]
         return TimeChart(title, series, unit=unit, empty=empty, **times)
 
-    counts = [window.series("runs", ended, lambda s: s.runs), window.series("failed", ended, lambda s: s.failed)]
     return [
-        TimeChart("Runs", counts, empty="All runs are newer than this chart." if history.steps else empty, **times),
+        chart("Runs", "", runs=lambda s: s.runs, failed=lambda s: s.failed),
         chart("Run time", "s", p50=lambda s: s.run_p50, p95=lambda s: s.run_p95),
         chart("Longest run", "s", longest=lambda s: s.run_max),
         chart("Wait in the queue", "s", p50=lambda s: s.wait_p50, p95=lambda s: s.wait_p95),
@@ -158,18 +162,34 @@ def task_charts(history: TaskHistory) -> list[TimeChart]:
     ]
 
 
-def slowest_runs(task: str, period: Period) -> list[TaskRun]:
+def slowest_runs(task: str, period: Period) -> list[RecordedRun]:
     """Of the period, or of the 30 days for which runs are kept."""
     window = Window.of(period, HOUR)
     window = replace(window, begins=max(window.begins, timezone.now() - kept_runs()))
     newest = TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first()
-    return list(TaskRun.objects.raw(SLOWEST, _parameters(task, window, newest)))
+    return _with_jobs(TaskRun.objects.raw(SLOWEST, _parameters(task, window, newest)))
 
 
-def newest_failures(task: str) -> list[FailedRun]:
-    runs = list(TaskRun.objects.filter(task=task, outcome__in=FAILED).order_by("-ended_at")[:SHOWN_RUNS])
-    rows = Job.objects.in_bulk([run.job_id for run in runs if run.job_id])
-    return [FailedRun(run, rows.get(run.job_id) if run.job_id else None) for run in runs]
+def newest_failures(task: str) -> list[RecordedRun]:
+    return _with_jobs(TaskRun.objects.filter(task=task, outcome__in=FAILED).order_by("-ended_at")[:SHOWN_RUNS])
+
+
+def _with_jobs(runs: Iterable[TaskRun]) -> list[RecordedRun]:
+    runs = list(runs)
+    rows = Job.objects.select_related("owner", "upload", "report").in_bulk([run.job_id for run in runs if run.job_id])
+    return [RecordedRun(run, rows.get(run.job_id) if run.job_id else None) for run in runs]
+
+
+def count_runs() -> dict[str, tuple[int, int]]:
+    """Of the last 24 hours that were rolled up: the runs of each task, and how many failed."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTS)
+        return {task: (runs, failed) for task, runs, failed in cursor.fetchall()}
+
+
+def ran_in_last_hour(task: str) -> bool:
+    recent = TaskRun.objects.filter(task=task, ended_at__gt=timezone.now() - HOUR)
+    return recent.filter(outcome__in=("succeeded", "failed")).exists()
 
 
 def compare_with_last_week(task: str) -> TaskSpeed | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from mediaapp import action_log
@@ -90,7 +91,7 @@ def start_change(request: AuthenticatedRequest, change: str, query: Query, ids: 
             raise NothingSelectedError
         action.arguments["count"] = count
         action.save(update_fields=["arguments"])
-        action_log.record(request, f"{change}_jobs", str(action.pk), f"{count} jobs: {words}")
+        action_log.record(request, f"{change}_jobs", str(action.pk), f"{count} job{pluralize(count)}: {words}")
     return action
 
 

@@ -24,7 +24,7 @@ CHARTS_SECONDS = 30  # a new sample comes once a minute, and each tab of the ove
 SAMPLE_GAP = timedelta(minutes=1)  # between two samples of a practice
 SAMPLES = """
     SELECT number, date_bin(make_interval(secs => %(seconds)s), taken_at, %(begins)s) AS step, max(figure),
-        array_agg(taken_at ORDER BY taken_at) FILTER (WHERE ok = false)
+        array_agg(taken_at ORDER BY taken_at) FILTER (WHERE ok = false), count(*) FILTER (WHERE ok IS NULL)
     FROM workers_findingsample WHERE number = ANY(%(numbers)s) AND taken_at >= %(begins)s
     GROUP BY number, step ORDER BY step"""
 
@@ -46,7 +46,12 @@ class Tile:
 
     @property
     def figure_name(self) -> str:
-        return self.practice.figure.partition(", ")[0]
+        """In the singular of its first word for a count of one."""
+        name = self.practice.figure.partition(", ")[0]
+        if self.practice.unit or self.finding.figure != 1:
+            return name
+        noun, _, rest = name.partition(" ")
+        return f"{noun.removesuffix('s')} {rest}"
 
 
 @dataclass(frozen=True)
@@ -109,17 +114,18 @@ def read_charts(practices: Sequence[Practice] = registry.PRACTICES) -> dict[int,
     ends = timezone.now()
     begins = ends - WINDOW
     numbers = [practice.number for practice in practices]
-    highest, failing = _read_samples(numbers, begins)
+    highest, failing, unknown = _read_samples(numbers, begins)
     deploys = list(Deploy.objects.filter(began_at__gte=begins).order_by("began_at").values_list("began_at", "release"))
     return {
         practice.number: TimeChart(
-            title=practice.figure.removesuffix(", s").capitalize(),
+            title=practice.figure.removesuffix(", s").removesuffix(", bytes").capitalize(),
             series=[Series("highest of a quarter of an hour", highest[practice.number])],
             begins=begins,
             ends=ends,
             unit=practice.unit,
             deploys=deploys,
             failing=_spans(failing[practice.number]),
+            unknown_minutes=unknown[practice.number],
             empty="No sample in 24 hours.",
         )
         for practice in practices
@@ -136,17 +142,21 @@ def charts_of_period(_number: int) -> dict[int, TimeChart]:
     return read_charts()
 
 
-def _read_samples(numbers: Sequence[int], begins: datetime) -> tuple[dict[int, Values], dict[int, list[datetime]]]:
-    """By the practice's number: the figures, None for a step in which nothing was measured, and what did not hold."""
+def _read_samples(
+    numbers: Sequence[int], begins: datetime
+) -> tuple[dict[int, Values], dict[int, list[datetime]], dict[int, int]]:
+    """By the practice's number: the figures, None for a step without one, what did not hold, and how often unknown."""
     with connection.cursor() as cursor:
         cursor.execute(SAMPLES, {"numbers": list(numbers), "begins": begins, "seconds": STEP.total_seconds()})
         rows = cursor.fetchall()
-    figures = {(number, step): figure for number, step, figure, _ in rows}
+    figures = {(number, step): figure for number, step, figure, *_ in rows}
     steps = [begins + count * STEP for count in range(WINDOW // STEP)]
     failing: dict[int, list[datetime]] = defaultdict(list)
-    for number, _, _, moments in rows:
+    unknown: dict[int, int] = defaultdict(int)
+    for number, _, _, moments, count in rows:
         failing[number] += moments or ()
-    return {number: [(step, figures.get((number, step))) for step in steps] for number in numbers}, failing
+        unknown[number] += count
+    return {number: [(step, figures.get((number, step))) for step in steps] for number in numbers}, failing, unknown
 
 
 def _spans(moments: Sequence[datetime]) -> list[Span]:

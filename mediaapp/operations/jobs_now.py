@@ -46,6 +46,11 @@ class FailureReason:
     last_at: datetime
 
     @property
+    def detail(self) -> str:
+        """What the error says beside the message: often its class alone."""
+        return self.error.replace(self.message, "").strip().removesuffix(":") if self.message else self.error
+
+    @property
     def search_url(self) -> str:
         """The page of these jobs."""
         reason = f"error:{self.fingerprint}" if self.fingerprint else f"state:failed task:{self.task}"

@@ -22,6 +22,7 @@ from workers.byte_format import format_bytes
 register = template.Library()
 
 WIDTH, HEIGHT, SPARK_HEIGHT = 720, 160, 32  # of the SVG's viewBox
+MIN_SPAN = 8  # a tile shrinks the chart to a third
 MAX_ROWS = 48  # of the table beside a chart
 MAX_LIMIT_RATIO = 3  # of a limit to the highest value: above it, the line would be flat
 MINUTE = 60
@@ -79,7 +80,8 @@ class Series:
 class TimeChart:
     """unit: a key of FORMATS. limit: a dashed line. deploys: releases and when they began.
 
-    failing: the times in which the state did not hold. They are red. empty: what the chart says without a value.
+    failing: the times in which the state did not hold. They are red. unknown_minutes: in which nobody knew.
+    empty: what the chart says without a value.
     """
 
     title: str
@@ -91,6 +93,7 @@ class TimeChart:
     limit_name: str = "limit"
     deploys: Sequence[tuple[datetime, str]] = ()
     failing: Sequence[Span] = ()
+    unknown_minutes: int = 0
     empty: str = "No sample yet."
 
     def format(self, value: float | None) -> str:
@@ -158,9 +161,10 @@ class Scale:
         return round(self.height * (1 - min(value / self.top, 1)), 1)
 
     def span(self, span: Span) -> dict[str, Any]:
-        """At least so wide that it is seen."""
-        x = self.x(span[0])
-        return {"x": x, "width": max(round(self.x(span[1]) - x, 1), 2), "began_at": span[0], "ended_at": span[1]}
+        """At least so wide that it is seen, on a tile too."""
+        width = max(round(self.x(span[1]) - self.x(span[0]), 1), MIN_SPAN)
+        x = min(self.x(span[0]), WIDTH - width)
+        return {"x": x, "width": width, "began_at": span[0], "ended_at": span[1]}
 
 
 def _lines(scale: Scale, values: Values) -> list[dict[str, str]]:
@@ -220,7 +224,9 @@ def _summary(chart: TimeChart) -> str:
         return f"{chart.title}: {chart.empty}"
     text = f"{chart.title}: last {chart.format(measured[-1])}, highest {chart.format(max(measured))}"
     minutes = sum(((end - start).total_seconds() for start, end in chart.failing), 0.0) / 60
-    return f"{text}. It did not hold for {max(minutes, 1):.0f} min." if chart.failing else f"{text}."
+    failing = f" It did not hold for {max(minutes, 1):.0f} min." if chart.failing else ""
+    unknown = f" It was unknown for {chart.unknown_minutes} min." if chart.unknown_minutes else ""
+    return f"{text}.{failing}{unknown}"
 
 
 def next_round(value: float) -> float:

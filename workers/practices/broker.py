@@ -130,6 +130,6 @@ def verify() -> Finding:
     of_limit = f" of {filesizeformat(limit)} ({used / limit:.0%})" if used and limit else ", no limit of its own"
     messages = sum((queue["ready"] or 0) + (queue["unacked"] or 0) for queue in broker["queues"].values())
     summary = f"{filesizeformat(used or 0)}{of_limit}, {messages} message{pluralize(messages)}"
-    figure = 100 * used / limit if used and limit else None
-    summary = "; ".join([f"{summary} in {len(broker['queues'])} queues", *pause_copy.describe(paused)])
-    return Finding(not faults, summary, " ".join(faults), figure)
+    count = len(broker["queues"])
+    summary = "; ".join([f"{summary} in {count} queue{pluralize(count)}", *pause_copy.describe(paused)])
+    return Finding(not faults, summary, " ".join(faults), used)

@@ -12,6 +12,7 @@ from celery import current_app
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
+from django.template.defaultfilters import pluralize
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import ModelEntry
 from django_redis import get_redis_connection
@@ -84,7 +85,9 @@ def verify() -> Finding:
         )
     # Entries that share a task have the same counts.
     skipped = sum({entry.task: entry.expired + entry.refused for entry in entries}.values())
-    summary = f"{len(entries)} entries, {skipped} runs skipped in a day"
+    summary = (
+        f"{len(entries)} entr{pluralize(len(entries), 'y,ies')}, {skipped} run{pluralize(skipped)} skipped in a day"
+    )
     paused = {each.pk: each for entry in entries for each in (entry.pause, entry.queue_pause) if each}
     summary = pauses.with_pauses(summary, paused.values())
     try:

@@ -40,7 +40,7 @@ class Practice:
 
     @property
     def unit(self) -> str:
-        """Of the figure: "%", "s", "times", or "" for a count."""
+        """Of the figure: "%", "s", "bytes", "times", or "" for a count."""
         return self.figure.partition(", ")[2].partition(" ")[0]
 
     @property
@@ -61,10 +61,10 @@ class Practice:
 
 
 PRACTICES = (
-    Practice(1, "Broker memory", broker, "labs/1_broker.py", "memory of the broker, % of its limit"),
+    Practice(1, "Broker memory", broker, "labs/1_broker.py", "memory of the broker, bytes"),
     Practice(2, "Locks", locks, "labs/2_locks.py", "locks held"),
     Practice(3, "Separate queues", queues, "labs/3_queues.py", "longest p95 wait where people wait, s"),
-    Practice(4, "Concurrency", concurrency, "labs/4_concurrency.py", "jobs that write a table at once"),
+    Practice(4, "Concurrency", concurrency, "labs/4_concurrency.py", "jobs at work on one table"),
     Practice(5, "Expires", recurring, "labs/5_expires.py", "runs skipped in a day"),
     Practice(6, "Progress", progress, "labs/6_progress.py", "age of the oldest report of a running job, s"),
     Practice(7, "Timing", timing, "labs/7_timing.py", "slowest task against its last week, times"),

@@ -22,6 +22,7 @@ from celery.signals import (
 )
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from workers.practices import Finding
@@ -142,13 +143,16 @@ def verify() -> Finding:
         silence = f"No run was collected in the last {MAX_SILENCE.seconds // 60} minutes."
         return Finding(None, "unknown", f"{silence} {question}")
     if not speeds:
-        return Finding(True, f"too young to compare: {recent} runs in the last hour, no task with a day of history")
+        return Finding(
+            True,
+            f"too young to compare: {recent} run{pluralize(recent)} in the last hour, no task with a day of history",
+        )
     slower = [
         f"{each.task} (p95 {each.p95_seconds:.1f} s, usually {each.usual_p95_seconds:.1f} s)"
         for each in speeds
         if each.is_slower
     ]
-    summary = f"last hour: {len(speeds)} tasks compared with their last week, {len(slower)} slower"
+    summary = f"last hour: {len(speeds)} task{pluralize(len(speeds))} compared with the last week, {len(slower)} slower"
     reason = (
         f"Slower in the last hour: {', '.join(slower)}. See what ran beside them, and what the last deploy changed."
     )
