@@ -4,9 +4,12 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from mediaapp import admin
 from mediaapp.models import ActionEntry, Report, User
 from tests.conftest import signed_in
 from tests.factories import upload_of
@@ -54,6 +57,18 @@ def test_a_row_leads_to_the_page_of_the_site(as_root, alice, address):
     upload = upload_of(alice, Job.State.DONE)
     Report.objects.create(job=upload.job, owner=alice)
     assert f'href="/jobs/{upload.pk}/"' in as_root.get(f"/admin/{address}/").content.decode()
+
+
+def test_a_large_list_is_not_counted(as_root, alice, monkeypatch):
+    for _ in range(3):
+        upload_of(alice)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE workers_job")
+    monkeypatch.setattr(admin, "MAX_COUNTED", 2)
+    for address, is_counted in (("", False), ("?state__exact=queued", True)):
+        with CaptureQueriesContext(connection) as queries:
+            assert "3 jobs" in as_root.get(f"/admin/workers/job/{address}").content.decode()
+        assert any("COUNT(*)" in query["sql"] for query in queries) == is_counted
 
 
 def test_what_the_site_records_is_read_and_not_changed(as_root):
