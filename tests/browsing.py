@@ -67,14 +67,16 @@ def mailed_link(page: Page, address: str) -> str:
     return href
 
 
-def take_screenshots(folder: Path, page: Page, name: str) -> None:
-    """Light and dark, desktop and phone. Fails if the page scrolls sideways."""
-    for scheme in ("light", "dark"):
+def take_screenshots(page: Page, name: str) -> None:
+    """Desktop and phone. Fails if the page scrolls sideways. Pictures, light and dark, only if SCREENSHOTS is set."""
+    folder = os.environ.get("SCREENSHOTS")
+    for scheme in ("light", "dark") if folder else ("light",):
         page.emulate_media(color_scheme=scheme)
         for width in (1100, 375):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
-            page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+            if folder:
+                page.screenshot(path=Path(folder) / f"{name}-{width}-{scheme}.png", full_page=True)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1100, "height": 900})
 

@@ -3,7 +3,6 @@
 SCREENSHOTS names a folder for pictures of each, quiet and in trouble.
 """
 
-import os
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,6 @@ PAGES = {
 
 @pytest.mark.usefixtures("transactional_db", "beside_a_browser")
 def test_each_page_is_for_everybody_quiet_and_in_trouble(alice, as_stella, browser: Browser, tmp_path: Path):
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     errors: list[str] = []
     with serving(tmp_path) as site:
         context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", viewport={"width": 1100, "height": 900})
@@ -41,7 +39,7 @@ def test_each_page_is_for_everybody_quiet_and_in_trouble(alice, as_stella, brows
                 give_signs_of_life(in_trouble=state == "in-trouble")
                 page.goto(address)
                 expect(page.locator("h1")).to_have_text(heading)
-                take_screenshots(folder, page, f"{name}-{state}")
+                take_screenshots(page, f"{name}-{state}")
                 for scheme in ("light", "dark"):
                     page.emulate_media(color_scheme=scheme)
                     assert axe_violations(page) == [], f"{name} {state} {scheme}"

@@ -1,6 +1,5 @@
 """The person on call leaves /operations/ open in a real browser. SCREENSHOTS names a folder for pictures."""
 
-import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -70,9 +69,9 @@ def refresh(page: Page) -> None:
     asked.value.response()
 
 
-def look(page: Page, folder: Path, name: str) -> list[str]:
+def look(page: Page, name: str) -> list[str]:
     """What axe finds in both colour schemes."""
-    take_screenshots(Path(os.environ.get("SCREENSHOTS") or folder), page, f"operations-{name}")
+    take_screenshots(page, f"operations-{name}")
     found = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -92,14 +91,14 @@ def test_the_page_turns_from_quiet_to_trouble_by_itself_and_keeps_the_place(brow
         log_in(page)
         expect(page.locator("#headline")).to_contain_text("All nine hold since")
         expect(page).to_have_title(re.compile("All nine hold"))
-        assert look(page, tmp_path, "quiet") == []
+        assert look(page, "quiet") == []
 
         page.get_by_role("link", name="Locks", exact=True).focus()
         make_trouble(stella)
         expect(page.locator("#headline")).to_contain_text("Backlog does not hold since")
         expect(page).to_have_title(re.compile("1 of nine does not hold"))
         expect(page.get_by_role("link", name="Locks", exact=True)).to_be_focused()
-        assert look(page, tmp_path, "trouble") == []
+        assert look(page, "trouble") == []
 
         reason = page.locator("#reason-8")
         reason.locator("summary").click()

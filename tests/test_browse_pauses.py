@@ -50,7 +50,7 @@ def test_a_click_pauses_a_click_resumes_and_the_log_has_both(
         page.get_by_role("link", name="Log", exact=True).click()
         first = page.get_by_role("row").nth(1)
         expect(first).to_contain_text("stella resumed the queue video")
-        take_screenshots(tmp_path, page, "log")
+        take_screenshots(page, "log")
         assert axe_violations(page) == []
         page.get_by_label("What").select_option("run_entry")
         page.get_by_role("button", name="Show").click()

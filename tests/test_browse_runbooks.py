@@ -37,7 +37,7 @@ def test_a_runbook_reads_well_everywhere(transactional_db, browser: Browser, tmp
         page.get_by_role("link", name="Backlog").click()
         expect(page.get_by_role("region", name="Now")).to_contain_text(REASON)
         expect(page.get_by_role("row", name="No living worker consumes it")).to_contain_text("Now")
-        take_screenshots(tmp_path, page, "runbook")
+        take_screenshots(page, "runbook")
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             found[scheme] = axe_violations(page)

@@ -3,12 +3,10 @@
 Runs with Valkey as the broker, and with RabbitMQ. SCREENSHOTS names a folder for pictures of every state.
 """
 
-import os
 import re
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,12 +56,8 @@ def page(browser: Browser, site: UpCommand) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def photograph(site: UpCommand, tmp_path_factory: pytest.TempPathFactory) -> Photograph:
-    if "BROKER_URL" in site.variables:
-        return lambda page, name: None  # the same pages
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
-
-    return partial(take_screenshots, folder)
+def photograph(site: UpCommand) -> Photograph:
+    return (lambda page, name: None) if "BROKER_URL" in site.variables else take_screenshots  # the same pages
 
 
 def test_a_newcomer_uploads_a_video_and_a_catalogue(page: Page, photograph: Photograph, tmp_path: Path):

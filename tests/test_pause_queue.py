@@ -128,7 +128,7 @@ def test_a_worker_that_stops_begins_to_consume_nothing(site: Site, start, tmp_pa
     wait_until(site.send("imports", begun, go, task="wait_for").exists, "the task to begin")
     process.terminate()
     (worker,) = liveness.read_workers()
-    for _ in range(8):  # its loop sees the signal within a second
+    for _ in range(5):  # its loop sees the signal within a second
         worker = ask_again(worker)
     go.touch()
     assert process.wait(DEADLINE_SECONDS) == 0
