@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from mediaapp.templatetags.time_charts import FORMATS, Series, Span, TimeChart, Values
+from workers.alarms.silent_servers import find_silent_server
 from workers.models import Deploy, PracticeState
 from workers.practices import Finding, registry
 from workers.practices.registry import Practice
@@ -22,6 +23,14 @@ MAX_STATE_AGE = timedelta(seconds=60)  # the monitor measures several times a mi
 WINDOW, STEP = timedelta(hours=24), timedelta(minutes=15)  # of a chart, and between two of its points
 CHARTS_SECONDS = 30  # a new sample comes once a minute, and each tab of the overview polls every 5 s
 SAMPLE_GAP = timedelta(minutes=1)  # between two samples of a practice
+# What users see of a server that is away, by its name in a sentence.
+QUEUED = "Uploads are still taken and wait; nothing is lost."
+CONSEQUENCES = {
+    "RabbitMQ": QUEUED,
+    "the broker": QUEUED,
+    "the cache": "Progress bars have no percentages; jobs go on.",
+    "the server of the locks": "Running jobs end, and no other starts; nothing is lost.",
+}
 SAMPLES = """
     SELECT number, date_bin(make_interval(secs => %(seconds)s), taken_at, %(begins)s) AS step, max(figure),
         array_agg(taken_at ORDER BY taken_at) FILTER (WHERE ok = false), count(*) FILTER (WHERE ok IS NULL)
@@ -55,6 +64,18 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class SilentServer:
+    """name: as within a sentence. since: None if nobody but this page has measured."""
+
+    name: str
+    since: datetime | None
+
+    @property
+    def consequence(self) -> str:
+        return CONSEQUENCES[self.name]
+
+
+@dataclass(frozen=True)
 class Board:
     """tiles: in the order of the practices. monitor_seen_at: None if the monitor has never measured.
 
@@ -76,6 +97,16 @@ class Board:
     @property
     def troubles(self) -> list[Tile]:
         return self.failing + self.unknown
+
+    @property
+    def silent_servers(self) -> list[SilentServer]:
+        """That the findings name, but for the database, without which nobody sees the page."""
+        naming = defaultdict[str, list[datetime | None]](list)
+        for tile in self.troubles:
+            name = find_silent_server(tile.finding.reason)
+            if name in CONSEQUENCES:
+                naming[name].append(tile.since if tile.finding.ok is None else None)
+        return [SilentServer(name, min(filter(None, naming[name]), default=None)) for name in sorted(naming)]
 
     @property
     def hold_since(self) -> datetime | None:

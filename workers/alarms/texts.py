@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from workers.alarms.silent_servers import find_silent_server
 from workers.clock_format import exact_duration, exact_time
 from workers.models import AlarmMessage, PracticeState
 from workers.practices.registry import PRACTICES, Practice
@@ -71,7 +72,9 @@ def make_notice(message: AlarmMessage) -> Notice:
         lasted = exact_duration(incident.ended_at - incident.began_at)
         title, sentence = "holds again", f"{name} holds again. It did not hold for {lasted}, from {since} on."
     elif incident.ok is None:
-        title, sentence = "cannot be measured", f"{name} cannot be measured since {since}."
+        server = find_silent_server(incident.reason)
+        why = f": {server} does not answer" if server else ""
+        title, sentence = f"cannot be measured{why}", f"{name} cannot be measured since {since}{why}."
     else:
         title, sentence = "does not hold", f"{name} does not hold since {since}."
     summary = state.summary if is_recovery and state else incident.summary

@@ -74,12 +74,13 @@ def verify() -> Finding:
         waits = {queue: seconds for queue, seconds in oldest_waits().items() if queue not in paused}
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    faults = [
+    late = [
         f"The oldest in {name} has waited {waits[name]:.0f} s of {queue.target_seconds} s: add a"
-        f" {table().consumers[name]} worker, unless its queue is full or its broker away (practice 1)."
+        f" {table().consumers[name]} worker, unless its queue is full (practice 1)."
         for name, queue in table().queues.items()
         if waits.get(name, 0) > queue.target_seconds
     ]
+    faults = list[str]()
     if sampled_at is None or timezone.now() - sampled_at > timedelta(seconds=MAX_SAMPLE_AGE_SECONDS):
         faults.append(f"Nobody has sampled the queues in the last {MAX_SAMPLE_AGE_SECONDS} s. Is beat up?")
     oldest = max(waits, key=lambda name: waits[name], default="")
@@ -88,10 +89,10 @@ def verify() -> Finding:
     summary = pauses.with_pauses(summary, paused.values())
     try:
         states = read_queue_states()  # first: a worker gives no sign of life while its broker is away
-        faults += liveness.faults({name: pause.paused_at for name, pause in paused.items()})
+        faults += [*late, *liveness.faults({name: pause.paused_at for name, pause in paused.items()})]
         idle = {name: seconds for name, seconds in canaries.idle_ages().items() if states[name]["consumers"]}
-    except (BrokerUnavailableError, DatabaseError, RedisError) as error:
-        return Finding(False if faults else None, summary, " ".join([*faults, str(error)]), age)
+    except (BrokerUnavailableError, DatabaseError, RedisError) as error:  # what is late is late because of it
+        return Finding(False if faults else None, summary, " ".join([_tell(error), *faults]), age)
     ready = sum(state["ready"] or 0 for state in states.values())
     unread = [name for name, state in states.items() if state["consumers"] == 0 and name not in paused]
     faults += [f"Nobody reads {name}: start a {table().consumers[name]} worker." for name in unread]
@@ -101,3 +102,11 @@ def verify() -> Finding:
         for name, seconds in idle.items()
     ]
     return Finding(not faults, f"messages waiting: {ready}; {summary}", " ".join(faults), age)
+
+
+def _tell(error: Exception) -> str:
+    if isinstance(error, BrokerUnavailableError):
+        return str(error)
+    if isinstance(error, DatabaseError):
+        return f"The database did not answer: {error}"
+    return f"The server of the locks did not answer: {error}"

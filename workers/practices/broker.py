@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error
 from django.template.defaultfilters import filesizeformat, pluralize
 
 from workers.brokers import BrokerState, BrokerUnavailableError
-from workers.brokers.connection import SHORT_TIMEOUTS, is_amqp, server_of
+from workers.brokers.connection import SHORT_TIMEOUTS, connect, is_amqp, server_of
 from workers.brokers.declarations import INTERNAL_QUEUE, QUEUE_TYPES, declare_queues
 from workers.brokers.state import read_broker_state
 from workers.practices import Finding
@@ -113,12 +113,21 @@ def _check_queue_type() -> Iterator[CheckMessage]:
         )
 
 
+def _find_reason(error: BrokerUnavailableError) -> str:
+    """Of a silent management API: a silent RabbitMQ."""
+    try:
+        with connect():
+            return str(error)
+    except BrokerUnavailableError as silence:
+        return str(silence)
+
+
 def verify() -> Finding:
     """ok while the broker has memory left, and each of its queues is in the table, limited and consumed."""
     try:
         broker = read_broker_state()
     except BrokerUnavailableError as error:
-        return Finding(None, "unknown", str(error))
+        return Finding(None, "unknown", _find_reason(error))
     # Asked only if a queue is at fault: the server of the locks may be silent.
     is_suspected = any(queue_faults(broker))
     paused = pause_copy.read_or_empty() if is_suspected else {}

@@ -82,7 +82,7 @@ def verify() -> Finding:
         writers = Counter((job.queue, _written_by(job), job.owner_id) for job in working)
         last = measure_throughput(serialized)
     except DatabaseError as error:
-        return Finding(None, "unknown", f"It could not be asked: {error}")
+        return Finding(None, "unknown", f"The database did not answer: {error}")
     counts: Counter[tuple[str, str]] = Counter()
     for (queue, name, _), count in writers.items():
         counts[queue, name] += count

@@ -118,8 +118,10 @@ def verify() -> Finding:
         starts = running.values_list("pk", "started_at")[:1000]
         ages = {pk: (now - started_at).total_seconds() for pk, started_at in starts if started_at}
         ages |= {pk: silent_seconds(report) for pk, report in read_many(ages).items()}
-    except (RedisError, DatabaseError) as error:
-        return Finding(None, "unknown", f"It could not be asked: {error}")
+    except RedisError as error:
+        return Finding(None, "unknown", f"The cache did not answer: {error}")
+    except DatabaseError as error:
+        return Finding(None, "unknown", f"The database did not answer: {error}")
     silent = [str(pk) for pk, age in ages.items() if age > STALE_AFTER]
     summary = f"{len(keys)} in progress, {len(silent)} silent, {len(endless)} without end"
     faults = [f"No TTL on {key}: the cache would fill. Delete it, and write it with one." for key in endless]
