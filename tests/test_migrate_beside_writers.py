@@ -9,10 +9,11 @@ from django.db.models import BooleanField, Index
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 FIRST = "0007"  # those before are released, and wait as long as it takes
+# Sorted: they come from a set, and pytest-xdist wants one order in all its processes.
 OURS = [
     migration
-    for migration in MigrationLoader(None).disk_migrations.values()
-    if migration.app_label in ("mediaapp", "workers") and migration.name >= FIRST
+    for (app, name), migration in sorted(MigrationLoader(None).disk_migrations.items(), key=lambda item: item[0])
+    if app in ("mediaapp", "workers") and name >= FIRST
 ]
 
 
