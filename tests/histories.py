@@ -67,7 +67,7 @@ def _fill_samples(in_trouble: bool) -> None:
 
 def _fill_hours(in_trouble: bool) -> None:
     hour, hours, queue_hours = timezone.now().replace(minute=0, second=0, microsecond=0), [], []
-    for number in range(24 * 365):
+    for number in (*range(24 * 31), *range(24 * 31, 24 * 365, 24)):  # all hours of a month, one a day before
         slow = 2.5 if in_trouble and number < 3 else 1 + math.sin(number / 30) / 5
         hours.append(
             TaskHour(

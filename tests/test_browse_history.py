@@ -36,13 +36,13 @@ def test_each_page_is_for_everybody_quiet_and_in_trouble(alice, as_stella, brows
         for state in ("quiet", "in-trouble"):
             fill_day(alice, in_trouble=state == "in-trouble")
             for name, (address, heading) in PAGES.items():
+                if (state, name) == ("quiet", "queue-year"):
+                    continue  # it differs from the day's page in its charts alone
                 give_signs_of_life(in_trouble=state == "in-trouble")
                 page.goto(address)
                 expect(page.locator("h1")).to_have_text(heading)
                 take_screenshots(page, f"{name}-{state}")
-                for scheme in ("light", "dark"):
-                    page.emulate_media(color_scheme=scheme)
-                    assert axe_violations(page) == [], f"{name} {state} {scheme}"
+                assert axe_violations(page) == [], f"{name} {state}"
         page.goto(PAGES["queue"][0])
         page.get_by_role("link", name="30 days").click()
         expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")

@@ -81,9 +81,12 @@ def scrape(client: Client) -> Values:
 def test_what_really_ran_and_waits_is_shown_on_both_brokers(broker_environment, start, prometheus):
     own = broker_environment | {"CELERY_WORKER_INCLUDE": "tests.tasks"}
     start("default", **own)
-    in_subprocess.publish(VIDEO, "video", 2, **own)
-    send = "from celery import current_app as app; [app.send_task(name, args, queue='default') for name, args in {!r}]"
-    in_subprocess.run(send.format([(SWEEP, []), ("tests.tasks.sleep", [0]), ("tests.tasks.refuse", [])]), **own)
+    messages = [(VIDEO, ["no job"], "video")] * 2
+    messages += [(SWEEP, [], "default"), ("tests.tasks.sleep", [0], "default"), ("tests.tasks.refuse", [], "default")]
+    send = (
+        "from celery import current_app as app; [app.send_task(name, args, queue=queue) for name, args, queue in {!r}]"
+    )
+    in_subprocess.run(send.format(messages), **own)
     expected = {
         f'mediaapp_task_runs_total{{outcome="succeeded",queue="default",task="{SWEEP}"}}': 1,
         f'mediaapp_task_run_seconds_count{{task="{SWEEP}"}}': 1,
