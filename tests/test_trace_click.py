@@ -51,16 +51,16 @@ def waiting_reset(user, request_id: str) -> Job:
 def test_request_publish_and_task_are_one_trace_and_no_span_is_lost_with_its_process(start, broker, alice, tmp_path):
     """Each task's process is recycled, one is killed, and web is stopped."""
     late = waiting_reset(alice, EARLIER)
-    with collecting() as (collector, tracing), serving(tmp_path, WEB_CONCURRENCY="1", **tracing) as web:
+    with collecting() as (collector, tracing):
         start("default", RELEASE="v7", **tracing, **ALL_RECYCLED)
-        header = {"X-Request-ID": CLICK, "traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
-        Visitor(web.port, **header).post(FORM, email=alice.email)
-        send(SWEEP)
         send("tests.tasks.be_killed_once")
-        stop(web.process)
+        with serving(tmp_path, WEB_CONCURRENCY="1", **tracing) as web:
+            header = {"X-Request-ID": CLICK, "traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+            Visitor(web.port, **header).post(FORM, email=alice.email)
+            stop(web.process)
         collector.wait_for(f"POST {FORM}")
-        for task, *arguments in (("fail",), ("sleep", 0), ("sleep", 0), ("sleep", 0)):
-            send(f"tests.tasks.{task}", *arguments)
+        for task, *arguments in ((SWEEP,), ("tests.tasks.fail",), *[("tests.tasks.sleep", 0)] * 3):
+            send(task, *arguments)
         collector.wait_for("run tests.tasks.be_killed_once")  # the second delivery
         send("workers.default.tasks.collect_runs")
         collector.wait_for("run tests.tasks.be_killed_once", 2)

@@ -61,7 +61,7 @@ def record_start(task: Task, **_: object) -> None:
         own = {"pid": os.getpid(), "wait_seconds": wait_seconds(request, now)}
         run = Run(f"{request.id} {now}", run_metadata(task, request) | own, limit or math.inf)
         _recorder.start(run)
-        run_started.send(None, run=run, request=request)
+        run_started.send(Run, run=run, request=request)
 
 
 @task_postrun.connect
@@ -72,7 +72,7 @@ def record_end(state: str | None, retval: Any, **_: object) -> None:
         outcome = rejected if state == "REJECTED" else OUTCOMES.get(state or "", "")
         record = run.record(outcome) | (error_metadata(retval) if state == "FAILURE" else {})
         _recorder.finish(record)
-        run_finished.send(None, run=run, record=record, error=retval if isinstance(retval, Exception) else None)
+        run_finished.send(Run, run=run, record=record, error=retval if isinstance(retval, Exception) else None)
 
 
 def set_outcome(outcome: str, error: BaseException | None = None) -> None:

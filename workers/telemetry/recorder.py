@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,8 @@ RETRY_SECONDS = 10  # after the server was away
 # In the process and the thread of the task, with `run`. run_started: with Celery's `request`. run_finished: with the
 # `record`, and with `error`, which is None unless the task raised one. run_killed: in the process that collects the
 # runs, with the last heartbeat, if a receiver of run_started gave fields to it.
-run_started, run_finished, run_killed = Signal(), Signal(), Signal()
+# The sender is the class Run, so that Django can cache who receives.
+run_started, run_finished, run_killed = (Signal(use_caching=True) for _ in range(3))
 
 
 def record_missed_run(task: str, queue: str, outcome: str) -> None:
@@ -68,7 +70,7 @@ class Run:
     outcome: str = ""
     attempt: int | None = None
     error: BaseException | None = None
-    heartbeat_fields: dict[str, Any] = field(default_factory=dict)
+    heartbeat_fields: Callable[[], dict[str, Any]] = dict
     meter: MemoryMeter = field(default_factory=MemoryMeter)
     started: float = field(default_factory=time.monotonic)
     heartbeats: int = 0
@@ -158,7 +160,7 @@ def _write(records: list[tuple[Run | None, dict[str, Any]]], living: Run | None)
             if ended and ended.heartbeats:
                 pipe.hdel(HEARTBEATS, ended.key)
         if living:
-            pipe.hset(HEARTBEATS, living.key, json.dumps(living.record() | living.heartbeat_fields))
+            pipe.hset(HEARTBEATS, living.key, json.dumps(living.record() | living.heartbeat_fields()))
         pipe.execute()
     if records:
         with suppress(RedisError):  # the records are there: they must not be sent again

@@ -16,7 +16,7 @@ from redis import Redis
 
 from workers.models import TaskHour, TaskRun
 from workers.postgres_copy import copy_rows
-from workers.telemetry.recorder import HEARTBEATS, STREAM, run_killed
+from workers.telemetry.recorder import HEARTBEATS, STREAM, Run, run_killed
 from workers.telemetry.task_totals import add_to_totals
 
 BATCH_ENTRIES = 5_000
@@ -71,7 +71,7 @@ def collect_runs() -> int:
         redis.xtrim(STREAM, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
         for run in runs.values():
             if "span" in run:
-                run_killed.send_robust(None, run=run)  # logs a receiver's error
+                run_killed.send_robust(Run, run=run)  # logs a receiver's error
     return collected
 
 

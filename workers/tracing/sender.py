@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from collections import deque
+from collections.abc import Callable
 from importlib import import_module
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -30,16 +31,20 @@ class SpanSender(SpanProcessor):
     """Only for a process that forks no other Python process: its thread starts here."""
 
     def __init__(self) -> None:
-        self._spans = deque[ReadableSpan](maxlen=MAX_SPANS)
+        self._spans = deque[Callable[[], ReadableSpan | None]](maxlen=MAX_SPANS)
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._send_batches, name="span sender", daemon=True)
         self._thread.start()
 
     def on_end(self, span: ReadableSpan) -> None:
         if span.context and span.context.trace_flags.sampled:
-            self._spans.append(span)
-            if len(self._spans) % BATCH_SPANS == 0:
-                self._wake.set()
+            self.add(lambda: span)
+
+    def add(self, make: Callable[[], ReadableSpan | None]) -> None:
+        """make: is called in the thread that sends, and returns None for a span that is not sampled."""
+        self._spans.append(make)
+        if len(self._spans) % BATCH_SPANS == 0:
+            self._wake.set()
 
     def close(self, seconds: float) -> None:
         """Sends what is left. Blocks for `seconds` at most."""
@@ -61,8 +66,9 @@ class SpanSender(SpanProcessor):
     def _send(self, exporter: OTLPSpanExporter) -> bool:
         """False if the collector took no batch. It is lost: the exporter has tried for OTEL_EXPORTER_OTLP_TIMEOUT."""
         while self._spans:
-            batch = [self._spans.popleft() for _ in range(min(BATCH_SPANS, len(self._spans)))]
-            if exporter.export(batch) is not SpanExportResult.SUCCESS:
+            made = [self._spans.popleft()() for _ in range(min(BATCH_SPANS, len(self._spans)))]
+            batch = [span for span in made if span]
+            if batch and exporter.export(batch) is not SpanExportResult.SUCCESS:
                 log.warning("spans_not_sent count=%s", len(batch))
                 return False
         return True
