@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 
 import psutil
 
@@ -12,4 +13,5 @@ def pin_to_last_processor(pids: Iterable[int], *, is_pinned: bool = True) -> Non
     for pid in pids:
         main = psutil.Process(pid)
         for process in (main, *main.children(recursive=True)):
-            process.cpu_affinity(allowed[-1:] if is_pinned else allowed)
+            with suppress(psutil.NoSuchProcess):  # a child ended meanwhile: PostgreSQL has one for each connection
+                process.cpu_affinity(allowed[-1:] if is_pinned else allowed)
