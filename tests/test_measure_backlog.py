@@ -21,7 +21,8 @@ from workers.models import Job, QueueSample
 from workers.practices import backlog
 from workers.queues import Queue, table
 from workers.telemetry import canary_marks, queue_samples
-from workers.telemetry.queue_flow import current_flows, queue_rows
+from workers.telemetry.queue_flow import QueueRow, current_flows, queue_rows
+from workers.telemetry.waits import jobs_without_message
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VIDEO = "workers.video.tasks.transcode_video"
@@ -60,6 +61,10 @@ def sampled(seconds_ago: float, **counts) -> None:
     QueueSample.objects.bulk_create(
         QueueSample(queue=name, taken_at=ago(seconds_ago), **counts) for name in table().queues
     )
+
+
+def rows() -> list[QueueRow]:
+    return queue_rows(read_queue_states_or_unknown(), jobs_without_message(), backlog.oldest_waits(), current_flows())
 
 
 def wait_for_video(**expected: int | None) -> None:
@@ -106,9 +111,23 @@ def test_a_sample_is_a_row_for_each_queue(broker):
     backlog.sample()
     assert QueueSample.objects.count() == len(table().queues)
     video = QueueSample.objects.get(queue="video")
-    assert (video.waiting, video.unacked, video.consumers) == (0, 0, 0)
+    assert (video.waiting, video.unacked, video.consumers) == (1, 0, 0)
     assert 50 <= video.oldest_seconds < 500
     assert QueueSample.objects.get(queue="imports").oldest_seconds is None
+
+
+def test_a_job_that_waits_in_its_row_counts_as_waiting(broker):
+    """For its owner's turn, for room in the queue or for the broker: its owner waits all the same."""
+    for dispatched_at in (None, None, timezone.now()):
+        job(dispatched_at=dispatched_at)
+    in_subprocess.publish(VIDEO, "video", 1)
+    wait_for_video(ready=1)
+    (video,) = (each for each in rows() if each.queue.name == "video")
+    assert (video.state["ready"], video.in_rows, video.waiting) == (1, 2, 3)
+    assert "waiting: 1 messages, 2 jobs without one" in backlog.verify().summary
+    backlog.sample()
+    assert QueueSample.objects.get(queue="video").waiting == 3
+    assert QueueSample.objects.get(queue="imports").waiting == 0
 
 
 def test_a_sample_without_the_broker_has_the_age_alone(settings):
@@ -191,11 +210,7 @@ def test_verify_fails_while_a_job_waits_for_its_worker(broker, start, monkeypatc
     monkeypatch.setitem(table().queues, "video", replace(table().queues["video"], target_seconds=1))
     waiting = jobs.create(VIDEO, owner_id=alice.pk, arguments={"source": "none"})
     wait_until(lambda: "oldest in video" in backlog.verify().reason, "the wait to be too long")
-    (video,) = (
-        each
-        for each in queue_rows(read_queue_states_or_unknown(), backlog.oldest_waits(), current_flows())
-        if each.queue.name == "video"
-    )
+    (video,) = (each for each in rows() if each.queue.name == "video")
     assert (video.is_late, video.state["ready"]) == (True, 1)
     start("video")
     wait_until(lambda: Job.objects.get(pk=waiting.pk).is_final, "the job")
@@ -206,9 +221,8 @@ def test_the_page_has_a_row_for_each_queue_without_the_broker(settings):
     settings.BROKER_URL = "redis://127.0.0.1:1/0"
     sampled(600, waiting=1)
     job(queued_at=ago(50))
-    rows = queue_rows(read_queue_states_or_unknown(), backlog.oldest_waits(), current_flows())
-    assert [each.queue.name for each in rows] == list(table().queues)
-    (video,) = (each for each in rows if each.queue.name == "video")
+    assert [each.queue.name for each in rows()] == list(table().queues)
+    (video,) = (each for each in rows() if each.queue.name == "video")
     assert (video.state, video.flow, video.is_late) == (UNKNOWN, None, False)
     assert video.oldest_seconds >= 50
 

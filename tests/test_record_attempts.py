@@ -1,11 +1,13 @@
 """Each attempt at a job has its row, which ends as the job's row says."""
 
 import logging
+from datetime import timedelta
 
 import pytest
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 from django.utils import timezone
 
+from devtools.processes import DEADLINE_SECONDS
 from workers import jobs, log_context
 from workers.error_fingerprint import describe_error, fingerprint_error, fingerprint_text
 from workers.jobs import RetryLater, attempt_rows, recovery
@@ -51,6 +53,18 @@ def test_an_attempt_says_where_and_when_it_ran_and_for_which_click(job, settings
     assert (ended.worker, ended.release, ended.request_id) == ("a shell", "v7", "a-click")
     assert (ended.outcome, ended.message, ended.error) == (Outcome.DONE, "", "")
     assert ended.ended_at >= ended.started_at
+
+
+def test_a_job_waits_since_the_click_that_queued_it_and_again_since_it_was_given_back(job):
+    """Not since its message: that may be published much later, when it is its owner's turn."""
+    Job.objects.filter(pk=job.pk).update(queued_at=timezone.now() - timedelta(seconds=100))
+    run(job, RetryLater(0, "Again."))
+    taken = read(job)
+    assert 100 <= attempt_rows.wait_seconds(taken) < 100 + DEADLINE_SECONDS
+    run(job)
+    again = read(job)
+    given_back_at = job.attempts.get(number=1).ended_at
+    assert attempt_rows.wait_seconds(again) == (again.started_at - given_back_at).total_seconds()
 
 
 def test_a_job_keeps_the_id_of_the_request_that_created_it(alice):

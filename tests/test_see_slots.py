@@ -24,7 +24,7 @@ WORKER = Worker("video", concurrency=1, queues=(VIDEO,))
 
 def row(queue: Queue = VIDEO, *, ready: int = 100, flow: QueueFlow | None, oldest: float | None = None) -> QueueRow:
     state = QueueState(ready=ready, unacked=0, consumers=1, size_bytes=None, max_messages=None)
-    return QueueRow(queue, state, oldest, flow)
+    return QueueRow(queue, state, 0, oldest, flow)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def row(queue: Queue = VIDEO, *, ready: int = 100, flow: QueueFlow | None, oldes
         (row(flow=QueueFlow(6, 0, None)), 1, None),
         (row(flow=QueueFlow(6, 10, 1500)), 0, None),
         (row(flow=None), 1, None),
-        (QueueRow(VIDEO, UNKNOWN, None, QueueFlow(6, 10, 1500)), 1, None),
+        (QueueRow(VIDEO, UNKNOWN, 0, None, QueueFlow(6, 10, 1500)), 1, None),
         # It is short, and late.
         (row(ready=1, oldest=700, flow=QueueFlow(6, 10, 15)), 1, OneMore("video", pytest.approx(1 / 14 * 60))),
     ],

@@ -163,10 +163,11 @@ def test_a_queue_shows_what_waits_moves_and_is_late(as_stella, broker, monitor):
     now = timezone.now()
     write_samples(taken_at=now - timedelta(minutes=10), waiting=50, finished=100)
     write_samples(taken_at=now, waiting=20, finished=130)
-    job(queued_at=now - timedelta(seconds=700))
+    for _ in range(20):
+        job(queued_at=now - timedelta(seconds=700))
     text = text_of(as_stella, part="queue-video")
     assert "Late No consumer" in text
-    assert "0 waiting oldest 12 min of 10 min" in text
+    assert "20 waiting oldest 12 min of 10 min" in text
     assert "In · out a minute 0 · 3 Empty in 7 min" in text
     assert "No video worker gives a sign of life." in text
     assert "Late" not in text_of(as_stella, part="queue-imports")

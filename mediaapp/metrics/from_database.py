@@ -13,6 +13,7 @@ from workers.queues import table
 from workers.schedule import scheduled_tasks
 from workers.telemetry import pauses
 from workers.telemetry.task_totals import OTHER, bucket_bounds, cumulate
+from workers.telemetry.waits import jobs_without_message
 
 SKIPPED = {TaskRun.Outcome.EXPIRED: "expired", TaskRun.Outcome.REFUSED: "locked"}
 # By an index for each state: a count of all jobs would read the whole table.
@@ -81,7 +82,7 @@ def _measure_waits(totals: list[TaskTotal]) -> Iterator[Metric]:
     """
     waits = HistogramMetricFamily(
         "mediaapp_task_wait_seconds",
-        "From the publication of a run to its start; canaries do not count.",
+        "Of a run before its start: of a job since it was queued, else of its message. Canaries do not count.",
         labels=["queue"],
     )
     in_time = CounterMetricFamily(
@@ -108,14 +109,20 @@ def _measure_queues() -> Iterator[Metric]:
     target = GaugeMetricFamily(
         "mediaapp_queue_target_seconds", "The wait that its users accept, of config/queues.py.", labels=["queue"]
     )
+    in_rows = GaugeMetricFamily(
+        "mediaapp_queue_jobs_without_message",
+        "Jobs that wait in their rows: for their turn, for room or for the broker.",
+        labels=["queue"],
+    )
     paused = GaugeMetricFamily("mediaapp_queue_paused", "1 while staff have paused the queue.", labels=["queue"])
-    waits = backlog.oldest_waits()
+    waits, counts = backlog.oldest_waits(), jobs_without_message()
     paused_names = pauses.paused_queues()
     for name, queue in table().queues.items():
         oldest.add_metric([name], waits.get(name, 0.0))
         target.add_metric([name], queue.target_seconds)
+        in_rows.add_metric([name], counts.get(name, 0))
         paused.add_metric([name], name in paused_names)
-    yield from (oldest, target, paused)
+    yield from (oldest, target, in_rows, paused)
 
 
 def _measure_jobs() -> Iterator[Metric]:

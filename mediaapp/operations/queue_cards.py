@@ -102,10 +102,10 @@ def queue_cards(
 def one_more(row: QueueRow, worker: Worker, running: int) -> OneMore | None:
     """As if each worker finished as many as those of the last minutes did. running: the workers that live."""
     flow, state = row.flow, row.state
-    if flow is None or not flow.finishing or not running or state["ready"] is None:
+    if flow is None or not flow.finishing or not running or row.waiting is None:
         return None
-    messages, processes = state["ready"] + (state["unacked"] or 0), running * worker.concurrency
-    is_short = state["ready"] <= processes or (flow.seconds_to_empty or MIN_SECONDS_TO_EMPTY) < MIN_SECONDS_TO_EMPTY
+    messages, processes = row.waiting + (state["unacked"] or 0), running * worker.concurrency
+    is_short = row.waiting <= processes or (flow.seconds_to_empty or MIN_SECONDS_TO_EMPTY) < MIN_SECONDS_TO_EMPTY
     if is_short and not row.is_late:
         return None
     finishing = flow.finishing * _usable(row.queue, processes + worker.concurrency) / _usable(row.queue, processes)

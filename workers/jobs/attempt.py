@@ -76,7 +76,6 @@ class Attempt:
         self.arguments = job.arguments
         self.checkpoint = job.checkpoint
         self.result = job.result
-        timing.set_attempt(job.attempt)
         self._queued_at, self._started_at = job.queued_at, job.started_at or job.queued_at
         self._leases = [lease]
         self._row = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)

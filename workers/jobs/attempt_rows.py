@@ -5,11 +5,12 @@ retention (`end_abandoned`) end as lost.
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from workers import log_context
@@ -34,6 +35,15 @@ def begin(job: Job) -> None:
     )
     if job.attempt > KEEP:
         JobAttempt.objects.filter(job=job, number__lte=job.attempt - KEEP).delete()
+
+
+def wait_seconds(job: Job) -> float:
+    """Of a job that has begun its attempt: since it was queued, given back or due, whichever came last."""
+    earlier = JobAttempt.objects.filter(job=job, number__lt=job.attempt)
+    ended_at = earlier.aggregate(last=Max("ended_at"))["last"] if job.attempt > 1 else None
+    since = max(filter(None, (job.queued_at, job.not_before, ended_at)))
+    waited: timedelta = (job.started_at or timezone.now()) - since
+    return waited.total_seconds()
 
 
 def end(job_id: UUID, number: int, outcome: Outcome, **fields: Any) -> None:

@@ -92,6 +92,7 @@ def _claim(job_id: str) -> Job:
     if claimed is None:
         log.info("job_message_ignored")
         raise Ignore
+    timing.set_attempt(claimed.attempt, attempt_rows.wait_seconds(claimed))
     return claimed
 
 

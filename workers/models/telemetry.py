@@ -30,7 +30,9 @@ class TaskRun(models.Model):
     error = models.TextField(default="", db_default="", help_text="The end of the traceback.")
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
     ended_at = models.DateTimeField()
-    wait_seconds = models.FloatField(null=True, help_text="From its publication to its start.")
+    wait_seconds = models.FloatField(
+        null=True, help_text="Before its start: of a job since it was queued, else of its message."
+    )
     run_seconds = models.FloatField(null=True)
     peak_bytes = models.BigIntegerField(null=True, help_text="Of the process and its children, in this run alone.")
 
@@ -89,7 +91,7 @@ class QueueSample(models.Model):
 
     queue = models.CharField(max_length=40)
     taken_at = models.DateTimeField()
-    waiting = models.PositiveIntegerField(null=True)
+    waiting = models.PositiveIntegerField(null=True, help_text="Messages, and jobs that have none yet.")
     unacked = models.PositiveIntegerField(null=True, help_text="Taken by a worker and not finished.")
     consumers = models.PositiveIntegerField(null=True)
     oldest_seconds = models.FloatField(null=True, help_text="Age of the oldest that waits.")

@@ -21,7 +21,7 @@ from workers.practices import Finding
 from workers.queues import table
 from workers.telemetry import canaries, liveness, pauses
 from workers.telemetry.queue_samples import last_sample_at, store_samples
-from workers.telemetry.waits import due_jobs
+from workers.telemetry.waits import due_jobs, jobs_without_message
 
 SAMPLE = "workers.practices.backlog.sample"
 MAX_SAMPLE_AGE_SECONDS = 120
@@ -72,6 +72,7 @@ def verify() -> Finding:
     try:
         paused, sampled_at = pauses.paused_queues(), last_sample_at()
         waits = {queue: seconds for queue, seconds in oldest_waits().items() if queue not in paused}
+        in_rows = sum(jobs_without_message().values())
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
     late = [
@@ -101,7 +102,8 @@ def verify() -> Finding:
         f" {seconds:.0f} s: it lives and takes nothing. Restart it."
         for name, seconds in idle.items()
     ]
-    return Finding(not faults, f"messages waiting: {ready}; {summary}", " ".join(faults), age)
+    summary = f"waiting: {ready} messages, {in_rows} jobs without one; {summary}"
+    return Finding(not faults, summary, " ".join(faults), age)
 
 
 def _tell(error: Exception) -> str:

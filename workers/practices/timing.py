@@ -81,10 +81,11 @@ def set_outcome(outcome: str, error: BaseException | None = None) -> None:
         run.outcome, run.error = outcome, error
 
 
-def set_attempt(number: int) -> None:
-    """Of the job that the current run works on."""
+def set_attempt(number: int, waited_seconds: float) -> None:
+    """Of the job that the current run works on. Its wait began when it was queued; its message may be much younger."""
     if run := _recorder.current:
         run.attempt = number
+        run.metadata["wait_seconds"] = max(0.0, waited_seconds)
 
 
 @task_revoked.connect

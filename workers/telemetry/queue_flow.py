@@ -45,12 +45,18 @@ class QueueFlow:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """oldest_seconds: None if nothing waits. flow: None if unknown."""
+    """in_rows: jobs without a message. oldest_seconds: None if nothing waits. flow: None if unknown."""
 
     queue: Queue
     state: QueueState
+    in_rows: int
     oldest_seconds: float | None
     flow: QueueFlow | None
+
+    @property
+    def waiting(self) -> int | None:
+        """Messages and jobs without one; None if the broker does not answer."""
+        return None if self.state["ready"] is None else self.state["ready"] + self.in_rows
 
     @property
     def is_late(self) -> bool:
@@ -58,11 +64,15 @@ class QueueRow:
 
 
 def queue_rows(
-    states: Mapping[str, QueueState], oldest_waits: Mapping[str, float], flows: Mapping[str, QueueFlow]
+    states: Mapping[str, QueueState],
+    in_rows: Mapping[str, int],
+    oldest_waits: Mapping[str, float],
+    flows: Mapping[str, QueueFlow],
 ) -> list[QueueRow]:
-    """oldest_waits: seconds by queue."""
+    """All by queue. oldest_waits: seconds."""
     return [
-        QueueRow(queue, states[name], oldest_waits.get(name), flows.get(name)) for name, queue in table().queues.items()
+        QueueRow(queue, states[name], in_rows.get(name, 0), oldest_waits.get(name), flows.get(name))
+        for name, queue in table().queues.items()
     ]
 
 

@@ -11,6 +11,7 @@ from workers.brokers.state import read_queue_states_or_unknown
 from workers.models import QueueHour, QueueSample
 from workers.queues import table
 from workers.telemetry.queue_flow import FLOWS, flow_parameters
+from workers.telemetry.waits import jobs_without_message
 
 MAX_PAUSE = timedelta(seconds=90)  # of the samples, while another beat starts
 DELETE_ROWS = 10_000  # of one statement
@@ -33,12 +34,12 @@ ROLL_UP = f"""
 
 def store_samples(oldest_waits: Mapping[str, float]) -> None:
     """oldest_waits: seconds by queue. What the broker does not tell is null."""
-    now, finished = timezone.now(), _count_finished()
+    now, finished, in_rows = timezone.now(), _count_finished(), jobs_without_message()
     QueueSample.objects.bulk_create(
         QueueSample(
             queue=name,
             taken_at=now,
-            waiting=state["ready"],
+            waiting=None if state["ready"] is None else state["ready"] + in_rows.get(name, 0),
             unacked=state["unacked"],
             consumers=state["consumers"],
             oldest_seconds=oldest_waits.get(name),

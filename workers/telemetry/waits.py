@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Case, Min, Q, QuerySet, When
+from django.db.models import Case, Count, Min, Q, QuerySet, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -32,6 +32,11 @@ def due_jobs() -> QuerySet[Job]:
     """Queued jobs whose time has come, with the moment `since` which each waits."""
     is_due = Q(not_before=None) | Q(not_before__lte=timezone.now())
     return Job.objects.filter(is_due, state=Job.State.QUEUED).annotate(since=SINCE)
+
+
+def jobs_without_message() -> dict[str, int]:
+    """Due jobs by queue, which wait in their rows: for their turn, for room in the queue, or for the broker."""
+    return dict(due_jobs().filter(dispatched_at=None).values_list("queue").annotate(Count("pk")))
 
 
 def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[str]:

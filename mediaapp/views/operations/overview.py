@@ -29,6 +29,7 @@ from workers.telemetry.pauses import paused_queues
 from workers.telemetry.queue_flow import current_flows, queue_rows
 from workers.telemetry.queue_samples import last_sample_at
 from workers.telemetry.recurring_entries import recurring_entries
+from workers.telemetry.waits import jobs_without_message
 
 MIN_SECONDS = 0.3  # for the parts, if the findings took the time: the other servers' answers are quick
 # What is asked of each server. Of the database's, those that ask the cache too come last: it may be silent.
@@ -40,6 +41,7 @@ DATABASE: dict[str, Callable[[], Any]] = {
     "failures": failures_of_today,
     "entries": recurring_entries,
     "running": running_jobs,
+    "in_rows": jobs_without_message,
     "oldest_waits": backlog.oldest_waits,
 }
 BROKER: dict[str, Callable[[], Any]] = {"broker": read_broker_state, "states": read_queue_states_or_unknown}
@@ -72,7 +74,8 @@ def read_overview() -> dict[str, Any]:
     states, flows = parts.pop("states") or dict.fromkeys(table().queues, UNKNOWN), parts.pop("flows") or {}
     jobs = running.jobs if running else ()
     slots = None if workers is None else slots_by_worker(workers[0], workers[1], jobs)
-    rows = None if waits is None else queue_rows(states, waits, flows)
+    in_rows = parts.pop("in_rows")
+    rows = None if waits is None or in_rows is None else queue_rows(states, in_rows, waits, flows)
     heartbeats, pauses = workers[0] if workers else (), parts["pauses"] or {}
     return parts | {
         "board": board.with_charts(parts["charts"] or {}),
