@@ -21,7 +21,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from mediaapp import viewers
 from mediaapp.models import Report, Upload, User
-from mediaapp.staff_jobs import StaffJob
+from mediaapp.operations.staff_jobs import StaffJob
 from workers.models import Job
 from workers.practices import progress
 

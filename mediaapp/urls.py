@@ -55,7 +55,7 @@ urlpatterns = [
         auth.PasswordResetCompleteView.as_view(),
         name="password_reset_complete",
     ),
-    path("operations/", include("mediaapp.operations_urls")),
+    path("operations/", include("mediaapp.operations.urls")),
     path("practices/", practices.show_practices, name="practices"),
     path("practices/<int:number>/", practices.show_practice, name="practice"),
     path("healthz", health.liveness, name="healthz"),

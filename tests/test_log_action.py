@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from devtools.processes import ROOT
-from mediaapp import action_log
 from mediaapp.job_search import select
 from mediaapp.models import ActionEntry
-from mediaapp.staff_jobs import CHANGE_TASK
+from mediaapp.operations import action_log
+from mediaapp.operations.staff_jobs import CHANGE_TASK
 from workers import jobs, log_context
 
 pytestmark = pytest.mark.django_db

@@ -11,13 +11,13 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
-from mediaapp import action_log
 from mediaapp.job_search import find
 from mediaapp.job_search.conditions import read_conditions
 from mediaapp.job_search.query import Query
 from mediaapp.models import Upload
+from mediaapp.operations import action_log
+from mediaapp.operations.staff_jobs import CHANGE_TASK
 from mediaapp.permissions import AuthenticatedRequest
-from mediaapp.staff_jobs import CHANGE_TASK
 from workers import jobs
 from workers.models import Job
 

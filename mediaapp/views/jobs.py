@@ -13,8 +13,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import retarget
 
-from mediaapp import action_log
 from mediaapp.models import Report, Upload, User
+from mediaapp.operations import action_log
+from mediaapp.operations.staff_jobs import StaffJob, staff_context
 from mediaapp.permissions import (
     AuthenticatedRequest,
     get_subject_or_404,
@@ -23,7 +24,6 @@ from mediaapp.permissions import (
     set_viewer_cookie,
 )
 from mediaapp.retention import SOURCE_DELETED_MESSAGE
-from mediaapp.staff_jobs import StaffJob, staff_context
 from workers import jobs
 from workers.models import Job
 

@@ -5,8 +5,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from mediaapp import action_log
 from mediaapp.models import ActionEntry
+from mediaapp.operations import action_log
 from mediaapp.permissions import staff_required
 
 PAGE_SIZE = 50

@@ -11,7 +11,7 @@ from django_celery_beat.models import PeriodicTask
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from mediaapp import action_log
+from mediaapp.operations import action_log
 from mediaapp.permissions import AuthenticatedRequest, staff_required
 from workers.models import Pause
 from workers.queues import table
@@ -38,10 +38,10 @@ def pause_queue(request: AuthenticatedRequest, name: str) -> HttpResponse:
         if is_new:
             action_log.record(request, "pause_queue", name)
     if is_new:
-        told = f"The queue {name} is paused: its workers stop taking its jobs {{when}}. What runs, runs to its end."
+        sentence = f"The queue {name} is paused: its workers stop taking its jobs {{when}}. What runs, runs to its end."
     else:
-        told = f"The queue {name} was paused before."
-    _copy_and_tell(request, " ".join([told, *_stops_with(name)]))
+        sentence = f"The queue {name} was paused before."
+    _copy_and_say(request, " ".join([sentence, *_stops_with(name)]))
     return _back(request)
 
 
@@ -54,10 +54,10 @@ def resume_queue(request: AuthenticatedRequest, name: str) -> HttpResponse:
         if was_paused:
             action_log.record(request, "resume_queue", name)
     if was_paused:
-        told = f"The queue {name} is resumed: its workers take its jobs again {{when}}."
+        sentence = f"The queue {name} is resumed: its workers take its jobs again {{when}}."
     else:
-        told = f"The queue {name} was not paused."
-    _copy_and_tell(request, told)
+        sentence = f"The queue {name} was not paused."
+    _copy_and_say(request, sentence)
     return _back(request)
 
 
@@ -119,7 +119,7 @@ def _stops_with(queue: str) -> list[str]:
     return [f"With it stop: {names}.", *(STOPS[entry.task] for entry in entries if entry.task in STOPS)]
 
 
-def _copy_and_tell(request: HttpRequest, sentence: str) -> None:
+def _copy_and_say(request: HttpRequest, sentence: str) -> None:
     """sentence: with {when} for the time at which the workers follow."""
     try:
         pauses.write_copy()

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from mediaapp.job_timeline import timeline_of
 from mediaapp.models import User
+from mediaapp.operations.job_timeline import timeline_of
 from workers.models import Job
 
 NAMES = {
