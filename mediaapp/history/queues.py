@@ -1,15 +1,15 @@
 """A queue now and over time: its samples of a day, and its hours before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
 from mediaapp.history.periods import FINE, PERIODS, Period, Window
-from mediaapp.templatetags.time_charts import Series, Span, TimeChart
+from mediaapp.templatetags.time_charts import Series, TimeChart, merge_spans
 from workers.models import QueueSample
 from workers.practices.backlog import MAX_SAMPLE_AGE_SECONDS
 from workers.queues import Queue
@@ -72,6 +72,7 @@ def queue_charts(queue: Queue, period: Period) -> list[TimeChart]:
     def series(name: str, value: Callable[[Level], float | None]) -> Series:
         return window.series(name, levels, value)
 
+    late = (at for at, level in levels.items() if level.oldest_seconds > queue.target_seconds)
     times: dict[str, Any] = {"begins": window.begins, "ends": window.ends, "deploys": window.deploys()}
     flow = [series("in", lambda level: level.arriving), series("out", lambda level: level.finishing)]
     charts = [
@@ -82,7 +83,7 @@ def queue_charts(queue: Queue, period: Period) -> list[TimeChart]:
             unit="s",
             limit=queue.target_seconds,
             limit_name="target",
-            failing=_late_spans(levels, queue.target_seconds, window.step),
+            failing=merge_spans(late, window.step),
             **times,
         ),
         TimeChart("In and out a minute", flow, **times),
@@ -112,14 +113,3 @@ def _read(statement: str, queue: Queue, window: Window) -> list[tuple[Any, ...]]
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())
-
-
-def _late_spans(levels: Mapping[datetime, Level], target_seconds: int, step: timedelta) -> list[Span]:
-    """The times in which the oldest had waited for too long."""
-    spans: list[Span] = []
-    for at in (at for at, level in levels.items() if level.oldest_seconds > target_seconds):
-        if spans and spans[-1][1] == at:
-            spans[-1] = spans[-1][0], at + step
-        else:
-            spans.append((at, at + step))
-    return spans

@@ -13,7 +13,7 @@ from functools import lru_cache
 from django.db import connection
 from django.utils import timezone
 
-from mediaapp.templatetags.time_charts import FORMATS, Series, Span, TimeChart, Values
+from mediaapp.templatetags.time_charts import FORMATS, Series, TimeChart, Values, merge_spans
 from workers.alarms.silent_servers import find_silent_server
 from workers.models import Deploy, PracticeState
 from workers.practices import Finding, registry
@@ -22,7 +22,7 @@ from workers.practices.registry import Practice
 MAX_STATE_AGE = timedelta(seconds=60)  # the monitor measures several times a minute
 WINDOW, STEP = timedelta(hours=24), timedelta(minutes=15)  # of a chart, and between two of its points
 CHARTS_SECONDS = 30  # a new sample comes once a minute, and each tab of the overview polls every 5 s
-SAMPLE_GAP = timedelta(minutes=1)  # between two samples of a practice
+SAMPLE_GAP = timedelta(minutes=1)  # between two samples of a practice: each counts for as long
 # What users see of a server that is away, by its name in a sentence.
 QUEUED = "Uploads are still taken and wait; nothing is lost."
 CONSEQUENCES = {
@@ -155,7 +155,7 @@ def read_charts(practices: Sequence[Practice] = registry.PRACTICES) -> dict[int,
             ends=ends,
             unit=practice.unit,
             deploys=deploys,
-            failing=_spans(failing[practice.number]),
+            failing=merge_spans(failing[practice.number], SAMPLE_GAP),
             unknown_minutes=unknown[practice.number],
             empty="No sample in 24 hours.",
         )
@@ -188,14 +188,3 @@ def _read_samples(
         failing[number] += moments or ()
         unknown[number] += count
     return {number: [(step, figures.get((number, step))) for step in steps] for number in numbers}, failing, unknown
-
-
-def _spans(moments: Sequence[datetime]) -> list[Span]:
-    """Each sample counts for a minute. Neighbours are one span."""
-    spans: list[Span] = []
-    for taken_at in moments:
-        if spans and taken_at - spans[-1][1] < SAMPLE_GAP:
-            spans[-1] = spans[-1][0], taken_at + SAMPLE_GAP
-        else:
-            spans.append((taken_at, taken_at + SAMPLE_GAP))
-    return spans

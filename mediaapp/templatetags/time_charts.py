@@ -229,6 +229,17 @@ def _summary(chart: TimeChart) -> str:
     return f"{text}.{failing}{unknown}"
 
 
+def merge_spans(moments: Iterable[datetime], length: timedelta) -> list[Span]:
+    """A span of that length from each moment, in their order. Those with less than a length between them are one."""
+    spans: list[Span] = []
+    for at in moments:
+        if spans and at - spans[-1][1] < length:
+            spans[-1] = spans[-1][0], at + length
+        else:
+            spans.append((at, at + length))
+    return spans
+
+
 def next_round(value: float) -> float:
     """The next of 1, 2, 3, 5 and 10 times a power of ten."""
     if value <= 0:
