@@ -49,6 +49,7 @@ def test_a_worker_that_lives_and_takes_nothing_is_found_and_one_that_works_is_no
     monkeypatch.setattr(canaries, "MAX_IDLE_SECONDS", 0.5)
     may_begin = tmp_path / "may_begin"
     start("video", app="tests.deaf_app", MAY_BEGIN=str(may_begin), **broker_environment)
+    wait_until(lambda: state.read_queue_states()["video"]["consumers"], "the broker to count the worker")
     in_subprocess.run(SAMPLE, **broker_environment)
     assert [count_ready(queue) for queue in ("urgent", "imports", "highmem", "maintenance")] == [0, 0, 0, 1]
     wait_until(lambda: FAULT in backlog.verify().reason, "the canary to be late")
@@ -101,7 +102,7 @@ def test_a_lone_canary_is_no_work_that_the_broker_keeps(broker):
     canaries.send(dict.fromkeys(table().queues, EMPTY))
     assert practice_1.verify().ok
     current_app.send_task(table().canary_task, args=["maintenance"], queue="maintenance")
-    assert practice_1.verify().reason == "1 messages in maintenance, and no consumer. Is the highmem worker up?"
+    assert practice_1.verify().reason == "maintenance has messages (1) and no consumer. Is the highmem worker up?"
 
 
 def test_a_pause_counts_as_no_delay(broker):

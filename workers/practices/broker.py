@@ -61,7 +61,7 @@ def queue_faults(broker: BrokerState, paused: Collection[str] = (), with_canary:
             yield f"{name} is full with {queue['ready']} messages: new jobs wait in their rows. Add a {worker} worker."
         waiting = (queue["ready"] or 0) - (name in with_canary)
         if name not in paused and waiting > 0 and queue["consumers"] == 0:
-            yield f"{waiting} messages in {name}, and no consumer. Is the {worker} worker up?"
+            yield f"{name} has messages ({waiting}) and no consumer. Is the {worker} worker up?"
         elif is_amqp() and isinstance(limit, int) and queue["max_messages"] != limit:
             yield f"RabbitMQ does not limit {name} to {limit} messages: a worker sets that when it starts."
 
