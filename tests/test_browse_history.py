@@ -6,12 +6,11 @@ SCREENSHOTS names a folder for pictures of each, quiet and in trouble.
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from playwright.sync_api import Browser, expect
 
-from tests.browsing import SLOW, axe_violations, take_screenshots
+from tests.browsing import axe_violations, take_screenshots
 from tests.histories import TASK, fill_day, give_signs_of_life
-from tests.web import serving
+from tests.signed_in import browsing_as
 from workers.models import Pause
 
 PAGES = {
@@ -24,15 +23,7 @@ PAGES = {
 
 @pytest.mark.usefixtures("transactional_db", "beside_a_browser")
 def test_each_page_is_for_everybody_quiet_and_in_trouble(alice, as_stella, browser: Browser, tmp_path: Path):
-    errors: list[str] = []
-    with serving(tmp_path) as site:
-        context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", viewport={"width": 1100, "height": 900})
-        context.set_default_timeout(SLOW)
-        cookie = as_stella.cookies[settings.SESSION_COOKIE_NAME]
-        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": f"http://127.0.0.1:{site.port}"}])
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    with browsing_as(as_stella, browser, tmp_path) as page:
         for state in ("quiet", "in-trouble"):
             fill_day(alice, in_trouble=state == "in-trouble")
             for name, (address, heading) in PAGES.items():
@@ -55,5 +46,3 @@ def test_each_page_is_for_everybody_quiet_and_in_trouble(alice, as_stella, brows
             page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # sooner than in five seconds
             expect(page.locator("#live")).to_contain_text("by bob since")
             expect(link).to_be_focused()
-        context.close()
-    assert errors == []

@@ -7,27 +7,18 @@ from celery import current_app
 from django_celery_beat.schedulers import DatabaseScheduler
 from playwright.sync_api import Browser, expect
 
-from mediaapp.models import User
-from tests.browsing import PASSWORD, SLOW, axe_violations, take_screenshots
-from tests.web import give_password, serving
+from tests.browsing import axe_violations, take_screenshots
+from tests.signed_in import browsing_as
 from workers.telemetry import pauses
 
 ENTRY = "roll up task runs every hour"
 
 
-@pytest.mark.usefixtures("beside_a_browser", "broker")
-def test_a_click_pauses_a_click_resumes_and_the_log_has_both(
-    transactional_db, stella: User, browser: Browser, tmp_path: Path
-):
-    give_password(stella, PASSWORD)
+@pytest.mark.usefixtures("transactional_db", "beside_a_browser", "broker")
+def test_a_click_pauses_a_click_resumes_and_the_log_has_both(as_stella, browser: Browser, tmp_path: Path):
     DatabaseScheduler(app=current_app._get_current_object(), lazy=False)
-    with serving(tmp_path) as site:
-        page = browser.new_context(base_url=f"http://127.0.0.1:{site.port}").new_page()
-        page.set_default_timeout(SLOW)
+    with browsing_as(as_stella, browser, tmp_path) as page:
         page.goto("/operations/queues/video/")
-        page.locator("[name=username]").fill("stella")
-        page.locator("[name=password]").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
         page.get_by_role("button", name="Pause the queue video").click()
         expect(page.get_by_text("The queue video is paused")).to_be_visible()
         expect(page.get_by_text("Paused by stella since")).to_be_visible()
