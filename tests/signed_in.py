@@ -38,4 +38,4 @@ def browsing_as(client: Client, browser: Browser, folder: Path, *, but: str = "^
             page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
             page.on("console", note)
             yield page
-    assert errors == []
+    assert not errors, errors

@@ -18,7 +18,7 @@ from workers.models import FindingSample, Job, Pause, PracticeState
 from workers.practices import registry
 
 SCRIPT = ROOT / "mediaapp/static/mediaapp/operations.js"
-ABORTED = "net::ERR_FAILED"  # a request that the test itself aborted
+ABORTED = "net::ERR_FAILED|htmx:"  # a request that the test itself aborted
 REASON = "No worker takes jobs from video. Is the video worker up, with video in its --queues? " * 5
 
 

@@ -63,7 +63,7 @@ def wait_for_finding(ok: bool | None, reason: str = "") -> None:
 
 def test_verify_fails_while_a_queue_with_messages_has_no_consumer(broker_environment, start):
     in_subprocess.publish(VIDEO, "video", 2, **broker_environment)
-    wait_for_finding(False, "2 messages in video")
+    wait_for_finding(False, "video has messages (2) and no consumer")
     amqp = broker_environment["BROKER_URL"].startswith("amqp")
     wait_until(
         lambda: bool(read_broker_state()["queues"]["video"]["size_bytes"]) is amqp,
