@@ -68,11 +68,14 @@ def mailed_link(page: Page, address: str) -> str:
 
 
 def take_screenshots(page: Page, name: str) -> None:
-    """Desktop and phone. Fails if the page scrolls sideways. Pictures, light and dark, only if SCREENSHOTS is set."""
+    """Desktop, phone, and 320 px, to which WCAG zooms a page. Fails if it scrolls sideways.
+
+    Pictures, light and dark, only if SCREENSHOTS is set.
+    """
     folder = os.environ.get("SCREENSHOTS")
     for scheme in ("light", "dark") if folder else ("light",):
         page.emulate_media(color_scheme=scheme)
-        for width in (1100, 375):
+        for width in (1100, 375, 320):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
             if folder:
