@@ -18,11 +18,11 @@ run: $(ENVIRONMENT) ## Start everything: embedded servers, web, workers, beat. C
 	@$(BIN)/python manage.py up
 
 test: lint ## Check the code and run all tests, on servers of their own
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
 coverage: $(ENVIRONMENT) ## Run all tests and show the lines and branches that none of their processes ran
 	$(BIN)/coverage erase
-	-$(BIN)/coverage run -m pytest --numprocesses 3 --dist worksteal
+	-$(BIN)/coverage run -m pytest --numprocesses 4 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -3,10 +3,11 @@
 Everything is real: PostgreSQL and two Valkeys, which tests/servers.py starts, and worker processes from `start`.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,24 @@ from mediaapp.models import User
 from mediaapp.operations.findings import charts_of_period
 from workers import circuit_breaker
 from workers.practices import registry
+
+# Files with a test of many seconds, the longest first.
+LONG = (
+    *("test_browse_site", "test_bench", "test_run_labs", "test_run_drills", "test_up", "test_run_on_dynos"),
+    *("test_lose_host", "test_lead_beat", "test_notice_death", "test_survive_death", "test_stop_worker"),
+    *("test_measure_backlog", "test_kill_hung_process", "test_run_without_devtools", "test_keep_secrets"),
+)
+
+
+@pytest.hookimpl(trylast=True)  # pytest-django sorts them too
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first in the share of each process. At the end of all, a process would be alone with one."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [[item for item in items if item.path.stem == name] for name in LONG]
+    short = [item for item in items if item.path.stem not in LONG]
+    size = math.ceil(len(short) / processes)
+    shares = [[*chain(*long[number::processes]), *short[number * size :][:size]] for number in range(processes)]
+    items[:] = chain(*shares)
 
 
 @pytest.fixture(autouse=True)
