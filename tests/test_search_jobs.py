@@ -113,14 +113,14 @@ def test_a_text_that_the_newest_jobs_do_not_have_is_looked_up_or_looked_for_page
     monkeypatch.setattr(find, "WINDOW", 1)
     assert search(as_stella, query) == expected
     monkeypatch.setattr(find, "MAX_RARE", 0)
-    found, place, pages = [], {}, 0
+    found, position, pages = [], {}, 0
     while True:
-        page = as_stella.get(reverse("operations_jobs"), {"q": query, **place}).context
+        page = as_stella.get(reverse("operations_jobs"), {"q": query, **position}).context
         found += [job.pk for job in page["found"]]
         pages += 1
         if not page["older"]:
             break
-        place = {"after": page["older"]}
+        position = {"after": page["older"]}
     assert found == expected
     assert pages > 1 or expected == []
 
@@ -155,7 +155,7 @@ def test_what_it_cannot_read_gets_a_sentence_and_nothing_is_searched(as_stella, 
 def test_no_text_is_an_error(as_stella, film, query):
     assert search(as_stella, query) in ([], [film.pk])
     assert "<h1>" in text_of(as_stella, query, group="error")
-    assert search(as_stella, after=query) == [film.pk], "a place that cannot be read is the newest page"
+    assert search(as_stella, after=query) == [film.pk], "a position that cannot be read is the newest page"
 
 
 def test_a_time_is_that_of_the_last_change(as_stella, alice):
@@ -192,11 +192,11 @@ def test_the_page_goes_on_where_it_ended_also_among_jobs_of_one_moment(as_stella
     monkeypatch.setattr(find, "PER_PAGE", 2)
     made = {upload_of(alice).pk for _ in range(5)}
     Job.objects.update(queued_at=timezone.now())
-    found, place = [], {}
+    found, position = [], {}
     for _ in range(3):
-        page = as_stella.get(reverse("operations_jobs"), {"q": "alice", **place}).context
+        page = as_stella.get(reverse("operations_jobs"), {"q": "alice", **position}).context
         found += [job.pk for job in page["found"]]
-        place = {"after": page["older"]}
+        position = {"after": page["older"]}
     assert len(found) == 5
     assert set(found) == made
     assert page["older"] == ""

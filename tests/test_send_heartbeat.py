@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from devtools.processes import wait_until
 from workers.alarms import heartbeat
-from workers.alarms.heartbeat import Heartbeat
+from workers.alarms.heartbeat import OutsideHeartbeat
 from workers.models import PracticeState, QueueSample
 from workers.practices.registry import PRACTICES
 from workers.queues import table
@@ -37,31 +37,31 @@ def measured(seconds_ago: float) -> None:
 
 def test_it_is_called_while_the_queues_are_sampled_and_not_otherwise(outside):
     measured(1)
-    Heartbeat().ping_if_due()
+    OutsideHeartbeat().ping_if_due()
     sampled(100)
-    Heartbeat().ping_if_due()
+    OutsideHeartbeat().ping_if_due()
     assert outside.received == []
     sampled(10)
-    Heartbeat().ping_if_due()
+    OutsideHeartbeat().ping_if_due()
     assert [(each.method, each.path) for each in outside.received] == [("GET", "/ping/me?status=ok")]
 
 
 def test_it_is_called_while_the_practices_are_measured_and_not_otherwise(outside):
     sampled(1)
-    Heartbeat().ping_if_due()
+    OutsideHeartbeat().ping_if_due()
     measured(100)
     PracticeState.objects.filter(number=1).update(measured_at=timezone.now())  # a claim alone is no measurement
-    Heartbeat().ping_if_due()
+    OutsideHeartbeat().ping_if_due()
     assert outside.received == []
     measured(10)
-    Heartbeat().ping_if_due()
+    OutsideHeartbeat().ping_if_due()
     assert len(outside.received) == 1
 
 
 def test_a_time_in_the_future_is_no_sign_of_life(outside):
     measured(1)
     sampled(-3600)
-    Heartbeat().ping_if_due()
+    OutsideHeartbeat().ping_if_due()
     assert outside.received == []
 
 
@@ -70,7 +70,7 @@ def test_it_is_called_once_a_minute_and_again_soon_after_a_failure(outside, sett
     measured(1)
     sampled(1)
     outside.status = 500
-    pings = Heartbeat()
+    pings = OutsideHeartbeat()
     pings.ping_if_due()
     pings.ping_if_due()
     outside.status = 200
@@ -83,7 +83,7 @@ def test_an_address_that_nobody_serves_stops_nothing(settings, caplog):
     settings.HEARTBEAT_URL = "http://127.0.0.1:1/ping"
     measured(1)
     sampled(1)
-    Heartbeat().ping_if_due()
+    OutsideHeartbeat().ping_if_due()
     assert "heartbeat_not_sent" in caplog.text
 
 

@@ -28,7 +28,7 @@ MAX_LOOKED_UP, LOOK_UP_MILLISECONDS = 2, 30  # texts, and how long a query for e
 MAX_COUNTED = 1_000
 COUNT_MILLISECONDS = 30  # a count that takes longer is not shown
 MAX_MILLISECONDS = 3_000  # of one query: it must not hold up the database
-Place = tuple[datetime, UUID]
+Position = tuple[datetime, UUID]
 SET = "SELECT set_config(%s, %s, true)"
 GROUPED = ("error_fingerprint", "error", "finished_at")
 GROUP = """
@@ -44,7 +44,7 @@ class Page:
     """
 
     jobs: list[Job]
-    older: Place | None
+    older: Position | None
     count: int | None = None
     is_partial: bool = False
 
@@ -62,7 +62,7 @@ class TooSlowError(Exception):
     """The search took longer than its limit."""
 
 
-def find_page(query: Query, after: Place | None = None) -> Page:
+def find_page(query: Query, after: Position | None = None) -> Page:
     """Raises TooSlowError."""
     conditions = read_conditions(query)
     # Else it may take a common text for a rare one, and fetch all jobs that have it.
@@ -78,12 +78,12 @@ def find_page(query: Query, after: Place | None = None) -> Page:
         rare = next((ids for text in conditions.texts[:MAX_LOOKED_UP] if (ids := rare_ids(text)) is not None), None)
         if rare is None:
             return replace(page, older=end, is_partial=True)
-        places = sorted(found.filter(pk__in=rare).order_by().values_list("changed_at", "pk"), reverse=True)
-        page = page_of(in_order([]).filter(pk__in=[pk for _, pk in places[: PER_PAGE + 1]]))
-        return replace(page, count=len(places))
+        positions = sorted(found.filter(pk__in=rare).order_by().values_list("changed_at", "pk"), reverse=True)
+        page = page_of(in_order([]).filter(pk__in=[pk for _, pk in positions[: PER_PAGE + 1]]))
+        return replace(page, count=len(positions))
 
 
-def in_order(conditions: Sequence[Q], after: Place | None = None) -> QuerySet[Any]:
+def in_order(conditions: Sequence[Q], after: Position | None = None) -> QuerySet[Any]:
     """Jobs with their `changed_at`, the newest first."""
     found = Job.objects.annotate(changed_at=LAST_CHANGE).filter(*conditions).order_by("-changed_at", "-pk")
     if after:

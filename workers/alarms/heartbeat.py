@@ -20,7 +20,7 @@ MAX_AGE = timedelta(seconds=90)  # the leading beat takes a sample every 30 s, a
 RETRY_SECONDS = 10  # after a ping that nobody answered
 
 
-class Heartbeat:
+class OutsideHeartbeat:
     def __init__(self) -> None:
         self.due_at = 0.0  # by time.monotonic()
 

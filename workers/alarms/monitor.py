@@ -32,7 +32,7 @@ def start() -> None:
     if settings.ALERT_WEBHOOK_URL:
         start_thread("alarm webhook", messages.PAUSE_SECONDS, lambda: messages.send_due("webhook", webhook.send))
     if settings.HEARTBEAT_URL:
-        start_thread("outside heartbeat", 1, heartbeat.Heartbeat().ping_if_due)
+        start_thread("outside heartbeat", 1, heartbeat.OutsideHeartbeat().ping_if_due)
 
 
 class Monitor:

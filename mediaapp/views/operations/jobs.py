@@ -23,7 +23,7 @@ TOO_SLOW = "This search takes too long. Name an owner, a state or a time, such a
 @staff_required
 def show_jobs(request: HttpRequest) -> HttpResponse:
     """`q`: the search. `group=error`: its failures by fingerprint. `after`: where an older page begins."""
-    text, after = request.GET.get("q", "").replace("\x00", "").strip(), read_place(request.GET.get("after", ""))
+    text, after = request.GET.get("q", "").replace("\x00", "").strip(), read_position(request.GET.get("after", ""))
     query, is_grouped = read_query(text), request.GET.get("group") == "error"
     context = {"query": text, "problems": query.problems, "is_grouped": is_grouped, "links": quick_links()}
     if not query.problems:
@@ -34,11 +34,17 @@ def show_jobs(request: HttpRequest) -> HttpResponse:
     return render(request, "operations/jobs/jobs.html", context)
 
 
-def page_of(query: Query, after: find.Place | None) -> dict[str, Any]:
+def page_of(query: Query, after: find.Position | None) -> dict[str, Any]:
     page = find.find_page(query, after)
-    place = f"{page.older[0].isoformat()}_{page.older[1]}" if page.older else ""
+    position = f"{page.older[0].isoformat()}_{page.older[1]}" if page.older else ""
     count = page.count if page.count is not None or after else find.count_jobs(query)
-    context = {"found": page.jobs, "older": place, "is_newest": after is None, "count": count, "max": find.MAX_COUNTED}
+    context = {
+        "found": page.jobs,
+        "older": position,
+        "is_newest": after is None,
+        "count": count,
+        "max": find.MAX_COUNTED,
+    }
     on_page = {job.state for job in page.jobs}
     is_all = after is None and page.older is None
     context["changes_of_ticked"] = select.changes_of(on_page)
@@ -58,13 +64,13 @@ def groups_of(query: Query) -> dict[str, Any]:
     return {"groups": groups, "window": find.WINDOW}
 
 
-def read_place(text: str) -> find.Place | None:
+def read_position(text: str) -> find.Position | None:
     moment, _, pk = text.partition("_")
     try:
-        place = datetime.fromisoformat(moment), UUID(pk)
+        position = datetime.fromisoformat(moment), UUID(pk)
     except ValueError:
         return None
-    return place if timezone.is_aware(place[0]) else None
+    return position if timezone.is_aware(position[0]) else None
 
 
 def quick_links() -> dict[str, str]:
