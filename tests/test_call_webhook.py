@@ -6,14 +6,16 @@ import json
 import socket
 import time
 from contextlib import suppress
+from datetime import timedelta
 from http.client import HTTPException
 from threading import Thread
 
 import pytest
+from django.utils import timezone
 
 from tests.alarms import ALARM, SECRET, break_locks, mend_locks, subjects
 from workers.alarms import http_client
-from workers.models import AlarmMessage
+from workers.models import AlarmMessage, Incident, Job, PracticeState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,6 +44,21 @@ def test_slack_gets_its_own_form(receiver, go, settings):
     text = json.loads(receiver.received[0].body)["text"]
     assert text.startswith(f"*{ALARM}*\n")
     assert "<http://testserver/operations/runbooks/2-locks/|Runbook>" in text
+
+
+def test_what_is_told_of_a_job_has_no_address_of_a_user(smtp, receiver, go, settings, alice):
+    """A mail server's refusal names whom the mail was for, and stands in the job's row."""
+    settings.ALERT_AFTER_SECONDS = dict.fromkeys(range(1, 10), 0) | {3: 0.001}
+    now, refusal = timezone.now(), f"SMTPDataError(451, b'4.7.1 <{alice.email}>: greylisted')"
+    fields = {"task": "workers.default.tasks.send_password_reset", "queue": "urgent", "arguments": {}, "attempt": 1}
+    times = {"queued_at": now - timedelta(seconds=30), "not_before": now + timedelta(minutes=1)}
+    Job.objects.create(message=refusal, **fields, **times)
+    go(2)
+    told = [receiver.received[0].body.decode(), smtp.mails[0].get_content()]
+    told += [each.objects.get(number=3).reason for each in (Incident, PracticeState)]
+    for each in told:
+        assert "<<mail>>: greylisted" in " ".join(each.split())
+        assert alice.email not in each
 
 
 def test_a_server_that_answers_byte_by_byte_is_given_up(monkeypatch):

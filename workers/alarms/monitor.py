@@ -5,17 +5,19 @@ several beats, the one that claims a round measures it.
 """
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.db import transaction
 
+from workers import log_context
 from workers.alarms import heartbeat, incidents, mail, messages, states, webhook
 from workers.alarms.deploys import ReleaseRecorder
 from workers.alarms.threads import start_thread
 from workers.capacity.connections import MONITOR_MEASUREMENTS
-from workers.practices import registry
+from workers.practices import Finding, registry
 from workers.telemetry.queue_samples import was_sampled
 
 MEASURE_SECONDS = 10  # the deadline of the nine measurements together
@@ -45,7 +47,8 @@ class Monitor:
         if not self._has_begun() or not states.claim_round(timedelta(seconds=settings.MONITOR_SECONDS)):
             return False
         self.releases.record()
-        findings = registry.verify_all(SLOTS, seconds=MEASURE_SECONDS)
+        measured = registry.verify_all(SLOTS, seconds=MEASURE_SECONDS)
+        findings = [(practice, _anonymize(finding)) for practice, finding in measured]
         now = states.database_time()
         with transaction.atomic():
             states.store(findings, now)
@@ -58,3 +61,9 @@ class Monitor:
         if time.monotonic() < self.begins_at and was_sampled(timedelta(seconds=LED_SECONDS)):
             self.begins_at = 0.0
         return time.monotonic() >= self.begins_at
+
+
+def _anonymize(finding: Finding) -> Finding:
+    """What is stored leaves the site: by mail, to the webhook, to who asks /healthz/practices."""
+    summary, reason = log_context.anonymize(finding.summary), log_context.anonymize(finding.reason)
+    return replace(finding, summary=summary, reason=reason)
