@@ -11,7 +11,7 @@ from celery import current_app
 from django.core.cache import cache
 from django.utils import timezone
 
-from devtools.processes import wait_until
+from devtools.processes import DEADLINE_SECONDS, wait_until
 from tests import in_subprocess
 from workers import jobs
 from workers.brokers import UNKNOWN, state
@@ -150,6 +150,11 @@ def test_the_age_is_that_of_the_oldest_queued_job():
 def test_a_job_that_was_handed_back_waits_since_its_last_dispatch():
     job(queued_at=ago(9000), started_at=ago(8000), dispatched_at=ago(60))
     assert 60 <= backlog.oldest_waits()["video"] < 500
+
+
+def test_a_job_that_a_person_tried_again_waits_since_then(db):
+    job(started_at=ago(7200), queued_at=ago(3600), dispatched_at=ago(1))
+    assert backlog.oldest_waits()["video"] == pytest.approx(3600, abs=DEADLINE_SECONDS)
 
 
 def test_a_job_does_not_wait_before_its_not_before():

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Case, Count, Min, Q, QuerySet, When
+from django.db.models import Case, Count, F, Min, Q, QuerySet, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -16,7 +16,7 @@ P95_WAIT = """
     WHERE ended_at > now() - interval '10 minutes' AND queue = ANY(%s) AND task <> %s AND wait_seconds IS NOT NULL
     GROUP BY queue"""
 SINCE = Case(
-    When(started_at=None, then="queued_at"),
+    When(Q(started_at=None) | Q(started_at__lt=F("queued_at")), then="queued_at"),  # new, or tried again by a person
     default=Greatest("queued_at", "started_at", "not_before", "dispatched_at"),
 )
 
