@@ -4,13 +4,14 @@ import logging
 from datetime import timedelta
 
 import pytest
-from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from django.db import connection
 from django.utils import timezone
 
 from devtools.processes import DEADLINE_SECONDS
 from workers import jobs, log_context
 from workers.error_fingerprint import describe_error, fingerprint_error, fingerprint_text
-from workers.jobs import RetryLater, attempt_rows, recovery
+from workers.jobs import RetryLater, attempt_rows, execution, recovery
 from workers.jobs.attempt import Cancelled
 from workers.models import Job, JobAttempt
 from workers.practices import locks
@@ -65,6 +66,22 @@ def test_a_job_waits_since_the_click_that_queued_it_and_again_since_it_was_given
     again = read(job)
     given_back_at = job.attempts.get(number=1).ended_at
     assert attempt_rows.wait_seconds(again) == (again.started_at - given_back_at).total_seconds()
+
+
+def test_a_database_that_restarts_in_a_claim_leaves_the_job_as_it_was(job, broker, monkeypatch):
+    """The queries of the claim are one transaction: else the row would say that it runs, and nobody would run it."""
+
+    def restart(claimed: Job) -> float:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return 0.0
+
+    monkeypatch.setattr(attempt_rows, "wait_seconds", restart)
+    monkeypatch.setattr(execution, "RETURN_SECONDS", 0)
+    with pytest.raises(Reject), jobs.working_on(str(job.pk)):
+        pass
+    connection.close()
+    assert (read(job).state, read(job).attempt, outcomes(job)) == (Job.State.QUEUED, 0, [])
 
 
 def test_a_job_keeps_the_id_of_the_request_that_created_it(alice):

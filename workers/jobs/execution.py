@@ -92,7 +92,6 @@ def _claim(job_id: str) -> Job:
     if claimed is None:
         log.info("job_message_ignored")
         raise Ignore
-    timing.set_attempt(claimed.attempt, attempt_rows.wait_seconds(claimed))
     return claimed
 
 
@@ -115,6 +114,7 @@ def _take(job_id: str, **chosen: int) -> Job | None:
             return None
         claimed = Job.objects.get(pk=job_id)
         attempt_rows.begin(claimed)
+        timing.set_attempt(claimed.attempt, attempt_rows.wait_seconds(claimed))
     return claimed
 
 
