@@ -148,7 +148,12 @@ class RunRecorder:
             self._wake.clear()
             if run := self.current:
                 run.meter.measure_children()
-            if not self.send() or run:
+            is_sent = True
+            try:
+                is_sent = self.send()
+            except Exception:  # else no run of this process would be recorded any more
+                log.exception("run_records_lost")
+            if not is_sent or run:
                 self._wake.set()
 
 

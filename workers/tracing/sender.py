@@ -66,9 +66,16 @@ class SpanSender(SpanProcessor):
     def _send(self, exporter: OTLPSpanExporter) -> bool:
         """False if the collector took no batch. It is lost: the exporter has tried for OTEL_EXPORTER_OTLP_TIMEOUT."""
         while self._spans:
-            made = [self._spans.popleft()() for _ in range(min(BATCH_SPANS, len(self._spans)))]
-            batch = [span for span in made if span]
+            batch = [span for _ in range(min(BATCH_SPANS, len(self._spans))) if (span := _made(self._spans.popleft()))]
             if batch and exporter.export(batch) is not SpanExportResult.SUCCESS:
                 log.warning("spans_not_sent count=%s", len(batch))
                 return False
         return True
+
+
+def _made(make: Callable[[], ReadableSpan | None]) -> ReadableSpan | None:
+    try:
+        return make()
+    except Exception:  # else no span of this process would be sent any more
+        log.exception("span_not_made")
+        return None

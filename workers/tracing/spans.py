@@ -63,7 +63,7 @@ class RunSpan:
 
     def contexts(self) -> tuple[SpanContext, SpanContext]:
         """Its own, and its parent's, which may be invalid. A run with a parent is sampled if that is."""
-        parent = _context_in(self.header) if self.header else INVALID_SPAN_CONTEXT
+        parent = _context_in(str(self.header)) if self.header else INVALID_SPAN_CONTEXT
         if parent.is_valid:
             trace, flags = parent.trace_id, parent.trace_flags
         else:
@@ -74,10 +74,10 @@ class RunSpan:
 
     def fields(self) -> dict[str, Any]:
         """For a heartbeat, and for the span. Empty if it is not sampled."""
-        here, parent = self.contexts()
-        ids = {"trace": here.trace_id, "id": here.span_id, "parent": parent.span_id, "started": self.started}
+        own, parent = self.contexts()
+        ids = {"trace": own.trace_id, "id": own.span_id, "parent": parent.span_id, "started": self.started}
         more = {"message": self.message, "request": self.request}
-        return {"span": ids | more} if here.trace_flags.sampled else {}
+        return {"span": ids | more} if own.trace_flags.sampled else {}
 
 
 def _context_in(header: str) -> SpanContext:
@@ -133,15 +133,15 @@ def _traced(send_task: Callable[..., Any]) -> Callable[..., Any]:
 
 def _publish_context() -> tuple[Context, list[Link]]:
     """A job that was created by another request than this run's belongs to the trace of that one, with a link."""
-    here = get_current_span().get_span_context()  # of a request
-    if not here.is_valid and _run:
-        here, _ = _run.contexts()
+    current = get_current_span().get_span_context()  # of a request
+    if not current.is_valid and _run:
+        current, _ = _run.contexts()
     request = log_context.request_id.get()
-    if not here.is_valid:
+    if not current.is_valid:
         return Context(), []
-    if request == log_context.UNKNOWN or here.trace_id == trace_id_of(request):
-        return set_span_in_context(NonRecordingSpan(here), Context()), []
-    return Context(), [Link(here)]
+    if request == log_context.UNKNOWN or current.trace_id == trace_id_of(request):
+        return set_span_in_context(NonRecordingSpan(current), Context()), []
+    return Context(), [Link(current)]
 
 
 def add_header(headers: dict[str, Any], **_: object) -> None:
@@ -176,11 +176,11 @@ def send_killed_run(run: dict[str, Any], **_: object) -> None:
 def _span_of(run: dict[str, Any], status: Status) -> ReadableSpan:
     """run: its record and the fields of its span."""
     span = run["span"]
-    here = SpanContext(span["trace"], span["id"], is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    own = SpanContext(span["trace"], span["id"], is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     parent = SpanContext(span["trace"], span["parent"], is_remote=True) if span["parent"] else None
     return ReadableSpan(
         f"run {run['task']}",
-        here,
+        own,
         parent,
         telemetry().resource,
         _attributes(run | span),
