@@ -29,16 +29,14 @@ def update(number: int, finding: Finding, now: datetime) -> None:
         if incident:
             Incident.objects.filter(pk=incident.pk, ended_at=None).update(ended_at=now, seen_at=now)
         return
-    if incident is None and (incident := _find_unsettled(number, now)):
-        seen["ended_at"] = None
-    if incident is None:
-        start = {"began_at": now, "watched_since": now}
-        Incident.objects.get_or_create(number=number, ended_at=None, defaults=start | seen)
-        return
-    max_gap = max(MAX_GAP, _recovery()) if incident.ended_at else MAX_GAP
-    if now - incident.seen_at > max_gap:
-        seen["watched_since"] = now
-    Incident.objects.filter(pk=incident.pk).update(**seen)
+    if incident := incident or _find_unsettled(number, now):
+        max_gap = max(MAX_GAP, _recovery()) if incident.ended_at else MAX_GAP
+        anew = {"watched_since": now} if now - incident.seen_at > max_gap else {}
+        # On a condition: another monitor may tell its recovery at this moment.
+        if Incident.objects.filter(pk=incident.pk, recovery_sent_at=None).update(ended_at=None, **seen, **anew):
+            return
+    start = {"began_at": now, "watched_since": now}
+    Incident.objects.get_or_create(number=number, ended_at=None, defaults=start | seen)
 
 
 def _find_unsettled(number: int, now: datetime) -> Incident | None:

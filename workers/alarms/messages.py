@@ -9,8 +9,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
+from workers.alarms.states import database_time
 from workers.models import AlarmMessage
 
 log = logging.getLogger(__name__)
@@ -29,17 +30,17 @@ def send_due(channel: str, send: Callable[[AlarmMessage], object]) -> None:
             send(message)
         except Exception as error:  # whatever it was: the message is due again later
             pause = min(RETRY_SECONDS * 2**message.failures, MAX_RETRY_SECONDS)
-            retry_at = timezone.now() + timedelta(seconds=pause)
+            retry_at = database_time() + timedelta(seconds=pause)
             own_claim.update(claimed_at=None, failures=message.failures + 1, not_before=retry_at)
             log.warning("alarm_not_sent channel=%s message=%s error=%r", channel, message.key, error)
             return
-        own_claim.update(sent_at=timezone.now())
+        own_claim.update(sent_at=Now())
         log.info("alarm_sent channel=%s message=%s", channel, message.key)
 
 
 def _claim_next(channel: str) -> AlarmMessage | None:
-    """An alarm goes before its recovery."""
-    now = timezone.now()
+    """An alarm goes before its recovery. By the clock of the database: the claim of another host must not seem old."""
+    now = database_time()
     earlier = AlarmMessage.objects.filter(
         incident=OuterRef("incident"), channel=channel, sent_at=None, pk__lt=OuterRef("pk")
     )

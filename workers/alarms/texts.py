@@ -27,7 +27,7 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Notice:
-    """key: the same at each try to send it."""
+    """key: the same at each try to send it. figure: empty in a recovery that comes when it does not hold any more."""
 
     key: str
     kind: str
@@ -45,7 +45,8 @@ class Notice:
     @property
     def body(self) -> str:
         """For a mail."""
-        facts = [f"What it means for users: {self.meaning}", f"Figure: {self.figure}"]
+        facts = [f"What it means for users: {self.meaning}"]
+        facts += [f"Figure: {self.figure}"] if self.figure else []
         if self.kind == AlarmMessage.Kind.RECOVERY:
             closing, why = "Nothing to do. How to prevent it:", "It was: "
         else:
@@ -77,7 +78,7 @@ def make_notice(message: AlarmMessage) -> Notice:
         title, sentence = f"cannot be measured{why}", f"{name} cannot be measured since {since}{why}."
     else:
         title, sentence = "does not hold", f"{name} does not hold since {since}."
-    summary = state.summary if is_recovery and state else incident.summary
+    summary_now = state.summary if state and state.ok else ""  # new trouble has an incident of its own
     return Notice(
         key=message.key,
         kind=message.kind,
@@ -85,7 +86,7 @@ def make_notice(message: AlarmMessage) -> Notice:
         subject=f"[{urlsplit(settings.SITE_URL).hostname}] {practice.title} {title}",
         sentence=sentence,
         meaning=MEANINGS[practice.number],
-        figure=summary,
+        figure=summary_now if is_recovery else incident.summary,
         reason=incident.reason,
         began_at=incident.began_at,
         ended_at=incident.ended_at if is_recovery else None,
