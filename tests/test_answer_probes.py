@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from django_redis import get_redis_connection
 
+from mediaapp.operations.findings import read_board
 from tests.outages import make_unreachable, unreachable_broker, unreachable_database
 from workers import deadline
 from workers.models import Deploy, Incident, PracticeState
@@ -149,6 +150,15 @@ def test_the_practices_are_503_while_nobody_measures_them(monitor):
     assert (response.status_code, response.json()["status"]) == (503, "monitor silent")
     PracticeState.objects.filter(number=1).update(measured_at=timezone.now())  # a claim alone is no measurement
     assert monitor.get("/healthz/practices").status_code == 503
+
+
+def test_what_another_release_measured_makes_no_monitor_silent(monitor):
+    """A rollback leaves the row of a practice that it does not have."""
+    long_ago = timezone.now() - timedelta(days=1)
+    measured()
+    PracticeState.objects.create(number=len(PRACTICES) + 1, ok=False, since=long_ago, measured_at=long_ago)
+    assert monitor.get("/healthz/practices").json()["status"] == "ok"
+    assert not read_board().is_live
 
 
 @pytest.mark.django_db(transaction=True)

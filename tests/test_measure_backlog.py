@@ -198,6 +198,12 @@ def test_verify_fails_for_a_late_job_a_missing_sample_or_a_missing_consumer(brok
     late.delete()
     assert backlog.verify().ok is True
 
+    for seconds in (-1000, 1000):
+        wrong = ago(seconds)
+        with pytest.MonkeyPatch.context() as clock:
+            clock.setattr(timezone, "now", lambda wrong=wrong: wrong)
+            assert "sampled" not in backlog.verify().reason
+
     QueueSample.objects.update(taken_at=ago(1000))
     finding = backlog.verify()
     assert (finding.ok, "sampled" in finding.reason) == (False, True)

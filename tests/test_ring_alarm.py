@@ -263,7 +263,7 @@ def test_two_monitors_share_the_rounds_and_raise_an_alarm_once(settings):
 
 def test_a_wrong_clock_stops_no_round(settings, monkeypatch):
     settings.MONITOR_SECONDS = 60
-    sampled(31 - 3600)
+    sampled(31)
     now = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(hours=1))
     assert Monitor().run_round()

@@ -131,6 +131,8 @@ def test_jobs_pauses_and_findings_are_shown(prometheus, alice):
     Pause.objects.create(kind=Pause.Kind.QUEUE, name="imports", paused_by="stella")
     for practice, ok in zip(PRACTICES, (True, False, None), strict=False):
         PracticeState.objects.create(number=practice.number, ok=ok, since=now, measured_at=now)
+    another_release = {"number": len(PRACTICES) + 1, "measured_at": now - timedelta(days=1)}
+    PracticeState.objects.create(since=now, **another_release)
     with locks.exclusive("beat", lease=10), locks.exclusive("transcode 1", lease=10):
         values = scrape(prometheus)
     found = {state: values[f'mediaapp_jobs{{state="{state}"}}'] for state in ("needs_mapping", "queued", "running")}

@@ -11,6 +11,7 @@ from workers.alarms.heartbeat import OutsideHeartbeat
 from workers.models import PracticeState, QueueSample
 from workers.practices.registry import PRACTICES
 from workers.queues import table
+from workers.telemetry.queue_samples import store_samples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,6 +64,26 @@ def test_a_time_in_the_future_is_no_sign_of_life(outside):
     sampled(-3600)
     OutsideHeartbeat().ping_if_due()
     assert outside.received == []
+
+
+@pytest.mark.parametrize("minutes", [2, -2])
+def test_it_is_called_although_the_clock_of_the_leading_beat_is_wrong(outside, monkeypatch, minutes):
+    measured(1)
+    now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(minutes=minutes))
+    store_samples({})
+    OutsideHeartbeat().ping_if_due()
+    assert len(outside.received) == 1
+
+
+def test_what_another_release_measured_withholds_no_call(outside):
+    """A rollback leaves the row of a practice that it does not have."""
+    long_ago = timezone.now() - timedelta(days=1)
+    measured(1)
+    sampled(1)
+    PracticeState.objects.create(number=len(PRACTICES) + 1, since=long_ago, measured_at=long_ago)
+    OutsideHeartbeat().ping_if_due()
+    assert len(outside.received) == 1
 
 
 def test_it_is_called_once_a_minute_and_again_soon_after_a_failure(outside, settings):

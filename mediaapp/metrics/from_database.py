@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from django.db import connection
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from workers.models import Job, PracticeState, TaskRun, TaskTotal
+from workers.alarms.states import oldest_time, read_states
+from workers.models import Job, TaskRun, TaskTotal
 from workers.practices import backlog, registry
 from workers.queues import table
 from workers.schedule import scheduled_tasks
@@ -145,10 +146,10 @@ def _measure_practices() -> Iterator[Metric]:
     measured = GaugeMetricFamily(
         "mediaapp_monitor_round_timestamp_seconds", "When the monitor last measured all practices."
     )
-    states = {state.number: state for state in PracticeState.objects.all()}
+    states = read_states()
     for practice in registry.PRACTICES:
         if state := states.get(practice.number):
             holds.add_metric([practice.slug], math.nan if state.ok is None else state.ok)
-    if states:
-        measured.add_metric([], min(state.measured_at for state in states.values()).timestamp())
+    if measured_at := oldest_time(states):
+        measured.add_metric([], measured_at.timestamp())
     yield from (holds, measured)

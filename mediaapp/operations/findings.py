@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from mediaapp.templatetags.time_charts import FORMATS, Series, TimeChart, Values, merge_spans
 from workers.alarms.silent_servers import find_silent_server
+from workers.alarms.states import oldest_time, read_states
 from workers.models import Deploy, PracticeState
 from workers.practices import Finding, registry
 from workers.practices.registry import Practice
@@ -120,10 +121,9 @@ class Board:
 
 def read_board() -> Board:
     """Without charts. Raises DatabaseError."""
-    states = {state.number: state for state in PracticeState.objects.all()}
-    seen_at = min((state.measured_at for state in states.values()), default=None)
-    is_complete = states.keys() >= {practice.number for practice in registry.PRACTICES}
-    if not is_complete or seen_at is None or timezone.now() - seen_at > MAX_STATE_AGE:
+    states = read_states()
+    seen_at = oldest_time(states)
+    if len(states) < len(registry.PRACTICES) or seen_at is None or timezone.now() - seen_at > MAX_STATE_AGE:
         return measure_board(seen_at)
     tiles = tuple(_tile(practice, states[practice.number]) for practice in registry.PRACTICES)
     return Board(tiles, seen_at, is_live=False)

@@ -13,8 +13,8 @@ from django_redis import get_redis_connection
 
 from mediaapp.permissions import token_or_staff_required
 from workers.alarms import incidents
+from workers.alarms.states import oldest_time, read_states
 from workers.deadline import run_with_deadline
-from workers.models import PracticeState
 from workers.practices import registry
 from workers.runtime import publishing
 
@@ -76,10 +76,10 @@ def practices(request: HttpRequest) -> JsonResponse:
     """503 with the name and the reason of each practice that rings (docs/alarms.md), or if nobody measures them."""
     try:
         lasting = incidents.lasting(timezone.now())
-        states = {state.number: state for state in PracticeState.objects.all()}
+        states = read_states()
     except DatabaseError as error:
         return JsonResponse({"status": "database away", "error": type(error).__name__}, status=503)
-    measured_at = min((state.measured_at for state in states.values()), default=None)
+    measured_at = oldest_time(states)
     if measured_at is None or timezone.now() - measured_at > SILENT_AFTER:
         return JsonResponse({"status": "monitor silent", "measured_at": measured_at}, status=503)
     failing: dict[str, str] = {}

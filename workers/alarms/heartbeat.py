@@ -11,7 +11,7 @@ from http.client import HTTPException
 from django.conf import settings
 
 from workers.alarms.http_client import RequestRejectedError, request
-from workers.alarms.states import database_time, measured_at
+from workers.alarms.states import database_time, oldest_time, read_states
 from workers.telemetry.queue_samples import last_sample_at
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class OutsideHeartbeat:
         if time.monotonic() < self.due_at:
             return
         self.due_at = time.monotonic() + RETRY_SECONDS
-        sampled, measured, now = last_sample_at(), measured_at(), database_time()
+        sampled, measured, now = last_sample_at(), oldest_time(read_states()), database_time()
         if not all(moment and abs(now - moment) <= MAX_AGE for moment in (sampled, measured)):
             log.warning("heartbeat_withheld sampled=%s measured=%s", sampled, measured)
             return

@@ -1,10 +1,11 @@
 """The newest finding of each practice, and its samples for charts."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Min, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -26,7 +27,7 @@ def claim_round(interval: timedelta) -> bool:
     due = PracticeState.objects.filter(is_due, number=PRACTICES[0].number)
     if due.update(measured_at=Now()):
         return True
-    if PracticeState.objects.count() < len(PRACTICES):
+    if len(read_states()) < len(PRACTICES):
         rows = [PracticeState(number=each.number, ok=None, since=Now(), measured_at=NEVER) for each in PRACTICES]
         PracticeState.objects.bulk_create(rows, ignore_conflicts=True)
         return bool(due.update(measured_at=Now()))
@@ -41,15 +42,19 @@ def database_time() -> datetime:
         return now
 
 
-def measured_at() -> datetime | None:
-    """When all were last measured: the newest time of one may be a claim whose process died. Raises DatabaseError."""
-    oldest: datetime | None = PracticeState.objects.aggregate(oldest=Min("measured_at"))["oldest"]
-    return oldest
+def read_states() -> dict[int, PracticeState]:
+    """By number, without what another release measured. Raises DatabaseError."""
+    return PracticeState.objects.in_bulk([practice.number for practice in PRACTICES])
+
+
+def oldest_time(states: Mapping[int, PracticeState]) -> datetime | None:
+    """When all were last measured: the newest time of one may be a claim whose process died."""
+    return min((state.measured_at for state in states.values()), default=None)
 
 
 def store(findings: Findings, now: datetime) -> None:
     """Raises DatabaseError. What holds, holds since the last gap at most; an incident goes on over a gap."""
-    last = measured_at()
+    last = oldest_time(read_states())
     is_after_gap = last is None or now - last > MAX_GAP
     for practice, finding in findings:
         row = PracticeState.objects.filter(number=practice.number)

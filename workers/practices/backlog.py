@@ -20,7 +20,7 @@ from workers.brokers.state import read_queue_states, read_queue_states_or_unknow
 from workers.practices import Finding
 from workers.queues import table
 from workers.telemetry import canaries, liveness, pauses
-from workers.telemetry.queue_samples import last_sample_at, store_samples
+from workers.telemetry.queue_samples import store_samples, was_sampled
 from workers.telemetry.waits import due_jobs, jobs_without_message
 
 SAMPLE = "workers.practices.backlog.sample"
@@ -70,7 +70,8 @@ def _check_sampling() -> Iterator[CheckMessage]:
 def verify() -> Finding:
     """ok while no queue is late unless it is paused, each has a living worker, no run hangs, and samples are taken."""
     try:
-        paused, sampled_at = pauses.paused_queues(), last_sample_at()
+        paused = pauses.paused_queues()
+        is_sampled = was_sampled(timedelta(0), within=timedelta(seconds=MAX_SAMPLE_AGE_SECONDS))
         waits = {queue: seconds for queue, seconds in oldest_waits().items() if queue not in paused}
         in_rows = sum(jobs_without_message().values())
     except DatabaseError as error:
@@ -82,7 +83,7 @@ def verify() -> Finding:
         if waits.get(name, 0) > queue.target_seconds
     ]
     faults = list[str]()
-    if sampled_at is None or timezone.now() - sampled_at > timedelta(seconds=MAX_SAMPLE_AGE_SECONDS):
+    if not is_sampled:
         faults.append(f"Nobody has sampled the queues in the last {MAX_SAMPLE_AGE_SECONDS} s. Is beat up?")
     oldest = max(waits, key=lambda name: waits[name], default="")
     age = waits.get(oldest, 0.0)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from workers.brokers.state import read_queue_states_or_unknown
@@ -33,12 +34,12 @@ ROLL_UP = f"""
 
 
 def store_samples(oldest_waits: Mapping[str, float]) -> None:
-    """oldest_waits: seconds by queue. What the broker does not tell is null."""
-    now, finished, in_rows = timezone.now(), _count_finished(), jobs_without_message()
+    """By the clock of the database. oldest_waits: seconds by queue. What the broker does not tell is null."""
+    finished, in_rows = _count_finished(), jobs_without_message()
     QueueSample.objects.bulk_create(
         QueueSample(
             queue=name,
-            taken_at=now,
+            taken_at=Now(),
             waiting=None if state["ready"] is None else state["ready"] + in_rows.get(name, 0),
             unacked=state["unacked"],
             consumers=state["consumers"],
@@ -62,10 +63,13 @@ def last_sample_at() -> datetime | None:
     return newest.values_list("taken_at", flat=True).first()
 
 
-def was_sampled(ago: timedelta) -> bool:
-    """So long ago, and not longer before. After a restart, the samples of the beat before count."""
-    now, queue = timezone.now(), next(iter(table().queues))
-    return QueueSample.objects.filter(queue=queue, taken_at__range=(now - ago - MAX_PAUSE, now - ago)).exists()
+def was_sampled(ago: timedelta, within: timedelta = MAX_PAUSE) -> bool:
+    """So long ago, and not longer before, by the clock of the database.
+
+    After a restart, the samples of the beat before count.
+    """
+    moments, queue = (Now() - ago - within, Now() - ago), next(iter(table().queues))
+    return QueueSample.objects.filter(queue=queue, taken_at__range=moments).exists()
 
 
 def roll_up_samples() -> None:
