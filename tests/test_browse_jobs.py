@@ -24,6 +24,7 @@ ERRORS = ("StorageUnavailableError: no answer from the bucket in 5 s", "ValueErr
 
 def fill(alice: User, bob: User) -> None:
     """An evening with failures."""
+    upload_of(alice, State.NEEDS_MAPPING, kind="csv")
     for minutes in range(60):
         error = ERRORS[minutes % 5 == 0]
         owner, kind = (alice, bob)[minutes % 3 == 0], ("csv", "video")[minutes % 4 == 0]

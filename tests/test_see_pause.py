@@ -7,21 +7,24 @@ import pytest
 from celery import current_app
 from django.core.cache import cache
 from django.utils import timezone
+from django.utils.html import strip_tags
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
+from mediaapp.operations.queue_cards import Slot, queue_cards
 from mediaapp.views.operations.pauses import STOPS
 from tests.doctor import ask_doctor
 from tests.factories import upload_of
 from workers import jobs
-from workers.brokers import state
+from workers.brokers import QueueState, state
 from workers.brokers.state import read_queue_states
 from workers.models import Job, Pause
 from workers.practices import Finding, backlog, queues, recurring, timing
 from workers.practices import broker as broker_practice
 from workers.queues import table
 from workers.schedule import scheduled_tasks
-from workers.telemetry import canaries, liveness, pauses
+from workers.telemetry import canaries, entry_actions, liveness, pauses
+from workers.telemetry.queue_flow import QueueFlow, QueueRow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SWEEP = "workers.default.tasks.sweep_jobs"
@@ -132,6 +135,27 @@ def test_a_click_says_what_stops_with_the_queue(as_stella):
     assert "Lost messages are not found meanwhile" in told
     assert "With it stop" not in as_stella.post("/operations/queues/video/pause/", follow=True).content.decode()
     assert scheduled_tasks() == STOPS.keys()
+
+
+def test_a_quiet_page_says_on_top_what_is_paused(as_stella):
+    pause("default")
+    ModelEntry.from_entry("sweep", app=current_app, task=SWEEP, schedule=timedelta(seconds=10))
+    entry_actions.pause_entry("sweep", by="bob")
+    page = as_stella.get("/operations/").content.decode()
+    headline = " ".join(strip_tags(page.partition('id="headline"')[2].partition("</section>")[0]).split())
+    assert "Paused queue default by stella since 00:02" in headline
+    assert "Paused sweep by bob since" in headline
+
+
+def test_no_worker_more_is_advised_for_a_paused_queue():
+    flow = QueueFlow(arriving=12, finishing=1, seconds_to_empty=None)
+    state = QueueState(ready=100, unacked=0, consumers=1, size_bytes=None, max_messages=None)
+    row = QueueRow(table().queues["video"], state, 0, 700.0, flow)
+    slots = {"video": [Slot("video@host", is_silent=False)]}
+    (card,) = queue_cards([row], slots, {})
+    assert card.one_more
+    (card,) = queue_cards([row], slots, {"video": Pause(kind="queue", name="video", paused_by="stella")})
+    assert not card.one_more
 
 
 def test_the_doctor_names_a_pause():

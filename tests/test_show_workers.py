@@ -86,6 +86,7 @@ def test_a_worker_that_is_killed_is_silent_until_another_one_starts(start, as_st
     page = read(as_stella, PAGE)
     assert "Missing No video worker" in page
     assert "no other one has started since. What follows is its last word." in page
+    assert "was up for" in page
     other = start("video", app="tests.fast_app")
     wait_until(lambda: "Silent" not in read(as_stella, PAGE), "the other one")
     os.kill(other.pid, signal.SIGTERM)  # it stops as it should, and leaves nothing

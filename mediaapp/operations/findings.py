@@ -20,7 +20,7 @@ from workers.models import Deploy, PracticeState
 from workers.practices import Finding, registry
 from workers.practices.registry import Practice
 
-MAX_STATE_AGE = timedelta(seconds=60)  # the monitor measures several times a minute
+MAX_STATE_AGE = timedelta(seconds=35)  # the monitor measures every 15 s
 WINDOW, STEP = timedelta(hours=24), timedelta(minutes=15)  # of a chart, and between two of its points
 CHARTS_SECONDS = 30  # a new sample comes once a minute, and each tab of the overview polls every 5 s
 SAMPLE_GAP = timedelta(minutes=1)  # between two samples of a practice: each counts for as long

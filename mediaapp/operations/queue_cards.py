@@ -91,11 +91,12 @@ def queue_cards(
     workers = {queue.name: worker for worker in table().workers for queue in worker.queues}
     cards = []
     for row in rows:
-        worker = workers[row.queue.name]
+        worker, pause = workers[row.queue.name], pauses.get(row.queue.name)
         own = None if slots is None else slots.get(worker.name, ())
-        more = one_more(row, worker, len({slot.worker for slot in own or () if not slot.is_silent}))
+        running = len({slot.worker for slot in own or () if not slot.is_silent})
+        more = None if pause else one_more(row, worker, running)
         silent = liveness.silent_consumers([*heartbeats], row.queue.name)
-        cards.append(QueueCard(row, worker.name, own, pauses.get(row.queue.name), more, silent))
+        cards.append(QueueCard(row, worker.name, own, pause, more, silent))
     return cards
 
 

@@ -28,7 +28,7 @@ class RecurringEntry:
     id: int
     name: str
     task: str
-    last_run: datetime | None
+    last_sent: datetime | None
     next_run: datetime | None
     is_late: bool
     expired: int
@@ -72,7 +72,7 @@ def _read(
         id=row.pk,
         name=row.name,
         task=row.task,
-        last_run=row.last_run_at,
+        last_sent=row.last_run_at,
         next_run=timezone.now() + due_in if row.enabled else None,
         is_late=row.enabled and not queue_pause and due_in.total_seconds() < -LATE_AFTER,
         expired=expired,

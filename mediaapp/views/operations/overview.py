@@ -77,9 +77,11 @@ def read_overview() -> dict[str, Any]:
     in_rows = parts.pop("in_rows")
     rows = None if waits is None or in_rows is None else queue_rows(states, in_rows, waits, flows)
     heartbeats, pauses = workers[0] if workers else (), parts["pauses"] or {}
+    paused_entries = [entry.pause for entry in parts["entries"] or () if entry.pause]
     return parts | {
         "board": board.with_charts(parts["charts"] or {}),
         "queues": None if rows is None else queue_cards(rows, slots, pauses, heartbeats),
+        "all_pauses": [*pauses.values(), *paused_entries],
         "now": timezone.now(),
         "poll_after": POLL_SECONDS,
     }

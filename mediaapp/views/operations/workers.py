@@ -31,7 +31,8 @@ class WorkerRow:
 
     @property
     def age_seconds(self) -> float:
-        return time.time() - self.worker.started_at
+        """Of a silent one: until its last sign of life."""
+        return (self.worker.beat_at if self.worker.is_silent else time.time()) - self.worker.started_at
 
 
 @dataclass(frozen=True)
