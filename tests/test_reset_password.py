@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -255,9 +256,9 @@ def test_after_an_hour_without_a_mail_server_the_job_fails(alice, settings, monk
         assert job.state == state
 
 
-@pytest.fixture
-def rejecting_server() -> Iterator[int]:
-    """The port of a mail server that rejects every recipient."""
+@contextmanager
+def rejecting_server(answer: bytes) -> Iterator[int]:
+    """The port of a mail server that answers so to every recipient."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def talk() -> None:
@@ -265,7 +266,7 @@ def rejecting_server() -> Iterator[int]:
                 lines.write(b"220 ready\r\n")
                 for line in lines:
                     refused = line.upper().startswith(b"RCPT")
-                    lines.write(b"550 unknown\r\n" if refused else b"250 ok\r\n")
+                    lines.write(answer + b"\r\n" if refused else b"250 ok\r\n")
                     if line.upper().startswith(b"QUIT"):
                         return
 
@@ -275,13 +276,16 @@ def rejecting_server() -> Iterator[int]:
         thread.join()
 
 
-def test_a_rejected_recipient_is_not_tried_again(alice, settings, rejecting_server):
+@pytest.mark.parametrize(("answer", "state"), [(b"550 unknown", Job.State.FAILED), (b"451 later", Job.State.QUEUED)])
+def test_a_rejected_recipient_is_tried_again_only_if_the_server_says_later(alice, settings, answer, state):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", rejecting_server
     job = request_reset(alice.email)
-    send_password_reset.run(str(job.pk))
+    with rejecting_server(answer) as port:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        send_password_reset.run(str(job.pk))
     job.refresh_from_db()
-    assert (job.state, job.message) == (Job.State.FAILED, "The mail server refused the mail.")
+    assert job.state == state
+    assert (job.message == "The mail server refused the mail.") == (state == Job.State.FAILED)
 
 
 def test_with_the_broker_away_the_answer_is_the_same_and_the_job_is_kept(alice):

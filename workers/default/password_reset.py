@@ -12,6 +12,8 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
+SMTP_PERMANENT = 500
+
 
 class MailServerUnavailableError(Exception):
     """The mail server may take the mail later."""
@@ -42,7 +44,8 @@ def send(user_id: int | None) -> bool:
     try:
         mail.send()
     except SMTPRecipientsRefused as error:
-        raise MailRejectedError(str(error)) from error
+        is_final = any(code >= SMTP_PERMANENT for code, _ in error.recipients.values())  # else it says: later
+        raise (MailRejectedError if is_final else MailServerUnavailableError)(str(error)) from error
     except SoftTimeLimitExceeded as error:
         raise MailServerUnavailableError("it is too slow") from error
     except (SMTPException, OSError) as error:
