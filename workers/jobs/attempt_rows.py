@@ -16,7 +16,7 @@ from django.utils import timezone
 from workers import log_context
 from workers.models import Job, JobAttempt
 
-KEEP = 50  # attempts of one job
+KEEP = 50  # attempts of one job, and older ones that were more than a wait for their turn
 CHUNK = 500
 Outcome = JobAttempt.Outcome
 
@@ -34,7 +34,7 @@ def begin(job: Job) -> None:
         started_at=job.started_at or timezone.now(),
     )
     if job.attempt > KEEP:
-        JobAttempt.objects.filter(job=job, number__lte=job.attempt - KEEP).delete()
+        JobAttempt.objects.filter(job=job, number__lte=job.attempt - KEEP, outcome=Outcome.REQUEUED, error="").delete()
 
 
 def wait_seconds(job: Job) -> float:
