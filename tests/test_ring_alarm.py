@@ -54,6 +54,13 @@ def test_an_alarm_and_its_recovery_are_mailed_once(smtp, go):
     assert [resolve(address).url_name for address in addresses] == ["runbook", "practice", "operations"]
 
 
+def test_a_missing_worker_at_the_broker_loses_no_work(go):
+    incidents.update(1, Finding(False, "1 message", "Nobody consumes video, where 1 message waits."), timezone.now())
+    meaning = texts.make_notice(AlarmMessage(incident=Incident.objects.get(number=1), kind="alarm")).meaning
+    assert meaning.startswith("Messages pile up at the broker. A full one refuses new work; uploads stay safe")
+    assert "lost" not in meaning
+
+
 def test_the_states_and_the_samples_show_what_was_measured(go):
     break_locks()
     go(2)

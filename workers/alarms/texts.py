@@ -13,7 +13,7 @@ from workers.practices.registry import PRACTICES, Practice
 
 # What it means for users, by the practice's number.
 MEANINGS = {
-    1: "New work may be refused or lost at the broker. Uploads stay safe in the database and wait.",
+    1: "Messages pile up at the broker. A full one refuses new work; uploads stay safe in the database and wait.",
     2: "The same work may run twice at once, or a job may wait for ever for a lock.",
     3: "People wait too long for what should be quick, such as a mail to reset a password.",
     4: "Imports slow each other down, and everybody's takes longer.",
