@@ -16,7 +16,8 @@ ADMIN = "admin@example.com"
 SECRET = "a secret that both sides know"
 LOCKS = 2  # the number of the practice that these tests break
 ENDLESS = f"{PREFIX}endless"
-ALARM, RECOVERY = "[testserver] Locks does not hold", "[testserver] Locks holds again"
+REASON = "No timeout on endless: a dead worker would hold it for ever"
+ALARM, RECOVERY = f"[testserver] Locks does not hold: {REASON}", "[testserver] Locks holds again"
 
 
 @pytest.fixture

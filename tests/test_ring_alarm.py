@@ -13,7 +13,7 @@ from django.urls import resolve
 from django.utils import timezone
 
 from devtools.processes import ROOT, wait_until
-from tests.alarms import ADMIN, ALARM, LOCKS, RECOVERY, SECRET, break_locks, mend_locks, subjects
+from tests.alarms import ADMIN, ALARM, LOCKS, REASON, RECOVERY, SECRET, break_locks, mend_locks, subjects
 from tests.conftest import environment
 from workers.alarms import deploys, incidents, mail, messages, states, texts
 from workers.alarms import monitor as monitor_module
@@ -52,13 +52,6 @@ def test_an_alarm_and_its_recovery_are_mailed_once(smtp, go):
     assert "It did not hold for" in recovery.get_content()
     addresses = [line.rpartition(" http://testserver")[2] for line in text.splitlines() if "http://testserver" in line]
     assert [resolve(address).url_name for address in addresses] == ["runbook", "practice", "operations"]
-
-
-def test_a_missing_worker_at_the_broker_loses_no_work(go):
-    incidents.update(1, Finding(False, "1 message", "Nobody consumes video, where 1 message waits."), timezone.now())
-    meaning = texts.make_notice(AlarmMessage(incident=Incident.objects.get(number=1), kind="alarm")).meaning
-    assert meaning.startswith("Messages pile up at the broker. A full one refuses new work; uploads stay safe")
-    assert "lost" not in meaning
 
 
 def test_the_states_and_the_samples_show_what_was_measured(go):
@@ -200,7 +193,7 @@ def test_a_message_that_nobody_can_get_waits_for_somebody(smtp, go, settings, al
 
 def test_a_process_that_dies_after_its_claim_is_followed_by_one_with_the_same_message(smtp, go, monkeypatch):
     break_locks()
-    incidents.update(LOCKS, Finding(False, "1 held, 1 without end", "No timeout."), timezone.now())
+    incidents.update(LOCKS, Finding(False, "1 held, 1 without end", f"{REASON}."), timezone.now())
     Incident.objects.update(watched_since=timezone.now() - timedelta(seconds=1))
     incidents.raise_due(timezone.now())
     smtp.stall()

@@ -1,5 +1,7 @@
 """What an alarm and a recovery say."""
 
+import re
+import textwrap
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ MEANINGS = {
     8: "Work waits longer than its users accept, or nobody takes it.",
     9: "A worker may run out of memory and be killed. Its jobs begin again, or fail.",
 }
+MAX_CAUSE = 60  # characters of a reason in a subject
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def make_notice(message: AlarmMessage) -> Notice:
         why = f": {server} does not answer" if server else ""
         title, sentence = f"cannot be measured{why}", f"{name} cannot be measured since {since}{why}."
     else:
-        title, sentence = "does not hold", f"{name} does not hold since {since}."
+        title, sentence = f"does not hold{_cause(incident.reason)}", f"{name} does not hold since {since}."
     summary_now = state.summary if state and state.ok else ""  # new trouble has an incident of its own
     return Notice(
         key=message.key,
@@ -93,3 +96,9 @@ def make_notice(message: AlarmMessage) -> Notice:
         runbook=f"{settings.SITE_URL}/operations/runbooks/{practice.slug}/",
         page=f"{settings.SITE_URL}/practices/{practice.number}/",
     )
+
+
+def _cause(reason: str) -> str:
+    """Its first sentence for a subject, in one line: a header with a new line is refused."""
+    first = re.split(r"[.?] ", " ".join(reason.split()))[0].rstrip(".?")
+    return f": {textwrap.shorten(first, MAX_CAUSE, placeholder=' …')}" if first else ""
