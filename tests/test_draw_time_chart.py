@@ -117,4 +117,6 @@ def test_a_small_chart_says_its_figures_in_its_title():
     page = ElementTree.fromstring(make_chart(minutes(1, 7, 3), failing=failing, unit="s").sparkline)
     assert titles(page, "title") == ["Messages: last 3 s, highest 7 s. It did not hold for 2 min."]
     assert len(page.findall(".//rect[@class='failing']")) == 1
+    stopped = ElementTree.fromstring(make_chart(minutes(1, 7, None, None), unit="s").sparkline)
+    assert titles(stopped, "title") == ["Messages: last \u2013, highest 7 s."]
     assert text(ElementTree.fromstring(make_chart(minutes()).sparkline)) == "No sample yet."

@@ -82,8 +82,7 @@ def ask_again(worker: liveness.Worker) -> liveness.Worker:
 
 def paused_by_workers() -> list[list[str]]:
     """What each worker says that it does not consume."""
-    loads = [liveness.read_load(worker) for worker in liveness.read_workers()]
-    return [load.paused for load in loads if load]
+    return [load.paused for load in liveness.read_loads(liveness.read_workers()) if load]
 
 
 def wait_for_pause(*queues: str) -> liveness.Worker:

@@ -46,6 +46,25 @@ def test_only_staff_see_it(as_stella, as_alice, client):
     assert client.get(PAGE).headers["Location"] == f"/accounts/login/?next={PAGE}"
 
 
+def test_the_page_asks_as_often_for_many_workers_as_for_one(as_stella):
+    redis = get_redis_connection("locks")
+
+    def count_commands() -> int:
+        before = count_calls()
+        as_stella.get(f"{PAGE}live/")
+        return count_calls() - before
+
+    def count_calls() -> int:
+        stats = redis.info("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("get", "mget"))
+
+    living()
+    one = count_commands()
+    for number in range(20):
+        living(f"video@{number}")
+    assert count_commands() == one
+
+
 def test_without_processes_each_missing_one_is_named(as_stella):
     page = read(as_stella, PAGE)
     for worker in ("default", "video", "highmem"):

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from workers.brokers.state import read_broker_state, read_queue_states
 from workers.queues import table
 from workers.telemetry.held_locks import BEAT, held_locks
-from workers.telemetry.liveness import read_load, read_workers
+from workers.telemetry.liveness import read_loads, read_workers
 
 ALARMS = ("disk", "memory")
 
@@ -67,12 +67,11 @@ def _measure_workers() -> Iterator[Metric]:
         ),
     }
     found: dict[str, Counter[str]] = {worker.name: Counter() for worker in table().workers}
-    for worker in read_workers():
-        if not worker.is_silent and worker.kind in found:
-            load = read_load(worker)
-            found[worker.kind]["alive"] += 1
-            if load:
-                found[worker.kind].update({"processes": load.processes, "busy": load.busy, "bytes": load.rss_bytes})
+    living = [worker for worker in read_workers() if not worker.is_silent and worker.kind in found]
+    for worker, load in zip(living, read_loads(living), strict=True):
+        found[worker.kind]["alive"] += 1
+        if load:
+            found[worker.kind].update({"processes": load.processes, "busy": load.busy, "bytes": load.rss_bytes})
     for name, counts in found.items():
         for which, family in sums.items():
             family.add_metric([name], counts[which])

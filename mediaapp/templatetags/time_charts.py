@@ -191,9 +191,13 @@ def _limit(chart: TimeChart, scale: Scale) -> dict[str, Any] | None:
 
 
 def _legend(chart: TimeChart, series: Series) -> dict[str, str]:
-    """last: of the last two steps, because the last one may just have begun."""
+    return {"name": series.name, "last": _last(chart, series)}
+
+
+def _last(chart: TimeChart, series: Series) -> str:
+    """Of the last two steps, because the last one may just have begun."""
     newest = [value for _, value in series.values[-2:] if value is not None]
-    return {"name": series.name, "last": chart.format(newest[-1] if newest else None)}
+    return chart.format(newest[-1] if newest else None)
 
 
 def _rows(chart: TimeChart) -> list[tuple[str, list[str]]]:
@@ -222,7 +226,7 @@ def _summary(chart: TimeChart) -> str:
     measured = chart.series[0].measured
     if not measured:
         return f"{chart.title}: {chart.empty}"
-    text = f"{chart.title}: last {chart.format(measured[-1])}, highest {chart.format(max(measured))}"
+    text = f"{chart.title}: last {_last(chart, chart.series[0])}, highest {chart.format(max(measured))}"
     minutes = sum(((end - start).total_seconds() for start, end in chart.failing), 0.0) / 60
     failing = f" It did not hold for {max(minutes, 1):.0f} min." if chart.failing else ""
     unknown = f" It was unknown for {chart.unknown_minutes} min." if chart.unknown_minutes else ""

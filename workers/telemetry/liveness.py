@@ -7,7 +7,7 @@ the locks: a worker's with its queues and its pool processes that hang, a run's 
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -110,10 +110,10 @@ def read_workers() -> list[Worker]:
     return [Worker(**_known(Worker, value) | {"hung": each}) for value, each in zip(values, hung, strict=True)]
 
 
-def read_load(worker: Worker) -> WorkerLoad | None:
-    """None for a worker of an older release. Raises RedisError."""
-    value: Any = get_redis_connection("locks").get(worker.load_key)
-    return WorkerLoad(**_known(WorkerLoad, json.loads(value))) if value else None
+def read_loads(workers: Sequence[Worker]) -> list[WorkerLoad | None]:
+    """Of each in their order, by one command. None for a worker of an older release. Raises RedisError."""
+    values = get_redis_connection("locks").mget([worker.load_key for worker in workers]) if workers else []
+    return [WorkerLoad(**_known(WorkerLoad, json.loads(value))) if value else None for value in values]
 
 
 def _known(kind: type[Worker | WorkerLoad | HungProcess], value: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def silent_consumers(workers: list[Worker], queue: str) -> list[Worker]:
 
 def _queue_faults(living: list[Worker], paused: Mapping[str, datetime]) -> Iterator[str]:
     consumers = table().consumers
-    for worker in living:
+    for worker, load in zip(living, read_loads(living) if paused else [None] * len(living), strict=True):
         if foreign := [queue for queue in worker.queues if consumers.get(queue, worker.kind) != worker.kind]:
             right = ",".join(queue for queue, consumer in consumers.items() if consumer == worker.kind)
             yield f"{worker.name} consumes {', '.join(foreign)}: start it with --queues {right or 'of its own'}."
@@ -172,7 +172,6 @@ def _queue_faults(living: list[Worker], paused: Mapping[str, datetime]) -> Itera
             for queue in worker.queues
             if queue in paused and worker.beat_at - paused[queue].timestamp() > SILENT_SECONDS
         ]
-        load = read_load(worker) if known else None
         for queue in known:
             if load is None or queue not in load.paused:
                 yield f"{worker.name} consumes {queue}, which is paused. Is it of an older release, or no beat up?"

@@ -77,7 +77,8 @@ def read_workers() -> Workers:
     kinds = [worker.name for worker in table().workers]
     shown.sort(key=lambda each: (kinds.index(each.kind) if each.kind in kinds else len(kinds), each.name))
     living = {worker.kind for worker in shown if not worker.is_silent}
-    rows = [WorkerRow(worker, liveness.read_load(worker), _runs_of(worker, runs)) for worker in shown]
+    loads = zip(shown, liveness.read_loads(shown), strict=True)
+    rows = [WorkerRow(worker, load, _runs_of(worker, runs)) for worker, load in loads]
     return Workers(rows, [kind for kind in kinds if kind not in living])
 
 
