@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from devtools.processes import wait_until
-from workers.models import TaskTotal
+from workers.models import TaskRun, TaskTotal
 from workers.queues import table
 from workers.telemetry import rollups, task_totals
 
@@ -31,6 +31,16 @@ def test_runs_add_to_the_total_of_their_task_and_queue(db):
     assert total.run_buckets == {"0.5": 2, "inf": 1}
     assert total.wait_buckets == {"0.02": 1}  # the bound belongs to its bucket, as Prometheus has it
     assert (total.run_seconds, total.wait_seconds) == (9_000.7, 0.02)
+
+
+def test_only_runs_that_went_to_their_end_have_times(db):
+    """A mail that was cancelled is refused long after, and an import hands itself back while it waits for a writer."""
+    times = {"run_seconds": 0.01, "wait_seconds": 40.0}
+    others = [times | {"outcome": outcome} for outcome in TaskRun.Outcome if outcome not in ("succeeded", "failed")]
+    rollups.store_runs(runs({"run_seconds": 100.0, "wait_seconds": 600.0}, *others))
+    total = TaskTotal.objects.get()
+    assert (total.run_buckets, total.wait_buckets) == ({"120.0": 1}, {"600.0": 1})
+    assert (total.run_seconds, total.wait_seconds) == (100, 600)
 
 
 def test_a_run_that_is_stored_again_counts_once(db):

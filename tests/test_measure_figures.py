@@ -63,6 +63,16 @@ def test_the_longest_p95_wait_is_that_of_a_time_sensitive_queue():
     assert queues.verify().figure == 2.5
 
 
+@pytest.mark.parametrize("outcome", ["refused", "retried", "cancelled"])
+def test_a_message_that_nobody_waits_for_is_no_late_run(outcome):
+    write_runs("t", "urgent", 1, wait_seconds=40, outcome=outcome)
+    finding = queues.verify()
+    assert (finding.ok, finding.figure) == (True, None)
+    assert "nothing ran from urgent in ten minutes" in finding.summary
+    write_runs("t", "urgent", 1, wait_seconds=0.2)
+    assert queues.verify().summary.startswith("urgent waited 0.2 s (p95 of ten minutes)")
+
+
 def test_the_jobs_on_one_table_are_counted(alice, bob, stella):
     for owner, name in ((alice, "a"), (bob, "a"), (stella, "b")):
         started = {"state": "running", "queued_at": ago(60), "started_at": ago(60)}

@@ -56,16 +56,43 @@ def test_an_attempt_says_where_and_when_it_ran_and_for_which_click(job, settings
     assert ended.ended_at >= ended.started_at
 
 
-def test_a_job_waits_since_the_click_that_queued_it_and_again_since_it_was_given_back(job):
+def wait(job: Job) -> float:
+    return attempt_rows.wait_seconds(read(job))
+
+
+def test_a_job_waits_since_the_click_that_queued_it_however_often_it_was_given_back(job):
     """Not since its message: that may be published much later, when it is its owner's turn."""
     Job.objects.filter(pk=job.pk).update(queued_at=timezone.now() - timedelta(seconds=100))
-    run(job, RetryLater(0, "Again."))
-    taken = read(job)
-    assert 100 <= attempt_rows.wait_seconds(taken) < 100 + DEADLINE_SECONDS
+    for _ in range(3):
+        run(job, RetryLater(5, "Waits for writers."))
+    assert 100 <= wait(job) < 100 + DEADLINE_SECONDS
+    long = job.attempts.get(number=2)
+    JobAttempt.objects.filter(pk=long.pk).update(started_at=long.ended_at - timedelta(seconds=60))
     run(job)
-    again = read(job)
-    given_back_at = job.attempts.get(number=1).ended_at
-    assert attempt_rows.wait_seconds(again) == (again.started_at - given_back_at).total_seconds()
+    assert 40 <= wait(job) < 40 + DEADLINE_SECONDS  # an attempt ran for a minute of it
+
+
+def test_a_job_that_failed_waits_since_it_is_due_again(job):
+    """It asked for the pause: the queue is not late."""
+    Job.objects.filter(pk=job.pk).update(queued_at=timezone.now() - timedelta(seconds=100))
+    failed = RetryLater(0, "The mail server is away.")
+    failed.__cause__ = OSError("no route to host")
+    run(job, failed)
+    with jobs.working_on(str(job.pk)):
+        started_at = read(job).started_at
+        assert wait(job) == (started_at - job.attempts.get(number=1).ended_at).total_seconds()
+        due_at = started_at - timedelta(milliseconds=1)
+        Job.objects.filter(pk=job.pk).update(not_before=due_at)
+        assert wait(job) == 0.001
+
+
+def test_a_job_that_a_person_retries_waits_since_then(job):
+    Job.objects.filter(pk=job.pk).update(queued_at=timezone.now() - timedelta(seconds=100))
+    run(job, ValueError("bad price"))
+    jobs.retry(read(job))
+    queued_at = read(job).queued_at
+    run(job)
+    assert wait(job) == (read(job).started_at - queued_at).total_seconds()
 
 
 def test_a_database_that_restarts_in_a_claim_leaves_the_job_as_it_was(job, broker, monkeypatch):

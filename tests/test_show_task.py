@@ -118,6 +118,8 @@ def test_a_month_is_the_mean_of_its_hours_by_their_runs(as_stella):
 def test_hours_that_are_missing_are_said_in_words(as_stella):
     hour(9)
     assert "Hours are missing" in read(as_stella)
+    hour(2)  # which was not over when it was rolled up
+    assert "Hours are missing" in read(as_stella)
     hour(1)
     assert "Hours are missing" not in read(as_stella)
 

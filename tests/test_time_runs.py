@@ -200,7 +200,7 @@ def test_an_hour_has_run_times_and_outcomes(db):
     hour = TaskHour.objects.get()
     assert hour.outcomes == {"succeeded": 100, "refused": 50}
     assert (hour.runs, hour.run_p50, hour.run_p95, hour.run_max) == (100, 50.5, pytest.approx(95.05), 100)
-    assert (hour.wait_p50, hour.wait_max, hour.peak_max) == (37, 99, 99)
+    assert (hour.wait_p50, hour.wait_max, hour.peak_max) == (49.5, 99, 99)
 
 
 def test_the_next_roll_up_counts_a_late_run(db):
@@ -211,6 +211,20 @@ def test_the_next_roll_up_counts_a_late_run(db):
     rollups.roll_up_hours()
     hour = TaskHour.objects.get()
     assert (hour.runs, hour.run_max) == (2, 3)
+
+
+def test_an_hour_keeps_the_runs_that_the_retention_deletes(db, settings):
+    settings.KEEP_RUNS_DAYS = 1
+    for minutes in (-30, 30):
+        at = timezone.now() - timedelta(days=1, minutes=minutes)
+        make_run = {"task": "t", "outcome": "succeeded", "run_seconds": 1}
+        TaskRun.objects.create(id=int(at.timestamp() * 1000) << 20, ended_at=at, **make_run)
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        TaskHour.objects.update_or_create(task="t", queue="", hour=hour, defaults={"outcomes": {}, "runs": 7})
+    hours = dict(TaskHour.objects.values_list("hour", "runs"))
+    rollups.delete_old_runs()
+    rollups.roll_up_hours()
+    assert dict(TaskHour.objects.values_list("hour", "runs")) == hours
 
 
 def test_retention_deletes_old_runs_and_hours_only(db, monkeypatch):

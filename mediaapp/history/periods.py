@@ -61,10 +61,6 @@ class Window:
         """rows: by the beginning of their step. A step without a row has no value."""
         return Series(name, [(at, value(rows[at]) if at in rows else None) for at in self.moments])
 
-    def is_over(self, moment: datetime) -> bool:
-        """Whether the step that began then has ended: the counts of another one are still small."""
-        return moment + self.step <= self.ends
-
     def deploys(self) -> list[tuple[datetime, str]]:
         newest = Deploy.objects.filter(began_at__gte=self.begins).order_by("began_at")
         return list(newest.values_list("began_at", "release"))

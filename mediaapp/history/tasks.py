@@ -15,18 +15,18 @@ from mediaapp.history.periods import HOUR, Period, Window, round_down
 from mediaapp.templatetags.time_charts import TimeChart
 from workers.models import Job, TaskHour, TaskRun
 from workers.telemetry import slowdown
-from workers.telemetry.rollups import FIGURES, FINISHED, OUTCOMES, kept_runs
+from workers.telemetry.outcomes import FAILED, FINISHED
+from workers.telemetry.rollups import FIGURES, OF_FINISHED, OUTCOMES, kept_runs
 from workers.telemetry.slowdown import TaskSpeed
 
 LIVE_HOURS = 2  # of runs that are read, at most: the rollup comes every hour
 SHOWN_RUNS, SLOWEST_RUNS = 10, 5  # a slow one is searched for in as many hours, each of thousands of runs
 EXECUTED, SKIPPED = ("succeeded", "failed", "retried", "cancelled", "lost"), ("expired", "refused")
-FAILED = ("failed", "lost")
 HOURS = f"""
     SELECT hour, outcomes, runs, {", ".join(FIGURES)} FROM workers_taskhour
     WHERE task = %(task)s AND hour >= %(begins)s AND hour < %(live)s
     UNION ALL
-    SELECT date_trunc('hour', ended_at), {OUTCOMES}, count(run_seconds) {FINISHED}, {", ".join(FIGURES.values())}
+    SELECT date_trunc('hour', ended_at), {OUTCOMES}, count(run_seconds) {OF_FINISHED}, {", ".join(FIGURES.values())}
     FROM workers_taskrun WHERE task = %(task)s AND ended_at >= %(live)s GROUP BY 1"""  # noqa: S608 (of our own constants)
 
 
@@ -111,8 +111,8 @@ class TaskHistory:
 
     @property
     def is_rollup_late(self) -> bool:
-        """Whether hours are missing between the newest one and the runs that are read."""
-        return self.rolled_up_at is not None and timezone.now() - self.rolled_up_at > (LIVE_HOURS + 1) * HOUR
+        """Whether runs may be missing between the newest hour, which was not over, and the runs that are read."""
+        return self.rolled_up_at is not None and self.rolled_up_at < _live_from(self.rolled_up_at)
 
     @property
     def total(self) -> dict[str, float]:
@@ -137,10 +137,13 @@ def task_history(task: str, period: Period) -> TaskHistory:
 
 
 def _parameters(task: str, window: Window, newest: datetime | None) -> dict[str, Any]:
-    """live: from there on runs are counted. The newest hour was not over when it was rolled up."""
+    return {"task": task, "begins": window.begins, "step": window.step, "live": _live_from(newest)}
+
+
+def _live_from(newest: datetime | None) -> datetime:
+    """From there on runs are counted. The newest hour was not over when it was rolled up."""
     earliest = round_down(timezone.now(), HOUR) - (LIVE_HOURS - 1) * HOUR
-    live = max(newest or earliest, earliest)
-    return {"task": task, "begins": window.begins, "step": window.step, "live": live}
+    return max(newest or earliest, earliest)
 
 
 def task_charts(history: TaskHistory) -> list[TimeChart]:
@@ -189,7 +192,7 @@ def count_runs() -> dict[str, tuple[int, int]]:
 
 def ran_in_last_hour(task: str) -> bool:
     recent = TaskRun.objects.filter(task=task, ended_at__gt=timezone.now() - HOUR)
-    return recent.filter(outcome__in=("succeeded", "failed")).exists()
+    return recent.filter(outcome__in=FINISHED).exists()
 
 
 def compare_with_last_week(task: str) -> TaskSpeed | None:

@@ -66,7 +66,9 @@ def _measure_outcomes(totals: list[TaskTotal]) -> Iterator[Metric]:
 
 
 def _measure_run_times(totals: list[TaskTotal]) -> Metric:
-    times = HistogramMetricFamily("mediaapp_task_run_seconds", "From the start of a run to its end.", labels=["task"])
+    times = HistogramMetricFamily(
+        "mediaapp_task_run_seconds", "Of a run that succeeded or failed, from its start to its end.", labels=["task"]
+    )
     buckets = defaultdict[str, Counter[str]](Counter)
     sums = defaultdict[str, float](float)
     for total in totals:
@@ -83,12 +85,13 @@ def _measure_waits(totals: list[TaskTotal]) -> Iterator[Metric]:
     """
     waits = HistogramMetricFamily(
         "mediaapp_task_wait_seconds",
-        "Of a run before its start: of a job since it was queued, else of its message. Canaries do not count.",
+        "Of a run that succeeded or failed, before its start: of a job since it was queued, without earlier attempts,"
+        " else of its message. Canaries do not count.",
         labels=["queue"],
     )
     in_time = CounterMetricFamily(
         "mediaapp_task_waits_within_target",
-        "Runs that waited at most the target of their queue; canaries do not count.",
+        "Of these, the runs that waited at most the target of their queue.",
         labels=["queue"],
     )
     buckets = defaultdict[str, Counter[str]](Counter)

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Max, Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from workers import log_context
@@ -38,12 +38,22 @@ def begin(job: Job) -> None:
 
 
 def wait_seconds(job: Job) -> float:
-    """Of a job that has begun its attempt: since it was queued, given back or due, whichever came last."""
-    earlier = JobAttempt.objects.filter(job=job, number__lt=job.attempt)
-    ended_at = earlier.aggregate(last=Max("ended_at"))["last"] if job.attempt > 1 else None
-    since = max(filter(None, (job.queued_at, job.not_before, ended_at)))
-    waited: timedelta = (job.started_at or timezone.now()) - since
-    return waited.total_seconds()
+    """Of a job that has begun its attempt: since it was queued, without the time in which earlier attempts ran.
+
+    After an attempt with an error, since it was due again. So a hand-back hides no wait, and a failure is none.
+    """
+    since, ran, begun_at = job.queued_at, timedelta(), job.started_at or timezone.now()
+    earlier = (
+        JobAttempt.objects.filter(job=job, number__lt=job.attempt, started_at__gte=since) if job.attempt > 1 else []
+    )
+    for attempt in sorted(earlier, key=lambda each: each.number):
+        ended_at = attempt.ended_at or begun_at
+        if attempt.error:
+            is_last = attempt.number == job.attempt - 1
+            since, ran = max(ended_at, job.not_before) if job.not_before and is_last else ended_at, timedelta()
+        else:
+            ran += ended_at - attempt.started_at
+    return (begun_at - since - ran).total_seconds()
 
 
 def end(job_id: UUID, number: int, outcome: Outcome, **fields: Any) -> None:

@@ -19,6 +19,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='taskrun',
             name='wait_seconds',
-            field=models.FloatField(help_text='Before its start: of a job since it was queued, else of its message.', null=True),
+            field=models.FloatField(help_text='Before its start: of a job since it was queued, without earlier attempts, else of its message.', null=True),
         ),
     ]

@@ -31,7 +31,8 @@ class TaskRun(models.Model):
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
     ended_at = models.DateTimeField()
     wait_seconds = models.FloatField(
-        null=True, help_text="Before its start: of a job since it was queued, else of its message."
+        null=True,
+        help_text="Before its start: of a job since it was queued, without earlier attempts, else of its message.",
     )
     run_seconds = models.FloatField(null=True)
     peak_bytes = models.BigIntegerField(null=True, help_text="Of the process and its children, in this run alone.")

@@ -113,7 +113,7 @@ def verify() -> Finding:
         others = Job.objects.filter(state=Job.State.QUEUED).exclude(queue__in=sensitive).count()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    summary = ", ".join(f"{name} waited {p95[name]:.1f} s (p95 of ten minutes)" for name in sensitive)
+    summary = ", ".join(waits.describe_p95(name, p95) for name in sensitive)
     summary = f"{summary or 'no queue is time-sensitive'}, {others} queued elsewhere"
     summary = pauses.with_pauses(summary, [paused[name] for name in sensitive if name in paused])
     return Finding(not faults, summary, " ".join(faults), max(p95.values(), default=None))

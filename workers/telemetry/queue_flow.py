@@ -1,6 +1,7 @@
 """How fast each queue fills and empties, by its samples: the one computation for cards, pages, charts and hours.
 
-Finished are the runs that ended (TaskTotal, without canaries). Arrived are those, and the growth of the queue.
+Finished are the runs that ended (TaskTotal, without canaries and hand-backs). Arrived are those, and the growth of the
+queue.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,7 +24,7 @@ FLOWS = """
         sum(finished) AS finished, sum(growth) AS growth, sum(seconds) AS seconds,
         (array_agg(messages ORDER BY taken_at DESC))[1] AS messages
     FROM (
-        SELECT queue, taken_at, messages, finished - lag(finished) OVER by_time AS finished,
+        SELECT queue, taken_at, messages, greatest(0, finished - lag(finished) OVER by_time) AS finished,
             messages - lag(messages) OVER by_time AS growth,
             extract(epoch FROM taken_at - lag(taken_at) OVER by_time) AS seconds
         FROM (

@@ -12,6 +12,7 @@ from workers.brokers.state import read_queue_states_or_unknown
 from workers.models import QueueHour, QueueSample
 from workers.queues import table
 from workers.telemetry.queue_flow import FLOWS, flow_parameters
+from workers.telemetry.rollups import first_hour
 from workers.telemetry.waits import jobs_without_message
 
 MAX_PAUSE = timedelta(seconds=90)  # of the samples, while another beat starts
@@ -19,7 +20,7 @@ DELETE_ROWS = 10_000  # of one statement
 HOUR = timedelta(hours=1)
 FINISHED = """
     SELECT queue, sum(outcome.value::bigint)::bigint FROM workers_tasktotal, jsonb_each_text(outcomes) AS outcome
-    WHERE task <> %s GROUP BY queue"""
+    WHERE task <> %s AND outcome.key NOT IN ('retried', 'refused') GROUP BY queue"""
 ROLL_UP = f"""
     INSERT INTO workers_queuehour (queue, hour, waiting_p50, waiting_max, oldest_max, arrived, finished)
     SELECT level.queue, hour, waiting_p50, waiting_max, oldest_max, arrived, finished
@@ -51,7 +52,7 @@ def store_samples(oldest_waits: Mapping[str, float]) -> None:
 
 
 def _count_finished() -> dict[str, int]:
-    """Runs that ever ended, by queue, without canaries."""
+    """Runs that ever ended, by queue, without canaries, jobs that were handed back, and messages that nobody needs."""
     with connection.cursor() as cursor:
         cursor.execute(FINISHED, [table().canary_task])
         return dict(cursor.fetchall())
@@ -74,10 +75,8 @@ def was_sampled(ago: timedelta, within: timedelta = MAX_PAUSE) -> bool:
 
 def roll_up_samples() -> None:
     """Computes the last two days anew. After a time limit the next call goes on."""
-    now = timezone.now()
-    newest = QueueHour.objects.filter(queue__in=table().queues).order_by("-hour").values_list("hour", flat=True).first()
-    first = min(newest or now - timedelta(days=settings.KEEP_RUNS_DAYS), now - timedelta(days=2))
-    first = first.replace(minute=0, second=0, microsecond=0)
+    now, hours = timezone.now(), QueueHour.objects.filter(queue__in=table().queues).order_by("-hour")
+    first = first_hour(hours.values_list("hour", flat=True).first())
     with connection.cursor() as cursor:
         while first <= now:
             end = first + timedelta(days=1)

@@ -16,6 +16,7 @@ from redis import Redis
 
 from workers.models import TaskHour, TaskRun
 from workers.postgres_copy import copy_rows
+from workers.telemetry.outcomes import FINISHED
 from workers.telemetry.recorder import HEARTBEATS, STREAM, Run, run_killed
 from workers.telemetry.task_totals import add_to_totals
 
@@ -29,16 +30,16 @@ COLUMNS = (
     *("ended_at", "wait_seconds", "run_seconds", "peak_bytes", "job_id", "error"),
 )
 COPY = f"COPY workers_taskrun ({', '.join(COLUMNS)}) FROM STDIN"
-# Only runs that went to their end have a run time: a refused one takes none.
-FINISHED = "FILTER (WHERE outcome IN ('succeeded', 'failed'))"
+# A refused run takes no time, and the wait of a handed-back job is in its last run.
+OF_FINISHED = f"FILTER (WHERE outcome IN {FINISHED})"
 # The columns of TaskHour beside its counts, and how runs make them.
 FIGURES = {
-    "run_p50": f"percentile_cont(0.5) WITHIN GROUP (ORDER BY run_seconds) {FINISHED}",
-    "run_p95": f"percentile_cont(0.95) WITHIN GROUP (ORDER BY run_seconds) {FINISHED}",
-    "run_max": f"max(run_seconds) {FINISHED}",
-    "wait_p50": "percentile_cont(0.5) WITHIN GROUP (ORDER BY wait_seconds)",
-    "wait_p95": "percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds)",
-    "wait_max": "max(wait_seconds)",
+    "run_p50": f"percentile_cont(0.5) WITHIN GROUP (ORDER BY run_seconds) {OF_FINISHED}",
+    "run_p95": f"percentile_cont(0.95) WITHIN GROUP (ORDER BY run_seconds) {OF_FINISHED}",
+    "run_max": f"max(run_seconds) {OF_FINISHED}",
+    "wait_p50": f"percentile_cont(0.5) WITHIN GROUP (ORDER BY wait_seconds) {OF_FINISHED}",
+    "wait_p95": f"percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) {OF_FINISHED}",
+    "wait_max": f"max(wait_seconds) {OF_FINISHED}",
     "peak_p95": "percentile_disc(0.95) WITHIN GROUP (ORDER BY peak_bytes)",
     "peak_max": "max(peak_bytes)",
 }
@@ -49,7 +50,7 @@ ROLL_UP = f"""
         (task, queue, hour, outcomes, runs, {", ".join(FIGURES)})
     SELECT task, queue, date_trunc('hour', ended_at) AS hour,
         {OUTCOMES},
-        count(run_seconds) {FINISHED},
+        count(run_seconds) {OF_FINISHED},
         {", ".join(FIGURES.values())}
     FROM workers_taskrun WHERE ended_at >= %s AND ended_at < %s GROUP BY task, queue, hour
     ON CONFLICT (hour, task, queue) DO UPDATE SET
@@ -109,12 +110,19 @@ def row_id(entry: bytes) -> int:
 def roll_up_hours() -> None:
     """Computes the last two days anew, so that late runs count. After a time limit the next call goes on."""
     now = timezone.now()
-    newest = TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first() or now - kept_runs()
-    day = min(newest, now - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
+    day = first_hour(TaskHour.objects.order_by("-hour").values_list("hour", flat=True).first())
     with connection.cursor() as cursor:
         while day <= now:
             cursor.execute(ROLL_UP, [day, day + timedelta(days=1)])
             day += timedelta(days=1)
+
+
+def first_hour(newest: datetime | None) -> datetime:
+    """Of a rollup: the retention has deleted no row of it. newest: the hour that the last rollup reached."""
+    now = timezone.now()
+    whole = now - kept_runs() + timedelta(hours=2)
+    first = max(whole, min(newest or whole, now - timedelta(days=2)))
+    return first.replace(minute=0, second=0, microsecond=0)
 
 
 def kept_runs() -> timedelta:

@@ -7,15 +7,16 @@ lines every ten seconds.
 import logging
 from typing import Any
 
+from workers.telemetry.outcomes import FAILED
+
 log = logging.getLogger(__name__)
 
 LONG_SECONDS = 1.0
-NOTICED = ("failed", "lost")
 
 
 def log_run(record: dict[str, Any], **_: object) -> None:
     """A receiver of `run_finished`."""
-    is_noticed = record["outcome"] in NOTICED or record["run_seconds"] > LONG_SECONDS
+    is_noticed = record["outcome"] in FAILED or record["run_seconds"] > LONG_SECONDS
     if not (is_noticed or log.isEnabledFor(logging.DEBUG)):
         return
     waited, ran = (value and round(value, 3) for value in (record["wait_seconds"], record["run_seconds"]))

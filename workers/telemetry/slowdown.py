@@ -12,11 +12,12 @@ from django.db import connection
 from django.utils import timezone
 
 from workers.models import TaskRun
+from workers.telemetry.outcomes import FINISHED
 
 MIN_EVIDENCE = math.log(10_000)  # hours in which a steady task gives one false alarm at most
 MIN_RATIO = 1.5  # of the p95 to the usual one
 MIN_DIFFERENCE_SECONDS = 0.1  # nobody notices less
-COMPARISON = """
+COMPARISON = f"""
     WITH usual AS (
         SELECT task, percentile_cont(0.5) WITHIN GROUP (ORDER BY run_p95) AS p95,
             avg((0.05 * runs + 0.95) / (runs + 1))::float AS share
@@ -28,9 +29,9 @@ COMPARISON = """
     SELECT task, count(*), count(*) FILTER (WHERE run_seconds > usual.p95),
         percentile_cont(0.95) WITHIN GROUP (ORDER BY run_seconds), usual.p95, usual.share
     FROM workers_taskrun JOIN usual USING (task)
-    WHERE ended_at > now() - interval '1 hour' AND outcome IN ('succeeded', 'failed')
+    WHERE ended_at > now() - interval '1 hour' AND outcome IN {FINISHED}
         AND (%(task)s::text IS NULL OR task = %(task)s)
-    GROUP BY task, usual.p95, usual.share ORDER BY task"""
+    GROUP BY task, usual.p95, usual.share ORDER BY task"""  # noqa: S608 (of our own constants)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from workers.models import TaskTotal
 from workers.queues import table
+from workers.telemetry.outcomes import FINISHED
 
 Record = Mapping[str, Any]
 
@@ -65,8 +66,9 @@ def _group(runs: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
 
 def _grow(total: TaskTotal, runs: list[Record], bounds: Sequence[float]) -> TaskTotal:
     _add(total.outcomes, Counter([run["outcome"] for run in runs]))
-    total.run_seconds += _add_to_buckets(total.run_buckets, [run.get("run_seconds") for run in runs], bounds)
-    total.wait_seconds += _add_to_buckets(total.wait_buckets, [run.get("wait_seconds") for run in runs], bounds)
+    finished = [run for run in runs if run["outcome"] in FINISHED]
+    total.run_seconds += _add_to_buckets(total.run_buckets, [run.get("run_seconds") for run in finished], bounds)
+    total.wait_seconds += _add_to_buckets(total.wait_buckets, [run.get("wait_seconds") for run in finished], bounds)
     return total
 
 

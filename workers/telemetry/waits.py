@@ -10,11 +10,13 @@ from django.utils import timezone
 
 from workers.models import Job
 from workers.queues import Queue, table
+from workers.telemetry.outcomes import FINISHED
 
-P95_WAIT = """
+P95_WAIT = f"""
     SELECT queue, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) FROM workers_taskrun
     WHERE ended_at > now() - interval '10 minutes' AND queue = ANY(%s) AND task <> %s AND wait_seconds IS NOT NULL
-    GROUP BY queue"""
+        AND outcome IN {FINISHED}
+    GROUP BY queue"""  # noqa: S608 (of our own constants)
 SINCE = Case(
     When(Q(started_at=None) | Q(started_at__lt=F("queued_at")), then="queued_at"),  # new, or tried again by a person
     default=Greatest("queued_at", "started_at", "not_before", "dispatched_at"),
@@ -22,10 +24,16 @@ SINCE = Case(
 
 
 def p95_waits(queues: Collection[str]) -> dict[str, float]:
-    """Seconds, of the runs of the last ten minutes without canaries; 0 for a queue without a run."""
+    """Seconds, of the finished runs of the last ten minutes without canaries. A queue without a run is left out."""
     with connection.cursor() as cursor:
         cursor.execute(P95_WAIT, [list(queues), table().canary_task])
-        return dict.fromkeys(queues, 0.0) | dict(cursor.fetchall())
+        return dict(cursor.fetchall())
+
+
+def describe_p95(queue: str, p95: Mapping[str, float]) -> str:
+    if queue not in p95:
+        return f"nothing ran from {queue} in ten minutes"
+    return f"{queue} waited {p95[queue]:.1f} s (p95 of ten minutes)"
 
 
 def due_jobs() -> QuerySet[Job]:
@@ -63,7 +71,7 @@ def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[s
         if sent and now - sent > target:
             question = "" if last else f" Is the {worker} worker up?"
             yield f"A job in {queue.name} waits for {_seconds(now - sent)} of {queue.target_seconds} s.{question}"
-        elif p95[queue.name] > queue.target_seconds:
+        elif p95.get(queue.name, 0.0) > queue.target_seconds:
             yield (
                 f"In the last ten minutes, one run in twenty of {queue.name} waited more than {queue.target_seconds}"
                 f" s. Is a task slower than usual (practice 7)? Else add a {worker} worker."

@@ -31,12 +31,13 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from workers import log_context
+from workers.telemetry.outcomes import FAILED
 from workers.telemetry.recorder import Run, run_finished, run_killed, run_started
 from workers.tracing.tracer import NAME, telemetry, trace_id_of, tracer
 
 HEADER = "traceparent"
 SCOPE = InstrumentationScope(NAME)
-FAILURES, SUCCESS = ("failed", "lost"), Status()
+SUCCESS = Status()
 ATTRIBUTES = {
     "queue": "messaging.destination.name",
     "message": "messaging.message.id",
@@ -159,7 +160,7 @@ def finish_run(run: Run, record: dict[str, Any], error: Exception | None, **_: o
     global _run
     if span := _run:
         _run = None
-        status = failure(run.error or error) if record["outcome"] in FAILURES else SUCCESS
+        status = failure(run.error or error) if record["outcome"] in FAILED else SUCCESS
         telemetry().sender.add(partial(_finished_run, span, record | {"attempt": run.attempt}, status))
 
 
