@@ -8,14 +8,13 @@ import sys
 from datetime import datetime, timedelta
 
 import pytest
-from django.db.models import F
 from django.urls import resolve
 from django.utils import timezone
 
 from devtools.processes import ROOT, wait_until
 from tests.alarms import ADMIN, ALARM, LOCKS, REASON, RECOVERY, SECRET, break_locks, mend_locks, subjects
 from tests.conftest import environment
-from workers.alarms import deploys, incidents, mail, messages, states, texts
+from workers.alarms import incidents, mail, messages, states, texts
 from workers.alarms import monitor as monitor_module
 from workers.alarms.monitor import Monitor
 from workers.models import AlarmMessage, Deploy, FindingSample, Incident, PracticeState, QueueSample
@@ -100,28 +99,6 @@ def test_no_alarm_rings_while_a_new_release_starts(smtp, go, settings):
     Deploy.objects.update(began_at=timezone.now() - timedelta(seconds=settings.ALERT_DEPLOY_SECONDS + 1))
     go()
     assert subjects(smtp) == [ALARM]
-
-
-def test_a_release_that_still_runs_is_not_recorded_again(settings):
-    settings.RELEASE = "v42"
-    older = deploys.ReleaseRecorder()
-    older.record()
-    settings.RELEASE = "v43"
-    deploys.ReleaseRecorder().record()
-    settings.RELEASE = "v42"
-    older.record()
-    assert list(Deploy.objects.order_by("pk").values_list("release", flat=True)) == ["v42", "v43"]
-
-
-def test_a_restart_in_a_deploy_that_is_half_done_is_no_deploy_and_a_rollback_to_yesterdays_release_is(settings):
-    def record(*releases: str) -> list[str]:
-        for settings.RELEASE in releases:
-            deploys.ReleaseRecorder().record()
-        return list(Deploy.objects.order_by("pk").values_list("release", flat=True))
-
-    assert record("v42", "v43", "v42", "v43") == ["v42", "v43"]
-    Deploy.objects.update(began_at=F("began_at") - timedelta(hours=25))
-    assert record("v43", "v42") == ["v42", "v43", "v42"]
 
 
 @pytest.mark.parametrize(("good_seconds", "expected"), [(15, [True]), (60, [False, False])])

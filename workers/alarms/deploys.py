@@ -1,6 +1,7 @@
 """When each release first ran. Charts mark it, and alarms wait while it starts everything anew."""
 
 import logging
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,29 +12,33 @@ from workers.models import Deploy
 
 log = logging.getLogger(__name__)
 
-MIN_GAP = timedelta(days=1)  # between two deploys of one release
-
 
 class ReleaseRecorder:
-    """Records once in a process: the beat of an older release, which still runs, must not record itself again.
+    """Records once in a process that its release began, or came back after another one: a rollback.
 
-    A release counts again after a day, as a rollback. In a deploy that is half done, beats of both releases restart.
+    In a deploy that is half done, beats of both releases run and restart. So a release comes back only in a process
+    that began after the newest deploy, and once that one is no longer young.
     """
 
     def __init__(self) -> None:
-        self.is_done = False
+        self.is_done, self.began_at = False, time.monotonic()
 
     def record(self) -> None:
         """Call it in a claimed round, so that two processes do not record one release. Raises DatabaseError."""
         if self.is_done or not settings.RELEASE:
             return
         newest = Deploy.objects.order_by("-began_at").first()
-        is_newest = newest is not None and newest.release == settings.RELEASE
-        recent = Deploy.objects.filter(release=settings.RELEASE, began_at__gt=Now() - MIN_GAP)
-        if not is_newest and not recent.exists():
+        if newest is None or newest.release != settings.RELEASE:
+            is_known = Deploy.objects.filter(release=settings.RELEASE).exists()
+            if is_known and _has_begun_within(max(time.monotonic() - self.began_at, settings.ALERT_DEPLOY_SECONDS)):
+                return
             Deploy.objects.create(release=settings.RELEASE, began_at=Now())
             log.info("release_began release=%r", settings.RELEASE)
         self.is_done = True
+
+
+def _has_begun_within(seconds: float) -> bool:
+    return Deploy.objects.filter(began_at__gt=Now() - timedelta(seconds=seconds)).exists()
 
 
 def is_young(now: datetime) -> bool:
