@@ -123,6 +123,25 @@ def test_run_now_sends_the_task_once_with_its_queue_and_expiry(entries, broker, 
     assert broker.llen("maintenance") == 1
 
 
+def test_run_now_of_an_entry_without_a_queue_says_that_it_waits_too(broker, as_stella):
+    """Its task has a queue in the table. A shell or the admin makes such an entry."""
+    hourly = IntervalSchedule.objects.create(every=1, period="hours")
+    PeriodicTask.objects.create(name="by hand", task="workers.highmem.tasks.roll_up_runs", interval=hourly)
+    pauses.pause(Pause.Kind.QUEUE, "maintenance", by="stella")
+    assert "was sent, and waits: maintenance is paused by stella" in click(as_stella, "by hand", "run")
+
+
+def test_a_pause_and_its_end_enable_no_entry_that_was_disabled(entries, as_stella):
+    hourly = IntervalSchedule.objects.create(every=1, period="hours")
+    row = {"task": "workers.highmem.tasks.roll_up_runs", "interval": hourly, "enabled": False}
+    PeriodicTask.objects.create(name="by hand", **row)
+    assert "was paused or disabled before" in click(as_stella, "by hand", "pause")
+    click(as_stella, "by hand", "resume")
+    assert not PeriodicTask.objects.get(name="by hand").enabled
+    PeriodicTask.objects.filter(name=ROLLUP).update(enabled=False)  # beat would enable it within seconds
+    assert "is paused" in click(as_stella, ROLLUP, "pause")
+
+
 def test_run_now_says_that_the_broker_is_away_and_logs_nothing(entries, as_stella):
     with unreachable_broker():
         assert "was not sent: the broker does not answer" in click(as_stella, ROLLUP, "run")
@@ -131,7 +150,7 @@ def test_run_now_says_that_the_broker_is_away_and_logs_nothing(entries, as_stell
 
 def test_each_click_is_logged_once(entries, broker, as_stella):
     said = [click(as_stella, ROLLUP, action) for action in ("pause", "pause", "run", "resume", "resume")]
-    assert "was paused before" in said[1]
+    assert "was paused or disabled before" in said[1]
     assert "was not paused" in said[4]
     done = ActionEntry.objects.order_by("pk").values_list("action", "target")
     assert [*done] == [("pause_entry", ROLLUP), ("run_entry", ROLLUP), ("resume_entry", ROLLUP)]

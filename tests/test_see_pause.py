@@ -140,7 +140,7 @@ def test_a_click_says_what_stops_with_the_queue(as_stella):
 def test_a_quiet_page_says_on_top_what_is_paused(as_stella):
     pause("default")
     ModelEntry.from_entry("sweep", app=current_app, task=SWEEP, schedule=timedelta(seconds=10))
-    entry_actions.pause_entry("sweep", by="bob")
+    entry_actions.pause_entry(PeriodicTask.objects.get(name="sweep"), by="bob")
     page = as_stella.get("/operations/").content.decode()
     headline = " ".join(strip_tags(page.partition('id="headline"')[2].partition("</section>")[0]).split())
     assert "Paused queue default by stella since 00:02" in headline

@@ -11,10 +11,12 @@ from workers.models import Pause
 from workers.telemetry import pauses
 
 
-def pause_entry(name: str, by: str) -> bool:
-    """False if it was paused before."""
-    is_new = pauses.pause(Pause.Kind.ENTRY, name, by)
-    PeriodicTask.objects.filter(name=name).update(enabled=False)
+def pause_entry(row: PeriodicTask, by: str) -> bool:
+    """False if it was paused before, or disabled: a resume would enable it. Beat enables what the code has."""
+    if not row.enabled and row.name not in current_app.conf.beat_schedule:
+        return False
+    is_new = pauses.pause(Pause.Kind.ENTRY, row.name, by)
+    PeriodicTask.objects.filter(pk=row.pk).update(enabled=False)
     transaction.on_commit(PeriodicTasks.update_changed)  # beat reads the schedule anew
     return is_new
 

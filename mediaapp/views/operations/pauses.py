@@ -16,7 +16,7 @@ from mediaapp.permissions import AuthenticatedRequest, staff_required
 from workers.models import Pause
 from workers.queues import table
 from workers.telemetry import entry_actions, pauses
-from workers.telemetry.recurring_entries import entries_of_queue
+from workers.telemetry.recurring_entries import entries_of_queue, queue_of
 
 SOON = "within 5 s"
 LATER = "once the server of the locks answers again, where they read it: it does not answer now"
@@ -66,10 +66,10 @@ def resume_queue(request: AuthenticatedRequest, name: str) -> HttpResponse:
 def pause_entry(request: AuthenticatedRequest, entry_id: int) -> HttpResponse:
     entry = get_object_or_404(PeriodicTask, pk=entry_id)
     with transaction.atomic():
-        if is_new := entry_actions.pause_entry(entry.name, by=request.user.get_username()):
+        if is_new := entry_actions.pause_entry(entry, by=request.user.get_username()):
             action_log.record(request, "pause_entry", entry.name)
     done = f"{entry.name} is paused: beat does not send it."
-    messages.info(request, done if is_new else f"{entry.name} was paused before.")
+    messages.info(request, done if is_new else f"{entry.name} was paused or disabled before.")
     return _back(request)
 
 
@@ -98,7 +98,7 @@ def run_entry(request: AuthenticatedRequest, entry_id: int) -> HttpResponse:
             messages.error(request, f"{entry.name} was not sent: the broker does not answer. Try again.")
             return _back(request)
     sent = f"{entry.name} was sent. If another run holds its lock, this one is skipped."
-    if pause := pauses.paused_queues().get(entry.queue or ""):
+    if pause := pauses.paused_queues().get(queue_of(entry)):
         sent = f"{entry.name} was sent, and waits: {pause.sentence}."
     messages.success(request, sent)
     return _back(request)
