@@ -1,6 +1,5 @@
 """A click, its publish and its task are one trace, on both brokers. No span is lost with its process."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -20,7 +19,7 @@ from tests.web import serving
 from workers.models import Job
 from workers.tracing import spans
 from workers.tracing.sender import BATCH_SPANS, SpanSender
-from workers.tracing.tracer import _telemetry, telemetry
+from workers.tracing.tracer import _telemetry, telemetry, trace_id_of
 
 CLICK, EARLIER = "2f6c1d58-5ad5-4c1b-9d6e-6e8c2f3c9a10", "7d0e2c1a-98b7-4e55-8f10-6a1f0b8f7c21"
 RESET, SWEEP = "workers.default.tasks.send_password_reset", "workers.default.tasks.sweep_jobs"
@@ -39,7 +38,7 @@ def click(email: str, **variables: str) -> None:
 
 
 def trace_of(request_id: str) -> str:
-    return hashlib.sha256(request_id.encode()).hexdigest()[:32]
+    return f"{trace_id_of(request_id):032x}"
 
 
 def waiting_reset(user, request_id: str) -> Job:
@@ -212,6 +211,15 @@ def failing(error: Exception) -> Callable[..., None]:
         raise error
 
     return fail
+
+
+def test_a_stranger_cannot_compute_which_trace_his_request_gets(settings):
+    """The sampler decides by the trace's id: he could have all of his requests sampled."""
+    settings.SECRET_KEY = "ours"
+    own = trace_id_of(CLICK)
+    assert own == trace_id_of(CLICK) != trace_id_of(EARLIER)
+    settings.SECRET_KEY = "a guess"
+    assert own != trace_id_of(CLICK)
 
 
 @pytest.mark.parametrize(("sampler", "count"), [("always_off", 0), ("always_on", 1)])

@@ -1,11 +1,10 @@
-"""The tracer of this process. The id of a trace is computed from the request's id.
+"""The tracer of this process. The id of a trace is computed from the request's id and SECRET_KEY.
 
 So the row of a job need not store its trace: what the sweep publishes later, or another job's end, is in the trace of
-the request that created the job. And the log's `request=` finds the trace. A client's `traceparent` is not taken: a
-stranger could have all of his requests sampled.
+the request that created the job. A client's `traceparent` is not taken, and he cannot compute the id from his
+X-Request-ID: a stranger could have all of his requests sampled.
 """
 
-import hashlib
 import os
 import socket
 import threading
@@ -14,6 +13,7 @@ from multiprocessing.util import Finalize
 from typing import Any
 
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 from opentelemetry.sdk.environment_variables import OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME
 from opentelemetry.sdk.resources import HOST_NAME, PROCESS_PID, SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -40,7 +40,7 @@ class RequestIdGenerator(RandomIdGenerator):
 
 
 def trace_id_of(request: str) -> int:
-    return int.from_bytes(hashlib.sha256(request.encode()).digest()[:16])
+    return int.from_bytes(salted_hmac("trace", request, algorithm="sha256").digest()[:16])
 
 
 class Telemetry:
