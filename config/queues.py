@@ -88,4 +88,5 @@ TABLE = Table(
     canary_task="workers.default.tasks.answer_canary",
     telemetry_tasks=("workers.default.tasks.collect_runs", "workers.highmem.tasks.roll_up_runs"),
     broker_tasks=("workers.default.tasks.sweep_jobs", "workers.default.tasks.collect_runs"),
+    sweep_task="workers.default.tasks.sweep_jobs",
 )

@@ -100,6 +100,13 @@ def test_practice_5_says_who_paused_an_entry_instead_of_failing(entries, as_stel
     assert recurring.verify().ok is False
 
 
+def test_a_click_says_what_stops_with_the_entry(entries, as_stella):
+    warning = "Lost messages are not found meanwhile, and what the broker refused waits."
+    assert f"beat does not send it. {warning}" in click(as_stella, SWEEP, "pause")
+    assert f"was paused or disabled before. {warning}" in click(as_stella, SWEEP, "pause")
+    assert warning not in click(as_stella, SWEEP, "resume")
+
+
 def test_an_entry_made_by_hand_is_shown_while_it_is_paused_and_comes_back(entries, as_stella):
     ten = IntervalSchedule.objects.create(every=10, period="seconds")
     row = {"task": "workers.default.tasks.sweep_jobs", "interval": ten, "expire_seconds": 9}

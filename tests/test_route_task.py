@@ -187,7 +187,7 @@ def test_the_worker_is_not_blamed_for_a_full_queue_or_a_broker_that_is_away(db):
     waiting_mail(dispatched_at=None)
     finding = queues.verify()
     assert finding.ok is False
-    assert "has no message for 60 s of 10 s. Is the queue full, the broker away" in finding.reason
+    assert "has no message for 60 s of 10 s: Is the queue full, the broker away" in finding.reason
     assert "worker" not in finding.reason
 
 
@@ -272,10 +272,10 @@ def test_verify_holds_while_a_video_waits(alice):
     assert "1 queued elsewhere" in finding.summary
 
 
-@pytest.mark.parametrize("part", ["canary_task", "telemetry_tasks", "broker_tasks"])
+@pytest.mark.parametrize("part", ["canary_task", "telemetry_tasks", "broker_tasks", "sweep_task"])
 def test_check_fires_for_a_misspelled_task_of_the_table(db, settings, part):
     name = "workers.default.tasks.nope"
-    settings.QUEUE_TABLE = replace(table(), **{part: name if part == "canary_task" else (name,)})
+    settings.QUEUE_TABLE = replace(table(), **{part: name if part.endswith("task") else (name,)})
     assert ("practices.E302", True) in [(message.id, name in message.msg) for message in queues.check()]
     connection_budgets()  # and nothing else fails for it
     timing.verify()

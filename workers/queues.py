@@ -68,13 +68,14 @@ class Worker:
 class Table:
     """canary_task: answers the canary of practice 8. telemetry_tasks: the schedule must send them.
 
-    broker_tasks: each opens a connection of its own to the broker.
+    broker_tasks: each opens a connection of its own to the broker. sweep_task: publishes the jobs without a message.
     """
 
     workers: tuple[Worker, ...]
     canary_task: str
     telemetry_tasks: tuple[str, ...]
     broker_tasks: tuple[str, ...] = ()
+    sweep_task: str = ""
 
     @cached_property
     def queues(self) -> dict[str, Queue]:
@@ -90,7 +91,7 @@ class Table:
 
     @cached_property
     def named_tasks(self) -> set[str]:
-        return {self.canary_task, *self.telemetry_tasks, *self.broker_tasks}
+        return {self.canary_task, *self.telemetry_tasks, *self.broker_tasks, self.sweep_task} - {""}
 
     @cached_property
     def repeated_tasks(self) -> set[str]:

@@ -21,7 +21,7 @@ from workers.practices import Finding
 from workers.queues import table
 from workers.telemetry import canaries, liveness, pauses
 from workers.telemetry.queue_samples import store_samples, was_sampled
-from workers.telemetry.waits import due_jobs, jobs_without_message
+from workers.telemetry.waits import due_jobs, jobs_without_message, late_faults
 
 SAMPLE = "workers.practices.backlog.sample"
 MAX_SAMPLE_AGE_SECONDS = 120
@@ -76,33 +76,29 @@ def verify() -> Finding:
         in_rows = sum(jobs_without_message().values())
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    late = [
-        f"The oldest in {name} has waited {waits[name]:.0f} s of {queue.target_seconds} s: add a"
-        f" {table().consumers[name]} worker, unless its queue is full (practice 1)."
-        for name, queue in table().queues.items()
-        if waits.get(name, 0) > queue.target_seconds
-    ]
-    faults = list[str]()
-    if not is_sampled:
-        faults.append(f"Nobody has sampled the queues in the last {MAX_SAMPLE_AGE_SECONDS} s. Is beat up?")
+    nobody = f"Nobody has sampled the queues in the last {MAX_SAMPLE_AGE_SECONDS} s. Is beat up?"
+    unsampled = [] if is_sampled else [nobody]
     oldest = max(waits, key=lambda name: waits[name], default="")
     age = waits.get(oldest, 0.0)
     summary = f"the oldest waits {age:.0f} s, in {oldest}" if oldest else "nothing waits"
     summary = pauses.with_pauses(summary, paused.values())
     try:
         states = read_queue_states()  # first: a worker gives no sign of life while its broker is away
-        faults += [*late, *liveness.faults({name: pause.paused_at for name, pause in paused.items()})]
+        faults = list(liveness.faults({name: pause.paused_at for name, pause in paused.items()}))
+        unread = {name for name, state in states.items() if state["consumers"] == 0 and name not in paused}
         idle = {name: seconds for name, seconds in canaries.idle_ages().items() if states[name]["consumers"]}
+        late = list(late_faults(waits, unread | liveness.queues_without_worker()))
     except (BrokerUnavailableError, DatabaseError, RedisError) as error:  # what is late is late because of it
-        return Finding(False if faults else None, summary, " ".join([_tell(error), *faults]), age)
+        reason = " ".join([_tell(error), *unsampled])
+        return Finding(False, summary, reason, age) if unsampled else Finding(None, summary, reason)
     ready = sum(state["ready"] or 0 for state in states.values())
-    unread = [name for name, state in states.items() if state["consumers"] == 0 and name not in paused]
-    faults += [f"Nobody reads {name}: start a {table().consumers[name]} worker." for name in unread]
+    faults += [f"Nobody reads {name}: start a {table().consumers[name]} worker." for name in states if name in unread]
     faults += [
         f"The {table().consumers[name]} worker is at rest and has not answered the canary in {name} for"
         f" {seconds:.0f} s: it lives and takes nothing. Restart it."
         for name, seconds in idle.items()
     ]
+    faults += [*unsampled, *late]
     summary = f"waiting: {ready} messages, {in_rows} jobs without one; {summary}"
     return Finding(not faults, summary, " ".join(faults), age)
 

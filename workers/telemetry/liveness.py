@@ -157,6 +157,14 @@ def not_replaced(workers: list[Worker]) -> list[Worker]:
     return silent
 
 
+def queues_without_worker() -> set[str]:
+    """Those that no living worker consumes, and those of a silent one. Raises RedisError."""
+    workers = read_workers()
+    silent = {queue for worker in not_replaced(workers) for queue in worker.queues}
+    consumed = {queue for worker in workers if not worker.is_silent for queue in worker.queues}
+    return silent | (table().queues.keys() - consumed)
+
+
 def silent_consumers(workers: list[Worker], queue: str) -> list[Worker]:
     return [worker for worker in not_replaced(workers) if queue in worker.queues]
 

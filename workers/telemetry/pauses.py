@@ -7,9 +7,12 @@ import logging
 from collections.abc import Iterable
 
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Q
+from django_celery_beat.models import PeriodicTask
 from redis.exceptions import RedisError
 
 from workers.models import Pause
+from workers.queues import table
 from workers.telemetry import pause_copy
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,14 @@ def paused_entries() -> dict[str, Pause]:
 
 def _by_name(kind: str) -> dict[str, Pause]:
     return {pause.name: pause for pause in Pause.objects.filter(kind=kind).order_by("name")}
+
+
+def pauses_of_task(name: str) -> list[Pause]:
+    """Of its recurring entries, and of its queue. Raises DatabaseError."""
+    entries = PeriodicTask.objects.filter(task=name).values("name")
+    queue = table().routes.get(name, {}).get("queue", "")
+    stopped = Q(kind=Pause.Kind.ENTRY, name__in=entries) | Q(kind=Pause.Kind.QUEUE, name=queue)
+    return list(Pause.objects.filter(stopped).order_by("name"))
 
 
 def without_paused(queues: Iterable[str]) -> list[str]:

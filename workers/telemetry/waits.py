@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from workers.models import Job
 from workers.queues import Queue, table
+from workers.telemetry import pauses
 from workers.telemetry.outcomes import FINISHED
 
 P95_WAIT = f"""
@@ -47,6 +48,25 @@ def jobs_without_message() -> dict[str, int]:
     return dict(due_jobs().filter(dispatched_at=None).values_list("queue").annotate(Count("pk")))
 
 
+def oldest_unpublished(queue: Queue) -> datetime | None:
+    """Since when the oldest job waits that should have a message and has none (workers/jobs/turns.py)."""
+    unsent = due_jobs().filter(queue=queue.name, dispatched_at=None)
+    if queue.in_turns:
+        in_flight = Q(state=Job.State.QUEUED, dispatched_at__isnull=False)
+        if queue.serialize_by:
+            in_flight |= Q(state=Job.State.RUNNING) | Q(state=Job.State.QUEUED, not_before__gt=timezone.now())
+        busy = Job.objects.filter(in_flight, queue=queue.name).exclude(owner=None)
+        unsent = unsent.exclude(owner__in=busy.values("owner"))
+    return _oldest(unsent)
+
+
+def why_unpublished() -> str:
+    """Raises DatabaseError."""
+    if paused := pauses.pauses_of_task(table().sweep_task):
+        return f"{'; '.join(pause.sentence for pause in paused)}. Resume it."
+    return "Is the queue full, the broker away, or beat down? Practices 1 and 5 tell."
+
+
 def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[str]:
     """Yields a sentence for each cause for which jobs wait, or p95 waited, longer than their queue's target.
 
@@ -60,12 +80,10 @@ def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[s
         failing = later.filter(queued_at__lt=now - target).order_by("-started_at")
         if last := failing.first():
             yield f"{failing.count()} of {queue.name} failed, to be tried again later. The last one: {last.message}"
-        unsent = _oldest(due.filter(dispatched_at=None))
+        unsent = oldest_unpublished(queue)
         if unsent and now - unsent > target:
-            yield (
-                f"A job in {queue.name} has no message for {_seconds(now - unsent)} of {queue.target_seconds} s. Is the"
-                " queue full, the broker away, or beat down? Practices 1 and 5 tell."
-            )
+            waited = f"{_seconds(now - unsent)} of {queue.target_seconds} s"
+            yield f"A job in {queue.name} has no message for {waited}: {why_unpublished()}"
         worker = table().consumers[queue.name]
         sent = _oldest(due.exclude(dispatched_at=None))
         if sent and now - sent > target:
@@ -75,6 +93,28 @@ def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[s
             yield (
                 f"In the last ten minutes, one run in twenty of {queue.name} waited more than {queue.target_seconds}"
                 f" s. Is a task slower than usual (practice 7)? Else add a {worker} worker."
+            )
+
+
+def late_faults(waits: Mapping[str, float], without_worker: Collection[str]) -> Iterator[str]:
+    """Yields a sentence for each late queue: more workers help only where they live, and only what has a message.
+
+    waits: seconds by queue. Raises DatabaseError.
+    """
+    for queue in table().queues.values():
+        target, worker = queue.target_seconds, table().consumers[queue.name]
+        if (waited := waits.get(queue.name, 0.0)) <= target:
+            continue
+        since = oldest_unpublished(queue)
+        unsent = (timezone.now() - since).total_seconds() if since else 0.0
+        if unsent > target:
+            yield f"The oldest in {queue.name} has no message for {unsent:.0f} s of {target} s: {why_unpublished()}"
+        elif queue.name in without_worker:
+            yield f"The oldest in {queue.name} has waited {waited:.0f} s of {target} s."
+        else:
+            yield (
+                f"The oldest in {queue.name} has waited {waited:.0f} s of {target} s: add a {worker} worker, unless its"
+                " queue is full (practice 1)."
             )
 
 

@@ -20,7 +20,7 @@ from workers.telemetry.recurring_entries import entries_of_queue, queue_of
 
 SOON = "within 5 s"
 LATER = "once the server of the locks answers again, where they read it: it does not answer now"
-# What stops with a queue that beat feeds, by the task.
+# What stops with a recurring entry, or with its queue, by the task.
 STOPS = {
     "workers.default.tasks.sweep_jobs": "Lost messages are not found meanwhile, and what the broker refused waits.",
     "workers.default.tasks.collect_runs": "No run is recorded until then: charts have a gap.",
@@ -69,7 +69,8 @@ def pause_entry(request: AuthenticatedRequest, entry_id: int) -> HttpResponse:
         if is_new := entry_actions.pause_entry(entry, by=request.user.get_username()):
             action_log.record(request, "pause_entry", entry.name)
     done = f"{entry.name} is paused: beat does not send it."
-    messages.info(request, done if is_new else f"{entry.name} was paused or disabled before.")
+    done = done if is_new else f"{entry.name} was paused or disabled before."
+    messages.info(request, " ".join([done, *_stops([entry])]))
     return _back(request)
 
 
@@ -116,7 +117,11 @@ def _stops_with(queue: str) -> list[str]:
     if not entries:
         return []
     names = ", ".join(entry.name for entry in entries)
-    return [f"With it stop: {names}.", *(STOPS[entry.task] for entry in entries if entry.task in STOPS)]
+    return [f"With it stop: {names}.", *_stops(entries)]
+
+
+def _stops(entries: list[PeriodicTask]) -> list[str]:
+    return [STOPS[entry.task] for entry in entries if entry.task in STOPS]
 
 
 def _copy_and_say(request: HttpRequest, sentence: str) -> None:
