@@ -235,7 +235,7 @@ def test_verify_fails_while_a_mail_waits_too_long(alice, django_capture_on_commi
 
 
 def test_verify_finds_a_mail_that_waits_for_its_worker_beside_videos(bob, start, monkeypatch):
-    """On real processes: the finding changes while the worker is down, and once more for what has waited."""
+    """On real processes: the finding changes while the worker is down, and no run alone is a p95."""
     monkeypatch.setitem(table().queues, "urgent", replace(table().queues["urgent"], target_seconds=1))
     for _ in range(3):
         jobs.create("workers.video.tasks.transcode_video", owner_id=bob.pk, arguments={"source": "none"})
@@ -247,19 +247,18 @@ def test_verify_finds_a_mail_that_waits_for_its_worker_beside_videos(bob, start,
     finding = queues.verify()
     assert (finding.ok, "3 queued elsewhere" in finding.summary) == (True, True)
     wait_until(rollups.collect_runs, "the run")
-    finding = queues.verify()
-    assert (finding.ok, "one run in twenty" in finding.reason) == (False, True)
-    TaskRun.objects.update(wait_seconds=0.1)
     assert queues.verify().ok is True
 
 
-def test_verify_fails_while_one_in_twenty_mails_has_waited_too_long(db):
-    for number in range(20):
+@pytest.mark.parametrize(("runs", "is_ok"), [(19, True), (20, False)])
+def test_verify_fails_while_one_in_twenty_mails_has_waited_too_long(db, runs, is_ok):
+    for number in range(runs):
         wait = 60.0 if number < 2 else 0.1
         TaskRun.objects.create(
             id=number, task="mail", queue="urgent", outcome="succeeded", ended_at=timezone.now(), wait_seconds=wait
         )
-    assert queues.verify().ok is False
+    finding = queues.verify()
+    assert (finding.ok, "one run in twenty" in finding.reason) == (is_ok, not is_ok)
     TaskRun.objects.update(ended_at=timezone.now() - timezone.timedelta(hours=2))
     assert queues.verify().ok is True
 

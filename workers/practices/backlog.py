@@ -11,8 +11,6 @@ from datetime import timedelta
 from celery import current_app
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
-from django.db.models import Min
-from django.utils import timezone
 from redis.exceptions import RedisError
 
 from workers.brokers import BrokerUnavailableError
@@ -21,7 +19,7 @@ from workers.practices import Finding
 from workers.queues import table
 from workers.telemetry import canaries, liveness, pauses
 from workers.telemetry.queue_samples import store_samples, was_sampled
-from workers.telemetry.waits import due_jobs, jobs_without_message, late_faults
+from workers.telemetry.waits import job_ages, jobs_without_message, late_faults
 
 SAMPLE = "workers.practices.backlog.sample"
 MAX_SAMPLE_AGE_SECONDS = 120
@@ -30,9 +28,7 @@ CHAPTER = "See docs/8-backlog.md."
 
 def oldest_waits() -> dict[str, float]:
     """Seconds that the oldest message of each queue has waited, without empty queues. Raises DatabaseError."""
-    now = timezone.now()
-    oldest = due_jobs().values_list("queue").annotate(oldest=Min("since"))
-    waits = {queue: (now - moment).total_seconds() for queue, moment in oldest}
+    waits = job_ages()
     for queue, age in canaries.scheduled_ages().items():
         waits[queue] = max(waits.get(queue, 0.0), age)
     return waits

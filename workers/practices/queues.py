@@ -108,12 +108,12 @@ def verify() -> Finding:
     """ok while the oldest job now and the p95 of the last ten minutes keep the target of each time-sensitive queue."""
     sensitive = {queue.name: queue for queue in table().queues.values() if queue.kind == QueueKind.TIME_SENSITIVE}
     try:
-        p95, paused = waits.p95_waits(sensitive), pauses.paused_queues()
-        faults = list(waits.wait_faults((queue for name, queue in sensitive.items() if name not in paused), p95))
+        paused = {name: pause for name, pause in pauses.paused_queues().items() if name in sensitive}
+        p95, watched = waits.p95_waits(sensitive), [queue for name, queue in sensitive.items() if name not in paused]
+        faults, longest = list(waits.wait_faults(watched, p95)), waits.longest_wait(watched, p95)
         others = Job.objects.filter(state=Job.State.QUEUED).exclude(queue__in=sensitive).count()
     except DatabaseError as error:
         return Finding(None, "unknown", f"The database did not answer: {error}")
-    summary = ", ".join(waits.describe_p95(name, p95) for name in sensitive)
-    summary = f"{summary or 'no queue is time-sensitive'}, {others} queued elsewhere"
-    summary = pauses.with_pauses(summary, [paused[name] for name in sensitive if name in paused])
-    return Finding(not faults, summary, " ".join(faults), max(p95.values(), default=None))
+    summary = ", ".join(waits.describe_p95(name, p95) for name in sensitive) or "no queue is time-sensitive"
+    summary = pauses.with_pauses(f"{summary}, {others} queued elsewhere", paused.values())
+    return Finding(not faults, summary, " ".join(faults), longest)

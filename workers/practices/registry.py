@@ -63,7 +63,7 @@ class Practice:
 PRACTICES = (
     Practice(1, "Broker memory", broker, "labs/1_broker.py", "memory of the broker, bytes"),
     Practice(2, "Locks", locks, "labs/2_locks.py", "locks held"),
-    Practice(3, "Separate queues", queues, "labs/3_queues.py", "longest p95 wait where people wait, s"),
+    Practice(3, "Separate queues", queues, "labs/3_queues.py", "longest wait where people wait, s"),
     Practice(4, "Concurrency", concurrency, "labs/4_concurrency.py", "jobs at work on one table"),
     Practice(5, "Expires", recurring, "labs/5_expires.py", "runs skipped in a day"),
     Practice(6, "Progress", progress, "labs/6_progress.py", "age of the oldest report of a running job, s"),

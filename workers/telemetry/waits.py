@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Case, Count, F, Min, Q, QuerySet, When
@@ -14,7 +15,7 @@ from workers.telemetry import pauses
 from workers.telemetry.outcomes import FINISHED
 
 P95_WAIT = f"""
-    SELECT queue, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds) FROM workers_taskrun
+    SELECT queue, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_seconds), count(*) FROM workers_taskrun
     WHERE ended_at > now() - interval '10 minutes' AND queue = ANY(%s) AND task <> %s AND wait_seconds IS NOT NULL
         AND outcome IN {FINISHED}
     GROUP BY queue"""  # noqa: S608 (of our own constants)
@@ -22,25 +23,45 @@ SINCE = Case(
     When(Q(started_at=None) | Q(started_at__lt=F("queued_at")), then="queued_at"),  # new, or tried again by a person
     default=Greatest("queued_at", "started_at", "not_before", "dispatched_at"),
 )
+MIN_RUNS = 20  # of fewer, one run would be the p95
 
 
-def p95_waits(queues: Collection[str]) -> dict[str, float]:
-    """Seconds, of the finished runs of the last ten minutes without canaries. A queue without a run is left out."""
+class P95(NamedTuple):
+    seconds: float
+    runs: int
+
+
+def p95_waits(queues: Collection[str]) -> dict[str, P95]:
+    """Of the finished runs of the last ten minutes without canaries. A queue without a run is left out."""
     with connection.cursor() as cursor:
         cursor.execute(P95_WAIT, [list(queues), table().canary_task])
-        return dict(cursor.fetchall())
+        return {queue: P95(*found) for queue, *found in cursor.fetchall()}
 
 
-def describe_p95(queue: str, p95: Mapping[str, float]) -> str:
+def describe_p95(queue: str, p95: Mapping[str, P95]) -> str:
     if queue not in p95:
         return f"nothing ran from {queue} in ten minutes"
-    return f"{queue} waited {p95[queue]:.1f} s (p95 of ten minutes)"
+    return f"{queue} waited {p95[queue].seconds:.1f} s (p95 of ten minutes)"
 
 
 def due_jobs() -> QuerySet[Job]:
     """Queued jobs whose time has come, with the moment `since` which each waits."""
     is_due = Q(not_before=None) | Q(not_before__lte=timezone.now())
     return Job.objects.filter(is_due, state=Job.State.QUEUED).annotate(since=SINCE)
+
+
+def job_ages() -> dict[str, float]:
+    """Seconds that the oldest due job of each queue has waited, without empty queues. Raises DatabaseError."""
+    now = timezone.now()
+    oldest = due_jobs().values_list("queue").annotate(oldest=Min("since"))
+    return {queue: (now - moment).total_seconds() for queue, moment in oldest}
+
+
+def longest_wait(queues: Iterable[Queue], p95: Mapping[str, P95]) -> float | None:
+    """Seconds, of the jobs that wait now in these queues and of each p95. Raises DatabaseError."""
+    ages = job_ages()
+    waiting = [ages[queue.name] for queue in queues if queue.name in ages]
+    return max([*waiting, *(each.seconds for each in p95.values())], default=None)
 
 
 def jobs_without_message() -> dict[str, int]:
@@ -67,7 +88,7 @@ def why_unpublished() -> str:
     return "Is the queue full, the broker away, or beat down? Practices 1 and 5 tell."
 
 
-def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[str]:
+def wait_faults(queues: Iterable[Queue], p95: Mapping[str, P95]) -> Iterator[str]:
     """Yields a sentence for each cause for which jobs wait, or p95 waited, longer than their queue's target.
 
     Raises DatabaseError.
@@ -89,7 +110,7 @@ def wait_faults(queues: Iterable[Queue], p95: Mapping[str, float]) -> Iterator[s
         if sent and now - sent > target:
             question = "" if last else f" Is the {worker} worker up?"
             yield f"A job in {queue.name} waits for {_seconds(now - sent)} of {queue.target_seconds} s.{question}"
-        elif p95.get(queue.name, 0.0) > queue.target_seconds:
+        elif (found := p95.get(queue.name)) and found.runs >= MIN_RUNS and found.seconds > queue.target_seconds:
             yield (
                 f"In the last ten minutes, one run in twenty of {queue.name} waited more than {queue.target_seconds}"
                 f" s. Is a task slower than usual (practice 7)? Else add a {worker} worker."
