@@ -9,6 +9,7 @@ import redis
 from django.core.cache import cache
 from django.utils import timezone
 
+from tests.outages import make_unreachable
 from workers.brokers import state
 from workers.models import Job, TaskHour, TaskRun
 from workers.practices import backlog, broker, concurrency, locks, memory, progress, queues, recurring, timing
@@ -92,6 +93,14 @@ def test_the_runs_that_were_skipped_are_counted_once_for_entries_of_one_task():
     write_runs(SWEEP, "default", 3, outcome="expired")
     write_runs(SWEEP, "default", 2, outcome="refused")
     assert recurring.verify().figure == 5
+
+
+def test_what_cannot_be_measured_has_no_figure(settings):
+    recurring.restore_entries()
+    write_runs(SWEEP, "default", 3, outcome="expired")
+    make_unreachable(settings, "default")
+    finding = recurring.verify()
+    assert (finding.ok, finding.figure) == (None, None)
 
 
 def test_the_oldest_report_has_an_age(alice):

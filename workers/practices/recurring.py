@@ -94,7 +94,8 @@ def verify() -> Finding:
         beat = _last_tick()
     except RedisError as error:
         reason = f"The cache did not answer, where beat leaves its heartbeat: {error}"
-        return Finding(False if faults else None, summary, " ".join([*faults, reason]), skipped)
+        reason = " ".join([*faults, reason])
+        return Finding(False, summary, reason, skipped) if faults else Finding(None, summary, reason)
     if not beat:
         faults.append("No beat has ticked in the last minute: start it, or read its log.")
     ticked = f"beat ticked {time.time() - beat['at']:.0f} s ago" if beat else "no beat"
