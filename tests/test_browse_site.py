@@ -163,6 +163,7 @@ def test_a_user_maps_a_file_and_the_next_one_like_it_starts_at_once(page: Page, 
     expect(page.locator("#state .tag")).to_contain_text("Imported")
 
 
+@pytest.mark.parametrize("site", ["valkey"], indirect=True)
 def test_a_broken_video_fails_and_can_be_retried(page: Page, photograph: Photograph, tmp_path: Path):
     sign_up(page, "unlucky")
     whole = make_video(tmp_path / "whole.mkv", seconds=3).read_bytes()
@@ -176,6 +177,7 @@ def test_a_broken_video_fails_and_can_be_retried(page: Page, photograph: Photogr
     expect(page.locator("#state .tag")).to_contain_text("Failed")
 
 
+@pytest.mark.parametrize("site", ["valkey"], indirect=True)
 def test_a_program_named_mp4_is_rejected_at_once(page: Page, photograph: Photograph, tmp_path: Path):
     sign_up(page, "careless")
     (tmp_path / "film.mp4").write_bytes(b"MZ\x90\x00" + bytes(5000))
@@ -272,6 +274,7 @@ def test_no_practice_fails_on_a_healthy_site(page: Page, photograph: Photograph)
     expect(page.get_by_text("Failing", exact=True)).to_have_count(0)
 
 
+@pytest.mark.parametrize("site", ["valkey"], indirect=True)
 def test_the_site_works_without_javascript(browser: Browser, site: UpCommand, tmp_path: Path):
     context = browser.new_context(base_url=f"http://127.0.0.1:{site.port}", java_script_enabled=False)
     context.set_default_timeout(SLOW)
