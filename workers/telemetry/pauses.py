@@ -44,7 +44,7 @@ def pauses_of_task(name: str) -> list[Pause]:
 
 def without_paused(queues: Iterable[str]) -> list[str]:
     """Raises DatabaseError."""
-    paused = paused_queues()
+    paused = set(Pause.objects.filter(kind=Pause.Kind.QUEUE).values_list("name", flat=True))
     return [queue for queue in queues if queue not in paused]
 
 
