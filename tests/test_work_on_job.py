@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from devtools.processes import wait_until
 from workers import jobs
-from workers.jobs import RetryLater, outbox, recovery
+from workers.jobs import RetryLater, execution, outbox, recovery
 from workers.jobs.attempt import Cancelled
 from workers.models import Job
 from workers.practices import locks, progress
@@ -65,6 +65,24 @@ def test_a_delivery_while_the_job_runs_does_nothing(job):
         thread.start()
         thread.join()
     assert second == []
+    assert (read(job).state, read(job).attempt) == (State.DONE, 1)
+
+
+def test_a_second_message_takes_nothing_from_the_first_one_that_is_about_to_claim(job, monkeypatch):
+    """An owner's next job may be published twice at once: by the end of the last one, and by the next upload."""
+    Job.objects.filter(pk=job.pk).update(dispatched_at=timezone.now())
+    claim = execution._claim
+
+    def claim_late(job_id: str) -> Job:
+        monkeypatch.setattr(execution, "_claim", claim)
+        with pytest.raises(Ignore), jobs.working_on(job_id):
+            pytest.fail("the first message has its lock")
+        return claim(job_id)
+
+    monkeypatch.setattr(execution, "_claim", claim_late)
+    monkeypatch.setattr(execution, "_of_this_message", lambda: {"dispatch_number": 0})
+    with jobs.working_on(str(job.id)):
+        pass
     assert (read(job).state, read(job).attempt) == (State.DONE, 1)
 
 

@@ -53,11 +53,12 @@ def working_on(job_id: str) -> Iterator[Attempt]:
                 attempt.finish(Job.State.DONE)
     except stopping.WorkerStopping:
         pass  # another worker continues the job
-    except (locks.Busy, RedisError):
-        # This message is gone. If the row is still queued, the sweep sends another one. `not_before` stays: the holder
-        # of the lock may be about to claim the row.
+    except (locks.Busy, RedisError) as error:
+        # This message is gone. If the row is still queued, the sweep sends another one. `not_before` stays, and the
+        # number of the message too: the holder of the lock may be about to claim the row with it.
+        unsent = {"dispatched_at": None} if isinstance(error, locks.Busy) else NOT_DISPATCHED
         with _returning_message():
-            Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(**NOT_DISPATCHED)
+            Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(**unsent)
         raise Ignore from None
     except locks.LeaseLost as lost:
         log.warning("job_attempt_lost reason=%r", str(lost))
