@@ -142,15 +142,12 @@ def stop(process: Process) -> None:
 def wait_until(
     condition: Callable[[], object], what: str = "", *, seconds: float = DEADLINE_SECONDS, interval: float = 0.05
 ) -> None:
-    """Raises TimeoutError after `seconds`. What takes long is asked rarely, or it would hold up who is waited for."""
+    """Raises TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
-    asked = time.monotonic()
     while not condition():
-        answered = time.monotonic()
-        if answered > deadline:
+        if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:g} s in vain for {what or condition}")
-        time.sleep(max(interval, min(4 * (answered - asked), 1)))
-        asked = time.monotonic()
+        time.sleep(interval)
 
 
 def has_files(folder: Path) -> bool:
