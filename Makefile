@@ -32,6 +32,9 @@ drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on server
 bench: $(ENVIRONMENT) ## Measure the bars of docs/bench.md, on servers of its own; some minutes on a quiet machine
 	@$(BIN)/python -m bench
 
+lab: $(ENVIRONMENT) ## Run the lab of a practice, on servers of its own: make lab N=3 ARGS="--rounds 5"
+	@$(BIN)/python -m labs $(N) $(ARGS)
+
 lint: export DEBUG = true
 lint: $(ENVIRONMENT) ## Check the code only
 	$(BIN)/ruff format --check .
@@ -49,4 +52,4 @@ $(ENVIRONMENT): requirements.txt requirements-dev.txt
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help run test coverage drills bench lint
+.PHONY: help run test coverage drills bench lab lint

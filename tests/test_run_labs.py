@@ -19,7 +19,6 @@ from tests.servers import NO_SERVERS
 
 LABS = {
     "1_broker": ("1", "200"),
-    "3_queues": ("3", "2", "0.2"),
     "4_concurrency": ("4", "200"),
     "6_progress": ("6", "20"),
     "8_backlog": ("8", "9", "0.2"),
@@ -43,9 +42,21 @@ def test_a_lab_prints_both_numbers_and_a_line_of_json(words):
     assert json.loads(figures)
 
 
+def test_a_reset_waits_behind_videos_of_its_queue_and_not_behind_those_of_another():
+    """The lab ends with 1 unless each wrong arm does worse than its right one."""
+    figures = json.loads(run("3", "--short", "--json").splitlines()[-1])
+    assert {arm["is_right"] for arm in figures["arms"]} == {True, False}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "labs").glob("[1-9]_*.py")), ids=lambda path: path.name)
+def test_a_lab_is_the_shortest_program_that_shows_the_thing(path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 120 or "LAB = Lab(" not in lines
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_a_lab_that_is_stopped_leaves_no_process_behind(signum):
-    command = [sys.executable, "-m", "labs", "3", "2", "0.2"]
+    command = [sys.executable, "-m", "labs", "3", "--short"]
     with subprocess.Popen(command, cwd=ROOT, env=environment(**NO_SERVERS), stdout=subprocess.DEVNULL) as lab:
         try:
             wait_until(lambda: any("celery" in command_line(each) for each in children_of(lab.pid)), "its worker")
@@ -71,7 +82,7 @@ def command_line(process: psutil.Process) -> list[str]:
 def test_the_labs_are_listed_by_their_questions():
     lines = run().splitlines()
     assert {line.partition(" ")[0] for line in lines} >= {name[0] for name in LABS}
-    assert all("python -m labs" in line for line in lines)
+    assert all("python -m labs" in line or "make lab N=" in line for line in lines)
 
 
 def test_rabbitmq_loses_what_it_does_not_confirm_and_the_row_keeps_what_it_refuses(rabbitmq_installed):

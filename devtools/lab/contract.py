@@ -1,0 +1,86 @@
+"""What a lab declares: its question, its sizes, its figures and its arms."""
+
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A thing that arms measure. digits: after the point, where it is shown."""
+
+    name: str
+    unit: str
+    lower_is_better: bool = True
+    digits: int = 2
+
+    def format(self, value: float) -> str:
+        """A value with its unit: "6.41 s", "53,608 rows/s"."""
+        return f"{value:,.{self.digits}f} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run of one arm. chance: the same numbers for every arm of a round. shared: what the lab's setup yields."""
+
+    number: int
+    sizes: Mapping[str, float]
+    chance: random.Random
+    shared: Any
+
+
+@dataclass(frozen=True)
+class Arm:
+    """is_right: None for an arm that is neither wrong nor right. versus: the arm that it is compared with."""
+
+    name: str
+    is_right: bool | None
+    versus: str
+    run: Callable[[Round], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One experiment. It is about the first figure, in which each wrong arm must do worse than its right one.
+
+    shows: one sentence, in which {arm: figure} stands for a median, and {arm: figure, ratio} for how many times worse
+    it is than the arm that it is compared with.
+    seconds: what all rounds take on two cores. short: sizes for tests, which run one round.
+    setup: opened once around all rounds; it gets the sizes.
+    """
+
+    number: int
+    question: str
+    shows: str
+    seconds: int
+    figures: tuple[Figure, ...]
+    sizes: Mapping[str, float]
+    short: Mapping[str, float]
+    rounds: int = 3
+    at_least: float = 1  # how many times worse each wrong arm must be at least
+    setup: Callable[[Mapping[str, float]], AbstractContextManager[Any]] = lambda _: nullcontext()
+    arms: list[Arm] = field(default_factory=list)
+
+    def wrong(self, name: str, *, versus: str = "") -> Callable[[Any], Any]:
+        """Decorate a function as a wrong arm. versus: the name of its right arm; the first one, if there is no name."""
+        return self._arm(name, False, versus)
+
+    def right(self, name: str, *, versus: str = "") -> Callable[[Any], Any]:
+        return self._arm(name, True, versus)
+
+    def beside(self, name: str, *, versus: str = "") -> Callable[[Any], Any]:
+        """Decorate a function as an arm that is neither wrong nor right. Its figures are shown beside the others."""
+        return self._arm(name, None, versus)
+
+    def _arm(self, name: str, is_right: bool | None, versus: str) -> Callable[[Any], Any]:
+        def add(run: Callable[[Round], Mapping[str, float]]) -> Callable[[Round], Mapping[str, float]]:
+            self.arms.append(Arm(name, is_right, versus, run))
+            return run
+
+        return add
+
+    def right_arm_of(self, arm: Arm) -> Arm:
+        """The arm that a wrong one is compared with."""
+        return next(each for each in self.arms if (each.name == arm.versus if arm.versus else each.is_right))

@@ -1,0 +1,117 @@
+"""Each figure in the docs is that of a saved result, and a saved result is one that a reader can trust."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from devtools.lab import Figure, chapters, chart, result, table
+from devtools.lab.result import ArmResult, Measured, Result
+from devtools.lab.run import MAX_LOAD
+from devtools.processes import ROOT
+
+SAVED = sorted((ROOT / "docs/results").glob("[1-9]*.json"))
+WAIT, SPEED = Figure("median wait", "s"), Figure("rows a second", "rows/s", lower_is_better=False, digits=0)
+
+
+def arm(name: str, *, is_right: bool, waits: list[float], speed: float = 100) -> ArmResult:
+    measured = {"median wait": Measured.of(waits), "rows a second": Measured.of([speed])}
+    return ArmResult(name, is_right, "" if is_right else "site", measured)
+
+
+FOUND = Result(
+    lab=3,
+    question="How long?",
+    command="python -m labs 3 --save",
+    date="2026-11-27T22:00:00+00:00",
+    broker="Valkey 9.1.2",
+    seed=1,
+    rounds=3,
+    sizes={"videos": 12},
+    stated_seconds=60,
+    took_seconds=50.4,
+    machine={"cores": 2, "load": 0.3, "versions": {"celery": "5.7.0"}},
+    figures=[WAIT, SPEED],
+    arms=[
+        arm("one queue, one process", is_right=False, waits=[6.0, 6.5, 7.0], speed=25),
+        arm("site", is_right=True, waits=[0.5, 0.25, 0.25]),
+    ],
+    sentence="It waits.",
+)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    result.save(FOUND, tmp_path / "results/3.json")
+    return tmp_path / "results"
+
+
+def test_a_result_is_read_as_it_was_saved(saved):
+    assert result.load(saved / "3.json") == FOUND
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("one queue, one process: median wait", "6.50 s"),
+        ("one queue, one process: median wait, low", "6.00 s"),
+        ("one queue, one process: median wait, ratio", "26 times"),
+        ("one queue, one process: rows a second, ratio", "4.0 times"),
+        ("site: rows a second", "100 rows/s"),
+    ],
+)
+def test_a_key_names_a_figure(key, text):
+    assert FOUND.cite(key) == text
+
+
+@pytest.mark.parametrize("key", ["two queues: median wait", "site: longest wait", "site: median wait, ratio"])
+def test_a_key_of_nothing_is_refused(key):
+    with pytest.raises(KeyError):
+        FOUND.cite(key)
+
+
+def test_a_figure_in_a_sentence_is_written_anew(saved):
+    link = '(results/3.json "one queue, one process: median wait")'
+    filled = chapters.fill(f"It waits [1 s]{link}, and [no figure](results.md).", Path("docs"), saved)
+    assert filled == f"It waits [6.50 s]{link}, and [no figure](results.md)."
+
+
+def test_the_block_of_a_chapter_has_table_sentence_and_source(saved):
+    filled = chapters.fill("[//]: # (result 3)\nold\n[//]: # (end)\n", Path("docs"), saved)
+    assert filled.startswith("[//]: # (result 3)\n\n![How long? It waits.](results/3.svg)")
+    assert "| wrong: one queue, one process | 6.50 s (6.00 to 7.00) | 25 rows/s | 26 x |" in filled
+    assert "`python -m labs 3 --save` (2026-11-27, Valkey 9.1.2, Celery 5.7.0, 2 cores, load before 0.3; 3 " in filled
+    assert "old" not in filled
+    assert chapters.fill(filled, Path("docs"), saved) == filled
+
+
+def test_a_chart_has_a_bar_for_each_arm():
+    drawn = chart.draw_chart(FOUND)
+    assert drawn.count("<rect") == len(FOUND.arms)
+    assert "logarithmic" not in drawn
+    slow = replace(FOUND, arms=[*FOUND.arms, arm("worse", is_right=False, waits=[90])])
+    assert "logarithmic" in chart.draw_chart(slow)
+
+
+def test_a_figure_that_an_arm_does_not_measure_is_a_dash():
+    some = replace(FOUND.arms[0], figures={"rows a second": Measured.of([1])})
+    assert "| wrong: one queue, one process | - | 1 rows/s |  |" in table.markdown_table(
+        replace(FOUND, arms=[some, FOUND.arms[1]])
+    )
+
+
+@pytest.mark.parametrize("path", list(chapters.documents()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_figure_in_the_docs_is_the_saved_one(path):
+    text = path.read_text()
+    assert chapters.fill(text, path.parent) == text
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.name)
+def test_a_saved_result_comes_from_a_quiet_machine_in_about_the_stated_time(path):
+    saved = result.load(path)
+    assert saved.machine["load"] < MAX_LOAD
+    assert saved.stated_seconds / 2 <= saved.took_seconds <= saved.stated_seconds * 2
+    assert saved.rounds >= 3
+    assert path.with_suffix(".svg").read_text() == chart.draw_chart(saved)
+    assert json.loads(path.read_text())["command"].endswith("--save")
