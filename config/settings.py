@@ -139,8 +139,7 @@ def plain_key(key: str, prefix: str, version: int) -> str:
 
 
 REDIS_CACHE: dict[str, Any] = {"BACKEND": "django_redis.cache.RedisCache", "KEY_FUNCTION": plain_key}
-JSON_SERIALIZER = "django_redis.serializers.json.JSONSerializer"
-CACHE_OPTIONS = {"IGNORE_EXCEPTIONS": True, "SERIALIZER": JSON_SERIALIZER}
+CACHE_OPTIONS = {"IGNORE_EXCEPTIONS": True, "SERIALIZER": "django_redis.serializers.json.JSONSerializer"}
 CACHE_OPTIONS |= CACHE_LIMITS | {"CONNECTION_POOL_KWARGS": CACHE_POOL | CACHE_TLS}
 LOCKS_OPTIONS = LOCKS_LIMITS | {"CONNECTION_POOL_KWARGS": LOCKS_POOL | LOCKS_TLS}
 CACHES: dict[str, dict[str, Any]] = {
@@ -150,9 +149,8 @@ CACHES: dict[str, dict[str, Any]] = {
 
 # Accounts and rate limits. PROXIES: the number of our own proxies before the site; a platform's router is 1.
 AUTH_USER_MODEL = "mediaapp.User"
-VALIDATION = "django.contrib.auth.password_validation"
 VALIDATORS = ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
-AUTH_PASSWORD_VALIDATORS = [{"NAME": f"{VALIDATION}.{name}Validator"} for name in VALIDATORS]
+AUTH_PASSWORD_VALIDATORS = [{"NAME": f"django.contrib.auth.password_validation.{name}Validator"} for name in VALIDATORS]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "library"
 LOGOUT_REDIRECT_URL = "login"
@@ -184,6 +182,8 @@ MAX_BYTES_PER_OWNER = env.int("MAX_BYTES_PER_OWNER", default=50_000_000_000)  # 
 IMPORT_MAX_BAD_SHARE = env.float("IMPORT_MAX_BAD_SHARE", default=0.5)
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+PICTURES = [BASE_DIR / "docs" / name for name in ("images", "pictures", "results")]  # of the documents
+STATICFILES_DIRS = [(f"docs/{folder.name}", folder) for folder in PICTURES if folder.exists()]
 
 # Object storage, for machines that share no disk. Browsers upload to the bucket and download from it.
 S3_BUCKET = env.str("S3_BUCKET", default="")

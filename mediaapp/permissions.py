@@ -200,6 +200,15 @@ def _set_staff_cookie(request: HttpRequest, response: HttpResponse) -> None:
     )
 
 
+def is_staff(request: HttpRequest) -> bool:
+    """False if the database is away."""
+    try:
+        return request.user.is_staff
+    except Error:
+        request.user = AnonymousUser()
+        return False
+
+
 def was_staff(request: HttpRequest) -> bool:
     """Whether this browser showed a page of the staff within STAFF_SECONDS. Asks no server."""
     salt = _staff_salt(request)

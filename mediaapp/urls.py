@@ -3,7 +3,19 @@
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from mediaapp.views import accounts, catalogue, direct, files, health, jobs, library, mapping, practices, reports
+from mediaapp.views import (
+    accounts,
+    catalogue,
+    direct,
+    documents,
+    files,
+    health,
+    jobs,
+    library,
+    mapping,
+    practices,
+    reports,
+)
 from mediaapp.views.operations import metrics
 
 urlpatterns = [
@@ -58,6 +70,8 @@ urlpatterns = [
     path("operations/", include("mediaapp.operations.urls")),
     path("practices/", practices.show_practices, name="practices"),
     path("practices/<int:number>/", practices.show_practice, name="practice"),
+    path("docs/", documents.show_document, name="docs"),
+    path("docs/<path:name>/", documents.show_document, name="document"),
     path("healthz", health.liveness, name="healthz"),
     path("metrics", metrics.show_metrics, name="metrics"),
     path("healthz/practices", health.practices, name="healthz_practices"),

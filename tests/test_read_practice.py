@@ -65,7 +65,16 @@ def test_the_chart_is_for_staff_alone(client, as_alice):
 
 
 def test_a_number_without_a_practice_is_not_found(client):
-    assert [client.get(f"/practices/{number}/").status_code for number in (0, 10)] == [404, 404]
+    assert client.get("/practices/10/").status_code == 404
+
+
+def test_chapter_0_has_a_page_as_soon_as_it_is_there(client, settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    assert client.get("/practices/0/").status_code == 404
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "0-life-of-a-message.md").write_text("# The life of a message\n\nA click publishes it.\n")
+    page = client.get("/practices/0/").content.decode()
+    assert "A click publishes it." in page
 
 
 @pytest.mark.django_db(transaction=True)

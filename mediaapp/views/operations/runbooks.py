@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from mediaapp import documents
+from mediaapp.documents.addresses import RUNBOOKS
 from mediaapp.operations.findings import Tile, measure_board, read_board
 from mediaapp.permissions import public_staff_required
 from workers.practices import registry
@@ -18,7 +19,7 @@ from workers.practices import registry
 ROW = re.compile(r"<tr>\n<td>(.*?)</td>", re.DOTALL)
 NOW_ID = ' id="now"'
 NOW = '<tr class="now">\n<td><span class="tag bad">Now</span> '
-INDEX = f"{documents.RUNBOOKS}/README.md"
+INDEX = f"{RUNBOOKS}/README.md"
 
 
 @require_safe
@@ -31,7 +32,7 @@ def show_runbooks(request: HttpRequest) -> HttpResponse:
 @require_safe
 @public_staff_required
 def show_runbook(request: HttpRequest, slug: str) -> HttpResponse:
-    path = f"{documents.RUNBOOKS}/{slug}.md"
+    path = f"{RUNBOOKS}/{slug}.md"
     if path == INDEX:
         raise Http404
     try:
