@@ -44,7 +44,7 @@ def test_a_chapter_has_ten_sections_and_begins_with_its_title(practice):
 def test_a_chapter_is_read_in_a_few_minutes(practice):
     text = BLOCK.sub("", CODE.sub("", (ROOT / practice.chapter).read_text()))
     prose = [line for line in text.splitlines() if not line.startswith(("|", "#", "!["))]
-    words = re.findall(r"[\w'’-]*\w", re.sub(r"\]\([^)]*\)|<[^>]+>", " ", "\n".join(prose)))
+    words = re.findall(r"[\w'-]*\w", re.sub(r"\]\([^)]*\)|<[^>]+>", " ", "\n".join(prose)))
     assert MIN_WORDS <= len(words) <= MAX_WORDS
 
 
