@@ -19,7 +19,7 @@ class WorkersConfig(AppConfig):
         register(checks.check)
         register(video_checks.check, deploy=True)
         for practice in registry.PRACTICES:
-            register(lambda app_configs, check=practice.module.check, **_: check())
+            register(lambda app_configs, check=practice.check, **_: check())
         # Two threads that both need the first connection would make two pools (docs/facts/servers.md#two-pools).
         for alias in settings.CACHES:
             get_redis_connection(alias)

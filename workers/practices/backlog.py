@@ -23,7 +23,6 @@ from workers.telemetry.waits import job_ages, jobs_without_message, late_faults
 
 SAMPLE = "workers.practices.backlog.sample"
 MAX_SAMPLE_AGE_SECONDS = 120
-CHAPTER = "See docs/8-backlog.md."
 
 
 def oldest_waits() -> dict[str, float]:
@@ -50,7 +49,7 @@ def check() -> list[CheckMessage]:
 
 
 def _check_targets() -> Iterator[CheckMessage]:
-    hint = f"Give it target_seconds=<seconds of waiting that its users accept> in config/queues.py. {CHAPTER}"
+    hint = "Give it target_seconds=<seconds of waiting that its users accept> in config/queues.py."
     for queue in table().queues.values():
         if queue.target_seconds <= 0:
             yield Error(f"The queue {queue.name} has no target.", hint=hint, id="practices.E801")
@@ -59,7 +58,7 @@ def _check_targets() -> Iterator[CheckMessage]:
 def _check_sampling() -> Iterator[CheckMessage]:
     if SAMPLE not in current_app.conf.leader_callbacks:
         where = f"Name {SAMPLE} among the leader_callbacks of config/celery.py."
-        hint = f"{where} A recurring task would wait in a clogged queue itself. {CHAPTER}"
+        hint = f"{where} A recurring task would wait in a clogged queue itself."
         yield Error("Nobody samples the queues.", hint=hint, id="practices.E802")
 
 

@@ -27,7 +27,6 @@ MAX_MEMORY_SHARE = 0.8
 MAX_TIMEOUT_SECONDS = 5
 AMQP_TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout")
 REDIS_TIMEOUTS = ("socket_connect_timeout", "socket_timeout")
-CHAPTER = "See docs/1-broker-memory.md."
 
 
 def prepare_queues() -> None:
@@ -74,8 +73,7 @@ def _check_servers() -> Iterator[CheckMessage]:
     if server_of(settings.BROKER_URL) == server_of(settings.REDIS_URL):
         yield Error(
             "The broker and the cache are the same server.",
-            hint="Point BROKER_URL and REDIS_URL at two: a cache must evict, and an evicted message is a lost job."
-            f" {CHAPTER}",
+            hint="Point BROKER_URL and REDIS_URL at two: a cache must evict, and an evicted message is a lost job.",
             id="practices.E101",
         )
 
@@ -91,7 +89,7 @@ def _check_timeouts() -> Iterator[CheckMessage]:
             f"A publish goes out without {name}.",
             hint="Set it in SHORT_TIMEOUTS (workers/brokers/connection.py) or in broker_transport_options:"
             f" confirm_publish to True, a timeout to at most {MAX_TIMEOUT_SECONDS} s. Else a web request hangs, or a"
-            f" task is lost without a word. {CHAPTER}",
+            " task is lost without a word.",
             id="practices.E102",
         )
 
@@ -99,7 +97,7 @@ def _check_timeouts() -> Iterator[CheckMessage]:
 def _check_limits() -> Iterator[CheckMessage]:
     for queue in table().queues.values():
         if not queue.max_messages:
-            hint = f"Give it max_messages=<number> in config/queues.py, or the reason why it needs none. {CHAPTER}"
+            hint = "Give it max_messages=<number> in config/queues.py, or the reason why it needs none."
             yield Error(f"The queue {queue.name} has no limit.", hint=hint, id="practices.E103")
 
 
@@ -108,7 +106,7 @@ def _check_queue_type() -> Iterator[CheckMessage]:
         broker = "RabbitMQ" if is_amqp() else "a Redis"
         yield Error(
             f"QUEUE_TYPE is {settings.QUEUE_TYPE}, and {broker} has no such queues.",
-            hint=f"Write {' or '.join(QUEUE_TYPES)} for RabbitMQ, and nothing for Redis or Valkey. {CHAPTER}",
+            hint=f"Write {' or '.join(QUEUE_TYPES)} for RabbitMQ, and nothing for Redis or Valkey.",
             id="practices.E104",
         )
 

@@ -23,7 +23,6 @@ from workers.task_source import held_contexts
 
 PAUSE_SECONDS = 5  # after which a job that found enough writers at work tries again, if no writer's end wakes it
 CLAIM_GRACE = timedelta(seconds=2)  # for which such a job may still say "running"
-CHAPTER = "See docs/4-concurrency.md."
 
 
 @contextmanager
@@ -53,7 +52,7 @@ def _check_files() -> Iterator[CheckMessage]:
         found = {command.worker: command.concurrency for command in read_workers(file) or []}
         for worker in (each for each in table().workers if found.get(each.name, each.concurrency) != each.concurrency):
             fault = f"{file}: the {worker.name} worker runs {found[worker.name] or 'any number of'} tasks at once."
-            hint = f"Write --concurrency {worker.concurrency}, or measure, and change config/queues.py. {CHAPTER}"
+            hint = f"Write --concurrency {worker.concurrency}, or measure, and change config/queues.py."
             yield Error(fault, hint=hint, id="practices.E401")
 
 
@@ -63,11 +62,11 @@ def _check_turns() -> Iterator[CheckMessage]:
         writes = "writing_to" in held_contexts(task.run)
         if queue and queue.serialize_by and not writes:
             fault = f"{name} takes no turn, and its queue says serialize_by={queue.serialize_by!r}."
-            hint = f'Write `job.writing_to(job.arguments["{queue.serialize_by}"])` into its with. {CHAPTER}'
+            hint = f'Write `job.writing_to(job.arguments["{queue.serialize_by}"])` into its with.'
             yield Error(fault, hint=hint, id="practices.E402")
         elif queue and writes and not queue.serialize_by:
             fault = f"{name} takes turns, and its queue {queue.name} starts several of an owner at once."
-            hint = f"Move it to a queue with serialize_by, or set that of {queue.name} in config/queues.py. {CHAPTER}"
+            hint = f"Move it to a queue with serialize_by, or set that of {queue.name} in config/queues.py."
             yield Error(fault, hint=hint, id="practices.E403")
 
 

@@ -31,7 +31,6 @@ from workers.telemetry.held_locks import PREFIX, held_locks, make_token
 from workers.telemetry.lock_server import memory_faults
 
 log = logging.getLogger(__name__)
-CHAPTER = "See docs/2-locks.md."
 
 
 class Busy(Ignore):
@@ -125,12 +124,12 @@ def check() -> list[CheckMessage]:
 def _check_server() -> Iterator[CheckMessage]:
     locks, cache = (server_of(settings.CACHES[alias]["LOCATION"]) for alias in ("locks", "default"))
     if locks == cache:
-        hint = f"Point LOCKS_URL at another one: a cache evicts, and an evicted lock lets a second run in. {CHAPTER}"
+        hint = "Point LOCKS_URL at another one: a cache evicts, and an evicted lock lets a second run in."
         yield Error("The locks and the cache are on the same server.", hint=hint, id="practices.E201")
     timeout, lease = settings.CACHES["locks"]["OPTIONS"]["SOCKET_TIMEOUT"], settings.JOB_LEASE
     if 3 * timeout >= lease:
         fault = f"A lease of {lease} s ends while one renewal waits its {timeout} s for the server."
-        hint = f"Set JOB_LEASE above {3 * timeout} s: it is renewed three times in each lease. {CHAPTER}"
+        hint = f"Set JOB_LEASE above {3 * timeout} s: it is renewed three times in each lease."
         yield Error(fault, hint=hint, id="practices.E203")
 
 
@@ -138,10 +137,10 @@ def _check_tasks() -> Iterator[CheckMessage]:
     for name, task in sorted(load_tasks().items()):
         held = held_contexts(task.run)
         if name in scheduled_tasks() and not held & {"exclusive", "working_on"}:
-            hint = f'Write `with locks.exclusive("{name.rpartition(".")[2]}", lease=30):` around its body. {CHAPTER}'
+            hint = f'Write `with locks.exclusive("{name.rpartition(".")[2]}", lease=30):` around its body.'
             yield Error(f"{name} is scheduled and takes no lock: two runs may meet.", hint=hint, id="practices.E202")
         if is_given_job(task) and not held & {"working_on"} and not called_names(task.run) & {"move", "jobs.move"}:
-            hint = f"Write `with jobs.working_on(job_id) as job:` around its body. {CHAPTER}"
+            hint = "Write `with jobs.working_on(job_id) as job:` around its body."
             yield Error(f"{name} takes no job's lock: a second delivery may meet it.", hint=hint, id="practices.E204")
 
 

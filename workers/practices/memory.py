@@ -16,8 +16,6 @@ from workers.capacity.run_memory import DYNO_BYTES, MB, bytes_per_run, peak_byte
 from workers.practices import Finding
 from workers.queues import Worker, table
 
-CHAPTER = "See docs/9-memory.md."
-
 
 def max_bytes_per_run(worker_name: str) -> int:
     """What a run and its children may hold while all processes of the worker are busy. Raises InvalidFormation."""
@@ -28,7 +26,7 @@ def check() -> list[CheckMessage]:
     try:
         types = formation()
     except InvalidFormation as error:
-        hint = f'Write FORMATION as in "web=2:standard-1x,default=1", or unset it: app.json serves then. {CHAPTER}'
+        hint = 'Write FORMATION as in "web=2:standard-1x,default=1", or unset it: app.json serves then.'
         return [Error(str(error), hint=hint, id="practices.E904")]
     return [
         *(message for worker in table().workers for message in _check_worker(worker, types.get(worker.name))),
@@ -41,19 +39,19 @@ def _check_worker(worker: Worker, process_type: ProcessType | None) -> Iterator[
         yield Error(
             f"Nobody says which dyno the {worker.name} worker runs on.",
             hint=f'Write "{worker.name}": {{"size": ...}} with one of {", ".join(DYNO_BYTES)} into the formation of'
-            f" app.json. {CHAPTER}",
+            " app.json.",
             id="practices.E901",
         )
         return
     limit, available = process_type.recycled_at, bytes_per_run(worker)
     if limit is None:
-        hint = f"Write --max-memory-per-child (KiB, at most {available // 1024}) in its line of the Procfile. {CHAPTER}"
+        hint = f"Write --max-memory-per-child (KiB, at most {available // 1024}) in its line of the Procfile."
         yield Error(f"The {worker.name} worker keeps a process that grew.", hint=hint, id="practices.E902")
     elif limit > available:
         yield Error(
             f"{worker.concurrency} processes of {limit // MB} MB do not fit on the {worker.name} worker's dyno.",
             hint=f"At most --max-memory-per-child {available // 1024}, or a lower --concurrency, or a bigger dyno in"
-            f" app.json. {CHAPTER}",
+            " app.json.",
             id="practices.E903",
         )
 
@@ -66,7 +64,7 @@ def _check_compose() -> Iterator[CheckMessage]:
         needed = DYNO_BYTES.get(sizes.get(name, ""), 0)
         if limit is None or limit < needed:
             fault = f"docker-compose.yml: {name} has {f'{limit // MB} MB' if limit else 'no mem_limit'}, and its dyno"
-            hint = f"Write mem_limit: {needed // MB}m, by which its runs are planned, or change app.json. {CHAPTER}"
+            hint = f"Write mem_limit: {needed // MB}m, by which its runs are planned, or change app.json."
             yield Error(f"{fault} {needed // MB} MB.", hint=hint, id="practices.E905")
 
 

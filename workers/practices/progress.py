@@ -31,7 +31,6 @@ WRITE_SECONDS = 0.4
 MIN_SHARE = 0.001
 HEARTBEAT_SECONDS = 2.0  # between two writes of any other one
 STALE_AFTER = 10  # seconds without a write: a reader asks the row instead
-CHAPTER = "See docs/6-progress.md."
 
 
 class Progress:
@@ -98,11 +97,11 @@ def check() -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     options = settings.CACHES["default"].get("OPTIONS", {})
     if cache.make_key("x") != "x" or "JSON" not in options.get("SERIALIZER", ""):
-        hint = f"In CACHES, KEY_FUNCTION must return the key as it is, and SERIALIZER be the JSON one. {CHAPTER}"
+        hint = "In CACHES, KEY_FUNCTION must return the key as it is, and SERIALIZER be the JSON one."
         messages.append(Error("Progress would not be plain JSON under its own key.", hint=hint, id="practices.E601"))
     for module in sorted({__name__, *(task.__module__ for task in load_tasks().values())}):
         for call in endless_cache_writes(sys.modules[module]):
-            hint = f"Give it a timeout in seconds, as in `cache.set(key, value, progress.TTL)`. {CHAPTER}"
+            hint = "Give it a timeout in seconds, as in `cache.set(key, value, progress.TTL)`."
             messages.append(Error(f"{module}: `{call}` sets no TTL.", hint=hint, id="practices.E602"))
     return messages
 

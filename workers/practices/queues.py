@@ -17,8 +17,6 @@ from workers.queues import Queue, QueueKind, load_tasks, table
 from workers.schedule import scheduled_tasks
 from workers.telemetry import pauses, waits
 
-CHAPTER = "See docs/3-separate-queues.md."
-
 
 def check() -> list[CheckMessage]:
     return [*_check_files(), *_check_tasks(), *_check_run_times(), *_check_delivery()]
@@ -31,10 +29,10 @@ def _check_files() -> Iterator[CheckMessage]:
             continue
         for worker in sorted(expected.keys() | {command.worker for command in commands}):
             found, queues = [each.queues for each in commands if each.worker == worker], expected.get(worker, "")
-            hint = f"Write --hostname {worker}@%h --queues {queues}. Else a queue fills for ever. {CHAPTER}"
+            hint = f"Write --hostname {worker}@%h --queues {queues}. Else a queue fills for ever."
             if len(found) > 1:
                 fault = f"{len(found)} lines start the worker {worker}."
-                hint = f"Keep one, and let the platform run several of it. {CHAPTER}"
+                hint = "Keep one, and let the platform run several of it."
             elif (reads := "".join(found)) != queues:
                 fault = f"the worker {worker} reads {reads or 'no queue'}; the table says {queues or 'no worker'}."
             else:
@@ -42,7 +40,7 @@ def _check_files() -> Iterator[CheckMessage]:
             yield Error(f"{file}: {fault}", hint=hint, id="practices.E301")
     formation = read_app_formation()
     for worker in sorted(expected.keys() - formation.keys()) if formation is not None else ():
-        hint = f"Add it: nothing consumes {expected[worker]} on a platform that runs it. {CHAPTER}"
+        hint = f"Add it: nothing consumes {expected[worker]} on a platform that runs it."
         yield Error(f"app.json: the formation has no {worker}.", hint=hint, id="practices.E301")
 
 
@@ -51,11 +49,11 @@ def _check_tasks() -> Iterator[CheckMessage]:
     known = tasks.keys() & routes.keys()
     named = tasks.keys() | routes.keys() | table().named_tasks | scheduled_tasks()
     for name in sorted(named - known | table().repeated_tasks):
-        hint = f"Name every task once, under its queue, in config/queues.py. {CHAPTER}"
+        hint = "Name every task once, under its queue, in config/queues.py."
         yield Error(f"{name} has no queue in the table, or two, or no code.", hint=hint, id="practices.E302")
     for queue in table().queues.values():
         if not queue.tasks:
-            hint = f"Name its tasks in config/queues.py, each under one queue, or delete the queue. {CHAPTER}"
+            hint = "Name its tasks in config/queues.py, each under one queue, or delete the queue."
             yield Error(f"The queue {queue.name} has no task.", hint=hint, id="practices.E308")
         for name in (each for each in queue.tasks if each in known):
             yield from _check_task(name, tasks[name].time_limit or float("inf"), queue)
@@ -66,11 +64,11 @@ def _check_task(name: str, limit: float, queue: Queue) -> Iterator[CheckMessage]
     folders = set(name.split(".")) & set(table().consumers.values())
     if limit > queue.max_run_seconds:
         fault = f"{name} may run for {limit} s, and its queue says {queue.max_run_seconds} s."
-        hint = f"Lower time_limit in its decorator, or move it to a queue for longer tasks. {CHAPTER}"
+        hint = "Lower time_limit in its decorator, or move it to a queue for longer tasks."
         yield Error(fault, hint=hint, id="practices.E303")
     if folders and worker not in folders:
         fault = f"{name} is in the queue {queue.name} of the {worker} worker, and its code in the folder of another."
-        hint = f"Name it under a queue of {' or '.join(folders)} in config/queues.py, or move its code. {CHAPTER}"
+        hint = f"Name it under a queue of {' or '.join(folders)} in config/queues.py, or move its code."
         yield Error(fault, hint=hint, id="practices.E307")
 
 
@@ -82,7 +80,7 @@ def _check_run_times() -> Iterator[CheckMessage]:
             if queue.max_run_seconds > impatient.target_seconds:
                 fault = f"A task of {queue.name} may run for {queue.max_run_seconds} s on the {worker.name} worker,"
                 fault += f" where {impatient.name} may wait for {impatient.target_seconds} s."
-                hint = f"Lower max_run_seconds and its tasks' limits, or move it to another worker. {CHAPTER}"
+                hint = "Lower max_run_seconds and its tasks' limits, or move it to another worker."
                 yield Error(fault, hint=hint, id="practices.E306")
 
 
@@ -95,12 +93,12 @@ def _check_delivery() -> Iterator[CheckMessage]:
         yield Error(
             f"Redis delivers a message again after {timeout} s, and tasks run for up to {longest} s.",
             hint="Add workers.runtime.visibility_timeout.VisibilityTimeoutRenewal to the app's steps, "
-            f"or raise visibility_timeout. {CHAPTER}",
+            "or raise visibility_timeout.",
             id="practices.E304",
         )
     if conf.worker_prefetch_multiplier != 1:
         fault = f"A worker takes {conf.worker_prefetch_multiplier} messages for each that it works on."
-        hint = f"Set worker_prefetch_multiplier=1: a short job would wait behind the long one before it. {CHAPTER}"
+        hint = "Set worker_prefetch_multiplier=1: a short job would wait behind the long one before it."
         yield Error(fault, hint=hint, id="practices.E305")
 
 

@@ -26,7 +26,6 @@ from workers.telemetry.recurring_entries import missing_entries, recurring_entri
 log = logging.getLogger(__name__)
 
 HEARTBEAT = "beat:tick"  # the leading beat's key in the cache, which ends a minute after its last tick
-CHAPTER = "See docs/5-expires.md."
 
 
 def enable_entries() -> None:
@@ -62,7 +61,7 @@ def check() -> list[CheckMessage]:
     return [
         Error(
             f"The recurring entry {name!r} expires too late or never.",
-            hint=f"Write it with schedule.every() or schedule.daily(), which compute the expiry. {CHAPTER}",
+            hint="Write it with schedule.every() or schedule.daily(), which compute the expiry.",
             id="practices.E501",
         )
         for name, entry in current_app.conf.beat_schedule.items()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock
 from types import ModuleType
 
+from django.core.checks import CheckMessage
 from django.utils.text import slugify
 
 from workers.deadline import DEADLINE_SECONDS, SLOTS, run_with_deadline
@@ -50,6 +51,13 @@ class Practice:
     @property
     def runbook(self) -> str:
         return f"docs/runbooks/{self.slug}.md"
+
+    def check(self) -> list[CheckMessage]:
+        """The messages of its check(). Each hint ends with the address of the rule's paragraph in the chapter."""
+        messages: list[CheckMessage] = self.module.check()
+        for message in messages:
+            message.hint = f"{message.hint} See {self.chapter}#{str(message.id).rpartition('.')[2].lower()}."
+        return messages
 
     @property
     def file(self) -> str:

@@ -34,7 +34,6 @@ from workers.telemetry.recorder import Run, RunRecorder, run_finished, run_start
 
 OUTCOMES = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retried", "IGNORED": "refused"}
 MAX_SILENCE = timedelta(minutes=10)  # without any collected run; the collector itself runs every ten seconds
-CHAPTER = "See docs/7-timing.md."
 
 _recorder = RunRecorder()  # the main process's: never opened, because a process that forks must have no thread
 
@@ -112,16 +111,16 @@ def _check_limits() -> Iterator[CheckMessage]:
     for name, task in sorted(load_tasks().items()):
         soft, hard = task.soft_time_limit, task.time_limit  # its own, or the app's
         if not hard:
-            hint = f"Set task_time_limit in config/celery.py, or write @shared_task(time_limit=...). {CHAPTER}"
+            hint = "Set task_time_limit in config/celery.py, or write @shared_task(time_limit=...)."
             yield Error(f"{name} has no hard time limit.", hint=hint, id="practices.E701")
         elif soft and soft >= hard:
-            hint = f"Write @shared_task(soft_time_limit=..., time_limit={hard}) with a soft one below it. {CHAPTER}"
+            hint = f"Write @shared_task(soft_time_limit=..., time_limit={hard}) with a soft one below it."
             yield Error(f"The soft limit of {name} is not below its hard one.", hint=hint, id="practices.E703")
 
 
 def _check_schedule() -> Iterator[CheckMessage]:
     for name in sorted(set(table().telemetry_tasks) - scheduled_tasks()):
-        hint = f"Write every(timedelta(...), {name!r}) into config/schedule.py. Else no run is collected. {CHAPTER}"
+        hint = f"Write every(timedelta(...), {name!r}) into config/schedule.py. Else no run is collected."
         yield Error(f"The schedule does not send {name}.", hint=hint, id="practices.E702")
 
 
