@@ -29,6 +29,12 @@ coverage: $(ENVIRONMENT) ## Run all tests and show the lines and branches that n
 drills: $(ENVIRONMENT) ## Test for many rounds what must never happen, on servers of its own; about four hours
 	@$(BIN)/python -m labs.drills
 
+exercises: $(ENVIRONMENT) ## List the exercises, two for each practice, and which of them you have passed
+	@$(BIN)/python -m exercises
+
+exercise: $(ENVIRONMENT) ## Do one: N=5 finds a mistake, N=5b builds; then CHECK=1, HINT=1, SOLUTION=1, FRESH=1
+	@$(BIN)/python -m exercises $(N) $(if $(CHECK),--check) $(if $(SOLUTION),--solution) $(if $(FRESH),--fresh) $(if $(HINT),--hint $(HINT))
+
 bench: $(ENVIRONMENT) ## Measure the bars of docs/bench.md, on servers of its own; some minutes on a quiet machine
 	@$(BIN)/python -m bench
 
@@ -52,4 +58,4 @@ $(ENVIRONMENT): requirements.txt requirements-dev.txt
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help run test coverage drills bench lab lint
+.PHONY: help run test coverage drills exercises exercise bench lab lint

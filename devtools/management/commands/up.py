@@ -18,7 +18,7 @@ from pathlib import Path
 import environ
 import psutil
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from devtools import embedded
 from devtools.ports import LAST_PORT, find_listener, is_free
@@ -44,8 +44,13 @@ SHARED = (
 class Command(BaseCommand):
     help = "Run the whole site on this machine; Ctrl-C stops it."
     requires_system_checks = ()
+    skip_checks: tuple[str, ...] = ()
 
-    def handle(self, **_: object) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--skip-checks", action="store_true", help="Start although a rule is broken.")
+
+    def handle(self, *, skip_checks: bool, **_: object) -> None:
+        self.skip_checks = ("--skip-checks",) if skip_checks else ()
         if not settings.DEBUG:
             raise CommandError("`up` is for development: use `make run`, or set DEBUG=true.")
         # A closed terminal (SIGHUP) and a stopped container (SIGTERM) stop it as Ctrl-C does.
@@ -76,7 +81,7 @@ class Command(BaseCommand):
         processes = read_procfile(Path("Procfile"))
         del processes["release"]
         for command in ("python manage.py migrate --noinput", "python manage.py create_demo_user"):
-            words = shlex.split(command)
+            words = [*shlex.split(command), *self.skip_checks]
             # In a session of its own, because this process handles Ctrl-C.
             done = subprocess.run(words, env=environment, start_new_session=True, check=False)  # noqa: S603
             if done.returncode:

@@ -1,0 +1,161 @@
+"""Each exercise breaks exactly what it says, and its solution mends it. One is done whole, as a learner does it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from devtools.ports import free_port
+from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end, wait_until
+from devtools.visitor import Visitor
+from exercises.catalogue import SECTIONS, exercises
+from exercises.copies import apply_patch, make_broken_copy, make_copy, solution_diff
+from exercises.grading import EXAMINE, BrokenSourceError, read_examination
+from tests.conftest import environment
+
+ALL = list(exercises())
+each_exercise = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.slug)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Path:
+    """A copy without a patch."""
+    folder = tmp_path_factory.mktemp("copies") / "unbroken"
+    make_copy(folder)
+    return folder
+
+
+def examine(folder: Path, *hidden_tests: Path) -> dict:
+    """As the grade does, on the servers of the tests."""
+    command = [sys.executable, str(EXAMINE), *map(str, hidden_tests)]
+    variables = environment(DEBUG="true")
+    done = subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
+    )
+    return read_examination(done)
+
+
+def faults(found: dict) -> list[str]:
+    return [f"{docstring} {fault}" for docstring, fault in found["tests"] if fault]
+
+
+@each_exercise
+def test_its_patch_breaks_exactly_what_it_says(exercise, transactional_db, tmp_path: Path):
+    make_broken_copy(exercise, tmp_path / "copy")
+    found = examine(tmp_path / "copy", exercise.hidden_test)
+    assert sorted({rule for rule, _ in found["rules"]}) == exercise.rules, found["rules"]
+    assert faults(found)
+
+
+def test_all_hidden_tests_of_exercises_to_find_hold_on_todays_source(transactional_db, unbroken: Path):
+    found = examine(unbroken, *(exercise.hidden_test for exercise in ALL if exercise.kind == "find"))
+    assert found["rules"] == []
+    assert len(found["tests"]) >= len(ALL) / 2
+    assert faults(found) == []
+
+
+@pytest.mark.parametrize(
+    "exercise", [each for each in ALL if each.solution_patch.exists()], ids=lambda exercise: exercise.slug
+)
+def test_its_solution_mends_it(exercise, transactional_db, tmp_path: Path):
+    make_broken_copy(exercise, tmp_path / "copy")
+    apply_patch(exercise.solution_patch, tmp_path / "copy")
+    found = examine(tmp_path / "copy", exercise.hidden_test)
+    assert found["rules"] == []
+    assert found["tests"]
+    assert faults(found) == []
+
+
+@each_exercise
+def test_it_has_all_its_parts(exercise):
+    assert tuple(exercise.sections) == SECTIONS
+    assert all(exercise.sections.values())
+    assert len(exercise.hints) >= 2
+    assert 10 <= exercise.minutes <= 30
+    assert 0 < len(exercise.title) <= 60
+    assert re.search(r"^\+.*\S", solution_diff(exercise), re.MULTILINE)
+    assert exercise.solution_patch.exists() == (exercise.kind == "build")
+
+
+def test_source_that_cannot_be_imported_is_named(tmp_path: Path):
+    make_copy(tmp_path / "copy")
+    (tmp_path / "copy/config/schedule.py").write_text("SCHEDULE = {\n")
+    with pytest.raises(BrokenSourceError, match=r"SyntaxError: .* was never closed"):
+        examine(tmp_path / "copy")
+
+
+class Learner:
+    """Types `make exercise` and edits files. Has a LOCAL_DIR of their own."""
+
+    def __init__(self, local: Path) -> None:
+        self.local, self.port = local, free_port()
+        self.copy = local / "exercises" / "5-find"
+        self.environment = os.environ | {"LOCAL_DIR": str(local), "PORT": str(self.port)}
+
+    @staticmethod
+    def command(*words: str) -> list[str]:
+        """--old-file: make installs nothing."""
+        return ["make", "--no-print-directory", "--old-file=.venv/made-by-python3", *words]
+
+    def make(self, *words: str) -> str:
+        done = subprocess.run(
+            self.command(*words), cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        return done.stdout
+
+    @contextmanager
+    def exercise(self, log: Path) -> Iterator[None]:
+        """`make exercise N=5` in a terminal of its own, until Ctrl-C."""
+        with killed_at_end(self.command("exercise", "N=5"), log, environment=self.environment) as process:
+            wait_until(lambda: process.poll() is not None or "Ready: " in log.read_text(), "the site")
+            assert process.poll() is None, log.read_text()
+            yield
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(DEADLINE_SECONDS)
+
+    def page(self) -> str:
+        """Of the practices, as staff see it."""
+        visitor = Visitor(self.port)
+        visitor.post("/accounts/login/", username="demo", password="demo")
+        return visitor.get("/practices/").data.decode()
+
+    def solve(self) -> None:
+        file = self.copy / "workers" / "schedule.py"
+        file.write_text((ROOT / "workers" / "schedule.py").read_text())
+
+
+@pytest.fixture
+def learner() -> Iterator[Learner]:
+    """Not in a folder of pytest: see the fixture in test_embedded.py."""
+    with tempfile.TemporaryDirectory(prefix="mediaapp-learner-") as name:
+        yield Learner(Path(name))
+
+
+def test_a_learner_does_one_whole(learner: Learner, tmp_path: Path):
+    assert "Start it first" in learner.make("exercise", "N=5", "CHECK=1")
+    log = tmp_path / "terminal.log"
+    with learner.exercise(log):
+        assert "STORY" in log.read_text()
+        assert "It never expires." in learner.page()
+        grade = learner.make("exercise", "N=5", "CHECK=1")
+        assert re.findall(r"^(\w+)  ([\w ]+):", grade, re.MULTILINE)[:2] == [("FAIL", "rule"), ("FAIL", "live finding")]
+        assert "FAIL  hidden test: " in grade
+        assert "pass" not in grade
+        learner.solve()
+        grade = learner.make("exercise", "N=5", "CHECK=1")  # waits for the site with the edits
+        assert "FAIL" not in grade
+        assert "It never expires." not in learner.page()
+        assert '+    options = {"queue": table().queue_of(task), "expires": expires, "expire_seconds"' in grade
+        assert "WHAT ELSE WOULD HAVE WORKED" in grade
+    assert "Your copy stays" in log.read_text()
+    assert re.search(r"^5 .* passed \d{4}-", learner.make("exercises"), re.MULTILINE)
+    without_site = learner.make("exercise", "N=5", "CHECK=1")
+    assert "pass  rule: " in without_site
+    assert "FAIL  live finding: The site of this exercise does not run." in without_site
