@@ -35,6 +35,9 @@ exercises: $(ENVIRONMENT) ## List the exercises, two for each practice, and whic
 exercise: $(ENVIRONMENT) ## Do one: N=5 finds a mistake, N=5b builds; then CHECK=1, HINT=1, SOLUTION=1, FRESH=1
 	@$(BIN)/python -m exercises $(N) $(if $(CHECK),--check) $(if $(SOLUTION),--solution) $(if $(FRESH),--fresh) $(if $(HINT),--hint $(HINT))
 
+faults: $(ENVIRONMENT) ## Make each fault of Celery in docs/what-celery-does.md, without our fix and with it; ARGS=--save writes the page
+	@$(BIN)/python -m labs.faults $(ARGS); valkey=$$?; $(BIN)/python -m labs.faults --rabbitmq $(ARGS) && exit $$valkey
+
 bench: $(ENVIRONMENT) ## Measure the bars of docs/bench.md, on servers of its own; some minutes on a quiet machine
 	@$(BIN)/python -m bench
 
@@ -58,4 +61,4 @@ $(ENVIRONMENT): requirements.txt requirements-dev.txt
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help run test coverage drills exercises exercise bench lab lint
+.PHONY: help run test coverage drills exercises exercise faults bench lab lint

@@ -1,7 +1,7 @@
 """What do users lose while anything dies? `python -m labs chaos [rounds] [longest freeze in seconds]`.
 
 In each round (20 to 80 s) three users upload a video and a CSV file by HTTP, and one random fault hits one process or
-server (labs/faults.py). All files must then be ready, once, without anybody's help. Printed: a table by fault: rounds,
+server (labs/chaos_faults.py). All files must then be ready, once, without anybody's help. Printed, by fault: rounds,
 files lost (failed), doubled (rows that went in twice), stuck (not ready after STUCK_SECONDS), held up (ready more than
 HELD_UP_SECONDS later than the round began and the fault lasted), false deaths (a job that was taken from a worker that
 the fault did not hit), and the longest time to readiness. Exit code 1 if one of these counts is not 0.
@@ -27,7 +27,7 @@ from django.db import connection
 from django.utils import timezone
 
 from devtools.visitor import Visitor
-from labs.faults import LONG_SECONDS, Fault, faults
+from labs.chaos_faults import LONG_SECONDS, Fault, faults
 from labs.site import WITH_POOL, Site
 from workers.models import Job
 
