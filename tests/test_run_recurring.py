@@ -47,7 +47,11 @@ def test_a_run_expires_a_little_before_the_next_one(gap, expires):
         (crontab(minute="0,50"), 600),  # 10:50 and 11:00, not 10:00 and 10:50
         (crontab(minute="15", hour="3"), 86400),
         (crontab(minute="15", hour="3,5"), 7200),
-        (crontab(minute="15", hour="3", day_of_week="1"), 86400),  # never longer than the real gap
+        (crontab(minute="15", hour="3", day_of_week="1"), 7 * 86400),
+        (crontab(minute="0", hour="9,17", day_of_week="mon,wed"), 8 * 3600),
+        (crontab(minute="0", hour="0", day_of_week="mon,wed"), 2 * 86400),
+        (crontab(minute="0", hour="12", day_of_month="1"), 28 * 86400),
+        (crontab(minute="0", hour="0", day_of_month="1", month_of_year="1"), 365 * 86400),
     ],
 )
 def test_the_gap_is_the_shortest_between_two_runs(when, gap):

@@ -1,8 +1,9 @@
-"""TLS and keepalive options for the addresses that platforms give.
+"""TLS and keepalive options for the addresses that platforms give, and which of them are one server.
 
 The clients' own defaults differ (docs/facts/celery.md#tls-defaults).
 """
 
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,20 @@ from django.core.exceptions import ImproperlyConfigured
 Options = dict[str, Any]
 KEEPALIVE_SECONDS = 25
 PRIVATE_SUFFIXES = (".internal", ".local", ".localhost")
+DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
+REDIS_PORT = 6379
+
+
+def server_of(url: str) -> tuple[str, int]:
+    """Host and port; a socket's path and 0. All spellings of this machine, such as `127.0.0.1` and `[::1]`, are one."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path, 0
+    host = (parts.hostname or "localhost").removesuffix(".")
+    with suppress(ValueError):
+        address = ip_address(host)
+        host = "localhost" if address.is_loopback or address.is_unspecified else str(address)
+    return host, parts.port or DEFAULT_PORTS.get(parts.scheme, REDIS_PORT)
 
 
 def is_external_host(host: str | None) -> bool:

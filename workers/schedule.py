@@ -3,7 +3,8 @@
 Import no Django model here: the Celery app reads the schedule before Django's apps are loaded.
 """
 
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 from celery import current_app
@@ -15,6 +16,7 @@ Entry = dict[str, Any]
 # Marks the rows of django-celery-beat that come from the code.
 DESCRIPTION = "Written in config/schedule.py: change it there. What is changed here is overwritten at the next start."
 DAY_MINUTES = 24 * 60
+YEARS = [date(2026, 1, 1) + timedelta(days) for days in range(800)]  # a crontab's days repeat in them
 
 
 def every(gap: timedelta, task: str) -> Entry:
@@ -54,12 +56,26 @@ def gap_seconds(schedule: Any) -> float | None:
     if isinstance(schedule, int | float):
         return float(schedule)
     if isinstance(schedule, crontab):
-        hours, minutes = vars(schedule)["hour"], vars(schedule)["minute"]
-        times: list[int] = sorted(hour * 60 + minute for hour in hours for minute in minutes)
-        following = [*times[1:], times[0] + DAY_MINUTES]
-        return min(after - before for before, after in zip(times, following, strict=True)) * 60.0
+        return _crontab_gap(vars(schedule))
     interval: timedelta | None = schedule if isinstance(schedule, timedelta) else getattr(schedule, "run_every", None)
     return interval.total_seconds() if interval else None
+
+
+def _crontab_gap(fields: dict[str, Any]) -> float | None:
+    """fields: of a crontab, the numbers of each. None for one that runs less than once a year."""
+    times = sorted(hour * 60 + minute for hour in fields["hour"] for minute in fields["minute"])
+    gaps = [after - before for before, after in pairwise(times)]
+    days = [day for day in YEARS if _is_day_of(fields, day)]
+    gaps += [(after - before).days * DAY_MINUTES + times[0] - times[-1] for before, after in pairwise(days)]
+    return min(gaps) * 60.0 if gaps else None
+
+
+def _is_day_of(fields: dict[str, Any], day: date) -> bool:
+    return (
+        day.isoweekday() % 7 in fields["day_of_week"]
+        and day.day in fields["day_of_month"]
+        and day.month in fields["month_of_year"]
+    )
 
 
 def find_problems(entry: Any) -> dict[str, str]:

@@ -1,10 +1,8 @@
 """Asks the broker with short timeouts, so that no page, check or sweep hangs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from ipaddress import ip_address
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from amqp.exceptions import AMQPError
 from celery import current_app
@@ -31,24 +29,10 @@ SHORT_TIMEOUTS = {
     "interval_step": 0,
     "interval_max": 0,
 }
-DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
-REDIS_PORT = 6379
 
 
 def is_amqp() -> bool:
     return bool(settings.BROKER_URL.startswith("amqp"))
-
-
-def server_of(url: str) -> tuple[str, int]:
-    """Host and port; a socket's path and 0. All spellings of this machine, such as `127.0.0.1` and `[::1]`, are one."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return parts.path, 0
-    host = (parts.hostname or "localhost").removesuffix(".")
-    with suppress(ValueError):
-        address = ip_address(host)
-        host = "localhost" if address.is_loopback or address.is_unspecified else str(address)
-    return host, parts.port or DEFAULT_PORTS.get(parts.scheme, REDIS_PORT)
 
 
 @contextmanager

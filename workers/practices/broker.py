@@ -13,8 +13,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.template.defaultfilters import filesizeformat, pluralize
 
+from workers.addresses import server_of
 from workers.brokers import BrokerState, BrokerUnavailableError
-from workers.brokers.connection import SHORT_TIMEOUTS, connect, is_amqp, server_of
+from workers.brokers.connection import SHORT_TIMEOUTS, connect, is_amqp
 from workers.brokers.declarations import INTERNAL_QUEUE, QUEUE_TYPES, declare_queues
 from workers.brokers.state import read_broker_state
 from workers.practices import Finding

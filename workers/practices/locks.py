@@ -22,7 +22,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import LockError, LockNotOwnedError, RedisError
 from redis.lock import Lock
 
-from workers.brokers.connection import server_of
+from workers.addresses import server_of
 from workers.practices import Finding
 from workers.queues import is_given_job, load_tasks
 from workers.schedule import scheduled_tasks
