@@ -50,6 +50,7 @@ lint: $(ENVIRONMENT) ## Check the code only
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/djlint --check --lint --quiet templates
+	$(BIN)/codespell *.md docs templates
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py check --fail-level WARNING
 
