@@ -6,7 +6,6 @@ the text without effort. It counts letters and words, so it needs no dictionary.
 
 import re
 import sys
-from pathlib import Path
 
 from devtools.processes import ROOT
 
