@@ -1,12 +1,13 @@
 """Each exercise breaks exactly what it says, and its solution mends it. One is done whole, as a learner does it."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,29 +18,30 @@ from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end, wait_until
 from devtools.visitor import Visitor
 from exercises.catalogue import SECTIONS, exercises
 from exercises.copies import apply_patch, make_broken_copy, make_copy, solution_diff
-from exercises.grading import EXAMINE, BrokenSourceError, read_examination
+from exercises.grading import BrokenSourceError, read_examination
 from tests.conftest import environment
 
 ALL = list(exercises())
 each_exercise = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.slug)
 
 
+Examine = Callable[..., dict]
+
+
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory) -> Path:
-    """A copy without a patch."""
-    folder = tmp_path_factory.mktemp("copies") / "unbroken"
-    make_copy(folder)
-    return folder
-
-
-def examine(folder: Path, *hidden_tests: Path) -> dict:
+def examine(django_db_setup) -> Iterator[Examine]:
     """As the grade does, on the servers of the tests."""
-    command = [sys.executable, str(EXAMINE), *map(str, hidden_tests)]
-    variables = environment(DEBUG="true")
-    done = subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
-    )
-    return read_examination(done)
+    command = [sys.executable, str(ROOT / "tests" / "fork_examiner.py")]
+    with subprocess.Popen(
+        command, env=environment(DEBUG="true"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as examiner:
+
+        def ask(folder: Path, *hidden_tests: Path) -> dict:
+            examiner.stdin.write(f"{json.dumps([str(folder), *map(str, hidden_tests)])}\n")
+            examiner.stdin.flush()
+            return read_examination(subprocess.CompletedProcess([], *json.loads(examiner.stdout.readline())))
+
+        yield ask
 
 
 def faults(found: dict) -> list[str]:
@@ -47,15 +49,16 @@ def faults(found: dict) -> list[str]:
 
 
 @each_exercise
-def test_its_patch_breaks_exactly_what_it_says(exercise, transactional_db, tmp_path: Path):
+def test_its_patch_breaks_exactly_what_it_says(exercise, examine: Examine, tmp_path: Path):
     make_broken_copy(exercise, tmp_path / "copy")
     found = examine(tmp_path / "copy", exercise.hidden_test)
     assert sorted({rule for rule, _ in found["rules"]}) == exercise.rules, found["rules"]
     assert faults(found)
 
 
-def test_all_hidden_tests_of_exercises_to_find_hold_on_todays_source(transactional_db, unbroken: Path):
-    found = examine(unbroken, *(exercise.hidden_test for exercise in ALL if exercise.kind == "find"))
+def test_all_hidden_tests_of_exercises_to_find_hold_on_todays_source(examine: Examine, tmp_path: Path):
+    make_copy(tmp_path / "copy")
+    found = examine(tmp_path / "copy", *(exercise.hidden_test for exercise in ALL if exercise.kind == "find"))
     assert found["rules"] == []
     assert len(found["tests"]) >= len(ALL) / 2
     assert faults(found) == []
@@ -64,7 +67,7 @@ def test_all_hidden_tests_of_exercises_to_find_hold_on_todays_source(transaction
 @pytest.mark.parametrize(
     "exercise", [each for each in ALL if each.solution_patch.exists()], ids=lambda exercise: exercise.slug
 )
-def test_its_solution_mends_it(exercise, transactional_db, tmp_path: Path):
+def test_its_solution_mends_it(exercise, examine: Examine, tmp_path: Path):
     make_broken_copy(exercise, tmp_path / "copy")
     apply_patch(exercise.solution_patch, tmp_path / "copy")
     found = examine(tmp_path / "copy", exercise.hidden_test)
@@ -84,7 +87,7 @@ def test_it_has_all_its_parts(exercise):
     assert exercise.solution_patch.exists() == (exercise.kind == "build")
 
 
-def test_source_that_cannot_be_imported_is_named(tmp_path: Path):
+def test_source_that_cannot_be_imported_is_named(examine: Examine, tmp_path: Path):
     make_copy(tmp_path / "copy")
     (tmp_path / "copy/config/schedule.py").write_text("SCHEDULE = {\n")
     with pytest.raises(BrokenSourceError, match=r"SyntaxError: .* was never closed"):
