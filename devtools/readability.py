@@ -20,7 +20,7 @@ END = re.compile(r"(?<=[.?!:])[\"')*_]*\s+(?=[\"'(*_]*[A-Z0-9])|\n\s*\n|\n(?=\s*
 
 def sentences(markdown: str) -> list[str]:
     """Of the prose. An inline piece of code counts as one word."""
-    prose = CODE.sub("code", LINK.sub(r"\1", NOT_PROSE.sub("\n\n", markdown)))
+    prose = CODE.sub("Code", LINK.sub(r"\1", NOT_PROSE.sub("\n\n", markdown)))
     parts = (" ".join(part.split()) for part in END.split(prose))
     return [part for part in parts if re.search(r"\w{2}", part)]
 
