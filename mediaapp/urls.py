@@ -6,6 +6,7 @@ from django.urls import include, path
 from mediaapp.views import (
     accounts,
     catalogue,
+    course,
     direct,
     documents,
     files,
@@ -70,6 +71,9 @@ urlpatterns = [
     path("operations/", include("mediaapp.operations.urls")),
     path("practices/", practices.show_practices, name="practices"),
     path("practices/<int:number>/", practices.show_practice, name="practice"),
+    path("practices/quiz/", course.take_quiz, name="quiz"),
+    path("practices/<int:number>/exercises/<kind>/", course.show_exercise, name="exercise"),
+    path("docs/workshop/slides/", course.show_slides, name="slides"),
     path("docs/", documents.show_document, name="docs"),
     path("docs/<path:name>/", documents.show_document, name="document"),
     path("healthz", health.liveness, name="healthz"),

@@ -12,9 +12,8 @@ from devtools.processes import ROOT
 from mediaapp import documents
 from tests.outages import unreachable_database
 
-DOCUMENTS = sorted(
-    str(path.relative_to(ROOT)) for name in ("docs", "exercises") for path in (ROOT / name).rglob("*.md")
-)
+FILES = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "exercises").rglob("task.md")]
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in FILES)
 PAGE = f"{(ROOT / 'docs').name}/page.md"
 
 

@@ -86,7 +86,9 @@ def test_the_page_answers_without_the_database(as_stella):
 
 
 def test_practices_are_in_the_menu_of_staff_alone(as_alice, as_stella):
-    assert b'href="/practices/"' not in as_alice.get("/").content
+    menu, _, rest = as_alice.get("/").content.partition(b"<main")
+    assert b'href="/practices/"' not in menu
+    assert b'<a href="/practices/">How it works</a>' in rest.partition(b"<footer")[2]
     assert b'href="/operations/"' not in as_alice.get("/").content
     assert b'href="/operations/"' in as_stella.get("/").content
     page = as_stella.get("/practices/2/").content.decode()

@@ -12,6 +12,8 @@ from workers.practices import registry
 DOCS = "docs"
 RUNBOOKS = f"{DOCS}/runbooks"
 INDEX = f"{DOCS}/README.md"
+RESULT = re.compile(r"docs/results/([1-9])(-rabbitmq)?\.json")
+TASK = re.compile(r"exercises/([1-9])/(find|build)/task\.md")
 LIFE_OF_A_MESSAGE = f"{DOCS}/0-life-of-a-message.md"
 
 
@@ -21,11 +23,18 @@ def chapters() -> dict[int, str]:
 
 
 def page_of(path: str) -> str | None:
-    """The address of the page that shows a Markdown file; None if it has none. path: from the root."""
+    """The address of the page that shows a document, a task or a result of a lab; None if there is none.
+
+    path: from the root.
+    """
     if path == f"{RUNBOOKS}/README.md":
         return reverse("runbooks")
     if path.startswith(f"{RUNBOOKS}/"):
         return reverse("runbook", args=[PurePosixPath(path).stem])
+    if result := RESULT.fullmatch(path):
+        return f"{reverse('practice', args=[int(result[1])])}#lab"
+    if task := TASK.fullmatch(path):
+        return reverse("exercise", args=[int(task[1]), task[2]])
     numbers = {chapter: number for number, chapter in chapters().items()}
     if path in numbers:
         return reverse("practice", args=[numbers[path]])

@@ -39,9 +39,11 @@ def set_attributes(tokens: Sequence[Token]) -> None:
             token.attrSet("id", f"{name}-{seen[name]}" if seen[name] else name)
             seen[name] += 1
             section = following.content if token.tag == "h2" else section
-        elif token.type == "th_open":
+        if token.type == "th_open":
             token.attrSet("scope", "col")
-        elif token.type == "fence":
+        if token.attrs.pop("style", "") == "text-align:right":  # our policy allows no style in HTML
+            token.attrSet("class", "number")
+        if token.type == "fence":
             token.meta["section"] = section
 
 

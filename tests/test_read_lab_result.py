@@ -1,0 +1,92 @@
+"""A practice's page shows what its lab measured: the saved result, and that of this machine."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from devtools.lab.contract import Figure
+from devtools.lab.result import ArmResult, Measured, Result, path_of, save
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, settings) -> tuple[Path, Path]:
+    """Of the repository's results, and of this machine's."""
+    settings.BASE_DIR, settings.LOCAL_DIR = tmp_path, tmp_path / "local"
+    return tmp_path / "docs" / "results", tmp_path / "local" / "labs"
+
+
+def result(broker: str, wait: float, *, age: timedelta) -> Result:
+    """As a lab saves it."""
+    waits = {"one <queue>": (False, [1000 * wait]), "two queues": (True, [wait / 2, wait, wait])}
+    return Result(
+        lab=3,
+        question="How long?",
+        command="python -m labs 3",
+        date=(datetime.now(UTC) - age).isoformat(timespec="seconds"),
+        broker=broker,
+        seed=1,
+        rounds=3,
+        sizes={},
+        stated_seconds=20,
+        took_seconds=21.5,
+        machine={"cores": 2, "load": 0.25, "versions": {"celery": "5.7.0"}},
+        figures=[Figure("median wait", "s")],
+        arms=[ArmResult(n, right, "", {"median wait": Measured.of(w)}) for n, (right, w) in waits.items()],
+        sentence=f"It waits {wait} s on {broker}.",
+    )
+
+
+def read(client: Client) -> str:
+    return " ".join(client.get("/practices/3/").content.decode().split())
+
+
+def test_the_saved_results_of_both_brokers_stand_side_by_side(client: Client, folders):
+    for broker, wait in (("Valkey 9.1", 0.05), ("RabbitMQ 4.0", 0.25)):
+        save(result(broker, wait, age=timedelta(days=3)), path_of(3, broker, folders[0]))
+    page = read(client)
+    cells = [" ".join(each.split()) for each in page.split('<td class="number">')[1:]]
+    assert [each.partition("</td>")[0] for each in cells] == ["50.00 s", "250.00 s", "0.05 s", "0.25 s"]
+    assert "3 days ago" in page
+    assert "one &lt;queue&gt;" in page
+    assert ["yours" in page, "Yours" in page] == [False, False]
+
+
+def test_a_result_of_this_machine_stands_beside_the_saved_one(client: Client, folders):
+    save(result("Valkey 9.1", 0.05, age=timedelta(days=3)), path_of(3, "Valkey", folders[0]))
+    save(result("Valkey 9.1", 0.07, age=timedelta(minutes=12)), path_of(3, "Valkey", folders[1]))
+    page = read(client)
+    assert "It waits 0.07 s on Valkey 9.1." in page
+    assert "Yours, 12 min ago" in page
+    assert ["0.05 s" in page, "0.07 s" in page] == [True, True]
+    assert "It waits 0.07 s on Valkey 9.1." in client.get("/practices/").content.decode()
+
+
+def test_without_a_result_the_page_says_how_to_get_one(client: Client):
+    page = read(client)
+    assert "no result is saved yet" in page
+    assert "<code>make lab N=3</code>" in page
+
+
+@pytest.mark.parametrize("garbage", ["", "{", "[]", "3", '{"figures": [], "arms": []}', "\0", "half a date"])
+def test_garbage_is_named_and_breaks_nothing(garbage: str, client: Client, folders):
+    good = result("Valkey 9.1", 0.05, age=timedelta(0))
+    save(good, path_of(3, "Valkey", folders[0]))
+    text = path_of(3, "Valkey", folders[0]).read_text()
+    folders[1].mkdir(parents=True)
+    path_of(3, "Valkey", folders[1]).write_text(text.replace(good.date, "20") if garbage == "half a date" else garbage)
+    page = read(client)
+    assert "The result in 3.json cannot be read." in page
+    assert "It waits 0.05 s" in page
+
+
+def test_a_figure_that_is_no_number_is_garbage(client: Client, folders):
+    save(result("Valkey 9.1", 0.05, age=timedelta(0)), path := path_of(3, "Valkey", folders[0]))
+    read_back = json.loads(path.read_text())
+    read_back["arms"][0]["figures"]["median wait"]["median"] = "<script>"
+    path.write_text(json.dumps(read_back))
+    assert f"The result in {path.relative_to(folders[0].parent.parent)} cannot be read." in read(client)
