@@ -1,5 +1,6 @@
 """The Celery app. Some options depend on the broker: a value that keeps work on RabbitMQ strands it on Redis."""
 
+import gc
 from importlib import import_module
 
 from celery import Celery
@@ -182,6 +183,12 @@ def start_monitor(**_: object) -> None:
 def prepare_broker(**_: object) -> None:
     """Before the start, at which Celery binds the queues of all workers to its delay queues: they must exist."""
     broker.prepare_queues()
+
+
+@worker_init.connect
+def freeze_loaded_code(**_: object) -> None:
+    """Before the fork, so that the code is in memory once: a pool process's collection would copy it."""
+    gc.freeze()
 
 
 # The last receiver of worker_ready: a process that waits for the file finds a worker that handles signals.

@@ -1,5 +1,7 @@
 """The site as a Django app."""
 
+import gc
+
 from django.apps import AppConfig
 from django.core.checks import register
 
@@ -12,3 +14,4 @@ class MediaappConfig(AppConfig):
 
     def ready(self) -> None:
         register(checks.check_deploy, deploy=True)
+        gc.freeze()  # the loaded code: a process looks through all of it several times when it ends
