@@ -1,14 +1,14 @@
 """A practice's page shows what its lab measured: the saved result, and that of this machine."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.test import Client
 
-from devtools.lab.contract import Figure
-from devtools.lab.result import ArmResult, Measured, Result, path_of, save
+from devtools.lab.result import path_of, save
+from tests.lab_results import result
 
 pytestmark = pytest.mark.django_db
 
@@ -18,27 +18,6 @@ def folders(tmp_path: Path, settings) -> tuple[Path, Path]:
     """Of the repository's results, and of this machine's."""
     settings.BASE_DIR, settings.LOCAL_DIR = tmp_path, tmp_path / "local"
     return tmp_path / "docs" / "results", tmp_path / "local" / "labs"
-
-
-def result(broker: str, wait: float, *, age: timedelta) -> Result:
-    """As a lab saves it."""
-    waits = {"one <queue>": (False, [1000 * wait]), "two queues": (True, [wait / 2, wait, wait])}
-    return Result(
-        lab=3,
-        question="How long?",
-        command="python -m labs 3",
-        date=(datetime.now(UTC) - age).isoformat(timespec="seconds"),
-        broker=broker,
-        seed=1,
-        rounds=3,
-        sizes={},
-        stated_seconds=20,
-        took_seconds=21.5,
-        machine={"cores": 2, "load": 0.25, "versions": {"celery": "5.7.0"}},
-        figures=[Figure("median wait", "s")],
-        arms=[ArmResult(n, right, "", {"median wait": Measured.of(w)}) for n, (right, w) in waits.items()],
-        sentence=f"It waits {wait} s on {broker}.",
-    )
 
 
 def read(client: Client) -> str:
