@@ -1,5 +1,20 @@
 # One image for every process; docker-compose.yml says which command it runs. The order of the lines is that of how
 # seldom they change: with other code, the packages are not installed again.
+# For a workshop, and for a dev container: a Linux in which `make run` works, whatever the machine outside is. The source is
+# mounted at /workspace. `docker build --target workshop .`; docs/workshop/README.md says how to run it.
+FROM python:3.13.15-slim-trixie AS workshop
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git make procps rabbitmq-server \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --create-home learner
+USER 1000
+WORKDIR /workspace
+# The page is opened outside of the container.
+ENV WEB_ADDRESS=0.0.0.0
+EXPOSE 8000
+CMD ["bash"]
+
 FROM python:3.13.15-slim-trixie AS build
 WORKDIR /app
 # Outside the environment, so that the image gets no pip in it. Wheels only: nothing is compiled, and ffmpeg is in one.

@@ -34,7 +34,7 @@ def make_server(site: str) -> MPServer:
     return MPServer(
         site,
         # In development only this machine may connect. A container must accept connections from outside.
-        address="127.0.0.1" if env.bool("DEBUG", default=False) else "0.0.0.0",  # noqa: S104
+        address=env.str("WEB_ADDRESS", default="127.0.0.1" if env.bool("DEBUG", default=False) else "0.0.0.0"),  # noqa: S104
         port=env.int("PORT", default=8000),
         workers=workers,
         interface=Interfaces.ASGINL,
