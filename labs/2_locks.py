@@ -1,124 +1,105 @@
-"""Does a lock hold while its holders are killed? `python -m labs 2 [rounds] [seconds of lease]`.
+"""How many runs of a recurring task go wrong under five wrong locks and a right one? `make lab N=2`.
 
-Four processes compete for one lock. In each round one of them, mostly the holder, gets SIGKILL at a random moment and
-is replaced. Printed: how often two held the lock at once, and how long it stayed with a dead holder at the longest.
-Redis gives the moment of its expiry (PEXPIRETIME): a poll would be late by the load of the machine. Exit code 1 if two
-held it, or if it stayed longer than the lease.
+A report for each of two shops is due every 0.4 s and takes 1 s. Each run is a process. The first run is killed in the
+middle, as in a deploy. A run goes wrong in one of two ways. It meets another one of its shop. Or it is locked out: the
+lock is held, though no run of its shop works.
 """
 
-import json
-import os
-import random
-import signal
-import sys
-import tempfile
 import time
-from itertools import pairwise
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from django.core.cache import caches
 from django_redis import get_redis_connection
 
+from devtools.lab import Figure, Lab, Round
 from devtools.processes import wait_until
+from labs.run_ledger import Ledger, Run, Task, Work, kill, start
 from workers.practices import locks
-from workers.telemetry.held_locks import PREFIX
 
-NAME = "labs.2_locks"
-PROCESSES = 4
-SLACK = 0.05  # seconds between a renewal and its arrival at the server
+SHOPS = 1, 2
+cache: Any = caches["locks"]
 
-
-def hold(log: Path, lease: int) -> None:
-    """Take and release the lock for ever, and log each moment."""
-    file = os.open(log, os.O_WRONLY | os.O_APPEND)
-    while True:
-        try:
-            with locks.exclusive(NAME, lease=lease):
-                os.write(file, f"in {os.getpid()} {time.time()}\n".encode())
-                time.sleep(random.uniform(0.05, 0.5))
-                os.write(file, f"out {os.getpid()} {time.time()}\n".encode())
-        except locks.Busy:
-            time.sleep(0.01)
-
-
-def run(rounds: int, lease: int, log: Path) -> tuple[dict[int, float], list[float]]:
-    """Kill one process a round. Returns each one's moment of death, and how long the lock stayed with dead holders."""
-    deaths: dict[int, float] = {}
-    stayed: list[float] = []
-    processes = [start(log, lease) for _ in range(PROCESSES)]
-    for _ in range(rounds):
-        wait_for_holder(log)
-        time.sleep(random.uniform(0, 0.3))
-        what, holder, _ = read_log(log)[-1]
-        victim = next((each for each in processes if each.pid == holder and what == "in"), random.choice(processes))
-        deaths[victim.pid or 0] = died = time.time()
-        os.kill(victim.pid or 0, signal.SIGKILL)
-        victim.join()
-        stayed.append(expired_at(victim) - died)
-        processes[processes.index(victim)] = start(log, lease)
-    for process in processes:
-        process.kill()
-        process.join()
-        deaths[process.pid or 0] = time.time()
-    return deaths, stayed
+LAB = Lab(
+    number=2,
+    question="How many runs of a recurring task go wrong, if one is killed?",
+    shows=(
+        "Without a lock {no lock: runs gone wrong} runs go wrong. Under a timeout that is too short it is "
+        "{a timeout shorter than the task: runs gone wrong}, without one {no timeout: runs gone wrong}, and under a "
+        "lease that is renewed {locks.exclusive(): runs gone wrong}."
+    ),
+    seconds=85,
+    figures=tuple(Figure(name, "", digits=0) for name in ("runs gone wrong", "met another", "locked out")),
+    sizes={"runs of a shop": 10, "interval": 0.4, "seconds": 1},
+    short={"runs of a shop": 7},
+)
 
 
-def start(log: Path, lease: int) -> BaseProcess:
-    # Forked from a process that has imported everything: a new one would need a second before it competes.
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["config.wsgi", hold.__module__])  # config.wsgi sets Django up
-    process = context.Process(target=hold, args=(log, lease), daemon=True)
-    process.start()
-    return process
+def report_without_lock(_shop: int, work: Work) -> None:
+    work()
 
 
-def wait_for_holder(log: Path) -> None:
-    """Wait until a process takes the lock: a round without a holder tests nothing."""
-    before = len(read_log(log))
-    wait_until(lambda: len(now := read_log(log)) > before and now[-1][0] == "in", "a holder", interval=0.02)
+def report_under_short_timeout(shop: int, work: Work) -> None:
+    with cache.lock(f"report:{shop}", timeout=0.3, blocking=False):
+        work()
 
 
-def expired_at(process: BaseProcess) -> float:
-    """When a dead process's lock expired; 0.0 if it had none. Its last renewal may arrive after its death."""
-    redis, key, expiry = get_redis_connection("locks"), PREFIX + NAME, 0.0
-
-    def is_free() -> bool:
-        nonlocal expiry
-        holder, end = redis.pipeline().get(key).pexpiretime(key).execute()
-        if f"pid {process.pid} ".encode() not in (holder or b""):
-            return True
-        expiry = end / 1000
-        return False
-
-    wait_until(is_free, "the end of a dead process's lock", interval=0.02)
-    return expiry
+def report_without_timeout(shop: int, work: Work) -> None:
+    with cache.lock(f"report:{shop}", blocking=False):
+        work()
 
 
-def read_log(log: Path) -> list[tuple[str, int, float]]:
-    lines = (line.split() for line in log.read_text().splitlines())
-    return [(what, int(pid), float(at)) for what, pid, at in lines]
+def report_and_delete(shop: int, work: Work) -> None:
+    try:
+        if not cache.add(f"report:{shop}", "taken", timeout=60):
+            raise locks.Busy
+        work()
+    finally:
+        cache.delete(f"report:{shop}")  # also if another run has taken it
 
 
-def overlaps(log: Path, deaths: dict[int, float]) -> tuple[int, int]:
-    """How often the lock was held, and how often by two at once. A killed holder holds it until its death."""
-    held: list[tuple[float, float]] = []
-    inside: dict[int, float] = {}
-    for what, pid, at in read_log(log):
-        if what == "in":
-            inside[pid] = at
-        else:
-            held.append((inside.pop(pid), at))
-    held += [(since, deaths[pid]) for pid, since in inside.items()]
-    return len(held), sum(after[0] < before[1] for before, after in pairwise(sorted(held)))
+def report_under_one_name(_shop: int, work: Work) -> None:
+    with locks.exclusive("report", lease=1):
+        work()
 
 
-def main() -> int:
-    given = [int(value) for value in sys.argv[1:]]
-    rounds, lease = given + [200, 1][len(given) :]
-    with tempfile.NamedTemporaryFile() as file:
-        deaths, stayed = run(rounds, lease, Path(file.name))
-        held, two = overlaps(Path(file.name), deaths)
-    found = {"rounds": rounds, "lease": lease, "held": held, "overlaps": two, "longest": round(max(stayed), 3)}
-    print(json.dumps(found))
-    return int(two > 0 or max(stayed) > lease + SLACK)
+def report(shop: int, work: Work) -> None:
+    with locks.exclusive(f"report:{shop}", lease=1):
+        work()
+
+
+def measure(task: Task, lab: Round) -> dict[str, float]:
+    """Start the runs when they are due, and kill the first one before the second is due."""
+    with TemporaryDirectory() as folder:
+        ledger, seconds = Ledger(Path(folder, "ledger")), lab.sizes["seconds"]
+        processes = [start(task, shop, ledger, seconds) for shop in SHOPS]
+        wait_until(lambda: len(ledger.read()) == len(SHOPS), "the first runs")
+        began = time.monotonic()
+        for number in range(1, int(lab.sizes["runs of a shop"])):
+            time.sleep(max(0, began + number * lab.sizes["interval"] - time.monotonic()))
+            if number == 1:
+                kill(processes[0], ledger, SHOPS[0])
+            processes += [start(task, shop, ledger, seconds) for shop in SHOPS]
+        for process in processes:
+            process.join()
+        get_redis_connection("locks").flushdb()
+        return count(ledger.runs())
+
+
+def count(runs: list[Run]) -> dict[str, float]:
+    met = locked_out = 0
+    for run in runs:
+        works = any(run.meets(other) for other in runs if other is not run and other.shop == run.shop)
+        met += works and not run.is_refused
+        locked_out += run.is_refused and not works
+    return {"runs gone wrong": met + locked_out, "met another": met, "locked out": locked_out}
+
+
+LAB.wrong("no lock")(partial(measure, report_without_lock))
+LAB.wrong("a timeout shorter than the task")(partial(measure, report_under_short_timeout))
+LAB.wrong("no timeout")(partial(measure, report_without_timeout))
+LAB.wrong("deleted by anybody")(partial(measure, report_and_delete))
+LAB.wrong("one name for two shops")(partial(measure, report_under_one_name))
+LAB.right("locks.exclusive()")(partial(measure, report))

@@ -1,156 +1,94 @@
-"""Do the runs of a recurring entry pile up? `python -m labs [--rabbitmq] 5 [seconds] [way ...]` (three minutes).
+"""How many messages of one recurring entry wait at once, while its worker is busy? `make lab N=5`.
 
-Every 2 s beat sends a task that takes 5 s and a lock. A message that expires after an hour is before it in the queue.
-No worker runs in the first third of the time, one in the second, two in the last. The ways:
-  never    the entry has no expiry
-  expires  it has one, and beat sends it whether or not its last message waits
-  waits    as the site does it
-Printed: how many of its messages waited at once, and the outcomes of the runs that were due, beside the outcomes that
-the site's telemetry counts. Exit code 1 if two waited in the last way, or if a count is wrong.
+Beat sends the entry every 2 s. A long task occupies the only worker meanwhile, and two messages that do not expire are
+before those of the entry in the queue. After four intervals the long task ends, and the worker takes what waits.
 """
 
-import json
-import sys
-import threading
-import time
-from collections import Counter
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from subprocess import Popen
 from tempfile import TemporaryDirectory
 
 from celery import current_app
 from django_celery_beat.models import PeriodicTask
 
 from devtools import processes
+from devtools.lab import Figure, Lab, Round
 from devtools.processes import wait_until
-from workers.brokers import BrokerUnavailableError
+from labs.recurring_names import INTERVAL_SECONDS, NIGHTLY, OCCUPY
 from workers.brokers.connection import count_ready
-from workers.models import TaskRun
 from workers.practices import broker
-from workers.runtime import pending_guard
-from workers.telemetry import dead_letters, rollups
-from workers.telemetry.recurring_entries import recurring_entries
 
-HEADER = "way      at once    due =  ran + refused + expired   counted right"
-TABLE_LINE = "{way:<8}{waited:>8}{due:>7}{ran:>7}{refused:>10}{expired:>10}   {is_right}"
-WAYS = ("never", "expires", "waits")
-NAME, TASK, NIGHTLY = "every 2 seconds", "labs.recurring_app.run_five_seconds", "labs.recurring_app.run_nightly"
-BEAT = ("beat", "--pidfile=")
-WORKER = ("worker", "--queues=default", "--concurrency=1", "--without-gossip", "--without-mingle")
+APP = "labs.recurring_app"
 
 
-@dataclass
-class Outcomes:
-    """due = ran + refused + expired. expired: dropped by a worker or by RabbitMQ, or never sent."""
-
-    way: str
-    waited: int  # messages of the entry, at once
-    due: int
-    ran: int
-    refused: int
-    expired: int
-    counted: dict[str, int]  # by outcome, in the rows of TaskRun
-    shown: tuple[int, int]  # expired and refused, by recurring_entries()
-
-    @property
-    def is_right(self) -> bool:
-        """Whether telemetry counts every run that was due once, with its outcome."""
-        wanted = {"succeeded": self.ran, "refused": self.refused, "expired": self.expired}
-        return self.counted == {name: count for name, count in wanted.items() if count} and self.shown == (
-            self.expired,
-            self.refused,
-        )
-
-
-class Watch(threading.Thread):
-    """Counts the entry's waiting messages ten times a second. maximum: the most at once."""
-
-    def __init__(self, ledger: Path) -> None:
-        super().__init__(daemon=True)
-        self.ledger, self.maximum, self.over = ledger, 0, threading.Event()
-
-    def run(self) -> None:
-        while not self.over.wait(0.1):
-            with suppress(BrokerUnavailableError):
-                self.maximum = max(self.maximum, count_waiting(self.ledger))
-
-
-def count_waiting(ledger: Path) -> int:
-    return count_ready("default") - ("nightly" not in ledger.read_text())
-
-
-def run(way: str, seconds: float, ledger: Path) -> int:
-    """Run beat and the workers, then wait until the queue is empty. Returns how many messages waited at most."""
-    ledger.touch()
-    current_app.send_task(NIGHTLY, queue="default", expires=3600)
-    with ExitStack() as stack:
-
-        def start(*command: str) -> Popen[bytes]:
-            return stack.enter_context(
-                processes.celery(*command, app="labs.recurring_app", WAY=way, LEDGER=str(ledger))
-            )
-
-        beat, watch, workers = start(*BEAT), Watch(ledger), []
-        watch.start()
-        time.sleep(seconds / 3)
-        for name in ("one", "two"):
-            workers.append(start(*WORKER, f"--hostname={name}@%h"))
-            time.sleep(seconds / 3)
-        processes.stop(beat)
-        wait_until(lambda: count_waiting(ledger) == 0 and not has_running(ledger), "the end of the last run")
-        for worker in workers:
-            processes.stop(worker)
-        watch.over.set()
-        watch.join()
-    return watch.maximum
-
-
-def has_running(ledger: Path) -> bool:
-    lines = Counter(line.split()[0] for line in ledger.read_text().splitlines())
-    return lines["begun"] > lines["ran"]
-
-
-def compare(way: str, waited: int, ledger: Path) -> Outcomes:
-    """The outcomes of the runs: by the ledger of the tasks and of beat, and by the site's telemetry."""
-    lines = [line.split() for line in ledger.read_text().splitlines()]
-    ended = Counter(run for event, run in lines if event in ("ran", "refused"))
-    due = PeriodicTask.objects.get(name=NAME).total_run_count
-    events = Counter(event for event, _ in lines)
-    dead_letters.collect_dead_letters(on_letter=pending_guard.clear_marks)
-    rollups.collect_runs()
-    runs = TaskRun.objects.filter(task=TASK)
-    counted = Counter(runs.values_list("outcome", flat=True))
-    (state,) = recurring_entries()
-    return Outcomes(
-        way=way,
-        waited=waited,
-        due=due,
-        ran=events["ran"],
-        refused=events["refused"],
-        expired=due - len(ended),
-        counted=dict(counted),
-        shown=(state.expired, state.refused),
-    )
-
-
-def delete_entry() -> None:
-    PeriodicTask.objects.all().delete()
-    TaskRun.objects.filter(task=TASK).delete()
-
-
-def main() -> int:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
-    all_found = []
+@contextmanager
+def one_worker(_: Mapping[str, float]) -> Iterator[Path]:
+    """Yields the ledger of what is sent and run."""
     broker.prepare_queues()
+    options = "--queues=default", "--concurrency=1", "--without-gossip", "--without-mingle"
     with TemporaryDirectory() as folder:
-        for way in sys.argv[2:] or WAYS:
-            ledger = Path(folder, f"{way}.ledger")
-            all_found.append(found := compare(way, run(way, seconds, ledger), ledger))
-            print(json.dumps(asdict(found) | {"is_right": found.is_right}), flush=True)
-            delete_entry()
-    print(HEADER)
-    for found in all_found:
-        print(TABLE_LINE.format(**asdict(found), is_right="yes" if found.is_right else "NO"))
-    return int(not all(found.is_right and (found.way != WAYS[-1] or found.waited <= 1) for found in all_found))
+        ledger = Path(folder, "ledger")
+        with processes.celery("worker", *options, app=APP, LEDGER=str(ledger), TASK_SECONDS="0.1"):
+            yield ledger
+
+
+LAB = Lab(
+    number=5,
+    question="How many messages of one recurring entry wait at once, while its worker is busy?",
+    shows=(
+        "Of {no expiry in the database: waiting at once} messages that wait "
+        "{no expiry in the database: began late} begin after the next one was due. With an expiry "
+        "{expires, but sent while one waits: began late} do, and still "
+        "{expires, but sent while one waits: waiting at once} wait. As the site does it "
+        "{the site's schedule: waiting at once} waits."
+    ),
+    seconds=110,
+    figures=(
+        Figure("waiting at once", "", digits=0),
+        Figure("began late", "", digits=0),
+        Figure("ran", "", lower_is_better=False, digits=0),
+    ),
+    sizes={"intervals": 4},
+    short={"intervals": 2},
+    setup=one_worker,
+)
+
+
+def measure(way: str, lab: Round) -> dict[str, float]:
+    """way: that of the entry, in labs/recurring_app.py."""
+    ledger: Path = lab.shared
+    ledger.write_text("")
+    over = ledger.with_name(f"{way} {lab.number}")
+    current_app.send_task(OCCUPY, [str(over)], queue="default")
+    for _ in range(2):
+        current_app.send_task(NIGHTLY, queue="default")
+    wait_until(lambda: "occupied" in ledger.read_text(), "the worker to be busy")
+    with processes.celery("beat", "--pidfile=", app=APP, WAY=way, LEDGER=str(ledger)) as beat:
+        before = count_ready("default")
+        wait_until(lambda: count_due(ledger) >= lab.sizes["intervals"], "the last interval")
+        processes.stop(beat)
+    waiting = count_ready("default") - before
+    over.touch()
+    current_app.send_task(NIGHTLY, queue="default")
+    wait_until(lambda: ledger.read_text().count("nightly") == 3, "the end of what waits")
+    PeriodicTask.objects.all().delete()
+    return {"waiting at once": waiting} | count_runs(ledger)
+
+
+def count_due(ledger: Path) -> int:
+    """How often beat has sent the entry or skipped it."""
+    text = ledger.read_text()
+    return text.count("sent") + text.count("skipped")
+
+
+def count_runs(ledger: Path) -> dict[str, float]:
+    events = [line.split() for line in ledger.read_text().splitlines()]
+    sent, begun = ({run: float(at) for event, run, at in events if event == name} for name in ("sent", "begun"))
+    return {"began late": sum(begun[run] - sent[run] > INTERVAL_SECONDS for run in begun), "ran": len(begun)}
+
+
+LAB.wrong("no expiry in the database")(partial(measure, "never"))
+LAB.wrong("expires, but sent while one waits")(partial(measure, "expires"))
+LAB.right("the site's schedule")(partial(measure, "waits"))

@@ -28,6 +28,8 @@ from devtools.rabbitmq import fresh_node
 FOLDER = Path(__file__).parent
 LABS = {path.name.partition("_")[0]: path for path in sorted(FOLDER.glob("[1-9]_*.py"))}
 NAMED = (
+    "kill_holders",
+    "recurring_runs",
     "kill_import",
     "guess_passwords",
     "deaths",

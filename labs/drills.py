@@ -60,7 +60,7 @@ RETRIES = (
 )
 ROLL_FORWARDS = "first sweep at most {longest} s after the older release in {rounds} roll-forwards; {named} times named"
 DRILLS = (
-    Drill("labs 2 200 1", LOCKS),
+    Drill("labs kill_holders 200 1", LOCKS),
     Drill("labs kill_import 50", IMPORTS),
     Drill("labs guess_passwords", GUESSES),
     Drill("labs deaths 100", DEATHS),
@@ -68,8 +68,8 @@ DRILLS = (
     Drill("labs convert_films 300", FILMS),
     Drill("labs chaos 100", CHAOS),
     Drill("labs --rabbitmq chaos 100", CHAOS),
-    Drill("labs 5 60", RUNS),
-    Drill("labs --rabbitmq 5 60", RUNS),
+    Drill("labs recurring_runs 60", RUNS),
+    Drill("labs --rabbitmq recurring_runs 60", RUNS),
     Drill("labs roll_back 20", ROLL_FORWARDS),
     Drill("labs --rabbitmq roll_back 20", ROLL_FORWARDS),
     Drill("labs alarms", ALARMS),

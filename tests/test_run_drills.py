@@ -20,16 +20,12 @@ def run(*arguments: str) -> dict:
 
 
 def test_a_lock_keeps_its_promise_while_its_holders_are_killed():
-    found = run("2", "3", "1")
+    found = run("kill_holders", "3", "1")
     assert (found["rounds"], found["overlaps"]) == (3, 0)
 
 
-def test_runs_do_not_pile_up_on_redis_and_each_is_counted_once():
-    assert_each_is_counted(run("5", "9", "waits"))
-
-
 def test_runs_do_not_pile_up_on_rabbitmq_and_each_is_counted_once(rabbitmq_installed):
-    assert_each_is_counted(run("--rabbitmq", "5", "9", "waits"))
+    assert_each_is_counted(run("--rabbitmq", "recurring_runs", "9", "waits"))
 
 
 def test_files_survive_whatever_dies_while_users_upload():

@@ -1,6 +1,6 @@
 """Labs run at their smallest size, on servers of their own, whatever servers the environment names.
 
-test_run_drills.py runs 2 and 5. Nothing runs 7 (a minute) and 9 (20 s without a promise).
+Nothing runs 7 (a minute) and 9 (20 s without a promise).
 """
 
 import json
@@ -40,6 +40,27 @@ def test_a_lab_prints_both_numbers_and_a_line_of_json(words):
     assert "wrong" in figures
     assert "right" in figures
     assert json.loads(figures)
+
+
+def medians(*words: str) -> dict[str, dict[str, float]]:
+    """What each arm of a lab in its short form measures. The lab ends with 1 unless each wrong arm does worse."""
+    figures = json.loads(run(*words, "--short", "--json").splitlines()[-1])
+    return {arm["name"]: {name: each["median"] for name, each in arm["figures"].items()} for arm in figures["arms"]}
+
+
+def test_runs_meet_or_are_locked_out_under_a_wrong_lock():
+    found = medians("2")
+    assert found["locks.exclusive()"]["met another"] == 0
+    assert found["no timeout"]["locked out"] > found["locks.exclusive()"]["locked out"]
+    for arm in ("no lock", "a timeout shorter than the task", "deleted by anybody"):
+        assert found[arm]["met another"]
+
+
+def test_one_message_of_an_entry_waits_and_none_begins_late():
+    found = medians("5")
+    assert found["the site's schedule"]["waiting at once"] <= 1
+    assert found["no expiry in the database"]["began late"]
+    assert [each["began late"] for arm, each in found.items() if arm != "no expiry in the database"] == [0, 0]
 
 
 def test_a_reset_waits_behind_videos_of_its_queue_and_not_behind_those_of_another():
