@@ -1,6 +1,6 @@
 """Practice 5: a recurring task expires a little before its next run is due (workers/schedule.py): runs never pile up.
 
-The trap: a worker stops for a night, and in the morning 8,640 runs of a ten-second task wait before anything else.
+The trap: a worker stops for a day, and then 8,640 runs of a ten-second task wait before anything else.
 django-celery-beat drops the option `expires` and keeps `expire_seconds` (docs/facts/celery.md#expire-seconds-dropped).
 """
 
