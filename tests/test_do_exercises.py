@@ -21,6 +21,8 @@ from exercises.copies import apply_patch, make_broken_copy, make_copy, solution_
 from exercises.grading import BrokenSourceError, read_examination
 from tests.conftest import environment
 
+pytestmark = pytest.mark.django_db  # else pytest-django makes no database for this file alone
+
 ALL = list(exercises())
 each_exercise = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.slug)
 
