@@ -74,6 +74,7 @@ urlpatterns = [
     path("practices/quiz/", course.take_quiz, name="quiz"),
     path("practices/<int:number>/exercises/<kind>/", course.show_exercise, name="exercise"),
     path("docs/workshop/slides/", course.show_slides, name="slides"),
+    path("docs/source/<path:path>", documents.show_source, name="source"),
     path("docs/", documents.show_document, name="docs"),
     path("docs/<path:name>/", documents.show_document, name="document"),
     path("healthz", health.liveness, name="healthz"),

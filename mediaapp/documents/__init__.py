@@ -43,7 +43,7 @@ def read(path: str, *, for_staff: bool = True) -> Document:
     if file.suffix != ".md" or not any(file.is_relative_to(folder) for folder in folders):
         raise FileNotFoundError(path)
     shown = file.relative_to(settings.BASE_DIR.resolve()).as_posix()
-    return _convert_file(file, shown, for_staff, file.stat().st_mtime_ns)
+    return _convert_file(file, shown, for_staff, settings.DEBUG, file.stat().st_mtime_ns)
 
 
 def render(path: str, *, for_staff: bool = True) -> SafeString:
@@ -83,7 +83,7 @@ def render_inline(text: str) -> SafeString:
 
 
 @lru_cache(maxsize=256)
-def _convert_file(file: Path, path: str, for_staff: bool, _changed_at: int) -> Document:
+def _convert_file(file: Path, path: str, for_staff: bool, _links_to_source: bool, _changed_at: int) -> Document:
     return convert(file.read_text(encoding="utf-8"), path, for_staff=for_staff)
 
 

@@ -17,6 +17,7 @@ from markdown_it.token import Token
 
 from mediaapp.documents.addresses import is_for_staff, is_page, page_of, picture_of
 from mediaapp.documents.code_blocks import render_block
+from mediaapp.documents.source import source_page
 
 ALLOWED = re.compile(r'(</?(?:details|summary|b|code|kbd)>|<br>|<a id="[\w-]+">|</a>)')
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -78,7 +79,7 @@ def _rewrite(link: Token, folder: str, for_staff: bool) -> str:
         return ""
     name, _, anchor = target.partition("#")
     path = normpath(f"{folder}/{name}")
-    page = page_of(path)
+    page = page_of(path) or source_page(path)
     if page and (for_staff or not is_for_staff(page)):
         link.attrSet("href", f"{page}#{anchor}" if anchor else page)
         return ""
@@ -108,11 +109,18 @@ def _render_fence(_: object, tokens: Sequence[Token], index: int, *_others: obje
 
 
 def _render_code(_: object, tokens: Sequence[Token], index: int, _options: object, env: Mapping[str, bool]) -> str:
-    """The address of a page of this site becomes a link to it."""
+    """The address of a page of this site becomes a link to it, and so does the path of a source file that has one."""
     text = tokens[index].content
+    address = source_page(text) if "/" in text else None
     if text.startswith("/") and is_page(text, for_staff=env["for_staff"]):
-        return format_html('<a href="{}"><code>{}</code></a>', text, text)
+        address = text
+    if address and not _is_in_link(tokens, index):
+        return format_html('<a href="{}"><code>{}</code></a>', address, text)
     return format_html("<code>{}</code>", text)
+
+
+def _is_in_link(tokens: Sequence[Token], index: int) -> bool:
+    return sum(token.nesting for token in tokens[:index] if token.type in ("link_open", "link_close")) > 0
 
 
 def _render_image(_: object, tokens: Sequence[Token], index: int, *_others: object) -> str:

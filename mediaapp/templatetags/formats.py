@@ -20,6 +20,11 @@ register.filter("since", clock_time)
 
 
 @register.filter
+def begins_with(text: str, begin: str) -> bool:
+    return text.startswith(begin)
+
+
+@register.filter
 def playing_time(seconds: float) -> str:
     minutes, second = divmod(int(seconds), MINUTE)
     hour, minute = divmod(minutes, 60)

@@ -7,6 +7,8 @@ from django.views.decorators.http import require_safe
 
 from mediaapp import documents
 from mediaapp.documents.addresses import INDEX
+from mediaapp.documents.code_blocks import number_lines
+from mediaapp.documents.source import find_source
 from mediaapp.permissions import is_staff
 
 
@@ -17,6 +19,17 @@ def show_document(request: HttpRequest, name: str = "README") -> HttpResponseBas
     path = f"docs/{name}.md"
     page = documents.page_of(path)
     return redirect(page) if page and page != request.path else show_file(request, path)
+
+
+@never_cache
+@require_safe
+def show_source(request: HttpRequest, path: str) -> HttpResponse:
+    """On a learner's own machine alone (documents/source.py)."""
+    if (file := find_source(path)) is None:
+        raise Http404
+    is_staff(request)  # the page needs no database
+    lines = number_lines(file.read_text(encoding="utf-8", errors="replace"), file.name)
+    return render(request, "documents/source.html", {"path": path, "lines": lines})
 
 
 def show_file(request: HttpRequest, path: str) -> HttpResponse:

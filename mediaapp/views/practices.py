@@ -18,6 +18,7 @@ from mediaapp.course.lab_results import read_lab
 from mediaapp.course.quiz import count_questions
 from mediaapp.documents import Document
 from mediaapp.documents.addresses import chapters
+from mediaapp.documents.source import source_page
 from mediaapp.operations.findings import read_charts
 from mediaapp.permissions import is_staff
 from workers.practices import registry
@@ -54,7 +55,11 @@ def show_practice(request: HttpRequest, number: int) -> HttpResponse:
     if practice:
         context |= {"practice": practice, "finding": dict(registry.finding_cache.read())[practice]}
         context |= {"rules": rules_of(practice, chapter), "lab": read_lab(number)}
-        context |= {"exercises": exercises_of(number), "questions": count_questions()[number]}
+        context |= {
+            "source": source_page(practice.file),
+            "exercises": exercises_of(number),
+            "questions": count_questions()[number],
+        }
         context |= _read_chart(practice) if staff else {}
     return render(request, "practices/practice.html", context)
 
