@@ -72,8 +72,8 @@ class Table:
     """
 
     workers: tuple[Worker, ...]
-    canary_task: str
-    telemetry_tasks: tuple[str, ...]
+    canary_task: str = ""
+    telemetry_tasks: tuple[str, ...] = ()
     broker_tasks: tuple[str, ...] = ()
     sweep_task: str = ""
 
