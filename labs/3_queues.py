@@ -1,14 +1,15 @@
-"""How long does a password reset wait behind videos? `make lab N=3`.
+"""How long does a password reset wait behind other work? `make lab N=3`.
 
-The videos sleep, so that the processor does not matter. The resets are jobs of the site, one every half second, and
-their waits count from the click to the start. The right arm is the site's own table: its workers for these two queues,
-with their queues and their concurrency.
+The other work sleeps, so that the processor does not matter: long tasks, which stand for videos, or hundreds of short
+ones. The resets are jobs of the site, and their waits count from the click to the start. The arms of the site's table
+run its workers, with their queues and their concurrency, and its real housekeeping beside the resets.
 """
 
+import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from statistics import median
+from uuid import uuid4
 
 from celery import current_app, shared_task
 from django.utils import timezone
@@ -19,79 +20,99 @@ from workers import jobs
 from workers.models import Job
 from workers.queues import table
 
-VIDEO, RESET = "workers.video.tasks.transcode_video", "workers.default.tasks.send_password_reset"
+VIDEO, SHORT = "workers.video.tasks.transcode_video", "workers.highmem.tasks.delete_files"
+RESET, SWEEP = "workers.default.tasks.send_password_reset", "workers.default.tasks.sweep_jobs"
+SITE, HANGS = "the site's table", "the site's table, its housekeeping hangs"
 
 LAB = Lab(
     number=3,
-    question="How long does a password reset wait behind videos?",
+    question="How long does a password reset wait behind other work?",
     shows=(
-        "Behind the videos of one queue a reset waits {one queue, one process: median wait}, and with four processes "
-        "still {one queue, four processes: median wait}. With the site's table it waits "
-        "{the site's table: median wait}."
+        "In one queue a reset waits {one queue, videos before it: median wait} behind videos, and "
+        "{one queue, hundreds of short tasks before it: median wait} behind short tasks. With four processes and four "
+        "times the videos it waits {one queue, four processes, four times the videos: median wait}. With the site's "
+        f"table it waits {{{SITE}: median wait}}, and {{{HANGS}: longest wait}} at most while all of its worker hangs."
     ),
-    seconds=90,
+    seconds=105,
     figures=(Figure("median wait", "s"), Figure("longest wait", "s")),
-    sizes={"videos": 12, "seconds": 1, "resets": 5},
-    short={"videos": 12, "seconds": 0.5, "resets": 2},
+    sizes={"videos": 4, "seconds": 1, "short_tasks": 200, "resets": 3, "hang": 60},
+    short={"videos": 2, "short_tasks": 150, "resets": 2, "hang": 2},
 )
 
 
-@LAB.wrong("one queue, one process")
-def one_process(lab: Round) -> dict[str, float]:
-    return measure(lab, video="default", reset="default", workers={"default": 1})
-
-
-@LAB.wrong("one queue, four processes")
-def four_processes(lab: Round) -> dict[str, float]:
-    """More processes only postpone it: a fifth video, and everybody waits again."""
-    return measure(lab, video="default", reset="default", workers={"default": 4})
-
-
-@LAB.wrong("two queues, one worker")
-def one_worker(lab: Round) -> dict[str, float]:
-    """A queue of its own does not help while the same processes serve both."""
-    return measure(lab, video="video", reset="urgent", workers={"urgent,video": 1})
-
-
-@LAB.right("the site's table")
-def our_table(lab: Round) -> dict[str, float]:
-    video, reset = (table().queue_of(task) for task in (VIDEO, RESET))
-    queues = {worker: [queue.name for queue in worker.queues] for worker in table().workers}
-    workers = {",".join(names): worker.concurrency for worker, names in queues.items() if {video, reset} & set(names)}
-    return measure(lab, video=video, reset=reset, workers=workers)
-
-
 @shared_task
-def watch(seconds: float) -> None:
-    """Stands for a video."""
-    time.sleep(seconds)
+def work(seconds: float, run: str) -> None:
+    """Stands for a video or a short task. One of another run is delivered again, because its worker was killed."""
+    if run == os.environ["LAB_RUN"]:
+        time.sleep(seconds)
 
 
-def measure(lab: Round, *, video: str, reset: str, workers: dict[str, int]) -> dict[str, float]:
-    """The waits of the resets behind the videos. workers: the processes of each, by the queues that it consumes."""
+@LAB.wrong("one queue, videos before it")
+def behind_videos(lab: Round) -> dict[str, float]:
+    return measure(lab, {"default": 1}, videos(lab, "default"), reset="default")
+
+
+@LAB.wrong("one queue, hundreds of short tasks before it")
+def behind_short_tasks(lab: Round) -> dict[str, float]:
+    return measure(lab, {"default": 1}, short_tasks(lab, "default"), reset="default")
+
+
+@LAB.wrong("one queue, four processes, four times the videos")
+def four_processes(lab: Round) -> dict[str, float]:
+    return measure(lab, {"default": 4}, 4 * videos(lab, "default"), reset="default")
+
+
+@LAB.wrong("two queues, one process for both")
+def one_process(lab: Round) -> dict[str, float]:
+    return measure(lab, {"urgent,video": 1}, videos(lab, "video"), reset="urgent")
+
+
+@LAB.right(SITE)
+def our_table(lab: Round) -> dict[str, float]:
+    """All of it at once, and housekeeping on the worker of the resets."""
+    video, short, reset, sweep = map(table().queue_of, (VIDEO, SHORT, RESET, SWEEP))
+    for _ in range(20):
+        current_app.send_task(SWEEP, queue=sweep)
+    return measure(lab, workers_of(video, short, reset), videos(lab, video) + short_tasks(lab, short), reset)
+
+
+@LAB.beside(HANGS)
+def hanging(lab: Round) -> dict[str, float]:
+    """The worst that the table allows: no process of the worker is free until their time limit ends them."""
+    reset, sweep = table().queue_of(RESET), table().queue_of(SWEEP)
+    workers = workers_of(reset)
+    return measure(lab, workers, [(sweep, lab.sizes["hang"])] * sum(workers.values()), reset)
+
+
+def videos(lab: Round, queue: str) -> list[tuple[str, float]]:
+    """What measure publishes before the resets: queues and seconds."""
+    return [(queue, lab.sizes["seconds"])] * int(lab.sizes["videos"])
+
+
+def short_tasks(lab: Round, queue: str) -> list[tuple[str, float]]:
+    return [(queue, 0.01)] * int(lab.sizes["short_tasks"])
+
+
+def workers_of(*queues: str) -> dict[str, int]:
+    """The processes of the site's workers that consume these queues, by all queues of each."""
+    by_names = {tuple(queue.name for queue in worker.queues): worker for worker in table().workers}
+    return {",".join(names): worker.concurrency for names, worker in by_names.items() if set(names) & set(queues)}
+
+
+def measure(lab: Round, workers: dict[str, int], before: list[tuple[str, float]], reset: str) -> dict[str, float]:
+    run = uuid4().hex
     with ExitStack() as running:
         for queues, concurrency in workers.items():
             options = f"--queues={queues}", f"--concurrency={concurrency}", f"--include={__name__}"
-            running.enter_context(processes.celery("worker", *options, app="config"))
-        for _ in range(int(lab.sizes["videos"])):
-            watch.apply_async([lab.sizes["seconds"]], queue=video)
-        waits = list(waits_of([publish_reset(reset) for _ in range(int(lab.sizes["resets"]))]))
+            running.enter_context(processes.celery("worker", *options, app="config", LAB_RUN=run))
+        for queue, seconds in before:
+            work.apply_async([seconds, run], queue=queue)
+        for _ in range(int(lab.sizes["resets"])):
+            time.sleep(0.3)
+            given = {"user_id": None, "run": run}  # nobody's: it sends no mail
+            jobs.publish(Job.objects.create(task=RESET, queue=reset, arguments=given, queued_at=timezone.now()))
+        resets = Job.objects.filter(arguments__run=run)
+        processes.wait_until(lambda: not resets.filter(started_at=None).exists(), "the resets", interval=0.1)
     current_app.control.purge()
+    waits = [(job.started_at - job.queued_at).total_seconds() for job in resets if job.started_at]
     return {"median wait": median(waits), "longest wait": max(waits)}
-
-
-def publish_reset(queue: str) -> object:
-    """Publish a reset of a user that does not exist: it sends no mail."""
-    time.sleep(0.5)
-    job = Job.objects.create(task=RESET, queue=queue, arguments={"user_id": None}, queued_at=timezone.now())
-    jobs.publish(job)
-    return job.pk
-
-
-def waits_of(job_ids: list[object]) -> Iterator[float]:
-    """Seconds from the click to the start of each."""
-    started = Job.objects.filter(pk__in=job_ids)
-    while started.filter(started_at=None).exists():
-        time.sleep(0.1)
-    for queued_at, started_at in started.values_list("queued_at", "started_at"):
-        yield (started_at - queued_at).total_seconds()
