@@ -30,19 +30,22 @@ class BrokenSourceError(Exception):
 
 def grade(exercise: Exercise, folder: Path) -> Iterator[Grade]:
     """Raises TimeoutError if the site does not start with the source as it is now."""
+    is_current = running.is_current(folder)
     try:
-        rules = grade_rules(exercise, examine(folder)["rules"])
+        found = examine(folder, *([exercise.hidden_test] if is_current else []))
     except BrokenSourceError as error:
         yield Grade("rule", False, f"The source cannot be imported: {error}")
         return
-    yield rules
-    running.wait_until_current(folder)
-    if not running.is_served(folder):
-        start = f"make exercise N={exercise.name}"
-        yield Grade("live finding", False, f"The site of this exercise does not run. In another terminal: {start}")
-        yield Grade("hidden test", False, "It runs on the servers of that site.")
-        return
-    tests = grade_tests(examine(folder, exercise.hidden_test)["tests"])
+    yield (rules := grade_rules(exercise, found["rules"]))
+    if not is_current:
+        running.wait_until_current(folder)
+        if not running.is_served(folder):
+            start = f"make exercise N={exercise.name}"
+            yield Grade("live finding", False, f"The site of this exercise does not run. In another terminal: {start}")
+            yield Grade("hidden test", False, "It runs on the servers of that site.")
+            return
+        found = examine(folder, exercise.hidden_test)
+    tests = grade_tests(found["tests"])
     # If anything else fails, the finding cannot hold yet.
     patience = FINDING_SECONDS if all(each.passed for each in (rules, *tests)) else 0
     yield grade_finding(exercise, folder, patience)

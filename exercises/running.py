@@ -112,14 +112,15 @@ def is_served(folder: Path) -> bool:
 def wait_until_current(folder: Path) -> None:
     """Until the site runs the source as it is now, or is not served any more. Raises TimeoutError."""
     what = "the site to start with your edits; its window says why it does not"
-    wait_until(lambda: _is_current(folder) or not is_served(folder), what)
+    wait_until(lambda: is_current(folder) or not is_served(folder), what)
 
 
 def lock_file(folder: Path) -> Path:
     return folder.with_suffix(".pid")
 
 
-def _is_current(folder: Path) -> bool:
+def is_current(folder: Path) -> bool:
+    """Whether the site is ready and runs the source as it is now."""
     try:
         port, source = _marker(folder).read_text().split()
     except (FileNotFoundError, ValueError):

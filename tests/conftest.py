@@ -34,7 +34,13 @@ LONG = (
         "test_survive_death",
         "test_stop_worker",
     ),
-    *("test_measure_backlog", "test_kill_hung_process", "test_run_without_devtools", "test_keep_secrets"),
+    *(
+        "test_do_exercises",
+        "test_measure_backlog",
+        "test_kill_hung_process",
+        "test_run_without_devtools",
+        "test_keep_secrets",
+    ),
 )
 
 

@@ -16,6 +16,7 @@ import pytest
 from devtools.ports import free_port
 from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end, wait_until
 from devtools.visitor import Visitor
+from exercises.__main__ import show_hints, show_solution
 from exercises.catalogue import SECTIONS, exercises
 from exercises.copies import apply_patch, make_broken_copy, make_copy, solution_diff
 from exercises.grading import BrokenSourceError, read_examination
@@ -27,6 +28,7 @@ ALL = list(exercises())
 each_exercise = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.slug)
 
 
+FAULTY = "workers/schedule.py"  # in exercise 5
 Examine = Callable[..., dict]
 
 
@@ -116,14 +118,16 @@ class Learner:
         return done.stdout
 
     @contextmanager
-    def exercise(self, log: Path) -> Iterator[None]:
+    def exercise(self, log: Path, *words: str, until: str = "Ready: ") -> Iterator[None]:
         """`make exercise N=5` in a terminal of its own, until Ctrl-C."""
-        with killed_at_end(self.command("exercise", "N=5"), log, environment=self.environment) as process:
-            wait_until(lambda: process.poll() is not None or "Ready: " in log.read_text(), "the site")
+        command = self.command("exercise", "N=5", *words)
+        with killed_at_end(command, log, environment=self.environment) as process:
+            wait_until(lambda: process.poll() is not None or until in log.read_text(), until)
             assert process.poll() is None, log.read_text()
             yield
             os.killpg(process.pid, signal.SIGINT)
             process.wait(DEADLINE_SECONDS)
+        assert "Stopped. Your copy stays" in log.read_text()
 
     def page(self) -> str:
         """Of the practices, as staff see it."""
@@ -132,8 +136,10 @@ class Learner:
         return visitor.get("/practices/").data.decode()
 
     def solve(self) -> None:
-        file = self.copy / "workers" / "schedule.py"
-        file.write_text((ROOT / "workers" / "schedule.py").read_text())
+        (self.copy / FAULTY).write_text((ROOT / FAULTY).read_text())
+
+    def has_solved(self) -> bool:
+        return (self.copy / FAULTY).read_text() == (ROOT / FAULTY).read_text()
 
 
 @pytest.fixture
@@ -159,8 +165,23 @@ def test_a_learner_does_one_whole(learner: Learner, tmp_path: Path):
         assert "It never expires." not in learner.page()
         assert '+    options = {"queue": table().queue_of(task), "expires": expires, "expire_seconds"' in grade
         assert "WHAT ELSE WOULD HAVE WORKED" in grade
-    assert "Your copy stays" in log.read_text()
     assert re.search(r"^5 .* passed \d{4}-", learner.make("exercises"), re.MULTILINE)
     without_site = learner.make("exercise", "N=5", "CHECK=1")
     assert "pass  rule: " in without_site
     assert "FAIL  live finding: The site of this exercise does not run." in without_site
+    with learner.exercise(log, until="The site starts"):
+        assert "(your copy of last time)" in log.read_text()
+        assert learner.has_solved()
+    with learner.exercise(log, "FRESH=1", until="The site starts"):
+        assert not learner.has_solved()
+
+
+def test_hints_unfold_one_by_one_and_the_solution_needs_no_grade(capsys):
+    exercise = next(each for each in ALL if each.name == "5")
+    show_hints(exercise, 2)
+    shown = capsys.readouterr().out
+    assert [f"{number}. {exercise.hints[number - 1]}" in shown for number in (1, 2, 3)] == [True, True, False]
+    show_solution(exercise)
+    shown = capsys.readouterr().out
+    assert re.search(r"^\+ .*expire_seconds", shown, re.MULTILINE)
+    assert exercise.sections["Also works"] in shown
