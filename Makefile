@@ -11,7 +11,7 @@ endif
 ENVIRONMENT := .venv/made-by-$(notdir $(PYTHON))
 
 help: ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 run: export DEBUG = true
 run: $(ENVIRONMENT) ## Start everything: embedded servers, web, workers, beat. Ctrl-C stops it, .local/ keeps the data
