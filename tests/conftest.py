@@ -26,21 +26,9 @@ from workers.practices import registry
 # Files with a test of many seconds, the longest first.
 LONG = (
     *("test_browse_site", "test_bench", "test_run_labs", "test_run_drills", "test_lift_practices", "test_up"),
-    *(
-        "test_run_on_dynos",
-        "test_lose_host",
-        "test_lead_beat",
-        "test_notice_death",
-        "test_survive_death",
-        "test_stop_worker",
-    ),
-    *(
-        "test_do_exercises",
-        "test_measure_backlog",
-        "test_kill_hung_process",
-        "test_run_without_devtools",
-        "test_keep_secrets",
-    ),
+    *("test_run_on_dynos", "test_lose_host", "test_lead_beat", "test_notice_death", "test_survive_death"),
+    *("test_stop_worker", "test_do_exercises", "test_measure_backlog", "test_kill_hung_process"),
+    *("test_run_without_devtools", "test_keep_secrets"),
 )
 
 
