@@ -4,16 +4,17 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from kombu import Queue
 
 from devtools.processes import DEADLINE_SECONDS, ROOT
 from tests.audited_projects import MEDIACMS, PAPERLESS, READTHEDOCS, Facts, every, project_of
 from workers.audit.messages import CHAPTERS, Message
-from workers.audit.process_files import read_text
 from workers.audit.report import FOUND, UNKNOWN, audit
 from workers.practices import registry
 from workers.queues import Queue as TableQueue
@@ -23,6 +24,9 @@ REDIS = {"broker_url": "redis://10.0.0.1/0"}
 BOUNDED = {"broker_transport_options": {"socket_timeout": 3, "socket_connect_timeout": 1}}
 GOOD_LINE = "worker: celery -A shop worker -Q celery -c 4 --max-memory-per-child 200000\n"
 GOOD = REDIS | BOUNDED | {"task_time_limit": 20, "worker_prefetch_multiplier": 1}
+
+
+LIMITED = {"task_queues": [Queue("celery", queue_arguments={"x-max-length": 10})], "broker_url": "amqp://"}
 
 
 def messages(tmp_path: Path, *, tasks=None, line: str = GOOD_LINE, caches=None, **conf) -> list[Message]:
@@ -42,6 +46,7 @@ def unknown(all_messages: list[Message]) -> set[str]:
     return {message.rule.removeprefix("practices.") for message in all_messages if not message.is_known}
 
 
+OFTEN = {"often": every(60, expires=50)}
 SHARED = {alias: {"LOCATION": "redis://10.0.0.2"} for alias in ("locks", "default")}
 FILM = {"queue": "films", "time_limit": 900}
 BOTH = "w: celery worker -Q celery,films -c 1 --max-memory-per-child 1"
@@ -52,10 +57,12 @@ BROKEN = [
     ("E102", {"broker_url": "amqp://10.0.0.1//"}, "confirm_publish, read_timeout"),
     ("E201", {"caches": SHARED}, "same server"),
     ("E202", {"beat_schedule": {"often": every(60, expires=50)}}, "tick is scheduled, and no lock is seen"),
+    ("E202", {"beat_schedule": OFTEN, "tasks": {"tick": {"body": "block(clock())"}}}, "no lock is seen"),
     ("AUD201", {"tasks": {"tick": {"body": "with cache.lock('a'): work()"}}}, "cache.lock('a')"),
     ("AUD201", {"tasks": {"tick": {"body": "redis.lock('a', timeout=None)"}}}, "timeout=None"),
     ("E301", {"task_default_queue": "mails"}, "no worker consumes mails"),
     ("E302", {"beat_schedule": {"gone": {"task": "shop.gone", "schedule": 60.0}}}, "no code has that name"),
+    ("E302", {"task_queues": [Queue("b")], "task_create_missing_queues": False}, "which task_queues does not have"),
     ("E304", {"task_acks_late": True, "task_time_limit": 4000}, "after 3,600 s, and tick"),
     ("E305", {"worker_prefetch_multiplier": 4, "task_time_limit": 900}, "takes 4 messages"),
     ("E306", {"tasks": {"tick": {}, "film": FILM}, "line": BOTH}, "tick waits behind film"),
@@ -123,73 +130,24 @@ def test_a_task_without_source_is_unknown(tmp_path):
     assert {"E202", "AUD601"} <= unknown(audit(project))
 
 
-COMPOSE = """
-services:
-  plain:
-    command: celery -A shop worker -Q a,b -c 4
-  listed:
-    command: ["celery", "--app=shop", "worker", "--queues=a", "--concurrency", "2"]
-    image: shop
-  block:
-    image: shop
-    command:
-      - python
-      - -m
-      - celery
-      - worker
-      - -Qa
-    mem_limit: 1g
-  folded: &folded
-    command: >-
-      sh -c "celery -A shop worker
-      -Q a --time-limit=60"
-  variable:
-    command: celery worker -Q ${QUEUES:-a} -c ${NUMBER}
-  beat:
-    command: celery -A shop beat
-"""
-SYSTEMD = "[Service]\nExecStart=/srv/venv/bin/celery -A shop worker \\\n    -Q a -c 2\n"
-SUPERVISOR = "[program:mails]\ndirectory=/srv\ncommand=/srv/bin/celery worker\n  -Q a -n %(program_name)s@%%h\n"
-SCRIPT = "#!/bin/sh\n# celery -A shop worker -Q old\nexec env A=1 celery -A shop worker -Q a\n"
-
-
-def test_each_kind_of_process_file_is_read():
-    def read(text: str, kind: str, file: str = "deploy/x") -> dict:
-        return {
-            each.name: (each.queues(("celery",)), each.number("concurrency")) for each in read_text(text, kind, file)
-        }
-
-    assert read(COMPOSE, "compose") == {
-        "plain": (("a", "b"), 4),
-        "listed": (("a",), 2),
-        "block": (("a",), None),
-        "folded": (("a",), None),
-        "variable": (None, None),
-    }
-    assert read(SYSTEMD, "systemd", "shop.service") == {"shop": (("a",), 2)}
-    assert read(SUPERVISOR, "supervisor") == {"mails": (("a",), None)}
-    assert read(SCRIPT, "script", "start.sh") == {"start": (("a",), None)}
-    assert read("web: gunicorn\nw: celery -A shop worker -X b", "procfile") == {"w": (("celery",), None)}
-
-
 def test_queues_that_a_variable_names_are_unknown(tmp_path):
     said = messages(tmp_path, line="w: celery worker -Q $QUEUES -c $NUMBER", task_default_queue="mails")
     assert {"E301", "E401"} <= unknown(said)
     assert not {"E301", "E401"} & found(said).keys()
 
 
-def test_the_workers_of_another_app_do_not_count(tmp_path):
-    facts = Facts("", GOOD, {"tick": {}}, {"Procfile": "a: celery -A shop worker\nb: celery -A blog.app worker"})
-    assert [command.name for command in project_of(facts, tmp_path, "shop.celery:app").commands] == ["a"]
-
-
 def test_a_table_says_what_nothing_else_does(tmp_path):
     queue = TableQueue("celery", target_seconds=30, tasks=("tick",), max_messages=1000)
     project = project_of(Facts("", GOOD, {"tick": {}}, {"Procfile": GOOD_LINE}), tmp_path)
-    table = Table((Worker("worker", 4, (queue,)),), canary_task="", telemetry_tasks=())
+    table = Table((Worker("worker", 4, (queue,)),))
+    app = project_of(Facts("", GOOD | LIMITED, {"tick": {}}), tmp_path).app
+    assert "E103" not in unknown(audit(type(project)(app, project.commands)))
     without, with_table = (audit(type(project)(project.app, project.commands, {}, each)) for each in (None, table))
     assert {"E103", "E801", "AUD901"} <= unknown(without)
-    assert unknown(with_table) == set()
+    assert (unknown(with_table), found(with_table)) == (set(), {})
+    queue = replace(queue, target_seconds=0)
+    table = Table((Worker("worker", 4, (queue,)),))
+    assert "E801" in found(audit(type(project)(project.app, project.commands, {}, table)))
 
 
 def test_mediacms_sends_mail_behind_films(tmp_path):

@@ -44,9 +44,11 @@ def read_folder(root: Path) -> list[WorkerCommand]:
 
 def read_text(text: str, kind: str, file: str) -> list[WorkerCommand]:
     """The workers of one file. Files of a kind in one folder are one deployment."""
-    deployment = f"{kind} in {Path(file).parent}" if kind != "procfile" else file
+    path = Path(file)
+    service = path.parent.name if path.stem == "run" else path.stem  # of s6 and runit, the folder has the name
+    deployment = f"{kind} in {path.parent}" if kind != "procfile" else file
     return [
-        WorkerCommand(name or Path(file).stem, file, deployment, tuple(words))
+        WorkerCommand(name or service, file, deployment, tuple(words))
         for name, line in _commands(text, kind)
         if is_worker(words := split(line))
     ]

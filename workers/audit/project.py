@@ -90,7 +90,7 @@ class Project:
 def _as_dict(entry: Any) -> dict[str, Any]:
     """Celery takes an object of ScheduleEntry too."""
     if isinstance(entry, Mapping):
-        return dict(entry)
+        return {"task": "", "schedule": None, **entry}
     return {"task": entry.task, "schedule": entry.schedule, "options": entry.options}
 
 

@@ -34,7 +34,7 @@ NOTHING_FOUND, FOUND, UNKNOWN = 0, 1, 2  # exit codes, as of manage.py doctor
 def audit(project: Project) -> list[Message]:
     """In the order of the practices; of one practice, findings before what is unknown."""
     messages = [message for _, rules in RULES.values() for message in rules.find(project)]
-    return sorted(messages, key=lambda message: (message.practice, not message.is_known))
+    return sorted(dict.fromkeys(messages), key=lambda message: (message.practice, not message.is_known))
 
 
 def exit_code(messages: list[Message]) -> int:

@@ -14,7 +14,9 @@ from celery import Task
 from workers.task_source import called_names, held_contexts
 
 # Words of names by which a lock, or work that cannot overlap, shows: of a context manager, a call or the task's class.
-LOCK_WORDS = re.compile(r"lock|exclusive|mutex|semaphore|singleton|once|working_on|acquire|select_for_update", re.I)
+LOCK_WORDS = re.compile(
+    r"(?<![bc])lock|exclusive|mutex|semaphore|singleton|once|working_on|acquire|select_for_update", re.I
+)
 MAX_FUNCTIONS = 60  # of a task's calls that are read
 
 

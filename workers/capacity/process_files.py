@@ -11,7 +11,10 @@ from typing import Any
 
 from django.conf import settings
 
-FILES = ("Procfile", "docker-compose.yml")
+from workers.audit.commands import WorkerCommand as Command
+from workers.audit.process_files import read_text
+
+FILES = {"Procfile": "procfile", "docker-compose.yml": "compose"}  # by name: the kind
 SERVICE = r"^( +){name}:\n((?:\1 +.*\n|\n)+)"  # of a YAML file: what is indented below its name
 ANCHOR = r"^(.*)&{name}\n((?: +.*\n|\n)+)"
 MEMORY = re.compile(r"^ +mem_limit: *(\d+)([bkmg]?)b?\b", re.MULTILINE | re.IGNORECASE)
@@ -26,14 +29,10 @@ class WorkerCommand:
     concurrency: int | None
 
     @classmethod
-    def parse(cls, command: str) -> "WorkerCommand":
-        concurrency = option(command, "concurrency")
-        return cls(option(command, "hostname"), option(command, "queues"), int(concurrency) if concurrency else None)
-
-
-def option(command: str, name: str) -> str:
-    found = re.search(rf"--{name}[ =]([\w,]+)", command)
-    return found[1] if found else ""
+    def parse(cls, command: Command) -> "WorkerCommand":
+        concurrency, hostname = command.number("concurrency"), command.option("hostname") or ""
+        queues = command.option("queues") or ""
+        return cls(hostname.partition("@")[0], queues, None if concurrency is None else int(concurrency))
 
 
 def read_procfile() -> dict[str, str] | None:
@@ -50,7 +49,7 @@ def read_app_formation() -> dict[str, dict[str, Any]] | None:
 def read_workers(file: str) -> list[WorkerCommand] | None:
     """Of each Celery worker that a file of FILES starts."""
     text = _read(file)
-    return None if text is None else [WorkerCommand.parse(line) for line in re.findall(r"celery .*worker .*", text)]
+    return None if text is None else [WorkerCommand.parse(each) for each in read_text(text, FILES[file], file)]
 
 
 def read_memory_limits(services: list[str]) -> dict[str, int | None] | None:

@@ -1,5 +1,6 @@
 """Practice 3: who waits behind whom, by time limits, and queues that nobody consumes."""
 
+import math
 from collections.abc import Iterator
 
 from workers.audit.commands import WorkerCommand
@@ -129,7 +130,8 @@ def _prefetch(project: Project) -> Iterator[Message]:
 
 def _multiplier(command: WorkerCommand, default: float) -> float:
     given = command.number("prefetch")
-    return default if given is None else given
+    multiplier = default if given is None else given
+    return multiplier or math.inf  # Celery takes 0 for no limit
 
 
 def _tasks(project: Project, command: WorkerCommand) -> set[str]:
