@@ -1,9 +1,11 @@
 """Fixtures of an S3 server: one for all tests, and a bucket for each test that asks."""
 
+import functools
 import secrets
 from collections.abc import Iterator
 
 import pytest
+from botocore import loaders
 from botocore.config import Config
 from django.core.management import call_command
 
@@ -16,7 +18,9 @@ TIMEOUT_SECONDS = 60  # a machine that runs the tests may be slower than the sit
 @pytest.fixture(scope="session")
 def s3() -> Iterator[dict[str, str]]:
     """The environment of a process that may use the server."""
-    with fresh_s3_server() as environment:
+    with fresh_s3_server() as environment, pytest.MonkeyPatch.context() as patch:
+        # Else each storage of each test reads botocore's 1 MB of JSON anew: a quarter of a second of a processor.
+        patch.setattr("botocore.session.create_loader", functools.cache(loaders.create_loader))
         yield environment
 
 
