@@ -1,120 +1,114 @@
-"""How many jobs wait, by which measurement? `python -m labs [--rabbitmq] 8 [jobs] [seconds of each]` (half a minute).
+"""How many jobs wait for a worker? `make lab N=8`.
 
-The lab sends jobs to one worker with Celery's default prefetch, and counts the truth from their rows. Wrong: the length
-of the queue, without what a worker has prefetched; and inspect(), without what waits, which answers the same for a dead
-worker as for an idle one. Right: backlog.py. Printed, with the worker running and after it is killed: each answer
-beside the truth, and the time it takes. It teaches to count both ready and unacknowledged messages, and to look at
-consumers and at the oldest message: a length alone shows neither.
+One worker has Celery's default prefetch, and its jobs do not end, so that each arm sees the same moment. The truth is
+counted from the rows of the jobs. Then the worker is frozen, as a hung machine is, and each arm looks again. Beside
+them, a queue gets one more process.
 """
 
-import json
-import sys
+import os
+import signal
 import time
 from collections.abc import Callable
+from socket import gethostname
 
-from celery import current_app, shared_task
-from django.db.models import Min
-from django.utils import timezone
+from celery import current_app
 
-from devtools import processes
-from workers import jobs
+from devtools.lab import Figure, Lab, Round
+from labs import backlog_jobs
 from workers.brokers import state
 from workers.brokers.connection import count_ready, is_amqp
 from workers.brokers.state import read_queue_states
-from workers.models import Job
-from workers.practices import backlog
+from workers.models import Job, QueueSample
 from workers.telemetry import rollups
 from workers.telemetry.queue_flow import current_flows
+from workers.telemetry.queue_samples import store_samples
 
-# Celery's default prefetch: four messages for each process.
-WORKER = ("--hostname=video@%h", "--queues=video", "--concurrency=2", "--prefetch-multiplier=4")
-# As in a new project. The worker imports this module before it looks.
-current_app.conf.worker_enable_remote_control = True
+state.CACHE_SECONDS = 0  # each look asks the broker anew
 
-
-@shared_task
-def work(job_id: str) -> None:
-    """A job that sleeps."""
-    with jobs.working_on(job_id) as job:
-        time.sleep(job.arguments["seconds"])
-
-
-def send(count: int, seconds: float) -> None:
-    fields = {"task": work.name, "queue": "video", "arguments": {"seconds": seconds}}
-    for _ in range(count):
-        jobs.publish(Job.objects.create(queued_at=timezone.now(), **fields))
-
-
-def unfinished() -> int:
-    return Job.objects.filter(finished_at=None).count()
-
-
-def oldest() -> float:
-    """Seconds that the oldest job without a start has waited."""
-    since = Job.objects.filter(started_at=None).aggregate(Min("queued_at"))["queued_at__min"]
-    return (timezone.now() - since).total_seconds() if since else 0.0
+LAB = Lab(
+    number=8,
+    question="How many jobs wait for a worker?",
+    shows=(
+        "The length of the queue leaves out {length of the queue: jobs not seen}, and inspect() {inspect(): jobs not "
+        "seen}. Waiting and taken messages leave out {waiting and taken: jobs not seen}, beside a frozen worker too."
+    ),
+    seconds=50,
+    figures=(
+        Figure("jobs not seen", "%", digits=0),
+        Figure("with a frozen worker", "%", digits=0),
+        Figure("the oldest waits", "s"),
+        Figure("says empty in", "s"),
+        Figure("is empty in", "s"),
+    ),
+    sizes={"jobs": 26, "more": 12, "seconds": 0.5},
+    short={"more": 6, "seconds": 0.2},
+    setup=backlog_jobs.running_workers,
+)
 
 
-def ask_inspect() -> int:
-    workers = current_app.control.inspect()
-    return sum(len(tasks) for answer in (workers.active(), workers.reserved()) for tasks in (answer or {}).values())
+@LAB.wrong("length of the queue")
+def count_length(lab: Round) -> dict[str, float]:
+    return ask(lab, lambda: count_ready("video"))
 
 
-def ask_backlog() -> int:
+@LAB.wrong("inspect()")
+def count_inspected(lab: Round) -> dict[str, float]:
+    return ask(lab, inspect)
+
+
+def inspect() -> int:
+    """What runs and what is prefetched, as the worker says."""
+    workers = current_app.control.inspect([f"video@{gethostname()}"])
+    answers = workers.active(), workers.reserved()
+    return sum(len(tasks) for answer in answers for tasks in (answer or {}).values())
+
+
+@LAB.right("waiting and taken")
+def count_both(lab: Round) -> dict[str, float]:
+    return ask(lab, add)
+
+
+def add() -> int:
     video = read_queue_states()["video"]
     return (video["ready"] or 0) + (video["unacked"] or 0)
 
 
-QUESTIONS: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
-    "wrong: length of the queue": (lambda: count_ready("video"), unfinished),
-    "wrong: inspect()": (ask_inspect, unfinished),
-    "right: waiting and taken": (ask_backlog, unfinished),
-    "right: the oldest's age": (lambda: round(backlog.oldest_waits().get("video", 0.0), 1), lambda: round(oldest(), 1)),
-}
+def ask(lab: Round, count: Callable[[], int]) -> dict[str, float]:
+    """Of the jobs that have not ended, how many are not counted."""
+    unfinished = Job.objects.filter(queue="video", finished_at=None).count()
+    at_work = count()
+    os.killpg(lab.shared.pid, signal.SIGSTOP)
+    try:
+        frozen = count()
+    finally:
+        os.killpg(lab.shared.pid, signal.SIGCONT)
+    return {
+        name: abs(unfinished - counted) / unfinished * 100
+        for name, counted in (("jobs not seen", at_work), ("with a frozen worker", frozen))
+    }
 
 
-def compare_answers(when: str) -> dict[str, dict[str, float]]:
-    """Ask each question. Prints each answer beside the truth of that moment."""
-    found = {}
-    for question, (ask, know) in QUESTIONS.items():
-        began = time.monotonic()
-        says, seconds = ask(), time.monotonic() - began
-        found[question] = {"says": says, "truth": know(), "seconds": round(seconds, 3)}
-        show(when, question, **found[question])
-    return found
+@LAB.beside("one process")
+def one_process(lab: Round) -> dict[str, float]:
+    return empty(lab, "highmem")
 
 
-def show(when: str, question: str, says: object, truth: object, seconds: float) -> None:
-    print(f"{when:<9}{question:<30}{says!s:>8}{truth!s:>8}{seconds:>10.3f} s", flush=True)
+@LAB.beside("one process more")
+def one_more(lab: Round) -> dict[str, float]:
+    return empty(lab, "imports")
 
 
-def time_to_empty() -> dict[str, float]:
-    began = time.monotonic()
+def empty(lab: Round, queue: str) -> dict[str, float]:
+    """The age of the oldest job at its highest. At half time: when the queue says that it is empty, and when it is."""
+    QueueSample.objects.all().delete()
+    backlog_jobs.publish(queue, int(lab.sizes["more"]), lab.sizes["seconds"])
+    store_samples({})
+    oldest = [backlog_jobs.wait_for(queue, lab.sizes["more"] / 2)]
     rollups.collect_runs()  # as beat does, so that the sample counts what ended
-    backlog.sample()
-    flow = current_flows()["video"]
-    asked = time.monotonic()
-    while unfinished():
-        time.sleep(0.05)
-    found = {"says": round(flow.seconds_to_empty or 0, 1), "truth": round(time.monotonic() - asked, 1)}
-    show("at work", "right: seconds to empty", seconds=asked - began, **found)
+    store_samples({})
+    flow, asked = current_flows().get(queue), time.monotonic()
+    oldest.append(backlog_jobs.wait_for(queue, 0))
+    found = {"the oldest waits": max(oldest)}
+    if not is_amqp():  # whose counts are a second old, and this queue lives for few
+        found |= {"says empty in": flow.seconds_to_empty, "is empty in": time.monotonic() - asked}
     return found
-
-
-def main() -> None:
-    count, seconds = (int(sys.argv[1]), float(sys.argv[2])) if sys.argv[2:] else (40, 0.5)
-    state.CACHE_SECONDS = 0  # each question asks the broker again
-    print(f"{'':<39}{'says':>8}{'truth':>8}{'in':>12}")
-    with processes.celery("worker", *WORKER, f"--include={__name__}", app="config"):
-        send(count, seconds)
-        time.sleep(2 * is_amqp())  # what RabbitMQ's management says is a second old
-        backlog.sample()
-        while unfinished() > count * 2 // 3:
-            time.sleep(0.05)
-        at_work, empty = compare_answers("at work"), time_to_empty()
-        send(count // 2, seconds)
-        time.sleep(seconds)
-    killed = compare_answers("killed")
-    readers = read_queue_states()["video"]["consumers"]
-    show("killed", "right: workers that read it", readers or 0, 0, 0)
-    print(json.dumps({"at work": at_work, "to empty": empty, "killed": killed, "readers": readers}))

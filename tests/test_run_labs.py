@@ -18,9 +18,7 @@ from tests.conftest import environment
 from tests.servers import NO_SERVERS
 
 LABS = {
-    "1_broker": ("1", "200"),
     "6_progress": ("6", "20"),
-    "8_backlog": ("8", "9", "0.2"),
 }
 
 
@@ -109,8 +107,23 @@ def test_the_labs_are_listed_by_their_questions():
     assert all("python -m labs" in line or "make lab N=" in line for line in lines)
 
 
+def test_resets_are_lost_in_a_full_broker_without_a_row():
+    arms = medians("1")
+    assert arms["no limit"] == arms["no limit"] | {"clicks without an error": 0, "videos that a worker still gets": 0}
+    assert arms["the cache is the broker"]["clicks without an error"] == 10
+    assert arms["the site, broker full"]["resets lost or hanging"] == 0
+
+
 def test_rabbitmq_loses_what_it_does_not_confirm_and_the_row_keeps_what_it_refuses(rabbitmq_installed):
-    figures = json.loads(run("--rabbitmq", "1").splitlines()[-1])
-    assert (figures["broker"], figures["wrong"]["says"]) == ("rabbitmq", "hangs")
-    assert figures["wrong"]["lost"] > 0
-    assert figures["right"] == figures["right"] | {"lost": 0, "urgent": True}
+    arms = medians("1", "--rabbitmq")
+    assert arms["no limit"] == arms["no limit"] | {"clicks without an error": 10, "resets lost or hanging": 10}
+    assert arms["confirms, no time limit"]["clicks that hang"] == 10
+    for site in ("the site, broker full", "the site, queue full"):
+        assert arms[site] == arms[site] | {"resets lost or hanging": 0, "clicks that hang": 0}
+
+
+def test_only_waiting_and_taken_messages_together_are_all_jobs():
+    arms = medians("8")
+    assert arms["length of the queue"]["jobs not seen"] > 0
+    assert arms["inspect()"]["with a frozen worker"] == 100
+    assert set(arms["waiting and taken"].values()) == {0}
