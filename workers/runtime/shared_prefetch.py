@@ -39,5 +39,5 @@ def refuse(server: Mapping[str, Any]) -> None:
         raise SharedPrefetchError(
             f"QUEUE_TYPE=classic does not work on RabbitMQ {server['version']}: since 4.3 it denies a prefetch that "
             "consumers share, so a message with a countdown would block its worker. Remove QUEUE_TYPE; "
-            "docs/1-broker-memory.md says how to change the type of queues."
+            "docs/decisions/0004-quorum-queues.md says how to change the type."
         )
