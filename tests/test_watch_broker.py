@@ -12,7 +12,7 @@ from devtools.processes import wait_until
 from tests import in_subprocess
 from tests.outages import make_unreachable
 from workers.brokers import state
-from workers.brokers.declarations import DEAD_LETTER_QUEUE, QUEUE_TYPES, declarations
+from workers.brokers.declarations import DEAD_LETTER_QUEUE, QUEUE_TYPES, declarations, define_policy
 from workers.brokers.state import read_broker_state
 from workers.practices import broker
 from workers.queues import table
@@ -136,6 +136,16 @@ def test_a_worker_sets_the_limit_of_each_queue_at_its_start(node, start, setting
     wait_for_finding(False, "limit urgent to 10000")
     start("video", BROKER_URL=node.url, BROKER_MANAGEMENT_URL=node.management)
     wait_for_finding(True)
+
+
+def test_rabbitmq_waits_for_the_longest_task_of_a_queue_where_it_knows_a_timeout_of_queues(node):
+    """Else it ends the worker of a task of half an hour, and begins the task again."""
+    broker.prepare_queues()
+    release = node.ask("GET", "/api/overview")["rabbitmq_version"]
+    is_known = tuple(map(int, release.split(".")[:2])) >= (3, 12)
+    policies = {policy["name"]: policy["definition"] for policy in node.ask("GET", "/api/policies")}
+    assert policies["video"].get("consumer-timeout") == (2 * 9060 * 1000 if is_known else None)
+    assert define_policy(table().queues["video"], (4, 0))["consumer-timeout"] == 2 * 9060 * 1000
 
 
 @pytest.mark.parametrize("queue_type", QUEUE_TYPES)

@@ -1,14 +1,16 @@
 """Declares the queues of the table."""
 
 import re
+from typing import Any
 
 from django.conf import settings
 from kombu import Exchange
 from kombu import Queue as Declaration
+from kombu.utils.text import version_string_as_tuple
 
 from workers.brokers.connection import connect, is_amqp
-from workers.brokers.rabbitmq import management_api
-from workers.queues import table
+from workers.brokers.rabbitmq import Definition, management_api
+from workers.queues import Queue, table
 
 DEAD_LETTER_QUEUE = "dead"  # messages that expired or were delivered too often
 # Queues of Celery itself, and the dead letters: no worker of the table consumes them.
@@ -16,6 +18,7 @@ INTERNAL_QUEUE = re.compile(rf"{DEAD_LETTER_QUEUE}|celery_delayed_\d+|celeryev\.
 QUEUE_TYPES = ("quorum", "classic")
 DELIVERY_LIMIT = 50
 MAX_DEAD_LETTERS = 10_000
+CONSUMER_TIMEOUT_SINCE = (3, 12)
 
 
 def queue_type() -> str:
@@ -39,15 +42,14 @@ def declarations(*, amqp: bool) -> list[Declaration]:
         }
         if queue_type() == "quorum":  # a classic queue counts no deliveries, and refuses the argument
             arguments["x-delivery-limit"] = DELIVERY_LIMIT
-    # A consumer's argument wins over the server's 30 minutes and needs no new queue. RabbitMQ before 3.12 ignores it
-    # (docs/facts/servers.md#consumer-timeout).
     return [
         Declaration(
             queue.name,
             exchange,
             routing_key=queue.name,
             queue_arguments=arguments,
-            consumer_arguments={"x-consumer-timeout": queue.max_run_seconds * 2 * 1000} if amqp else {},
+            # For the releases that read it; 4.0 reads the policy alone.
+            consumer_arguments={"x-consumer-timeout": consumer_timeout(queue)} if amqp else {},
         )
         for queue in table().queues.values()
     ]
@@ -66,5 +68,22 @@ def declare_queues() -> None:
     with connect() as connection:
         for queue in (*declarations(amqp=True), dead_letter_queue()):
             queue(connection.default_channel).declare()
-    limits = {queue.name: queue.max_messages for queue in table().queues.values()}
-    management_api().set_max_messages({name: limit for name, limit in limits.items() if isinstance(limit, int)})
+        server: Any = connection.connection
+        version = version_string_as_tuple(server.server_properties["version"])[:2]
+    policies = {queue.name: define_policy(queue, version) for queue in table().queues.values()}
+    management_api().set_policies({name: policy for name, policy in policies.items() if policy})
+
+
+def define_policy(queue: Queue, version: tuple[int, ...]) -> Definition:
+    """A full queue refuses a publish. RabbitMQ before 3.12 has no timeout of a queue, and refuses the word."""
+    policy: Definition = {}
+    if isinstance(queue.max_messages, int):
+        policy |= {"max-length": queue.max_messages, "overflow": "reject-publish"}
+    if version >= CONSUMER_TIMEOUT_SINCE:
+        policy["consumer-timeout"] = consumer_timeout(queue)
+    return policy
+
+
+def consumer_timeout(queue: Queue) -> int:
+    """Milliseconds after which RabbitMQ ends the worker of a message (docs/facts/servers.md#consumer-timeout)."""
+    return queue.max_run_seconds * 2 * 1000

@@ -17,6 +17,7 @@ from workers.brokers import BrokerState, BrokerUnavailableError, QueueState
 
 TIMEOUT_SECONDS = 1  # to connect, and to answer
 NODE_COLUMNS = "name,mem_used,mem_limit"
+Definition = dict[str, str | int]  # of a policy
 QUEUE_COLUMNS = "name,messages_ready,messages_unacknowledged,message_bytes,consumers,effective_policy_definition"
 
 
@@ -56,15 +57,11 @@ class ManagementApi:
             "queues": {queue["name"]: _queue_state(queue) for queue in queues},
         }
 
-    def set_max_messages(self, limits: dict[str, int]) -> None:
-        """The publisher to a full queue gets an error."""
+    def set_policies(self, definitions: dict[str, Definition]) -> None:
+        """By queue."""
         current = {policy["name"]: policy for policy in self._request(f"/api/policies/{self.vhost}")}
-        for queue, max_messages in limits.items():
-            policy = {
-                "pattern": f"^{queue}$",
-                "apply-to": "queues",
-                "definition": {"max-length": max_messages, "overflow": "reject-publish"},
-            }
+        for queue, definition in definitions.items():
+            policy = {"pattern": f"^{queue}$", "apply-to": "queues", "definition": definition}
             existing = current.get(queue, {})
             if existing | policy != existing:
                 self._request(f"/api/policies/{self.vhost}/{quote(queue, safe='')}", "PUT", policy)
