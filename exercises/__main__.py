@@ -41,7 +41,7 @@ def main() -> int:
         return check(exercise, folder)
     try:
         return start(exercise, folder, is_fresh=options.fresh)
-    except (CommandError, PatchError) as error:
+    except (CommandError, PatchError, TimeoutError) as error:
         print(error)
         return 1
 
@@ -66,17 +66,20 @@ def show_list() -> int:
 
 
 def start(exercise: Exercise, folder: Path, *, is_fresh: bool) -> int:
-    """Returns 0 after Ctrl-C. Raises CommandError if it runs already, PatchError if its patch does not fit."""
+    """Returns 0 after Ctrl-C. Raises CommandError if it runs already, PatchError if its patch does not fit.
+
+    Raises TimeoutError if the site is not ready in time.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     LOCAL.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(running.lock_file(folder)):
-        if is_fresh:
-            shutil.rmtree(folder, ignore_errors=True)
+        if is_fresh and folder.exists():
+            shutil.rmtree(folder)
         is_new = not folder.exists()
         if is_new:
             make_broken_copy(exercise, folder)
         show_task(exercise, folder, is_new=is_new)
-        port = int(os.environ.get("PORT") or next(filter(is_free, PORTS)))
+        port = os.environ.get("PORT") or str(next(filter(is_free, PORTS)))
         try:
             running.serve(folder, port, exercise.scene)
         except KeyboardInterrupt:

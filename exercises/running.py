@@ -34,7 +34,7 @@ def run_in_copy(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)  # noqa: S603
 
 
-def serve(folder: Path, port: int, scene: Path) -> None:
+def serve(folder: Path, port: str, scene: Path) -> None:
     """Until KeyboardInterrupt. scene: see Exercise.scene."""
     while True:
         source = fingerprint(folder)
@@ -48,12 +48,12 @@ def serve(folder: Path, port: int, scene: Path) -> None:
 
 
 @contextmanager
-def _running_site(folder: Path, port: int) -> Iterator[Process]:
+def _running_site(folder: Path, port: str) -> Iterator[Process]:
     (folder / ".local").mkdir(exist_ok=True)
     _marker(folder).unlink(missing_ok=True)
     # The checks are skipped, because a broken rule is the exercise.
     command = [sys.executable, "manage.py", "up", "--skip-checks"]
-    variables = environment(PORT=str(port))
+    variables = environment(PORT=port)
     with killed_at_end(command, _log(folder), environment=variables, folder=folder, orphan_signal=SIGTERM) as process:
         try:
             yield process
