@@ -22,7 +22,7 @@ def text_table(result: Result) -> str:
 
 
 def markdown_table(result: Result) -> str:
-    head = ["", *(figure.name for figure in result.figures), "worse by"]
+    head = ["way", *(figure.name for figure in result.figures), "worse by"]
     lines = [head, ["---", *("---:" for _ in head[1:])]]
     lines += [
         [label(arm), *(spread(arm, figure) for figure in result.figures), worse(result, arm)] for arm in result.arms
