@@ -84,6 +84,22 @@ def test_code_says_of_which_file_it_is_and_wrong_code_that_it_is_wrong(docs: Pat
     assert "<figcaption><code>labs/2_locks.py</code>" in plain
 
 
+def test_a_table_has_no_style_of_its_own_because_our_policy_blocks_it(docs: Path):
+    (docs / "page.md").write_text("# P\n\n| a | b |\n|---|---:|\n| 1 | 2 |\n")
+    page = documents.render(PAGE)
+    assert "style" not in page
+    assert '<th scope="col" class="number">b</th>' in page
+    assert '<td class="number">2</td>' in page
+
+
+def test_a_figure_leads_to_the_result_that_it_is_from(docs: Path):
+    text = '[6.41 s](results/3.json "one queue: median wait") [2 s](results/3-rabbitmq.json) [all](results/faults.json)'
+    (docs / "page.md").write_text(f"# P\n\n{text}\n")
+    page = documents.render(PAGE)
+    assert '<a href="/practices/3/#lab" title="one queue: median wait">6.41 s</a> <a href="/practices/3/#lab">2' in page
+    assert "all (<code>docs/results/faults.json</code>)" in page
+
+
 def test_a_picture_keeps_its_words_and_stays_words_without_its_file(docs: Path):
     (docs / "pictures").mkdir()
     (docs / "pictures" / "3-two.svg").write_text("<svg/>")

@@ -1,5 +1,6 @@
 """Somebody reads the page of a practice: whether it holds, its rules, its chapter; staff its last 24 hours."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -75,6 +76,41 @@ def test_chapter_0_has_a_page_as_soon_as_it_is_there(client, settings, tmp_path)
     (tmp_path / "docs" / "0-life-of-a-message.md").write_text("# The life of a message\n\nA click publishes it.\n")
     page = client.get("/practices/0/").content.decode()
     assert "A click publishes it." in page
+
+
+@pytest.fixture
+def chapter_2(settings, tmp_path) -> None:
+    """A chapter of its own, in a project that has no other document."""
+    settings.BASE_DIR = tmp_path
+    (tmp_path / "docs").mkdir()
+    anchors = '<a id="e201"></a> **practices.E201** A lock has a timeout.'
+    text = f"# 2 Locks\n\n## One bad day\n\nTwo at once.\n\n## Check it\n\n{anchors}\n"
+    (tmp_path / "docs" / "2-locks.md").write_text(text)
+
+
+def test_its_contents_and_the_anchors_of_its_rules_are_links(client, chapter_2):
+    page = client.get("/practices/2/").content.decode()
+    contents = page.partition('aria-label="In this chapter"')[2].partition("</nav>")[0]
+    assert re.findall(r'href="(#[^"]+)">([^<]+)<', contents) == [
+        ("#one-bad-day", "One bad day"),
+        ("#check-it", "Check it"),
+    ]
+    assert '<a href="#e201"><code>practices.E201</code></a>' in page
+    assert [' id="e201"' in page, ">practices.E202<" in page, 'href="#e202"' in page] == [True, True, False]
+
+
+def test_it_leads_to_the_chapters_before_and_after(client, chapter_2):
+    for number, rel in ((1, ["next"]), (2, ["prev", "next"]), (9, ["prev"])):
+        page = client.get(f"/practices/{number}/").content.decode()
+        found = dict(re.findall(r'rel="(prev|next)"\s+href="/practices/(\d)/"', page))
+        assert found == {name: str(number + (1 if name == "next" else -1)) for name in rel}
+
+
+def test_the_course_has_what_is_there_and_no_more(client, chapter_2):
+    page = client.get("/practices/").content.decode()
+    assert 'href="/practices/3/#lab"' in page
+    for missing in ("Glossary", "Exercise:", "/practices/quiz/", "/practices/0/", "/docs/workshop/"):
+        assert missing not in page
 
 
 @pytest.mark.django_db(transaction=True)
