@@ -71,23 +71,23 @@ def test_parts_that_a_document_folds_are_folded(docs: Path):
 
 
 def test_code_says_of_which_file_it_is_and_wrong_code_that_it_is_wrong(docs: Path):
-    blocks = (
-        "```python labs/2_locks.py\nx = 1\n```\n\n```python workers/practices/locks.py\n@task\n```\n\n```\n$ <x>\n```\n"
-    )
+    wrong, right = ("```python labs/2_locks.py\nx = 1\n```", "```python workers/practices/locks.py\n    @task\n```")
+    blocks = f"{wrong}\n\n{right}\n\n```\n$ <x>\n```\n"
     (docs / "page.md").write_text(f"# Page\n\n## Wrong and right\n\n{blocks}\n## See it\n\n{blocks}")
     told, plain = documents.render(PAGE).split('<h2 id="see-it">')
     captions = re.findall(r"<figcaption>(?:<b[^>]*>(\w+)</b> )?<code>(.*?)</code>", told)
     assert captions == [("Wrong", "labs/2_locks.py"), ("Right", "workers/practices/locks.py")]
-    assert '<span class="nd">@task</span>' in told
+    assert '<code><span class="nd">@task</span>' in told
     assert '<pre tabindex="0"><code>$ &lt;x&gt;\n</code></pre>' in told
     assert "Wrong" not in plain
     assert "<figcaption><code>labs/2_locks.py</code>" in plain
 
 
 def test_a_table_has_no_style_of_its_own_because_our_policy_blocks_it(docs: Path):
-    (docs / "page.md").write_text("# P\n\n| a | b |\n|---|---:|\n| 1 | 2 |\n")
+    (docs / "page.md").write_text("# P\n\n| | b |\n|---|---:|\n| 1 | 2 |\n")
     page = documents.render(PAGE)
     assert "style" not in page
+    assert "<tr>\n<td></td>\n<th" in page  # an empty header would have no name
     assert '<th scope="col" class="number">b</th>' in page
     assert '<td class="number">2</td>' in page
 

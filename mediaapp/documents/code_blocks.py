@@ -3,6 +3,8 @@
 A block's info string is a language and, for lines of a file, its path: python workers/practices/locks.py.
 """
 
+from textwrap import dedent
+
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from pygments import highlight
@@ -20,7 +22,7 @@ TAGS = {True: mark_safe('<b class="tag bad">Wrong</b> '), False: mark_safe('<b c
 def render_block(code: str, info: str, section: str) -> str:
     """Long lines scroll, so the keyboard must reach it."""
     language, _, path = info.strip().partition(" ")
-    block = format_html('<pre tabindex="0"><code>{}</code></pre>', colour(code, language))
+    block = format_html('<pre tabindex="0"><code>{}</code></pre>', colour(dedent(code), language))
     if not path:
         return f"{block}\n"
     is_wrong = path.startswith(WRONG)

@@ -6,7 +6,6 @@ html is on in the parser, so that it finds tags, but whatever is not in ALLOWED 
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import PurePosixPath
 from posixpath import normpath
 from typing import Any
@@ -34,14 +33,17 @@ def set_attributes(tokens: Sequence[Token]) -> None:
     """Headings get the ids that GitHub gives them, columns their scope, and code its section."""
     seen: Counter[str] = Counter()
     section = ""
-    for token, following in pairwise([*tokens, Token("end", "", 0)]):
+    for index, token in enumerate(tokens):
         if token.type == "heading_open":
-            name = re.sub(r"[^\w -]", "", following.content.lower()).replace(" ", "-")
+            text = tokens[index + 1].content
+            name = re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-")
             token.attrSet("id", f"{name}-{seen[name]}" if seen[name] else name)
             seen[name] += 1
-            section = following.content if token.tag == "h2" else section
-        if token.type == "th_open":
+            section = text if token.tag == "h2" else section
+        if token.type == "th_open" and tokens[index + 1].content:
             token.attrSet("scope", "col")
+        elif token.type == "th_open":  # to a screen reader, an empty cell is no header
+            token.tag = tokens[index + 2].tag = "td"
         if token.attrs.pop("style", "") == "text-align:right":  # our policy allows no style in HTML
             token.attrSet("class", "number")
         if token.type == "fence":
