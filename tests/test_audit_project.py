@@ -206,7 +206,6 @@ def test_each_message_leads_to_its_paragraph():
     assert Message("AUD301", "", "").page == "docs/lift.md#aud301"
 
 
-REFUSED = "redis://127.0.0.1:1/0"
 IMPATIENT = """
 import socket
 from celery import Celery

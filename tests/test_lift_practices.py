@@ -20,10 +20,13 @@ from django.conf import settings
 
 from devtools.copy_modules import copy
 from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end
+from devtools.rabbitmq import Node
 from devtools.stack import read_procfile
 
 LIFT = ROOT / "docs/lift"
 PATCHES = sorted(LIFT.glob("*.patch"))
+REDIS_OPTIONS = '{"socket_connect_timeout": 1, "socket_timeout": 5}'
+AMQP_OPTIONS = '{"confirm_publish": True, "read_timeout": 3, "write_timeout": 3}'
 AT_ONCE = 3  # projects that are tried in parallel
 # By step: the rules that it mends, and the modules that it copies.
 RULES = (
@@ -75,9 +78,13 @@ def run(project: Path, environment: dict[str, str], *arguments: str) -> subproce
     )
 
 
-def outcome(project: Path, steps: int) -> Outcome:
+def migrate(project: Path, environment: dict[str, str]) -> None:
+    done = run(project, environment, "manage.py", "migrate")
+    assert done.returncode == 0, done.stderr
+
+
+def outcome(project: Path, environment: dict[str, str]) -> Outcome:
     """Runs the workers of its Procfile, its own test, and the audit."""
-    environment = environment_of(project, steps)
     with ExitStack() as workers:
         for name, line in read_procfile(project / "Procfile").items():
             if " worker" in line:
@@ -100,11 +107,11 @@ def outcomes(tmp_path_factory) -> list[Outcome]:
     folder = tmp_path_factory.mktemp("lift")
     with ThreadPoolExecutor(AT_ONCE) as threads:
         projects = [build(folder, steps) for steps in range(len(RULES) + 1)]
-        migrated = run(projects[-1], environment_of(projects[-1], 0), "manage.py", "migrate")
-        assert migrated.returncode == 0, migrated.stderr
+        environments = [environment_of(project, steps) for steps, project in enumerate(projects)]
+        migrate(projects[-1], environments[-1])
         for project in projects[:-1]:
             shutil.copy(projects[-1] / "shop.sqlite3", project)
-        return list(threads.map(outcome, projects, range(len(projects))))
+        return list(threads.map(outcome, projects, environments))
 
 
 def test_the_projects_own_test_is_green_after_each_step(outcomes):
@@ -120,6 +127,16 @@ def test_each_step_mends_its_rule_and_leaves_the_later_ones(outcomes):
 def test_in_the_end_the_audit_finds_nothing(outcomes):
     assert (outcomes[0].exit_code, outcomes[-1].exit_code) == (1, 0)
     assert outcomes[-1].rules == set()
+
+
+def test_the_last_step_holds_on_rabbitmq(vhost: Node, tmp_path):
+    project = build(tmp_path, len(PATCHES))
+    text = (project / "shop/settings.py").read_text()
+    assert REDIS_OPTIONS in text
+    (project / "shop/settings.py").write_text(text.replace(REDIS_OPTIONS, AMQP_OPTIONS))
+    environment = environment_of(project, 0) | {"BROKER_URL": vhost.url}
+    migrate(project, environment)
+    assert outcome(project, environment) == Outcome("", set(), 0)
 
 
 def test_each_step_can_be_rolled_back(tmp_path):
