@@ -1,120 +1,120 @@
-"""What does a progress report for every row cost, and what survives a flush? `python -m labs 6 [reports]` (10 s).
+"""What does it cost to report each row of an import, and what does a flushed cache lose? `make lab N=6`.
 
-Wrong: progress in the task's metadata by update_state, with a result backend in the database, then in Redis. Right: a
-job of the site, whose reports go to the cache a few times a second and whose end is a row. Printed: what a report and a
-poll cost in microseconds, SQL statements and Redis commands, and what a poll answers after FLUSHALL, during the work
-and after it. It teaches that progress belongs where it may be lost, and the result where it may not.
+Wrong: the task writes its progress into its own metadata, by update_state, in a result backend. Beside: it writes every
+hundredth row into the cache, as the article does. Right: a job of the site, which reports each row and writes by time;
+its end is a row of the database.
 """
 
-import json
-import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from uuid import uuid4
 
 from celery import Celery
 from celery.result import AsyncResult
 from django.apps import apps
 from django.conf import settings
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 from django_redis import get_redis_connection
 
+from devtools.lab import Figure, Lab, Round
 from workers import jobs
 from workers.models import Job
 from workers.practices import progress
 
-POLLS = 300
-OURS = 200  # times as many reports, because one is too quick to measure
-RESULT = {"rows": 1000}
+COMMANDS, TIME, SQL, LOST = "commands a thousand rows", "time a thousand rows", "SQL a poll", "results lost by a flush"
 
 
-def cost(do: Callable[[int], object], times: int) -> dict[str, float]:
-    """The cost of one call: microseconds, SQL statements (without BEGIN and COMMIT), commands to the cache's server."""
-    statements = 0
-
-    def count(execute: Any, *arguments: Any) -> Any:
-        nonlocal statements
-        statements += 1
-        return execute(*arguments)
-
-    before, began = commands(), time.perf_counter()
-    with connection.execute_wrapper(count):
-        for number in range(times):
-            do(number)
-    seconds = time.perf_counter() - began
-    each = {"microseconds": seconds * 1e6, "sql": statements, "redis": commands() - before - 1}
-    return {name: round(total / times, 6) for name, total in each.items()}
-
-
-def commands() -> int:
-    return int(get_redis_connection("default").info("stats")["total_commands_processed"])
-
-
-def work() -> None:
-    """A task that never runs: the lab makes its reports."""
-
-
-class Metadata:
-    """A task whose progress and result are in a result backend."""
-
-    def __init__(self, backend: str) -> None:
-        self.app, self.id = Celery("wrong", backend=backend, set_as_current=False), str(uuid4())
-        self.task = self.app.task(work)
-
-    def report(self, number: int) -> None:
-        self.task.update_state(self.id, "PROGRESS", {"done": number, "total": 0})
-
-    def poll(self, _: int = 0) -> str:
-        result = AsyncResult(self.id, app=self.app)
-        return f"{result.state} {result.info}"
-
-    def run(self, reports: int) -> dict[str, Any]:
-        report, poll = cost(self.report, reports), cost(self.poll, POLLS)
-        running = after_flush(self.poll)
-        self.app.backend.store_result(self.id, RESULT, "SUCCESS")
-        return {"report": report, "poll": poll, "running": running, "done": after_flush(self.poll)}
-
-
-def run_ours(reports: int) -> dict[str, Any]:
-    """As a task does it; the poll is that of a page."""
-    job = Job.objects.create(task="labs", queue="video", queued_at=timezone.now())
-
-    def poll(_: int = 0) -> str:
-        now = progress.read(job.id)
-        state = jobs.running_state(now) if now else jobs.state_of(Job.objects.get(pk=job.pk))
-        return f"{state['state']} {state['result'] or state['done']}"
-
-    with jobs.working_on(str(job.id)) as attempt:
-        report = cost(lambda number: attempt.report(number, 0, "reading"), reports * OURS)
-        costs = {"report": report, "poll": cost(poll, POLLS)}
-        running = after_flush(poll)
-        attempt.result = RESULT
-    return costs | {"running": running, "done": after_flush(poll)}
-
-
-def after_flush(poll: Callable[[], str]) -> str:
-    get_redis_connection("default").flushall()
-    return poll()
-
-
-def main() -> None:
-    reports = int(sys.argv[1]) if sys.argv[1:] else 1000
+@contextmanager
+def result_table(_: Mapping[str, float]) -> Iterator[None]:
     apps.set_installed_apps([*settings.INSTALLED_APPS, "django_celery_results"])
     call_command("migrate", "django_celery_results", verbosity=0)
-    found = {
-        "wrong: database": Metadata("django-db").run(reports),
-        "wrong: Redis": Metadata(settings.REDIS_URL).run(reports),
-        "right: cache and row": run_ours(reports),
-    }
-    heads = f"{'us':>10}{'SQL':>8}{'Redis':>8}"
-    print(f"{'':<22}{'a report':>26}{'a poll':>26}\n{'':<22}{heads}{heads}   after FLUSHALL, at work and done")
-    for name, each in found.items():
-        figures = "".join(
-            f"{one['microseconds']:>10,.1f}{one['sql']:>8.2g}{one['redis']:>8.2g}"
-            for one in (each["report"], each["poll"])
-        )
-        print(f"{name:<22}{figures}   {each['running']}; {each['done']}")
-    print(json.dumps(found))
+    yield
+
+
+LAB = Lab(
+    number=6,
+    question="What does it cost to report each row of an import?",
+    shows=(
+        "For a thousand rows, metadata in the database needs {metadata in the database: commands a thousand rows} "
+        "statements, and metadata in Redis {metadata in Redis: commands a thousand rows} commands. "
+        "Progress by time needs {by time, into the cache: commands a thousand rows}."
+    ),
+    seconds=30,
+    figures=tuple(Figure(name, "ms" if name == TIME else "", digits=0) for name in (COMMANDS, TIME, SQL, LOST)),
+    sizes={"rows": 1000},
+    short={"rows": 50},
+    setup=result_table,
+)
+
+
+def import_rows() -> None:
+    """A task that never runs: the lab reports in its place."""
+
+
+@LAB.wrong("metadata in the database")
+def in_database(lab: Round, backend: str = "django-db") -> dict[str, float]:
+    app, task_id = Celery("wrong", backend=backend, set_as_current=False), str(uuid4())
+    task, result = app.task(import_rows), AsyncResult(task_id, app=app)
+
+    def report(done: int) -> None:
+        task.update_state(task_id, "PROGRESS", {"done": done, "total": lab.sizes["rows"]})
+
+    costs = cost_of(report, lab) | {SQL: count(lambda: result.info)[0]}
+    app.backend.store_result(task_id, {"rows": 1000}, "SUCCESS")
+    return costs | {LOST: flush(lambda: result.state == "SUCCESS")}
+
+
+LAB.wrong("metadata in Redis")(partial(in_database, backend=settings.REDIS_URL))
+
+
+@LAB.beside("every 100 rows, into the cache", versus="by time, into the cache")
+def every_hundred_rows(lab: Round) -> dict[str, float]:
+    def report(done: int) -> None:
+        if done % 100 == 0:
+            cache.set("file_process_task_1", {"done": done, "total": lab.sizes["rows"]}, 3000)
+
+    return cost_of(report, lab)
+
+
+@LAB.right("by time, into the cache")
+def by_time(lab: Round) -> dict[str, float]:
+    job = Job.objects.create(task="labs", queue="video", queued_at=timezone.now())
+    with jobs.working_on(str(job.id)) as attempt:
+        costs = cost_of(lambda done: attempt.report(done, lab.sizes["rows"], "reading"), lab)
+        costs[SQL] = count(lambda: progress.read(job.id))[0]
+        attempt.result = {"rows": 1000}
+    return costs | {LOST: flush(lambda: Job.objects.get(pk=job.pk).result == {"rows": 1000})}
+
+
+def cost_of(report: Callable[[int], None], lab: Round) -> dict[str, float]:
+    """Report each row of an import of about a thousand rows a second."""
+    took, thousands = list[float](), lab.sizes["rows"] / 1000
+
+    def work() -> None:
+        for done in range(int(lab.sizes["rows"])):
+            time.sleep(0.001)
+            began = time.perf_counter()
+            report(done)
+            took.append(time.perf_counter() - began)
+
+    return {COMMANDS: sum(count(work)) / thousands, TIME: 1000 * sum(took) / thousands}
+
+
+def count(do: Callable[[], object]) -> tuple[int, int]:
+    """SQL statements (without BEGIN and COMMIT), and commands to the cache's server."""
+    redis, sql = get_redis_connection("default"), list[str]()
+    before = redis.info("stats")["total_commands_processed"]
+    with connection.execute_wrapper(lambda execute, *rest: (sql.append(rest[0]), execute(*rest))[1]):
+        do()
+    return len(sql), redis.info("stats")["total_commands_processed"] - before - 1
+
+
+def flush(is_known: Callable[[], bool]) -> int:
+    """1 if the result is gone once the cache's server has lost its data."""
+    get_redis_connection("default").flushall()
+    return int(not is_known())
