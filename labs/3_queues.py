@@ -78,7 +78,7 @@ def our_table(lab: Round) -> dict[str, float]:
 
 @LAB.beside(HANGS)
 def hanging(lab: Round) -> dict[str, float]:
-    """The worst that the table allows: no process of the worker is free until their time limit ends them."""
+    """As many tasks hang as the worker has processes, until their time limit ends them."""
     reset, sweep = table().queue_of(RESET), table().queue_of(SWEEP)
     workers = workers_of(reset)
     return measure(lab, workers, [(sweep, lab.sizes["hang"])] * sum(workers.values()), reset)
