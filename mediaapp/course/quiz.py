@@ -20,7 +20,7 @@ UNREADABLE = (OSError, ValueError, TypeError, AttributeError)
 
 @dataclass(frozen=True)
 class Question:
-    """right: the index of the right answer. section: of the chapter, the id of the heading that teaches it, or ""."""
+    """right: the index of the right answer. section: the heading of the chapter that teaches it, by its id."""
 
     number: int
     practice: int
@@ -28,7 +28,7 @@ class Question:
     answers: list[str]
     right: int
     why: str
-    section: str = ""
+    section: str = "wrong-and-right"
 
     def __post_init__(self) -> None:
         if self.practice not in TITLES or not 0 <= self.right < len(self.answers):
@@ -58,8 +58,7 @@ class Graded:
     @property
     def chapter(self) -> str:
         """The address of what teaches it."""
-        page = reverse("practice", args=[self.question.practice])
-        return f"{page}#{self.question.section}" if self.question.section else page
+        return f"{reverse('practice', args=[self.question.practice])}#{self.question.section}"
 
     @cached_property
     def text(self) -> SafeString:
