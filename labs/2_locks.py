@@ -30,7 +30,7 @@ LAB = Lab(
         "{a timeout shorter than the task: runs gone wrong}, without one {no timeout: runs gone wrong}, and under a "
         "lease that is renewed {locks.exclusive(): runs gone wrong}."
     ),
-    seconds=85,
+    seconds=70,
     figures=tuple(Figure(name, "", digits=0) for name in ("runs gone wrong", "met another", "locked out")),
     sizes={"runs of a shop": 10, "interval": 0.4, "seconds": 1},
     short={"runs of a shop": 7},
@@ -82,7 +82,9 @@ def measure(task: Task, lab: Round) -> dict[str, float]:
             if number == 1:
                 kill(processes[0], ledger, SHOPS[0])
             processes += [start(task, shop, ledger, seconds) for shop in SHOPS]
+        wait_until(lambda: len(ledger.runs()) == len(processes), "the last runs")
         for process in processes:
+            process.kill()
             process.join()
         get_redis_connection("locks").flushdb()
         return count(ledger.runs())

@@ -44,7 +44,7 @@ LAB = Lab(
         "{expires, but sent while one waits: waiting at once} wait. As the site does it "
         "{the site's schedule: waiting at once} waits."
     ),
-    seconds=110,
+    seconds=100,
     figures=(
         Figure("waiting at once", "", digits=0),
         Figure("began late", "", digits=0),
