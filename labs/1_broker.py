@@ -27,10 +27,10 @@ LAB = Lab(
     seconds=60,
     figures=(
         Figure("resets lost or hanging", "of 20", digits=0),
-        Figure("clicks that hang", "of 10", digits=0),
-        Figure("clicks without an error", "of 10", digits=0),
-        Figure("videos before anybody knows", "", digits=0),
-        Figure("videos that a worker still gets", "of 10", lower_is_better=False, digits=0),
+        Figure("hang", "of 10", digits=0),
+        Figure("without error", "of 10", digits=0),
+        Figure("noticed at video", "", digits=0),
+        Figure("a worker reads", "of 10", lower_is_better=False, digits=0),
     ),
     sizes={"videos": 300, "kilobytes": 20, "limit": 100},
     short={"limit": 10},
@@ -101,14 +101,14 @@ def measure(project: Project, eviction: str = "noeviction") -> dict[str, float]:
         while project.publish_video():
             known += not project.has_doctor
         succeeded, hanging = full_broker.click(CLICKS, project.click)
-        knows = {"videos before anybody knows": known} if project.has_doctor or succeeded < CLICKS else {}
+        knows = {"noticed at video": known} if project.has_doctor or succeeded < CLICKS else {}
         gets = len(full_broker.read(project.videos, CLICKS))
         full_broker.give_memory()
         full_broker.sweep()
         arrived = len(full_broker.read(project.resets, 100))
     return knows | {
         "resets lost or hanging": 2 * CLICKS - arrived + hanging,
-        "clicks that hang": hanging,
-        "clicks without an error": succeeded,
-        "videos that a worker still gets": gets,
+        "hang": hanging,
+        "without error": succeeded,
+        "a worker reads": gets,
     }

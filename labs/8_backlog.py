@@ -35,8 +35,8 @@ LAB = Lab(
     seconds=50,
     figures=(
         Figure("jobs not seen", "%", digits=0),
-        Figure("with a frozen worker", "%", digits=0),
-        Figure("the oldest waits", "s"),
+        Figure("worker frozen", "%", digits=0),
+        Figure("oldest waits", "s"),
         Figure("says empty in", "s"),
         Figure("is empty in", "s"),
     ),
@@ -84,7 +84,7 @@ def ask(lab: Round, count: Callable[[], int]) -> dict[str, float]:
         os.killpg(lab.shared.pid, signal.SIGCONT)
     return {
         name: abs(unfinished - counted) / unfinished * 100
-        for name, counted in (("jobs not seen", at_work), ("with a frozen worker", frozen))
+        for name, counted in (("jobs not seen", at_work), ("worker frozen", frozen))
     }
 
 
@@ -108,7 +108,7 @@ def empty(lab: Round, queue: str) -> dict[str, float]:
     store_samples({})
     flow, asked = current_flows().get(queue), time.monotonic()
     oldest.append(backlog_jobs.wait_for(queue, 0))
-    found = {"the oldest waits": max(oldest)}
+    found = {"oldest waits": max(oldest)}
     if not is_amqp():  # whose counts are a second old, and this queue lives for few
         found |= {"says empty in": flow.seconds_to_empty, "is empty in": time.monotonic() - asked}
     return found
