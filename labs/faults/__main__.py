@@ -1,7 +1,7 @@
 """Does Celery still do what docs/facts says? `python -m labs.faults [--rabbitmq] [--only ID ...] [--json] [--save]`.
 
 Each fault is made twice on servers of its own, without this project's fix and with it. `--list` names them, `--save`
-writes docs/results/faults.json and the table of docs/what-celery-does.md. Exit code 1 if one comes out otherwise.
+writes docs/results/faults.json and docs/what-celery-does.md. Exit code 1 if one comes out otherwise.
 """
 
 import argparse
@@ -11,19 +11,26 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import django
+from celery import current_app
 from django.core.management import call_command
+from kombu import pools
 
 from devtools.isolated_site import isolated_site
 from devtools.rabbitmq import SERVER, fresh_node
+
+if TYPE_CHECKING:
+    from labs.faults.brokers import Broker
+    from labs.faults.experiment import Outcome
 
 PARSER = argparse.ArgumentParser(prog="python -m labs.faults", description="Does Celery still do what docs/facts says?")
 PARSER.add_argument("--rabbitmq", action="store_true", help="on RabbitMQ instead of Valkey")
 PARSER.add_argument("--only", nargs="+", metavar="ID", default=[], help="these faults")
 PARSER.add_argument("--list", action="store_true", help="name the faults, and run none")
 PARSER.add_argument("--json", action="store_true", help="print the results as JSON")
-PARSER.add_argument("--save", action="store_true", help="write docs/results/faults.json and the table of the docs")
+PARSER.add_argument("--save", action="store_true", help="write docs/results/faults.json and docs/what-celery-does.md")
 
 
 def main() -> int:
@@ -45,21 +52,35 @@ def main() -> int:
         call_command("migrate", verbosity=0)
         # After setup, because they import models.
         from labs.faults import brokers, report  # noqa: PLC0415
-        from labs.faults.experiments import FAULTS  # noqa: PLC0415
-        from labs.faults.fault import run  # noqa: PLC0415
 
         broker = brokers.RabbitMQ(node) if node else brokers.Valkey()
-        chosen = [each for each in FAULTS if each.applies_to(broker) and each.id in (options.only or [each.id])]
-        began, results = time.monotonic(), []
-        for number, fault in enumerate(chosen, 1):
-            print(f"{number:>2}/{len(chosen)} {fault.id} ({fault.seconds} s) ...", end=" ", flush=True, file=sys.stderr)
-            results.append(result := run(fault(broker)))
-            print(f"{result.seconds:.0f} s {result.verdict}", flush=True, file=sys.stderr)
-        measured = report.describe(broker, load, time.monotonic() - began, results)
+        began = time.monotonic()
+        outcomes = run_all(broker, options.only)
+        measured = report.describe(broker, load, time.monotonic() - began, outcomes)
     print(json.dumps(measured) if options.json else report.to_text(measured))
     if options.save:
         report.save(measured)
-    return int(any(result.verdict for result in results))
+    return int(any(outcome.verdict for outcome in outcomes))
+
+
+def run_all(broker: "Broker", only: list[str]) -> list["Outcome"]:
+    from labs.faults import report  # noqa: PLC0415
+    from labs.faults.experiment import run  # noqa: PLC0415
+    from labs.faults.experiments import FAULTS  # noqa: PLC0415
+
+    if unknown := set(only) - {fault.id for fault in FAULTS}:
+        raise SystemExit(f"There is no fault {', '.join(sorted(unknown))}. See --list.")
+    # Now: the site's publish cannot shrink the pool of a process in which another publish hangs.
+    pools.set_limit(current_app.conf.broker_pool_limit)
+    chosen = [fault for fault in FAULTS if fault.applies_to(broker) and fault.id in (only or [fault.id])]
+    seconds, outcomes = report.saved_seconds(broker), []
+    print(f"{len(chosen)} faults, {sum(seconds.get(each.id, 0) for each in chosen):.0f} s", file=sys.stderr)
+    for number, fault in enumerate(chosen, 1):
+        took = f"{seconds[fault.id]:.0f} s" if fault.id in seconds else "new"
+        print(f"{number:>2}/{len(chosen)} {fault.id} ({took}) ...", end=" ", flush=True, file=sys.stderr)
+        outcomes.append(outcome := run(fault(broker)))
+        print(f"{outcome.seconds:.0f} s {outcome.verdict}", flush=True, file=sys.stderr)
+    return outcomes
 
 
 def list_faults() -> int:

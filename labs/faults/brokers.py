@@ -24,7 +24,7 @@ class Valkey:
     def client(self) -> Redis:
         return from_url(settings.BROKER_URL)
 
-    @property
+    @cached_property
     def release(self) -> str:
         info: Any = self.client.info("server")
         return str(info.get("valkey_version") or info["redis_version"])
@@ -61,7 +61,7 @@ class RabbitMQ:
     def __init__(self, node: Node) -> None:
         self.node = node
 
-    @property
+    @cached_property
     def release(self) -> str:
         return str(self.node.ask("GET", "/api/overview")["rabbitmq_version"])
 

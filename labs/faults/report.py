@@ -12,16 +12,16 @@ from django.db import connection
 
 from devtools.processes import ROOT
 from labs.faults.brokers import Broker, release_of
+from labs.faults.experiment import Experiment, Outcome
 from labs.faults.experiments import FAULTS, SUBJECTS
-from labs.faults.fault import Fault, Result
 
 RESULTS, PAGE = ROOT / "docs/results/faults.json", ROOT / "docs/what-celery-does.md"
-BEGIN, END = "<!-- written by `make faults` -->", "<!-- end of what `make faults` wrote -->"
+BEGIN, END = "[//]: # (written by make faults)", "[//]: # (end of what it wrote)"  # which no page shows
 PACKAGES = ("celery", "kombu", "billiard", "amqp", "redis", "django-celery-beat", "django")
 Measured = dict[str, Any]
 
 
-def describe(broker: Broker, load: float, seconds: float, results: list[Result]) -> Measured:
+def describe(broker: Broker, load: float, seconds: float, results: list[Outcome]) -> Measured:
     return {
         "broker": release_of(broker),
         "date": datetime.now(UTC).date().isoformat(),
@@ -55,7 +55,8 @@ def save(measured: Measured) -> None:
     before = {each["id"]: each for each in runs.get(measured["broker"], {}).get("results", [])}
     found = before | {each["id"]: each for each in measured["results"] if each["with_fix"]}
     ordered = [found[fault.id] for fault in FAULTS if fault.id in found]
-    runs[measured["broker"]] = measured | {"results": ordered}
+    seconds = round(sum(each["seconds"] for each in ordered))
+    runs[measured["broker"]] = measured | {"results": ordered, "seconds": seconds}
     RESULTS.parent.mkdir(exist_ok=True)
     text = json.dumps([runs[name] for name in sorted(runs, key=_place)], indent=1)
     RESULTS.write_text(f"{text}\n")
@@ -72,6 +73,12 @@ def read() -> list[Measured]:
     return runs
 
 
+def saved_seconds(broker: Broker) -> dict[str, float]:
+    """What each fault took when it was saved last, by its id."""
+    runs = [run for run in read() if run["broker"] == release_of(broker)]
+    return {each["id"]: each["seconds"] for run in runs for each in run["results"]}
+
+
 def write_page() -> None:
     PAGE.write_text(fill(PAGE.read_text(), to_markdown(read())))
 
@@ -82,33 +89,39 @@ def fill(page: str, table: str) -> str:
 
 
 def to_markdown(runs: list[Measured]) -> str:
-    lines = ["| run on | date | load before | versions |", "|---|---|---|---|"]
+    lines = []
     for run in runs:
         each = ", ".join(f"{name} {value}" for name, value in run["versions"].items())
-        lines.append(f"| {run['broker']} | {run['date']} | {run['load_before']} | {each} |")
+        lines.append(
+            f"- **{run['broker']}** on {run['date']}, {run['processors']} processors, a load of {run['load_before']} "
+            f"before the start, {run['seconds']} s: {each}."
+        )
     for subject, faults in SUBJECTS.items():
-        lines += [
-            "",
-            f"### {subject}",
-            "",
-            "| what happens | our fix off | our fix on | the fix |",
-            "|---|---|---|---|",
-        ]
-        lines += [_row(fault, runs) for fault in faults]
+        lines += ["", f"### {subject}"]
+        for fault in faults:
+            lines += ["", *_entry(fault, runs)]
     return "\n".join([*lines, ""])
 
 
-def _row(fault: type[Fault], runs: list[Measured]) -> str:
+def _entry(fault: type[Experiment], runs: list[Measured]) -> list[str]:
+    """Its heading is its id in words, so that it has the same address as the fact."""
     seen = {run["broker"]: each for run in runs for each in run["results"] if each["id"] == fault.id}
-    off, on = (_cell({broker: each[arm] for broker, each in seen.items()}) for arm in ("without", "with_fix"))
+    off, on = (_together({broker: each[side] for broker, each in seen.items()}) for side in ("without", "with_fix"))
     said = " ".join((fault.__doc__ or "").split())
-    text = f'<a id="{fault.id}"></a>{said} [Measured](facts/{fault.page}#{fault.id})'
-    return f"| {text} | {off} | {on} | [{Path(fault.fix).name}](../{fault.fix}): {fault.how} |"
+    return [
+        f"#### {fault.id.replace('-', ' ').capitalize()}",
+        "",
+        f"{said} ([Measured](facts/{fault.page}#{fault.id}).)",
+        "",
+        f"- Our fix off: {off}.",
+        f"- Our fix on: {on}.",
+        f"- The fix: [{Path(fault.fix).name}](../{fault.fix}): {fault.how}.",
+    ]
 
 
-def _cell(seen: dict[str, str]) -> str:
+def _together(seen: dict[str, str]) -> str:
     """The brokers on which it came out alike are named together."""
     brokers: dict[str, list[str]] = {}
     for broker, words in seen.items():
         brokers.setdefault(words, []).append(broker)
-    return "<br>".join(f"{', '.join(names)}: {words}" for words, names in brokers.items())
+    return "; ".join(f"**{words}** ({', '.join(names)})" for words, names in brokers.items())

@@ -12,5 +12,5 @@ stopping.GRACE_SECONDS = int(os.environ.get("GRACE_SECONDS", "3"))
 options = json.loads(os.environ.get("FAULT_OPTIONS", "{}"))
 REDIS_TRANSPORT.update(options.pop("broker_transport_options", {}))
 app.conf.update(options)
-app.conf.imports = (*app.conf.imports, "labs.faults.tasks")
+app.conf.imports = (*app.conf.imports, "labs.faults.tasks", "labs.faults.site_tasks")
 app.conf.leader_callbacks = {}

@@ -1,4 +1,4 @@
-"""The tasks of both apps. They write what happens to them into the arm's ledger."""
+"""The tasks of both apps. They write what happens to them into the project's ledger."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
+from redis import Redis
 
 ENDLESS = {"soft_time_limit": 600, "time_limit": 660}  # the site's limit of ten seconds is not what most of them show
 
@@ -25,14 +26,21 @@ def work(seconds: float = 0, name: str = "") -> None:
     write(f"ended {name}")
 
 
-@shared_task(name="compute", **ENDLESS)
-def compute(seconds: float) -> None:
-    """No call of it waits, so that only a signal ends it."""
+@shared_task(name="name_only")
+def name_only(name: str) -> None:
+    write(f"named {len(name)}")
+
+
+@shared_task(name="hold_lock", **ENDLESS)
+def hold_lock(seconds: float) -> None:
+    """As a tutorial has it, with a timeout."""
+    lock = Redis.from_url(os.environ["LOCKS_URL"]).lock("the lab's", timeout=30, blocking=False)
+    if not lock.acquire():
+        write("busy")
+        return
     write("begun")
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        pass
-    write("ended")
+    time.sleep(seconds)
+    lock.release()
 
 
 @shared_task(name="exhaust_memory")

@@ -2,38 +2,37 @@
 
 import time
 
-from labs.faults.arm import Arm, children
 from labs.faults.brokers import VALKEY
-from labs.faults.fault import Fault, Seen
+from labs.faults.experiment import Experiment, Seen
+from labs.faults.project import Project, children
 
 FAST_REDELIVERY = {"visibility_timeout": 2, "unacked_restore_interval": 1, "unacked_restore_throttle": 1}
 DEATH_SECONDS = 8  # a pool notices within 5 that a process died, and one more is for a busy machine
 
 
-class KilledChild(Fault):
-    """The kernel kills a process of the pool for its memory. The task is gone, and no error names it: Celery
-    acknowledges a message before the task runs."""
+class KilledChild(Experiment):
+    """The kernel kills a process of the pool for its memory. The log says WorkerLostError, and the task is gone: Celery
+    acknowledged its message before it ran."""
 
     id = "killed-child"
     fix, how = "config/celery.py", "`task_acks_late`, `task_reject_on_worker_lost`"
     reads = "{ended} of 1 task ends"
-    seconds = 20
     fix_options = ("task_acks_late", "task_reject_on_worker_lost")
 
-    def measure(self, arm: Arm) -> Seen:
-        worker = arm.start_worker()
-        arm.send("work", 0.5)
-        arm.wait_for("begun")
+    def measure(self, project: Project) -> Seen:
+        worker = project.start_worker()
+        project.send("work", 0.5)
+        project.wait_for("begun")
         children(worker)[0].kill()
-        return {"ended": int(arm.has("ended", seconds=DEATH_SECONDS))}
+        return {"ended": int(project.has("ended", seconds=DEATH_SECONDS))}
 
     def happened(self, seen: Seen) -> bool:
         return not seen["ended"]
 
 
 class LateAcknowledgementAlone(KilledChild):
-    """`acks_late=True`, as many articles advise, does not help here: Celery acknowledges the message of a process that
-    died. The log says WorkerLostError, and the task is gone."""
+    """`acks_late=True`, as many articles advise, does not help here. When a process dies, Celery acknowledges its
+    message all the same."""
 
     id = "late-acknowledgement-alone"
     how = "`task_reject_on_worker_lost`"
@@ -41,7 +40,7 @@ class LateAcknowledgementAlone(KilledChild):
     fix_options = ("task_reject_on_worker_lost",)
 
 
-class VisibilityTimeout(Fault):
+class VisibilityTimeout(Experiment):
     """A task takes longer than Redis' visibility timeout (an hour by default). Redis delivers its message again: the
     task runs several times, side by side."""
 
@@ -49,15 +48,14 @@ class VisibilityTimeout(Fault):
     fix, how = "workers/runtime/visibility_timeout.py", "a worker renews the timeout of each message that it has"
     reads = "a task of 6 s under a timeout of 2 s is begun {begun} x"
     brokers = (VALKEY,)
-    seconds = 26
     options = {"task_acks_late": True, "broker_transport_options": FAST_REDELIVERY}  # noqa: RUF012
     is_site = True
 
-    def measure(self, arm: Arm) -> Seen:
-        arm.start_worker(concurrency=3)
-        arm.send("work", 6)
-        arm.wait_for("ended")
-        return {"begun": arm.count("begun")}
+    def measure(self, project: Project) -> Seen:
+        project.start_worker(concurrency=3)
+        project.send("work", 6)
+        project.wait_for("ended")
+        return {"begun": project.count("begun")}
 
     def happened(self, seen: Seen) -> bool:
         return bool(seen["begun"] > 1)
@@ -70,15 +68,15 @@ class CountdownRedelivered(VisibilityTimeout):
     id = "countdown-redelivered"
     reads = "a task with a countdown of 6 s under a timeout of 2 s runs {begun} x"
 
-    def measure(self, arm: Arm) -> Seen:
-        arm.start_worker(concurrency=3)
-        arm.send("work", 0, countdown=6)
-        arm.wait_for("ended")
+    def measure(self, project: Project) -> Seen:
+        project.start_worker(concurrency=3)
+        project.send("work", 0, countdown=6)
+        project.wait_for("ended")
         time.sleep(1.5)
-        return {"begun": arm.count("begun")}
+        return {"begun": project.count("begun")}
 
 
-class Prefetch(Fault):
+class Prefetch(Experiment):
     """A worker takes four messages a process before it needs them. They wait behind its long task, while another
     worker has nothing to do, and the queue looks empty."""
 
@@ -87,69 +85,67 @@ class Prefetch(Fault):
     reads = "{ended} of 3 short tasks end while the first worker is busy"
     fix_options = ("worker_prefetch_multiplier", "task_acks_late")
 
-    def measure(self, arm: Arm) -> Seen:
-        arm.start_worker()
-        arm.send("work", 60, "long")
-        arm.wait_for("begun")
+    def measure(self, project: Project) -> Seen:
+        project.start_worker()
+        project.send("work", 60, "long")
+        project.wait_for("begun")
         for _ in range(3):
-            arm.send("work", 0, "short")
+            project.send("work", 0, "short")
         time.sleep(1)
-        arm.start_worker()
-        arm.has("ended", 3, seconds=4)
-        return {"ended": arm.count("ended")}
+        project.start_worker()
+        project.has("ended", 3, seconds=4)
+        return {"ended": project.count("ended")}
 
     def happened(self, seen: Seen) -> bool:
         return bool(seen["ended"] < 3)
 
 
-class MemoryErrorEndsWorker(Fault):
+class MemoryErrorEndsWorker(Experiment):
     """One task raises MemoryError, and its whole worker ends. With late acknowledgement the message comes back and
     ends the next worker."""
 
     id = "memory-error"
     fix, how = "workers/runtime/task.py", "the base of all tasks raises another error instead"
     reads = "the worker {state}"
-    seconds = 12
     options = {"task_acks_late": True}  # noqa: RUF012
     is_site = True
 
-    def measure(self, arm: Arm) -> Seen:
-        worker = arm.start_worker()
-        arm.send("exhaust_memory")
-        arm.wait_for("begun")
-        arm.send("work")
-        arm.has("ended", seconds=4)
+    def measure(self, project: Project) -> Seen:
+        worker = project.start_worker()
+        project.send("exhaust_memory")
+        project.wait_for("begun")
+        project.send("work")
+        project.has("ended", seconds=4)
         time.sleep(1)
         code = worker.poll()
-        return {"state": "goes on" if code is None and arm.count("ended") else f"ends with exit code {code}"}
+        return {"state": "goes on" if code is None and project.count("ended") else f"ends with exit code {code}"}
 
     def happened(self, seen: Seen) -> bool:
         return bool(seen["state"] != "goes on")
 
 
-class SystemExitComesBack(Fault):
+class SystemExitComesBack(Experiment):
     """A library calls `sys.exit()` in a task. Celery takes it for a lost process, and the message comes back for
     ever."""
 
     id = "system-exit"
     fix, how = "workers/runtime/task.py", "the base of all tasks raises another error instead"
     reads = "the task runs {runs}"
-    seconds = 14
     options = {"task_acks_late": True, "task_reject_on_worker_lost": True}  # noqa: RUF012
     is_site = True
 
-    def measure(self, arm: Arm) -> Seen:
-        arm.start_worker()
-        arm.send("leave")
-        arm.has("begun", 2, seconds=DEATH_SECONDS)
-        runs = arm.count("begun")
+    def measure(self, project: Project) -> Seen:
+        project.start_worker()
+        project.send("leave")
+        project.has("begun", 2, seconds=DEATH_SECONDS)
+        runs = project.count("begun")
         return {"runs": "once" if runs == 1 else "again and again"}
 
     def happened(self, seen: Seen) -> bool:
         return bool(seen["runs"] != "once")
 
 
-FAULTS: list[type[Fault]] = [
+FAULTS: list[type[Experiment]] = [
     KilledChild,
     LateAcknowledgementAlone,
     VisibilityTimeout,

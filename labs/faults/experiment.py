@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from labs.faults.arm import Arm, of_site, plain, site_options
 from labs.faults.brokers import RABBITMQ, VALKEY, Broker, RabbitMQ, release_of
+from labs.faults.project import Project, of_site, plain, site_options
 
 MAX_SECONDS = 120  # of an arm
 BOTH = (VALKEY, RABBITMQ)
 Seen = dict[str, Any]
 
 
-class Fault:
+class Experiment:
     """The docstring of a subclass says in a sentence or two what a team sees.
 
     id: its anchor in docs/facts/<page>. fix: the file, and `how` the words for what is there. reads: what an arm saw,
@@ -32,28 +32,27 @@ class Fault:
     how: ClassVar[str] = ""
     reads: ClassVar[str]
     brokers: ClassVar[tuple[str, ...]] = BOTH
-    seconds: ClassVar[int] = 10
     options: ClassVar[dict[str, Any]] = {}
     fix_options: ClassVar[tuple[str, ...]] = ()
     is_site: ClassVar[bool] = False
     rabbitmq_since: ClassVar[tuple[int, ...]] = ()
 
-    def __init__(self, broker: Broker) -> None:
-        self.broker = broker
+    def __init__(self, broker: Any) -> None:
+        self.broker = broker  # Valkey or RabbitMQ, whichever `brokers` has
 
-    def measure(self, arm: Arm) -> Seen:
+    def measure(self, project: Project) -> Seen:
         raise NotImplementedError
 
     def without(self) -> Seen:
-        with plain(self.broker, **self.options) as arm:
-            return self.measure(arm)
+        with plain(self.broker, **self.options) as project:
+            return self.measure(project)
 
     def with_fix(self) -> Seen:
         if self.is_site:
-            with of_site(self.broker, **self.options) as arm:
-                return self.measure(arm)
-        with plain(self.broker, **self.options | site_options(*self.fix_options)) as arm:
-            return self.measure(arm)
+            with of_site(self.broker, **self.options) as project:
+                return self.measure(project)
+        with plain(self.broker, **self.options | site_options(*self.fix_options)) as project:
+            return self.measure(project)
 
     def happened(self, seen: Seen) -> bool:
         """Whether what an arm saw is the fault."""
@@ -66,7 +65,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Result:
+class Outcome:
     """verdict: "" if the experiment came out as the facts say."""
 
     id: str
@@ -80,7 +79,7 @@ class Result:
         return asdict(self)
 
 
-def run(fault: Fault) -> Result:
+def run(fault: Experiment) -> Outcome:
     began = time.monotonic()
     off = on = ""
     try:
@@ -95,10 +94,10 @@ def run(fault: Fault) -> Result:
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         verdict = f"did not run: {error!r}"
-    return Result(fault.id, release_of(fault.broker), off, on, verdict, round(time.monotonic() - began, 1))
+    return Outcome(fault.id, release_of(fault.broker), off, on, verdict, round(time.monotonic() - began, 1))
 
 
-def judge(fault: Fault, off: bool, on: bool) -> str:
+def judge(fault: Experiment, off: bool, on: bool) -> str:
     if not off:
         return f"this release no longer does that: the fix in {fault.fix} may go"
     return f"the fix in {fault.fix} does not hold on this release" if on else ""

@@ -1,4 +1,4 @@
-"""One arm of an experiment: a project on an empty broker, its processes, and the ledger that its tasks write."""
+"""A Celery project on an empty broker: its processes, and the ledger that its tasks write."""
 
 import json
 import os
@@ -24,7 +24,7 @@ PLAIN, SITE = "labs.faults.plain_app", "labs.faults.site_app"
 
 
 @dataclass
-class Arm:
+class Project:
     """module: the Celery app. queue: the one that its worker consumes. options: of Celery, for its workers and us."""
 
     module: str
@@ -42,7 +42,7 @@ class Arm:
         return self.folder / "ledger"
 
     def start_worker(self, *words: str, concurrency: int = 1, **variables: str) -> Process:
-        """It is ready when this returns, and is killed with the arm."""
+        """It is ready when this returns, and is killed with the project."""
         number = len(list(self.folder.glob("worker*.log")))
         name = f"{'highmem' if self.module == SITE else 'plain'}{number}@%h"
         own = ["--queues", self.queue, "--hostname", name, "--concurrency", str(concurrency), *words]
@@ -56,8 +56,11 @@ class Arm:
         of_module = {"DJANGO_SETTINGS_MODULE": ""} if self.module == PLAIN else {"REMAP_SIGTERM": "SIGQUIT"}
         return of_module | {"LEDGER": str(self.ledger), "FAULT_OPTIONS": json.dumps(self.options)}
 
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **self.variables()}
+
     def client(self) -> Celery:
-        """A new app, whose connections know no queue that an earlier arm has declared."""
+        """A new app, whose connections know no queue that an earlier project has declared."""
         client = Celery("client", broker=settings.BROKER_URL, set_as_current=False)
         client.conf.update(self.options)
         if self.module == SITE:
@@ -96,22 +99,22 @@ def comes_true(condition: Any, seconds: float) -> bool:
 
 
 @contextmanager
-def plain(broker: Broker, **options: Any) -> Iterator[Arm]:
-    with _arm(PLAIN, broker, options) as arm:
-        yield arm
+def plain(broker: Broker, **options: Any) -> Iterator[Project]:
+    with _project(PLAIN, broker, options) as project:
+        yield project
 
 
 @contextmanager
-def of_site(broker: Broker, **options: Any) -> Iterator[Arm]:
-    with _arm(SITE, broker, options) as arm:
-        yield arm
+def of_site(broker: Broker, **options: Any) -> Iterator[Project]:
+    with _project(SITE, broker, options) as project:
+        yield project
 
 
 @contextmanager
-def _arm(module: str, broker: Broker, options: dict[str, Any]) -> Iterator[Arm]:
+def _project(module: str, broker: Broker, options: dict[str, Any]) -> Iterator[Project]:
     broker.empty()
     with TemporaryDirectory(prefix="arm-") as folder, ExitStack() as stack:
-        yield Arm(module, broker, options, stack, Path(folder))
+        yield Project(module, broker, options, stack, Path(folder))
 
 
 def site_options(*names: str) -> dict[str, Any]:
