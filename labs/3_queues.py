@@ -37,6 +37,7 @@ LAB = Lab(
     figures=(Figure("median wait", "s"), Figure("longest wait", "s")),
     sizes={"videos": 4, "seconds": 1, "short_tasks": 200, "resets": 3, "hang": 60},
     short={"videos": 2, "short_tasks": 150, "resets": 2, "hang": 2},
+    at_least=2,
 )
 
 
