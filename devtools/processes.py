@@ -42,10 +42,10 @@ def worker(name: str, *, app: str = "config", **variables: str) -> AbstractConte
     return ready_process(name, procfile_command(name, app), variables)
 
 
-def celery(*command: str, app: str, **variables: str) -> AbstractContextManager[Process]:
+def celery(*command: str, app: str, log: Path | None = None, **variables: str) -> AbstractContextManager[Process]:
     """For another worker or beat than those of the Procfile."""
     words = [sys.executable, "-m", "celery", "--app", app, *command]
-    return ready_process(command[0], words, {"REMAP_SIGTERM": "SIGQUIT"} | variables)
+    return ready_process(command[0], words, {"REMAP_SIGTERM": "SIGQUIT"} | variables, log=log)
 
 
 @contextmanager

@@ -1,64 +1,105 @@
-"""How often does practice 7 raise a false alarm? `python -m labs 7` (a minute).
+"""A release makes a task three times slower. How many slow runs pass before somebody notices? `make lab N=7`.
 
-The run times of each task come from one distribution for ever. The lab makes a week of hourly p95s for each, then
-judges the hours of a day by two rules: the first that comes to mind (p95 half as much again as usual), and that of
-timing.verify(). Every alarm is false. The last column makes the same tasks three times as slow.
+The runs are real, on real workers, and the site's telemetry records them (labs/slower_prices.py). An hour of the old
+release has passed when the new one begins. After every six of its runs, each way asks whether something is slower.
+Then each way asks after each of the 24 steady hours of the day before, where every alarm is false.
 """
 
-import random
-from collections.abc import Callable, Sequence
-from statistics import median
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from statistics import median_low
 
-from workers.telemetry.slowdown import MIN_DIFFERENCE_SECONDS, MIN_RATIO, is_slower
+from django.db.models import Avg, QuerySet
+from django.utils import timezone
 
-HOURS = 20_000  # judged per task and rate
-WEEK, DAY = 168, 24
+from devtools.lab import Figure, Lab, Round
+from labs import slower_prices
+from labs.slower_prices import HOURS, Day
+from workers.models import TaskRun
+from workers.practices import timing
+from workers.telemetry import slowdown
 
+TASK = slower_prices.fetch_price.name
+LOOK_EVERY = 6  # runs
 
-def lognormal(chance: random.Random) -> float:
-    """Around a second, one in twenty above five: the work depends on what users upload."""
-    return chance.lognormvariate(0, 1)
-
-
-def bimodal(share: float) -> Callable[[random.Random], float]:
-    """Mostly nothing to do (0.1 s), and a `share` of runs with work (10 s): a sweep, a cache that misses."""
-    return lambda chance: chance.gauss(10, 1) if chance.random() < share else chance.gauss(0.1, 0.01)
-
-
-TASKS = {"lognormal": lognormal, "4 % slow": bimodal(0.04), "6 % slow": bimodal(0.06), "30 % slow": bimodal(0.3)}
-RATES = (2, 6, 60, 360)  # runs an hour
-
-
-def p95_of(runs: Sequence[float]) -> float:
-    """As PostgreSQL's percentile_cont does it."""
-    ordered, place = sorted(runs), 0.95 * (len(runs) - 1)
-    low = ordered[int(place)]
-    return low + (ordered[min(int(place) + 1, len(runs) - 1)] - low) * (place % 1)
-
-
-def judge(
-    task: Callable[[random.Random], float], rate: int, slowed: float, hours: int, seed: int
-) -> tuple[float, float]:
-    """The share of hours in which the first rule, and ours, call the task slower."""
-    chance = random.Random(seed)
-    naive = ours = judged = 0
-    while judged < hours:
-        week = [p95_of([task(chance) for _ in range(rate)]) for _ in range(WEEK)]
-        usual, share = median(week), (0.05 * rate + 0.95) / (rate + 1)
-        for _ in range(DAY):
-            runs = [slowed * task(chance) for _ in range(rate)]
-            p95, above = p95_of(runs), sum(run > usual for run in runs)
-            naive += p95 >= max(MIN_RATIO * usual, usual + MIN_DIFFERENCE_SECONDS)
-            ours += is_slower(p95, usual, runs=rate, above=above, share=share)
-            judged += 1
-    return naive / judged, ours / judged
+LAB = Lab(
+    number=7,
+    question="How many slow runs pass before somebody notices?",
+    shows=(
+        "A limit of 10 s lets {one limit for all tasks: slow runs unnoticed} slow runs pass and says nothing. The "
+        "comparison of each task with its own past says it after {timing.verify(): slow runs unnoticed}, and is wrong "
+        "in {timing.verify(): false alarms} steady hours. A quicker rule is wrong in "
+        "{p95 half as high again: false alarms}."
+    ),
+    seconds=60,
+    figures=(Figure("slow runs unnoticed", "", digits=0), Figure("false alarms", "of 24", digits=0)),
+    sizes={"runs an hour": 20, "films an hour": 2, "slow runs": 36},
+    short={"runs an hour": 6, "films an hour": 1, "slow runs": 18},
+    setup=slower_prices.recorded_day,
+)
 
 
-def main() -> None:
-    print(f"{'task':<12}{'runs/h':>8}{'first rule':>14}{'verify()':>14}{'finds x 3':>12}")
-    for name, task in TASKS.items():
-        for rate in RATES:
-            hours = max(2_000, HOURS * 6 // max(rate, 6))
-            naive, ours = judge(task, rate, 1, hours, seed=7)
-            _, found = judge(task, rate, 3, hours // 10, seed=8)
-            print(f"{name:<12}{rate:>8}{naive:>14.3%}{ours:>14.3%}{found:>12.1%}")
+def any_run_exceeds_limit(_day: Day) -> bool:
+    return last_hour().filter(run_seconds__gt=10).exists()
+
+
+def mean_of_all_has_grown(_day: Day) -> bool:
+    usual = TaskRun.objects.aggregate(Avg("run_seconds"))["run_seconds__avg"]
+    now = last_hour().aggregate(Avg("run_seconds"))["run_seconds__avg"]
+    return now > 1.5 * usual
+
+
+def log_has_grown(day: Day) -> bool:
+    """The log of the worker. Like its container, it began with the release."""
+    succeeded = re.compile(rf"{TASK}\[.*succeeded in ([\d.]+)s")
+    seconds = [float(found) for found in succeeded.findall(day.log.read_text())]
+    return median_low(seconds[-LOOK_EVERY:]) > 1.5 * median_low(seconds)
+
+
+def p95_has_grown(_day: Day) -> bool:
+    (speed,) = slowdown.compare_with_last_week(TASK)
+    return speed.p95_seconds > 1.5 * speed.usual_p95_seconds
+
+
+def verify_fails(_day: Day) -> bool:
+    return timing.verify().ok is False
+
+
+def last_hour() -> QuerySet[TaskRun]:
+    return TaskRun.objects.filter(ended_at__gt=timezone.now() - timedelta(hours=1))
+
+
+Way = Callable[[Day], bool]
+
+
+def measure(is_slower: Way, lab: Round) -> dict[str, float]:
+    return {"slow runs unnoticed": count_unnoticed(is_slower, lab), "false alarms": count_false_alarms(is_slower, lab)}
+
+
+def count_unnoticed(is_slower: Way, lab: Round) -> int:
+    """Publish slow runs until one way notices, or there are no more."""
+    day, runs = lab.shared, 0
+    with day.as_last_hour(lab.number):
+        while not runs or (runs < lab.sizes["slow runs"] and not is_slower(day)):
+            runs += LOOK_EVERY
+            slower_prices.fetch("new", LOOK_EVERY, lab.chance)
+            slower_prices.wait_for_runs("new", runs)
+    TaskRun.objects.filter(release="new").delete()
+    return runs
+
+
+def count_false_alarms(is_slower: Way, lab: Round) -> int:
+    alarms = 0
+    for number in range(HOURS):
+        with lab.shared.as_last_hour(number):
+            alarms += is_slower(lab.shared)
+    return alarms
+
+
+LAB.wrong("one limit for all tasks")(partial(measure, any_run_exceeds_limit))
+LAB.wrong("mean of all runs")(partial(measure, mean_of_all_has_grown))
+LAB.wrong("succeeded in N s in the log")(lambda lab: {"slow runs unnoticed": count_unnoticed(log_has_grown, lab)})
+LAB.beside("p95 half as high again")(partial(measure, p95_has_grown))
+LAB.right("timing.verify()")(partial(measure, verify_fails))
