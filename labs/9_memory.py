@@ -1,131 +1,120 @@
-"""What does one memory-hungry task do to the size of every worker? `python -m labs 9 [rows]` (default 300,000).
+"""What do the machines cost that hold a memory-hungry task? `make lab N=9`.
 
-Wrong: one worker with four processes runs everything. Each computes a report sooner or later in its own memory and
-keeps a part of that for ever; when two do so at once, the machine must hold both peaks. Right: a small worker for small
-tasks, and one process for reports, each computed by a subprocess that ends (workers/reports/run.py). Both make four.
-Printed for each worker: the memory of its processes before, at most and after (RSS, sampled ten times a second), and
-the smallest dyno that holds them. No process is recycled for its size here, so that the growth shows.
+Four reports are due at once, each on many rows with long titles. Wrong: one worker with four processes runs everything,
+and computes each report in its own memory. Right: a small worker, and one process for reports, each computed by a
+subprocess that ends. A worker's memory is the RSS of all its processes and of theirs, each at its highest, for they may
+be there at once. Its machine is the cheapest dyno of config/prices.toml that holds them.
 """
 
 import json
-import sys
 import time
 from collections.abc import Generator
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from subprocess import Popen
 from tempfile import TemporaryDirectory
-from typing import Any
-from uuid import uuid4
 
-import psutil
-from celery import shared_task
+from celery import Task, shared_task
 from django.core.cache import cache
 
 from devtools import processes
+from devtools.lab import Figure, Lab, Round
 from mediaapp.models import CatalogueItem
 from mediaapp.reports import DUPLICATE_COLUMNS
+from workers.capacity.prices import price_list
 from workers.capacity.run_memory import DYNO_BYTES, MB
 from workers.csvimport.target_table import TargetTable
 from workers.reports.rows import Chunk, RowSource
 from workers.reports.run import build_report, encode_task
+from workers.telemetry.meter import descendants, high_water_bytes, rss_bytes
 
-REPORTS = 4
-CHUNK_ROWS = 20_000  # rows
-LIMITS = {"soft_time_limit": 600, "time_limit": 660}
+CHUNK_ROWS, TITLE = 20_000, f"{'A long title of a book':190}"
+DONE = "labs.9 done"
+TOGETHER, APART = "one worker for everything", "reports apart"
 
-# name: the queue of the reports, and for each worker its queue and its processes
-SETUPS = {
-    "wrong: one worker for everything": ("default", {"default": 4}),
-    "right: the reports apart": ("highmem", {"default": 4, "highmem": 1}),
-}
+LAB = Lab(
+    number=9,
+    question="What do the machines cost that hold a memory-hungry task?",
+    shows=(
+        f"One worker for everything needs {{{TOGETHER}: at most}}, and a machine for {{{TOGETHER}: a month}} a month. "
+        f"With the reports apart, both workers together need {{{APART}: at most}}, and machines for "
+        f"{{{APART}: a month}}."
+    ),
+    seconds=60,
+    figures=(
+        Figure("a month", "USD", digits=0),
+        *(Figure(name, "MB", digits=0) for name in ("at most", "after", "largest process after")),
+        Figure("all reports", "s", digits=0),
+    ),
+    sizes={"rows": 600_000, "reports": 4},
+    short={"rows": 250_000},
+)
 
 
-@shared_task(**LIMITS)
-def report_here(count: int, done: str) -> None:
-    """As most projects do it: in the worker's memory. The import is here, so that the other worker stays small."""
-    process = import_module("workers.reports.process")
+@shared_task(soft_time_limit=600, time_limit=660)
+def report_here(count: int) -> None:
+    process = import_module("workers.reports.process")  # here, so that the small worker stays small
     with TemporaryDirectory() as folder:
         task = json.loads(encode_task(rows(count), DUPLICATE_COLUMNS, Path(folder)))
         process.compute_report(task, (chunk for chunk, _ in chunks(count)), lambda *_: None)
-    cache.incr(done)
+    cache.incr(DONE)
 
 
-@shared_task(**LIMITS)
-def report_apart(count: int, done: str) -> None:
-    """As the site does it."""
+@shared_task(soft_time_limit=600, time_limit=660)
+def report_apart(count: int) -> None:
     with TemporaryDirectory() as folder:
         limit = DYNO_BYTES["performance-l"]
         build_report(rows(count), same=DUPLICATE_COLUMNS, folder=Path(folder), limit=limit, report=lambda *_: None)
-    cache.incr(done)
+    cache.incr(DONE)
 
 
 def rows(count: int) -> RowSource:
-    return RowSource(TargetTable(CatalogueItem, {"owner_id": 0}).importable, count, 70 * count, [], chunks(count))
+    return RowSource(TargetTable(CatalogueItem, {"owner_id": 0}).importable, count, 250 * count, [], chunks(count))
 
 
 def chunks(count: int) -> Generator[Chunk]:
     for start in range(0, count, CHUNK_ROWS):
         numbers = range(start, min(start + CHUNK_ROWS, count))
-        lines = (
-            f"B-{n:07},The title of the book number {n * 7919 % count},Creator {n % 5003},Novel,"
-            f"{1950 + n % 70}-05-01,{n % 90}.50,{n % 101}\n"
-            for n in numbers
-        )
+        lines = (f"B-{n},{TITLE} {n % 9973},Creator {n % 5003},Novel,{1950 + n % 70}-05-01,9.50,3\n" for n in numbers)
         yield "".join(lines).encode(), len(numbers)
 
 
-def sizes(worker: int) -> list[int]:
-    """The RSS of every process of a worker and of its tasks' subprocesses, the largest first."""
-    main = psutil.Process(worker)
-    found = []
-    for process in (main, *main.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            found.append(process.memory_info().rss)
-    return sorted(found, reverse=True)
+@LAB.wrong(TOGETHER)
+def together(lab: Round) -> dict[str, float]:
+    return measure(lab, {"default": 4}, report_here, "default")
 
 
-def worker(name: str, concurrency: int) -> AbstractContextManager[Popen[bytes]]:
-    """A worker that consumes the queue of its name."""
-    options = f"--hostname {name}@%h --queues {name} --concurrency {concurrency} --include {__name__}"
-    quiet = "--without-gossip --without-mingle --without-heartbeat --loglevel ERROR"
-    return processes.celery("worker", *options.split(), *quiet.split(), app="config")
+@LAB.right(APART)
+def apart(lab: Round) -> dict[str, float]:
+    return measure(lab, {"default": 4, "highmem": 1}, report_apart, "highmem")
 
 
-def run(count: int, setup: tuple[str, dict[str, int]]) -> dict[str, dict[str, Any]]:
-    """For each worker: bytes of each process before and after, and the peak of their sum."""
-    queue, workers = setup
-    task, done = (report_here, report_apart)["highmem" in workers], f"labs.9 {uuid4()}"
-    cache.set(done, 0, 3600)
+def measure(lab: Round, workers: dict[str, int], report: Task, queue: str) -> dict[str, float]:
+    cache.set(DONE, 0, None)
+    peaks, pids = dict.fromkeys(workers, 0), {}
     with ExitStack() as running:
-        pids = {name: running.enter_context(worker(name, concurrency)).pid for name, concurrency in workers.items()}
-        found: dict[str, dict[str, Any]] = {name: {"before": sizes(pid), "peak": 0} for name, pid in pids.items()}
-        for _ in range(REPORTS):
-            task.apply_async([count, done], queue=queue)
-        while cache.get(done) < REPORTS:
+        for name, concurrency in workers.items():
+            options = f"--queues={name}", f"--concurrency={concurrency}", f"--include={__name__}"
+            pids[name] = running.enter_context(processes.celery("worker", *options, app="config")).pid
+        began = time.monotonic()
+        for _ in range(int(lab.sizes["reports"])):
+            report.apply_async((int(lab.sizes["rows"]),), queue=queue)
+        while cache.get(DONE) < lab.sizes["reports"]:
             for name, pid in pids.items():
-                found[name]["peak"] = max(found[name]["peak"], sum(sizes(pid)))
-            time.sleep(0.1)
+                peaks[name] = max(peaks[name], sum(map(high_water_bytes, [pid, *descendants(pid)])))
+            time.sleep(0.05)
+        took = time.monotonic() - began
         time.sleep(1)
-        for name, pid in pids.items():
-            found[name]["after"] = sizes(pid)
-            large_enough = (size for size, holds in DYNO_BYTES.items() if holds >= found[name]["peak"])
-            found[name]["dyno"] = next(large_enough, "none")
-    return found
+        after = [rss_bytes(process) for pid in pids.values() for process in (pid, *descendants(pid))]
+    return {
+        "a month": sum(map(price_of, peaks.values())),
+        "at most": sum(peaks.values()) / MB,
+        "after": sum(after) / MB,
+        "largest process after": max(after) / MB,
+        "all reports": took,
+    }
 
 
-def format_sizes(sizes: list[int]) -> str:
-    return f"{sum(sizes) // MB:>5} MB ({', '.join(str(size // MB) for size in sizes)})"
-
-
-def main() -> None:
-    count = int(sys.argv[1]) if sys.argv[1:] else 300_000
-    found = {}
-    for name, setup in SETUPS.items():
-        print(f"{name}, {REPORTS} reports on {count:,} rows", flush=True)
-        found[name] = run(count, setup)
-        for worker, memory in found[name].items():
-            print(f"  {worker:<9}before {format_sizes(memory['before'])}, after {format_sizes(memory['after'])}")
-            print(f"  {'':<9}at most {memory['peak'] // MB} MB: {memory['dyno']}", flush=True)
-    print(json.dumps(found))
+def price_of(needed: int) -> float:
+    """Of the cheapest machine that holds so many bytes."""
+    return min(size.price for size in price_list().sizes.values() if size.memory >= needed)

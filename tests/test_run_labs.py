@@ -1,7 +1,4 @@
-"""Labs run at their smallest size, on servers of their own, whatever servers the environment names.
-
-Nothing runs 9 (20 s without a promise).
-"""
+"""Labs run at their smallest size, on servers of their own, whatever servers the environment names."""
 
 import json
 import signal
@@ -129,3 +126,10 @@ def test_a_slower_task_is_noticed_beside_its_own_past_only():
     assert {arms[arm]["slow runs unnoticed"] for arm in SAY_NOTHING} == {18}  # all there are
     assert arms["timing.verify()"]["false alarms"] == 0
     assert arms["p95 half as high again"]["false alarms"] > 0
+
+
+def test_the_machine_of_one_worker_for_everything_must_hold_every_peak():
+    found = medians("9")
+    apart, together = found["reports apart"], found["one worker for everything"]
+    assert apart["at most"] < together["at most"]
+    assert apart["largest process after"] < together["largest process after"]
