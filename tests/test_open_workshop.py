@@ -43,6 +43,13 @@ def test_the_right_answer_is_not_always_at_the_same_place():
     assert max(places.values()) <= 9
 
 
+def test_the_right_answer_is_not_the_longest_one():
+    """Who guesses so gets no more than who guesses at all."""
+    questions = tomllib.loads(text_of("quiz.toml"))["question"]
+    longest = [each["text"] for each in questions if each["answers"][each["right"]] == max(each["answers"], key=len)]
+    assert len(longest) <= len(questions) / 3
+
+
 def test_the_dev_container_is_a_stage_of_the_dockerfile_in_which_a_page_is_reached():
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
     dockerfile = (ROOT / "Dockerfile").read_text()
