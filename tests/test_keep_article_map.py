@@ -1,0 +1,83 @@
+"""Each claim of the nine tips has a row in docs/article-map.md, with its paragraph, file, rule and lab."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from devtools.processes import ROOT
+from workers.practices import registry
+
+MAP = ROOT / "docs/article-map.md"
+COLUMNS = "| claim | paragraph | file | held by | lab |"
+# By tip: what the article claims, as its paragraph's anchor says it.
+CLAIMS = {
+    1: "broker-memory unread-pile-up",
+    2: "lock-recurring lock-name-with-id timeout-always timeout-long-enough",
+    3: "separate-long separate-many time-sensitive video-against-reset",
+    4: "not-always-faster database-makes-writers-wait each-task-slower",
+    5: "expires-recurring thirty-minutes 1795",
+    6: "cache-not-results key-with-id ttl empty-key first-report every-n-lines by-time reload end-in-database",
+    7: "track-times search-logs slow-background additional-effort",
+    8: "watch-queue-length catch-overload raise-concurrency split-queue time-sensitive-queue",
+    9: "hungry-apart bigger-machine saves-money",
+}
+RULES = {
+    rule.lower()
+    for each in registry.PRACTICES
+    for rule in re.findall(r'id="practices\.(\w+)"', (ROOT / each.file).read_text())
+}
+practices = pytest.mark.parametrize("practice", registry.PRACTICES, ids=lambda practice: practice.title)
+
+
+def rows(number: int) -> list[list[str]]:
+    """The cells of a practice's rows."""
+    _, *parts = re.split(r"^## (\d) .+\n", MAP.read_text(), flags=re.MULTILINE)
+    lines = dict(zip(parts[::2], parts[1::2], strict=True))[str(number)].strip().splitlines()
+    assert lines[:2] == [COLUMNS, "|---|---|---|---|---|"]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def target(cell: str) -> tuple[Path, str]:
+    """The file that a cell's only link leads to, and its anchor."""
+    (link,) = re.findall(r"^\[[^\]]+\]\(([^)]+)\)$", cell)
+    path, _, anchor = link.partition("#")
+    return (MAP.parent / path).resolve(), anchor
+
+
+@practices
+def test_each_claim_has_a_row_that_leads_to_its_paragraph(practice):
+    found = [target(paragraph) for _, paragraph, *_ in rows(practice.number)]
+    assert {path for path, _ in found} == {ROOT / practice.chapter}
+    assert sorted(anchor for _, anchor in found) == sorted(f"tip-{each}" for each in CLAIMS[practice.number].split())
+
+
+@practices
+def test_each_paragraph_of_a_claim_is_in_the_map(practice):
+    in_chapter = re.findall(r'<a id="(tip-[\w-]+)"></a>', (ROOT / practice.chapter).read_text())
+    assert sorted(in_chapter) == sorted(target(paragraph)[1] for _, paragraph, *_ in rows(practice.number))
+
+
+@practices
+def test_each_claim_has_a_file_and_a_lab_that_are_there(practice):
+    for claim, _, file, _, lab in rows(practice.number):
+        assert claim
+        assert target(file)[0].is_file()
+        assert target(lab)[0].relative_to(ROOT).as_posix() in {each.lab for each in registry.PRACTICES}
+
+
+@practices
+def test_each_claim_is_held_by_a_rule_a_finding_or_a_test(practice):
+    for *_, held_by, _ in rows(practice.number):
+        path, anchor = target(held_by)
+        name = held_by[1 : held_by.index("]")]
+        if name == "test":
+            assert path.is_file()
+            assert path.name.startswith("test_")
+        elif name == "finding":
+            assert (path, anchor) == (ROOT / practice.chapter, "when-the-alarm-rings")
+            assert "\n## When the alarm rings\n" in path.read_text()
+        else:
+            assert name.lower() == anchor
+            assert anchor in RULES
+            assert f'<a id="{anchor}"></a>' in path.read_text()
