@@ -51,6 +51,7 @@ lint: $(ENVIRONMENT) ## Check the code only
 	$(BIN)/mypy
 	$(BIN)/djlint --check --lint --quiet templates
 	$(BIN)/codespell *.md docs templates
+	$(BIN)/python -m devtools.readability
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py check --fail-level WARNING
 
