@@ -9,7 +9,7 @@ from devtools.processes import ROOT
 from workers.practices import registry
 
 MAP = ROOT / "docs/article-map.md"
-COLUMNS = "| claim | paragraph | file | held by | lab |"
+COLUMNS = "| claim | where | file | held by | lab |"
 # By tip: what the article claims, as its paragraph's anchor says it.
 CLAIMS = {
     1: "broker-memory unread-pile-up",
@@ -63,7 +63,9 @@ def test_each_claim_has_a_file_and_a_lab_that_are_there(practice):
     for claim, _, file, _, lab in rows(practice.number):
         assert claim
         assert target(file)[0].is_file()
-        assert target(lab)[0].relative_to(ROOT).as_posix() in {each.lab for each in registry.PRACTICES}
+        (shown,) = [each for each in registry.PRACTICES if lab == f"[{each.number}]({each.slug}.md#see-it)"]
+        assert (ROOT / shown.lab).is_file()
+        assert f"`make lab N={shown.number}`" in (ROOT / shown.chapter).read_text()
 
 
 @practices
@@ -71,9 +73,9 @@ def test_each_claim_is_held_by_a_rule_a_finding_or_a_test(practice):
     for *_, held_by, _ in rows(practice.number):
         path, anchor = target(held_by)
         name = held_by[1 : held_by.index("]")]
-        if name == "test":
+        if name.startswith("test_"):
+            assert path == ROOT / "tests" / name
             assert path.is_file()
-            assert path.name.startswith("test_")
         elif name == "finding":
             assert (path, anchor) == (ROOT / practice.chapter, "when-the-alarm-rings")
             assert "\n## When the alarm rings\n" in path.read_text()

@@ -132,4 +132,4 @@ def test_the_machine_of_one_worker_for_everything_must_hold_every_peak():
     found = medians("9")
     apart, together = found["reports apart"], found["one worker for everything"]
     assert apart["at most"] < together["at most"]
-    assert apart["largest process after"] < together["largest process after"]
+    assert apart["largest after"] < together["largest after"]
