@@ -66,11 +66,12 @@ def show_list() -> int:
 
 
 def start(exercise: Exercise, folder: Path, *, is_fresh: bool) -> int:
-    """Returns 0 after Ctrl-C. Raises CommandError if it runs already, PatchError if its patch does not fit.
+    """Returns 0 after Ctrl-C, SIGINT or SIGTERM.
 
-    Raises TimeoutError if the site is not ready in time.
+    Raises CommandError if it runs already, PatchError for its patch, TimeoutError without its site.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell lets what it starts with & ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
     LOCAL.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(running.lock_file(folder)):
         if is_fresh and folder.exists():

@@ -58,7 +58,8 @@ def grade_tests(found: list[tuple[str, str]]) -> list[Grade]:
 
 def grade_rules(exercise: Exercise, found: list[tuple[str, str]]) -> Grade:
     if not found:
-        gone = f"{' and '.join(exercise.rules)} is gone. " if exercise.rules else ""
+        verb = "is" if len(exercise.rules) == 1 else "are"
+        gone = f"{' and '.join(exercise.rules)} {verb} gone. " if exercise.rules else ""
         return Grade("rule", True, f"{gone}manage.py check is silent.")
     lines = [f"{'still' if rule in exercise.rules else 'new:'} {rule}: {message}" for rule, message in found]
     return Grade("rule", False, "\n      ".join(lines))

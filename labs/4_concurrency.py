@@ -1,4 +1,4 @@
-"""Are imports into one table faster side by side? `make lab N=4`.
+"""How long does an import hold its process, beside others in the same table? `make lab N=4`.
 
 The site's engine imports four files in 1, 2 or 4 warm processes. The files of four owners have no common key. Those of
 one owner have the same keys, each in an order of its own, as four versions of one price list. Each run has a new table.
@@ -65,9 +65,9 @@ def execute(*statements: str) -> Any:
 
 LAB = Lab(
     number=4,
-    question="Are imports into one table faster side by side?",
+    question="How long does an import hold its process, beside others in the same table?",
     shows=(
-        "With the same keys, four imports at once take {same keys, four at once: an import} each, and all write "
+        "With the same keys, an import takes {same keys, four at once: an import} when four run at once, and all write "
         "{same keys, four at once: all}; in turn, {same keys, in turn: an import} and {same keys, in turn: all}. "
         f"Without a common key, two at once write {{no common key, two at once: all}}, one alone {{{ALONE}: all}}."
     ),
@@ -85,9 +85,9 @@ LAB = Lab(
 LAB.wrong("same keys, four at once, in file order")(lambda lab: measure(lab, "same", 4, is_sorted=False))
 LAB.wrong("same keys, four at once")(lambda lab: measure(lab, "same", 4))
 LAB.right("same keys, in turn")(lambda lab: measure(lab, "same", 4, is_locked=True))
-LAB.beside(ALONE, versus=ALONE)(lambda lab: measure(lab, "apart", 1))
-LAB.beside("no common key, two at once", versus=ALONE)(lambda lab: measure(lab, "apart", 2))
-LAB.beside("no common key, four at once", versus=ALONE)(lambda lab: measure(lab, "apart", 4))
+LAB.beside(ALONE)(lambda lab: measure(lab, "apart", 1))
+LAB.beside("no common key, two at once")(lambda lab: measure(lab, "apart", 2))
+LAB.beside("no common key, four at once")(lambda lab: measure(lab, "apart", 4))
 
 
 def measure(lab: Round, kind: str, at_once: int, **options: bool) -> dict[str, float]:

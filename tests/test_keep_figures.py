@@ -1,12 +1,13 @@
 """Each figure in the docs is that of a saved result, and a saved result is one that a reader can trust."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from devtools.lab import Figure, chapters, chart, result, table
+from devtools.lab import Figure, Lab, chapters, chart, result, table
 from devtools.lab.result import ArmResult, Measured, Result
 from devtools.lab.run import MAX_LOAD
 from devtools.processes import ROOT
@@ -80,18 +81,35 @@ def test_a_figure_in_a_sentence_is_written_anew(saved):
 def test_the_block_of_a_chapter_has_table_sentence_and_source(saved):
     filled = chapters.fill("[//]: # (result 3)\nold\n[//]: # (end)\n", Path("docs"), saved)
     assert filled.startswith("[//]: # (result 3)\n\n![How long? It waits.](results/3.svg)")
-    assert "| wrong: one queue, one process | 6.50 s (6.00 to 7.00) | 25 rows/s | 26 x |" in filled
+    assert "| wrong: one queue, one process | 6.50 s<br>6.00 to 7.00 | 25 rows/s | 26 x |" in filled
     assert "`python -m labs 3 --save` (2026-11-27, Valkey 9.1.2, Celery 5.7.0, 2 cores, load before 0.3; 3 " in filled
     assert "old" not in filled
     assert chapters.fill(filled, Path("docs"), saved) == filled
 
 
-def test_a_chart_has_a_bar_for_each_arm():
-    drawn = chart.draw_chart(FOUND)
-    assert drawn.count("<rect") == len(FOUND.arms)
-    assert "logarithmic" not in drawn
-    slow = replace(FOUND, arms=[*FOUND.arms, arm("worse", is_right=False, waits=[90])])
-    assert "logarithmic" in chart.draw_chart(slow)
+def test_the_table_of_a_terminal_has_the_spread_below_the_median():
+    assert table.text_table(FOUND).splitlines() == [
+        "                                median wait  rows a second  worse by",
+        "wrong: one queue, one process        6.50 s      25 rows/s      26 x",
+        "                               6.00 to 7.00",
+        "right: site                          0.25 s     100 rows/s",
+        "                               0.25 to 0.50",
+    ]
+
+
+def test_a_chart_has_a_bar_for_each_arm_and_its_lengths_compare():
+    slow = replace(FOUND, arms=[*FOUND.arms, arm("worse", is_right=False, waits=[650])])
+    one, site, worse = (float(width) for width in re.findall(r'<rect .*?width="([\d.]+)"', chart.draw_chart(slow)))
+    assert worse == pytest.approx(100 * one, rel=0.02)
+    assert site == chart.MIN_BAR
+
+
+def test_arms_that_are_not_wrong_are_compared_only_if_they_say_with_which():
+    lab = Lab(number=1, question="", shows="", seconds=1, figures=(), sizes={}, short={})
+    for add in (lab.wrong, lab.right, lab.beside):
+        add("alone")(dict)
+        add("with", versus="another")(dict)
+    assert [lab.compared_with(arm) for arm in lab.arms] == ["alone", "another", "", "another", "", "another"]
 
 
 def test_a_figure_that_an_arm_does_not_measure_is_a_dash():

@@ -150,7 +150,8 @@ def table_with_task_in(queue_name: str, task: str, *, is_removed: bool = True) -
 def test_check_fires_for_a_task_of_another_worker_in_the_queue_of_videos(settings, task):
     settings.QUEUE_TABLE = table_with_task_in("video", task)
     found = {message.id: message.msg for message in queues.check()}
-    assert f"{task} is in the queue video of the video worker" in found["practices.E307"]
+    expected = f"The queue video is of the video worker, and this code in the folder of another: {task}"
+    assert found["practices.E307"] == expected
 
 
 def test_check_fires_for_a_queue_that_has_lost_its_only_task(settings):

@@ -33,7 +33,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Arm:
-    """is_right: None for an arm that is neither wrong nor right. versus: the arm that it is compared with."""
+    """is_right: None for an arm that is neither wrong nor right. versus: see Lab.compared_with."""
 
     name: str
     is_right: bool | None
@@ -81,6 +81,8 @@ class Lab:
 
         return add
 
-    def right_arm_of(self, arm: Arm) -> Arm:
-        """The arm that a wrong one is compared with."""
-        return next(each for each in self.arms if (each.name == arm.versus if arm.versus else each.is_right))
+    def compared_with(self, arm: Arm) -> str:
+        """The name of an arm, or "" for none. A wrong one that names none is compared with the first right one."""
+        if arm.versus or arm.is_right is not False:
+            return arm.versus
+        return next(each.name for each in self.arms if each.is_right)

@@ -68,8 +68,7 @@ def summarize(lab: Lab, arm: Arm, rounds: list[Mapping[str, float]]) -> ArmResul
         for figure in lab.figures
         if figure.name in rounds[0]
     }
-    versus = lab.right_arm_of(arm).name
-    return ArmResult(arm.name, arm.is_right, "" if versus == arm.name else versus, figures)
+    return ArmResult(arm.name, arm.is_right, lab.compared_with(arm), figures)
 
 
 def faults_of(lab: Lab, result: Result) -> list[str]:

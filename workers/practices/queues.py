@@ -45,7 +45,7 @@ def _check_files() -> Iterator[CheckMessage]:
 
 
 def _check_tasks() -> Iterator[CheckMessage]:
-    tasks, routes = load_tasks(), table().routes
+    tasks, routes, workers = load_tasks(), table().routes, set(table().consumers.values())
     known = tasks.keys() & routes.keys()
     named = tasks.keys() | routes.keys() | table().named_tasks | scheduled_tasks()
     for name in sorted(named - known | table().repeated_tasks):
@@ -55,21 +55,23 @@ def _check_tasks() -> Iterator[CheckMessage]:
         if not queue.tasks:
             hint = "Name its tasks in config/queues.py, each under one queue, or delete the queue."
             yield Error(f"The queue {queue.name} has no task.", hint=hint, id="practices.E308")
-        for name in (each for each in queue.tasks if each in known):
-            yield from _check_task(name, tasks[name].time_limit or float("inf"), queue)
+        present = [name for name in queue.tasks if name in known]
+        for name in present:
+            if (limit := tasks[name].time_limit or float("inf")) > queue.max_run_seconds:
+                fault = f"{name} may run for {limit} s, and its queue says {queue.max_run_seconds} s."
+                hint = "Lower time_limit in its decorator, or move it to a queue for longer tasks."
+                yield Error(fault, hint=hint, id="practices.E303")
+        yield from _check_folders(queue, {name: set(name.split(".")) & workers for name in present})
 
 
-def _check_task(name: str, limit: float, queue: Queue) -> Iterator[CheckMessage]:
+def _check_folders(queue: Queue, folders: dict[str, set[str]]) -> Iterator[CheckMessage]:
+    """folders: of the workers whose code each task is."""
     worker = table().consumers[queue.name]
-    folders = set(name.split(".")) & set(table().consumers.values())
-    if limit > queue.max_run_seconds:
-        fault = f"{name} may run for {limit} s, and its queue says {queue.max_run_seconds} s."
-        hint = "Lower time_limit in its decorator, or move it to a queue for longer tasks."
-        yield Error(fault, hint=hint, id="practices.E303")
-    if folders and worker not in folders:
-        fault = f"{name} is in the queue {queue.name} of the {worker} worker, and its code in the folder of another."
-        hint = f"Name it under a queue of {' or '.join(folders)} in config/queues.py, or move its code."
-        yield Error(fault, hint=hint, id="practices.E307")
+    strangers = {name: found for name, found in folders.items() if found and worker not in found}
+    if strangers:
+        fault = f"The queue {queue.name} is of the {worker} worker, and this code in the folder of another: "
+        hint = f"Name it under a queue of {' or '.join(sorted(set().union(*strangers.values())))} in config/queues.py,"
+        yield Error(fault + ", ".join(strangers), hint=f"{hint} or move it.", id="practices.E307")
 
 
 def _check_run_times() -> Iterator[CheckMessage]:
