@@ -67,7 +67,8 @@ def test_only_runs_that_went_to_their_end_count(db):
     add_runs("v9", [0.1] * 30)
     add_runs("v9", [0.1] * 10, outcome="failed")
     add_runs("v9", [9.0] * 10, outcome="lost")
-    for outcome in ("retried", "refused", "cancelled", "expired"):
+    add_runs("v9", [0.0] * 10, outcome="refused")
+    for outcome in ("retried", "cancelled", "expired"):
         add_runs("v9", [None] * 10, outcome=outcome)
     found = by_name()
     assert found, "There is no release."

@@ -14,6 +14,6 @@ for release, (count, hours_ago, seconds) in RELEASES.items():
         ended_at = now - timedelta(hours=hours_ago, minutes=-2 * number)
         outcome = {"outcome": "succeeded", "run_seconds": seconds + number % 7}
         if number % 10 == 9:
-            outcome = {"outcome": "cancelled", "run_seconds": None}
+            outcome = {"outcome": "refused", "run_seconds": 0.01}
         number_of_row = int(ended_at.timestamp() * 1000) << 20
         TaskRun.objects.create(id=number_of_row, ended_at=ended_at, release=release, **names, **outcome)
