@@ -42,7 +42,7 @@ def report_without_lock(_shop: int, work: Work) -> None:
 
 
 def report_under_short_timeout(shop: int, work: Work) -> None:
-    with cache.lock(f"report:{shop}", timeout=0.3, blocking=False):
+    with cache.lock(f"report:{shop}", timeout=0.6, blocking=False):
         work()
 
 

@@ -1,0 +1,19 @@
+# Three films wait with a message, the first for 45 minutes. The queue is paused, so that no worker begins them while
+# you look. What an earlier start has left is deleted before.
+import time
+from datetime import timedelta
+
+from django.utils import timezone
+
+from workers import jobs
+from workers.models import Job, Pause
+from workers.telemetry import pauses
+
+TASK, WORK = "workers.video.tasks.transcode_video", {"source": "exercises/waits"}
+pauses.pause(Pause.Kind.QUEUE, "video", by="demo")
+pauses.write_copy()
+time.sleep(6)  # the worker asks every 2 s what is paused
+Job.objects.filter(arguments=WORK).delete()
+for minutes in (45, 30, 15):
+    clicked = timezone.now() - timedelta(minutes=minutes)
+    jobs.publish(Job.objects.create(task=TASK, queue="video", arguments=WORK, queued_at=clicked))
