@@ -33,7 +33,7 @@ def main() -> int:
         show_list()
         return 1
     exercise, folder = found[0], LOCAL / found[0].slug
-    if options.hint:
+    if options.hint is not None:
         return show_hints(exercise, options.hint)
     if options.solution:
         return show_solution(exercise)
@@ -51,7 +51,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("name", nargs="?", help="5: find the mistake of practice 5; 5b: build something")
     for flag in ("check", "solution", "fresh"):
         parser.add_argument(f"--{flag}", action="store_true")
-    parser.add_argument("--hint", type=int, default=0)
+    parser.add_argument("--hint", type=int)
     return parser.parse_args()
 
 
@@ -104,9 +104,14 @@ def show_task(exercise: Exercise, folder: Path, *, is_new: bool) -> None:
 
 
 def show_hints(exercise: Exercise, count: int) -> int:
-    for number, hint in enumerate(exercise.hints[:count], 1):
+    """1 for a number that no hint has."""
+    total = len(exercise.hints)
+    for number, hint in enumerate(exercise.hints[: max(count, 0)], 1):
         print(f"{number}. {hint}")
-    return 0
+    if 0 < count <= total:
+        return 0
+    print(f"This exercise has {total} hints: HINT=1 to HINT={total}.")
+    return 1
 
 
 def show_solution(exercise: Exercise) -> int:

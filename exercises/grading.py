@@ -15,6 +15,7 @@ EXAMINE = Path(__file__).parent / "examine.py"
 # A beat writes its entries anew, and a sample is taken, within seconds after a start.
 FINDING_SECONDS = 60
 POLL_SECONDS = 2
+LATER = "The next CHECK says why it fails."
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,28 @@ def grade(exercise: Exercise, folder: Path) -> Iterator[Grade]:
             yield Grade("hidden test", False, "It runs on the servers of that site.")
             return
         found = examine(folder, exercise.hidden_test)
-    tests = grade_tests(found["tests"])
+    tests = grade_tests(found["tests"], with_reasons=has_been_tested(folder))
     # If anything else fails, the finding cannot hold yet.
     patience = FINDING_SECONDS if all(each.passed for each in (rules, *tests)) else 0
     yield grade_finding(exercise, folder, patience)
     yield from tests
 
 
-def grade_tests(found: list[tuple[str, str]]) -> list[Grade]:
-    return [Grade("hidden test", not fault, f"{docstring} {fault}".strip()) for docstring, fault in found]
+def grade_tests(found: list[tuple[str, str]], *, with_reasons: bool) -> list[Grade]:
+    """A reason may give the answer away, so a first grade says only what must hold."""
+    return [
+        Grade("hidden test", not fault, f"{docstring} {fault if with_reasons else fault and LATER}".strip())
+        for docstring, fault in found
+    ]
+
+
+def has_been_tested(folder: Path) -> bool:
+    """Whether the hidden test of this copy was graded before. From now on it was."""
+    mark = folder / ".local" / "tested"
+    was_tested = mark.exists()
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
+    return was_tested
 
 
 def grade_rules(exercise: Exercise, found: list[tuple[str, str]]) -> Grade:

@@ -19,7 +19,7 @@ from devtools.visitor import Visitor
 from exercises.__main__ import show_hints, show_solution
 from exercises.catalogue import SECTIONS, exercises
 from exercises.copies import apply_patch, make_broken_copy, make_copy, solution_diff
-from exercises.grading import BrokenSourceError, read_examination
+from exercises.grading import LATER, BrokenSourceError, read_examination
 from tests.conftest import environment
 
 pytestmark = pytest.mark.django_db  # else pytest-django makes no database for this file alone
@@ -157,8 +157,9 @@ def test_a_learner_does_one_whole(learner: Learner, tmp_path: Path):
         assert "It never expires." in learner.page()
         grade = learner.make("exercise", "N=5", "CHECK=1")
         assert re.findall(r"^(\w+)  ([\w ]+):", grade, re.MULTILINE)[:2] == [("FAIL", "rule"), ("FAIL", "live finding")]
-        assert "FAIL  hidden test: " in grade
+        assert re.findall(r"FAIL  hidden test: .*", grade) == re.findall(rf"FAIL  hidden test: .* {LATER}", grade) != []
         assert "pass" not in grade
+        assert LATER not in learner.make("exercise", "N=5", "CHECK=1")
         learner.solve()
         grade = learner.make("exercise", "N=5", "CHECK=1")  # waits for the site with the edits
         assert "FAIL" not in grade
@@ -174,6 +175,15 @@ def test_a_learner_does_one_whole(learner: Learner, tmp_path: Path):
         assert learner.has_solved()
     with learner.exercise(log, "FRESH=1", until="The site starts"):
         assert not learner.has_solved()
+
+
+@pytest.mark.parametrize(("number", "shown"), [(0, 0), (9, 3), (-1, 0)])
+def test_a_hint_that_it_does_not_have_shows_how_many_there_are(number, shown, capsys):
+    exercise = next(each for each in ALL if each.name == "5")
+    assert show_hints(exercise, number) == 1
+    *hints, last = capsys.readouterr().out.strip().split("\n")
+    assert len([line for line in hints if re.match(r"\d\.", line)]) == shown
+    assert last == "This exercise has 3 hints: HINT=1 to HINT=3."
 
 
 def test_hints_unfold_one_by_one_and_the_solution_needs_no_grade(capsys):

@@ -4,11 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 
 import psutil
 import pytest
 
+from devtools.lab import Lab
+from devtools.lab.run import show_progress
 from devtools.processes import ROOT, wait_until
 from tests import programs
 from tests.conftest import environment
@@ -97,6 +100,13 @@ def test_the_labs_are_listed_by_their_questions():
     lines = run().splitlines()
     assert {line.partition(" ")[0] for line in lines} >= set("123456789")
     assert all("python -m labs" in line or "make lab N=" in line for line in lines)
+
+
+@pytest.mark.parametrize(("rounds", "about"), [(1, "20"), (3, "60"), (6, "120")])
+def test_it_says_how_long_so_many_rounds_take(rounds, about, capsys):
+    lab = Lab(1, "?", "!", seconds=60, rounds=3, figures=(), sizes={}, short={})
+    show_progress(lab, None, 0, rounds, time.monotonic())
+    assert f" s of about {about} s  done" in capsys.readouterr().err
 
 
 def test_resets_are_lost_in_a_full_broker_without_a_row():

@@ -91,7 +91,8 @@ def show_progress(lab: Lab, arm: Arm | None, done: int, rounds: int, began: floa
     """On stderr: one line that changes, where that is a terminal."""
     total, passed = rounds * len(lab.arms), time.monotonic() - began
     doing = f"round {done // len(lab.arms) + 1} of {rounds}: {arm.name}" if arm else "done"
-    line = f"[{done:>2}/{total}] {passed:>4.0f} s of about {lab.seconds} s  {doing}"
+    about = lab.seconds * rounds / lab.rounds
+    line = f"[{done:>2}/{total}] {passed:>4.0f} s of about {about:.0f} s  {doing}"
     is_terminal = sys.stderr.isatty()
     start, end = ("\r\033[K", "" if arm else "\n") if is_terminal else ("", "\n")
     print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
