@@ -7,21 +7,19 @@ one owner have the same keys, each in an order of its own, as four versions of o
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import mean
 from threading import Event
 from typing import Any
 
 import django
-from django.conf import settings
 from django.db import connection
 
 from devtools.lab import Figure, Lab, Round
-from labs.import_files import import_file
+from labs.import_files import import_file, import_in_turn, import_without_lock, path_of, write_file
 from mediaapp.models import CatalogueItem, User
 
 FILES, TABLE = 4, CatalogueItem._meta.db_table
@@ -44,15 +42,6 @@ def prepare(sizes: Mapping[str, float]) -> Iterator[tuple[ProcessPoolExecutor, l
         for kind in ("apart", "same"):
             list(processes.map(import_file, [path_of(kind, n) for n in range(FILES)], owners))
         yield processes, owners
-
-
-def write_file(kind: str, number: int, keys: Iterable[int]) -> None:
-    lines = (f"A{key:08},Title {key},Creator {key % 997},{number}.50,{key % 50}\n" for key in keys)
-    path_of(kind, number).write_text("external_id,title,creator,price,stock\n" + "".join(lines))
-
-
-def path_of(kind: str, number: int) -> Path:
-    return Path(settings.LOCAL_DIR, f"{kind}{number}.csv")
 
 
 def execute(*statements: str) -> Any:
@@ -82,15 +71,22 @@ LAB = Lab(
     short={"rows": 6_000},
     setup=prepare,
 )
+
+
+@LAB.wrong("same keys, four at once")
+def side_by_side(lab: Round) -> dict[str, float]:
+    """Four versions of one list, in four processes."""
+    return measure(lab, "same", at_once=4, do_import=import_without_lock)
+
+
 LAB.wrong("same keys, four at once, in file order")(lambda lab: measure(lab, "same", 4, is_sorted=False))
-LAB.wrong("same keys, four at once")(lambda lab: measure(lab, "same", 4))
-LAB.right("same keys, in turn")(lambda lab: measure(lab, "same", 4, is_locked=True))
+LAB.right("same keys, in turn")(lambda lab: measure(lab, "same", 4, do_import=import_in_turn))
 LAB.beside(ALONE)(lambda lab: measure(lab, "apart", 1))
 LAB.beside("no common key, two at once")(lambda lab: measure(lab, "apart", 2))
 LAB.beside("no common key, four at once")(lambda lab: measure(lab, "apart", 4))
 
 
-def measure(lab: Round, kind: str, at_once: int, **options: bool) -> dict[str, float]:
+def measure(lab: Round, kind: str, at_once: int, **options: Any) -> dict[str, float]:
     processes, owners = lab.shared
     execute(*NEW_TABLE)
 
