@@ -55,9 +55,9 @@ REDIS_TRANSPORT = {
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
+# Without confirms, a broker in a memory alarm loses messages. With confirms but no timeout, a publish hangs
+# (docs/facts/celery.md#memory-alarm-publish).
 AMQP_TRANSPORT = {
-    # Without confirms, a broker in a memory alarm loses messages. With confirms but no timeout, a publish hangs
-    # (docs/facts/celery.md#memory-alarm-publish).
     "confirm_publish": True,
     "read_timeout": 3,
     "write_timeout": 3,

@@ -4,7 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 from redis import from_url
 from redis.exceptions import OutOfMemoryError
 
+from config.celery import app as site
 from devtools.processes import wait_until
 from devtools.rabbitmq import CTL
 from workers import jobs
@@ -35,12 +36,38 @@ HANGING_SECONDS = 5  # after which the web server kills a request
 state.CACHE_SECONDS = outbox.CLICK_SECONDS = 0
 
 
-def new_project(**options: Any) -> Celery:
-    """An app as a tutorial makes it, with options of its broker."""
-    app = Celery("new", broker=settings.BROKER_URL, set_as_current=False)
+@dataclass(frozen=True)
+class Film:
+    subtitles: str
+
+
+@dataclass(frozen=True)
+class Klipp:
+    """What its views call for a click."""
+
+    upload: Callable[[Film], None]
+    forget_password: Callable[[str], object]
+
+
+def klipp(**options: Any) -> Klipp:
+    """The project of the chapter. options: of its broker."""
+    app = Celery("klipp", broker=settings.BROKER_URL)
+
+    @app.task(queue="videos")
+    def transcode(subtitles: str) -> None:
+        """Put the subtitles into the film."""
+
+    def upload(film: Film) -> None:
+        transcode.delay(film.subtitles)
+
+    @app.task(queue="resets")
+    def send_reset(address: str) -> None:
+        """Mail a link."""
+
     app.conf.broker_transport_options = options
     app.conf.task_default_queue_type = "quorum"
-    return app
+    site.set_current()  # else the site's own tasks would go to this app
+    return Klipp(upload, send_reset.delay)
 
 
 @contextmanager
@@ -65,18 +92,18 @@ def small_broker(eviction: str = "noeviction") -> Iterator[None]:
 
 
 class Videos:
-    """Publishes videos with their data, until the broker takes no more."""
+    """Uploads films with their subtitles, until the broker takes no more."""
 
     def __init__(self, sizes: Mapping[str, float]) -> None:
-        self.app, self.remaining = new_project(confirm_publish=is_amqp()), int(sizes["videos"])
-        self.data = "x" * int(1024 * sizes["kilobytes"])
+        self.upload, self.remaining = klipp(confirm_publish=is_amqp()).upload, int(sizes["videos"])
+        self.film = Film("x" * int(1024 * sizes["kilobytes"]))
 
     def __call__(self) -> bool:
         """Whether the broker took one more."""
         self.remaining -= 1
         if self.remaining >= 0:
             with suppress(OperationalError):
-                self.app.send_task("transcode", args=[self.data], queue="videos")
+                self.upload(self.film)
                 return True
         stay_full()
         return False
