@@ -31,6 +31,28 @@ def test_two_days_cover_all_nine_practices():
     ] == []
 
 
+@pytest.mark.parametrize("practice", registry.PRACTICES, ids=lambda practice: practice.title)
+def test_a_slide_asks_what_the_instructor_asks_and_a_later_one_answers_with_the_saved_figures(practice):
+    name = f"{practice.number} {practice.title}"
+    slides = [each for each in text_of("slides.md").split("\n---\n\n") if each.startswith(f"## {name}: ")]
+    assert [each.splitlines()[0].rpartition(" ")[2] for each in slides] == ["guess", "picture", "answer", "do"]
+    guess, picture, answer, do = slides
+    (question,) = re.findall(r"^\*\*(.+\?)\*\*$", guess, re.MULTILINE)
+    assert f'| {name} | "{question}" |' in text_of("instructor.md")
+    assert f"make lab N={practice.number}\n" in guess
+    assert "results/" not in guess + picture
+    assert f"](../pictures/{practice.number}-" in picture
+    assert answer.count(f"](../results/{practice.number}.json ") >= 1
+    assert f"make exercise N={practice.number}\n" in do
+
+
+def test_each_practice_has_a_key_point():
+    """So a team may choose its three."""
+    assert [
+        each.title for each in registry.PRACTICES if f"- **{each.number} {each.title}**:" not in text_of("half-day.md")
+    ] == []
+
+
 def test_the_quiz_has_three_questions_a_practice_and_explains_each():
     questions = tomllib.loads(text_of("quiz.toml"))["question"]
     assert Counter(question["practice"] for question in questions) == {each.number: 3 for each in registry.PRACTICES}
