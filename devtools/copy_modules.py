@@ -29,11 +29,12 @@ def needed_files(module: str) -> set[Path]:
 
 
 def copy(module: str, project: Path) -> list[Path]:
-    """Overwrites what an earlier copy has left."""
+    """Overwrites what an earlier copy has left, and notes where it comes from, for the addresses of the audit."""
     files = sorted(needed_files(module))
     for file in files:
         (project / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, project / file)
+    (project / PACKAGE / "copied_from.txt").write_text(f"{ROOT}\n")
     return files
 
 

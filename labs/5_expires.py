@@ -1,9 +1,11 @@
 """How many messages of one recurring entry wait at once, while its worker is busy? `make lab N=5`.
 
 Beat sends the entry every 2 s. A long task occupies the only worker meanwhile, and two messages that do not expire are
-before those of the entry in the queue. After four intervals the long task ends, and the worker takes what waits.
+before those of the entry in the queue. After four intervals the long task ends, the worker takes what waits, and beat
+goes on until a run begins.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -42,13 +44,15 @@ LAB = Lab(
         "{no expiry in the database: began late} begin after the next one was due. With an expiry "
         "{expires, but sent while one waits: began late} do, and still "
         "{expires, but sent while one waits: waiting at once} wait. As the site does it "
-        "{the site's schedule: waiting at once} waits."
+        "{the site's schedule: waiting at once} waits, and the next run begins "
+        "{the site's schedule: first run after} after the worker is free."
     ),
     seconds=100,
     figures=(
         Figure("waiting at once", "", digits=0),
         Figure("began late", "", digits=0),
         Figure("ran", "", lower_is_better=False, digits=0),
+        Figure("first run after", "s", digits=1),
     ),
     sizes={"intervals": 4},
     short={"intervals": 2},
@@ -68,13 +72,15 @@ def measure(way: str, lab: Round) -> dict[str, float]:
     with processes.celery("beat", "--pidfile=", app=APP, WAY=way, LEDGER=str(ledger)) as beat:
         before = count_ready("default")
         wait_until(lambda: count_due(ledger) >= lab.sizes["intervals"], "the last interval")
+        waiting = count_ready("default") - before
+        free_at = time.time()
+        over.touch()
+        wait_until(lambda: "begun" in ledger.read_text(), "the first run of the free worker")
         processes.stop(beat)
-    waiting = count_ready("default") - before
-    over.touch()
     current_app.send_task(NIGHTLY, queue="default")
     wait_until(lambda: ledger.read_text().count("nightly") == 3, "the end of what waits")
     PeriodicTask.objects.all().delete()
-    return {"waiting at once": waiting} | count_runs(ledger)
+    return {"waiting at once": waiting} | count_runs(ledger, free_at)
 
 
 def count_due(ledger: Path) -> int:
@@ -83,10 +89,11 @@ def count_due(ledger: Path) -> int:
     return text.count("sent") + text.count("skipped")
 
 
-def count_runs(ledger: Path) -> dict[str, float]:
+def count_runs(ledger: Path, free_at: float) -> dict[str, float]:
     events = [line.split() for line in ledger.read_text().splitlines()]
     sent, begun = ({run: float(at) for event, run, at in events if event == name} for name in ("sent", "begun"))
-    return {"began late": sum(begun[run] - sent[run] > INTERVAL_SECONDS for run in begun), "ran": len(begun)}
+    late = sum(begun[run] - sent[run] > INTERVAL_SECONDS for run in begun)
+    return {"began late": late, "ran": len(begun), "first run after": min(begun.values()) - free_at}
 
 
 LAB.wrong("no expiry in the database")(partial(measure, "never"))

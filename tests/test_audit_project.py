@@ -12,8 +12,10 @@ import pytest
 from django.core.management import call_command
 from kombu import Queue
 
+from devtools.copy_modules import copy
 from devtools.processes import DEADLINE_SECONDS, ROOT
 from tests.audited_projects import MEDIACMS, PAPERLESS, READTHEDOCS, Facts, every, project_of
+from workers.audit import report
 from workers.audit.messages import CHAPTERS, Message
 from workers.audit.report import FOUND, UNKNOWN, audit
 from workers.practices import registry
@@ -204,6 +206,20 @@ def test_each_message_leads_to_its_paragraph():
     assert {rule for rule in shared if f'"{rule}"' not in checks} == set()
     assert Message("practices.E501", "", "").page == f"{CHAPTERS[5]}#e501"
     assert Message("AUD301", "", "").page == "docs/lift.md#aud301"
+
+
+def test_a_finding_names_a_page_that_a_reader_of_the_project_can_open(tmp_path, monkeypatch):
+    """From the project's folder: in the clone that the audit runs from, or that it was copied from."""
+    message = Message("practices.E501", "", "")
+    monkeypatch.chdir(tmp_path)
+    assert Path(report.address(message).partition("#")[0]).resolve() == ROOT / CHAPTERS[5]
+    copy("workers.audit.report", tmp_path / "shop")
+    origin = tmp_path / "shop/workers/copied_from.txt"
+    assert origin.read_text().strip() == str(ROOT)
+    monkeypatch.setattr(report, "ORIGIN", origin)
+    assert Path(report.address(message).partition("#")[0]).resolve() == ROOT / CHAPTERS[5]
+    origin.write_text(str(tmp_path / "gone"))
+    assert report.address(message) == f"{CHAPTERS[5]}#e501"
 
 
 IMPATIENT = """

@@ -19,7 +19,7 @@ import pytest
 from django.conf import settings
 
 from devtools.copy_modules import copy
-from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end
+from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end, wait_until
 from devtools.rabbitmq import Node
 from devtools.stack import read_procfile
 
@@ -27,6 +27,13 @@ LIFT = ROOT / "docs/lift"
 PATCHES = sorted(LIFT.glob("*.patch"))
 REDIS_OPTIONS = '{"socket_connect_timeout": 1, "socket_timeout": 5}'
 AMQP_OPTIONS = '{"confirm_publish": True, "read_timeout": 3, "write_timeout": 3}'
+# docs/5-expires.md, step 5, in the shop. Each message of its entry is dead when a worker comes.
+ONE_WAITS = """
+INSTALLED_APPS.append("django_celery_beat")
+CELERY_RESULT_BACKEND = None  # RabbitMQ is none
+CELERY_BEAT_SCHEDULER = "shop.one_waits:OneWaits"
+CELERY_BEAT_SCHEDULE["remind of unpaid orders"] |= {"schedule": 1.0, "options": {"expire_seconds": 1}}
+"""
 AT_ONCE = 3  # projects that are tried in parallel
 # By step: the rules that it mends, and the modules that it copies.
 RULES = (
@@ -83,6 +90,12 @@ def migrate(project: Path, environment: dict[str, str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def use_rabbitmq(project: Path) -> None:
+    text = (project / "shop/settings.py").read_text()
+    assert REDIS_OPTIONS in text
+    (project / "shop/settings.py").write_text(text.replace(REDIS_OPTIONS, AMQP_OPTIONS))
+
+
 def outcome(project: Path, environment: dict[str, str]) -> Outcome:
     """Runs the workers of its Procfile, its own test, and the audit."""
     with ExitStack() as workers:
@@ -131,9 +144,7 @@ def test_in_the_end_the_audit_finds_nothing(outcomes):
 
 def test_the_last_step_holds_on_rabbitmq(vhost: Node, tmp_path):
     project = build(tmp_path, len(PATCHES))
-    text = (project / "shop/settings.py").read_text()
-    assert REDIS_OPTIONS in text
-    (project / "shop/settings.py").write_text(text.replace(REDIS_OPTIONS, AMQP_OPTIONS))
+    use_rabbitmq(project)
     environment = environment_of(project, 0) | {"BROKER_URL": vhost.url}
     migrate(project, environment)
     assert outcome(project, environment) == Outcome("", set(), 0)
@@ -145,3 +156,33 @@ def test_each_step_can_be_rolled_back(tmp_path):
         subprocess.run(["git", "apply", "--reverse", str(patch)], cwd=project, check=True)
     files = [path.relative_to(LIFT / "project") for path in (LIFT / "project").rglob("*.py")]
     assert {file for file in files if (project / file).read_text() != (LIFT / "project" / file).read_text()} == set()
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_beat_sends_no_message_while_its_last_one_waits(broker, request, tmp_path):
+    """Behind one that does not expire, so that RabbitMQ drops none either. A worker comes, and beat sends again."""
+    project, database = build(tmp_path, 3), len(PATCHES) + 1 + ["redis", "rabbitmq"].index(broker)
+    environment = environment_of(project, database)
+    if broker == "rabbitmq":
+        environment["BROKER_URL"] = request.getfixturevalue("vhost").url
+        use_rabbitmq(project)
+    shutil.copy(LIFT / "one_waits.py", project / "shop")
+    for file, lines in (("settings", ONE_WAITS), ("celery", 'app.autodiscover_tasks(related_name="one_waits")\n')):
+        with (project / f"shop/{file}.py").open("a") as source:
+            source.write(lines)
+    migrate(project, environment)
+    published = run(project, environment, "-m", "celery", "-A", "shop", "call", "shop.tasks.send_receipt", "-a", "[0]")
+    assert published.returncode == 0, published.stderr
+
+    def start(*words: str):
+        command = [sys.executable, "-m", "celery", "-A", "shop", *words, "--loglevel", "INFO"]
+        return killed_at_end(command, project / f"{words[0]}.log", environment=environment, folder=project)
+
+    def count(event: str) -> int:
+        return (project / "beat.log").read_text().count(event)
+
+    with start("beat"):
+        wait_until(lambda: count("beat_entry_skipped") >= 2, "two skipped runs")
+        assert count("Sending due task") == 1
+        with start("worker", "-c", "1"):
+            wait_until(lambda: count("Sending due task") >= 3, "runs that are sent again")

@@ -1,7 +1,9 @@
 """All rules over a project, as text, as JSON and as an exit code."""
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from workers.audit.messages import Message
 from workers.audit.project import Project
@@ -28,6 +30,8 @@ RULES = {
     8: ("Backlog", backlog),
     9: ("Memory", memory),
 }
+PACKAGE = Path(__file__).resolve().parents[1]
+ORIGIN = PACKAGE / "copied_from.txt"  # of a copy: the clone with the pages (devtools/copy_modules.py)
 NOTHING_FOUND, FOUND, UNKNOWN = 0, 1, 2  # exit codes, as of manage.py doctor
 
 
@@ -54,7 +58,15 @@ def as_text(project: Project, messages: list[Message]) -> Iterator[str]:
         yield f"{number} {title:<16} {verdict}"
         for message in own:
             yield f"  {message.rule}{'' if message.is_known else ' unknown'}: {message.fault}"
-            yield f"    {message.hint} See {message.page}."
+            yield f"    {message.hint} See {address(message)}"
+
+
+def address(message: Message) -> str:
+    """Of the page in the clone, from this folder. Where there is no clone, from the root of the repository."""
+    clone = Path(ORIGIN.read_text().strip()) if ORIGIN.exists() else PACKAGE.parent
+    path = clone / message.page
+    is_there = Path(str(path).partition("#")[0]).exists()
+    return os.path.relpath(path) if is_there else message.page
 
 
 def as_json(messages: list[Message]) -> str:
