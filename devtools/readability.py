@@ -14,7 +14,7 @@ MAX_WORDS = 25  # in a sentence
 NOT_PROSE = re.compile(
     r"^```.*?^```|^\[//\]: # \(result .*?^\[//\]: # \(end\)|^[|#!].*?$|^---$|</?\w[^>]*>|^\[//\].*?$", re.M | re.S
 )
-LINK, CODE = re.compile(r"!?\[((?:[^\[\]]|`[^`]*`)*)\]\([^)]*\)"), re.compile(r"`[^`]*`")
+LINK, CODE = re.compile(r"!?\[([^\[\]]*)\]\([^)]*\)"), re.compile(r"`[^`]*`")
 END = re.compile(r"(?<=[.?!:])[\"')*_]*\s+(?=[\"'(*_]*[A-Z0-9])|\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )")
 
 
