@@ -2,9 +2,11 @@
 
 The runs are real, on real workers, and the site's telemetry records them (labs/slower_prices.py). An hour of the old
 release has passed when the new one begins. After every six of its runs, each way asks whether something is slower.
-Then each way asks after each of the 24 steady hours of the day before, where every alarm is false.
+Then each way asks after each of the 24 steady hours of the day before, where every alarm is false. Each round deals
+the runs of that day to its hours anew.
 """
 
+import math
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,13 +30,13 @@ LAB = Lab(
     number=7,
     question="How many slow runs pass before somebody notices?",
     shows=(
-        "A limit of 10 s lets {one limit for all tasks: slow runs unnoticed} slow runs pass and says nothing. The "
-        "comparison of each task with its own past says it after {timing.verify(): slow runs unnoticed}, and is wrong "
-        "in {timing.verify(): false alarms} steady hours. A quicker rule is wrong in "
+        "A limit of 10 s notices the slower task {one limit for all tasks: noticed after}. The comparison of each task "
+        "with its own past notices it after {timing.verify(): noticed after}, and is wrong in "
+        "{timing.verify(): false alarms} steady hours. A quicker rule is wrong in "
         "{p95 half as high again: false alarms}."
     ),
     seconds=60,
-    figures=(Figure("slow runs unnoticed", "", digits=0), Figure("false alarms", "of 24", digits=0)),
+    figures=(Figure("noticed after", "slow runs", digits=0), Figure("false alarms", "of 24", digits=0)),
     sizes={"runs an hour": 20, "films an hour": 2, "slow runs": 36},
     short={"runs an hour": 6, "films an hour": 1, "slow runs": 18},
     setup=slower_prices.recorded_day,
@@ -75,19 +77,20 @@ Way = Callable[[Day], bool]
 
 
 def measure(is_slower: Way, lab: Round) -> dict[str, float]:
-    return {"slow runs unnoticed": count_unnoticed(is_slower, lab), "false alarms": count_false_alarms(is_slower, lab)}
+    return {"noticed after": count_slow_runs(is_slower, lab), "false alarms": count_false_alarms(is_slower, lab)}
 
 
-def count_unnoticed(is_slower: Way, lab: Round) -> int:
-    """Publish slow runs until one way notices, or there are no more."""
+def count_slow_runs(is_slower: Way, lab: Round) -> float:
+    """Publish slow runs until the way notices, or there are no more: never."""
     day, runs = lab.shared, 0
+    day.deal(lab.chance)
     with day.as_last_hour(lab.number):
-        while not runs or (runs < lab.sizes["slow runs"] and not is_slower(day)):
+        while not (noticed := runs > 0 and is_slower(day)) and runs < lab.sizes["slow runs"]:
             runs += LOOK_EVERY
             slower_prices.fetch("new", LOOK_EVERY, lab.chance)
             slower_prices.wait_for_runs("new", runs)
     TaskRun.objects.filter(release="new").delete()
-    return runs
+    return runs if noticed else math.inf
 
 
 def count_false_alarms(is_slower: Way, lab: Round) -> int:
@@ -100,6 +103,6 @@ def count_false_alarms(is_slower: Way, lab: Round) -> int:
 
 LAB.wrong("one limit for all tasks")(partial(measure, any_run_exceeds_limit))
 LAB.wrong("mean of all runs")(partial(measure, mean_of_all_has_grown))
-LAB.wrong("succeeded in N s in the log")(lambda lab: {"slow runs unnoticed": count_unnoticed(log_has_grown, lab)})
+LAB.wrong("succeeded in N s in the log")(lambda lab: {"noticed after": count_slow_runs(log_has_grown, lab)})
 LAB.beside("p95 half as high again")(partial(measure, p95_has_grown))
 LAB.right("timing.verify()")(partial(measure, verify_fails))

@@ -1,7 +1,7 @@
 """A task that a release makes three times slower, and the day before that release: for labs/7_timing.py.
 
 Each worker imports this module. The day is one of real runs on a real worker, recorded as the site records all runs.
-They take half a minute, so each is then dealt to one of 24 hours of the past, and the site rolls these up.
+They take half a minute, so each round deals them to 24 hours of the past, by chance, and the site rolls these up.
 """
 
 import logging
@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from celery.signals import worker_before_create_process
 from django.utils import timezone
 
 from devtools import processes
-from workers.models import TaskRun
+from workers.models import TaskHour, TaskRun
 from workers.telemetry import rollups
 
 HOURS = 24  # as much as the site wants before it compares
@@ -48,12 +48,24 @@ def log_as_celery_does(**_: object) -> None:
     logging.getLogger("celery.app.trace").setLevel(logging.INFO)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Day:
-    """hours: the ids of the runs of each. log: of the new release's worker, which began with it."""
+    """log: of the new release's worker, which began with it. hours: the ids of the runs of each."""
 
-    hours: list[list[int]]
     log: Path
+    hours: list[list[int]] = field(default_factory=list)
+
+    def deal(self, chance: random.Random) -> None:
+        """Each hour gets as many runs of each task, but others in each round."""
+        ids: list[int] = []
+        for task in (fetch_price.name, convert_film.name):
+            of_task = list(TaskRun.objects.filter(task=task, release="old").order_by("pk").values_list("pk", flat=True))
+            ids += chance.sample(of_task, len(of_task))
+        self.hours = [ids[number::HOURS] for number in range(HOURS)]
+        for number, runs in enumerate(self.hours):
+            TaskRun.objects.filter(pk__in=runs).update(ended_at=_moment(number))
+        TaskHour.objects.all().delete()
+        rollups.roll_up_hours()
 
     @contextmanager
     def as_last_hour(self, number: int) -> Iterator[None]:
@@ -72,9 +84,7 @@ def recorded_day(sizes: Mapping[str, float]) -> Iterator[Day]:
                 convert_film.apply_async(queue=QUEUES["old"])
             fetch("old", int(HOURS * sizes["runs an hour"]), chance)
             wait_for_runs("old", int(HOURS * (sizes["runs an hour"] + sizes["films an hour"])))
-            hours = _deal()
-            rollups.roll_up_hours()
-            yield Day(hours, log)
+            yield Day(log)
 
 
 def _worker(release: str, log: Path, **variables: str) -> AbstractContextManager[processes.Process]:
@@ -98,15 +108,6 @@ def wait_for_runs(release: str, count: int) -> None:
         return TaskRun.objects.filter(release=release).count() == count
 
     processes.wait_until(are_recorded, "the runs")
-
-
-def _deal() -> list[list[int]]:
-    """In turns, so that each hour has its share of whatever disturbed this machine."""
-    ids = list(TaskRun.objects.order_by("task", "pk").values_list("pk", flat=True))
-    hours = [ids[number::HOURS] for number in range(HOURS)]
-    for number, runs in enumerate(hours):
-        TaskRun.objects.filter(pk__in=runs).update(ended_at=_moment(number))
-    return hours
 
 
 def _moment(number: int) -> datetime:

@@ -21,7 +21,7 @@ SECTIONS = [
     "Read on",
 ]
 MIN_WORDS, MAX_WORDS = 1000, 1500
-CODE = re.compile(r"^```(\w*) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^ *```(\w*) ?(\S*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 CODE_IN_A_LIST = re.compile(r"^ +```.*?^ +```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"\[//\]: # \(result .*?\[//\]: # \(end\)", re.DOTALL)
 MEASURED = re.compile(r"\d[\d,.]* (?:s|ms|µs|KB|MB|GB|rows/s|messages/s|times|x|%)(?![\w/])")

@@ -1,13 +1,14 @@
 """A practice's page shows what its lab measured: the saved result, and that of this machine."""
 
 import json
+import math
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.test import Client
 
-from devtools.lab.result import path_of, save
+from devtools.lab.result import load, path_of, save
 from tests.lab_results import result
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,15 @@ def test_without_a_result_the_page_says_how_to_get_one(client: Client):
     page = read(client)
     assert "no result is saved yet" in page
     assert "<code>make lab N=3</code>" in page
+
+
+def test_an_arm_that_never_gets_there_says_so_in_json_that_every_reader_takes(client: Client, folders):
+    save(result("Valkey 9.1", math.inf, age=timedelta(0)), path := path_of(3, "Valkey", folders[0]))
+    json.loads(path.read_text(), parse_constant=pytest.fail)
+    found = load(path)
+    assert found.cite("two queues: median wait") == "never"
+    assert found.ratio(found.arm("one <queue>"), found.figure("median wait")) is None
+    assert read(client).count('<td class="number">never</td>') == 2
 
 
 @pytest.mark.parametrize("garbage", ["", "{", "[]", "3", '{"figures": [], "arms": []}', "\0", "half a date"])

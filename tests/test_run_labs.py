@@ -1,6 +1,7 @@
 """Labs run at their smallest size, on servers of their own, whatever servers the environment names."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def test_only_waiting_and_taken_messages_together_are_all_jobs():
 
 def test_a_slower_task_is_noticed_beside_its_own_past_only():
     arms = medians("7")
-    assert {arms[arm]["slow runs unnoticed"] for arm in SAY_NOTHING} == {18}  # all there are
+    assert {arms[arm]["noticed after"] for arm in SAY_NOTHING} == {math.inf}
     assert arms["timing.verify()"]["false alarms"] == 0
     assert arms["p95 half as high again"]["false alarms"] > 0
 

@@ -1,5 +1,6 @@
 """The first figure of a result as a small bar chart in SVG, readable in light and dark."""
 
+import math
 from xml.sax.saxutils import escape
 
 from devtools.lab.contract import Figure
@@ -20,10 +21,13 @@ text { fill: #e6eaf0; }
 
 
 def draw_chart(result: Result) -> str:
-    """A bar for each arm, and a line from its lowest to its highest round. The scale is linear: lengths compare."""
+    """A bar for each arm, and a line from its lowest to its highest round. Lengths compare, but for that of "never"."""
     figure = result.figures[0]
     arms = [arm for arm in result.arms if figure.name in arm.figures]
-    scale = (WIDTH - VALUE) / (max(arm.figures[figure.name].high for arm in arms) or 1)
+    values = [value for arm in arms for value in arm.figures[figure.name].values]
+    numbers = [value for value in values if math.isfinite(value)]
+    longest = WIDTH - VALUE if numbers == values else (WIDTH - VALUE) / 2
+    scale = longest / (max(numbers, default=0) or 1)
     bars = "".join(draw_bar(arm, figure, TOP + ROW * place, scale) for place, arm in enumerate(arms))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {TOP + ROW * len(arms)}" role="img">'
@@ -36,7 +40,8 @@ def draw_chart(result: Result) -> str:
 def draw_bar(arm: ArmResult, figure: Figure, top: int, scale: float) -> str:
     """scale: pixels for a unit of the figure."""
     measured, middle = arm.figures[figure.name], top + 6 + BAR // 2
-    end, low, high = (scale * value for value in (measured.median, measured.low, measured.high))
+    values = measured.median, measured.low, measured.high
+    end, low, high = (min(scale * value, WIDTH - VALUE) for value in values)  # that of "never" has the whole width
     spread = f'<path class="spread" d="M{low:.1f} {middle}H{high:.1f}"/>' if high - low >= 1 else ""
     kind, width = KINDS[arm.is_right] or "beside", max(end, MIN_BAR)
     return (

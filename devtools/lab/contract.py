@@ -1,5 +1,6 @@
 """What a lab declares: its question, its sizes, its figures and its arms."""
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -9,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """A thing that arms measure. digits: after the point, where it is shown."""
+    """A thing that arms measure. digits: after the point, where it is shown. A value of math.inf is "never"."""
 
     name: str
     unit: str
@@ -18,7 +19,7 @@ class Figure:
 
     def format(self, value: float) -> str:
         """A value with its unit: "6.41 s", "53,608 rows/s"."""
-        return f"{value:,.{self.digits}f} {self.unit}".rstrip()
+        return "never" if math.isinf(value) else f"{value:,.{self.digits}f} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a lab has measured, as it is saved: docs/results/<number>.json, or <number>-rabbitmq.json."""
 
 import json
+import math
 import os
 import platform
 import re
@@ -82,12 +83,12 @@ class Result:
         return re.sub(r"\{([^}]+)\}", lambda found: self.cite(found.group(1)), sentence)
 
     def ratio(self, arm: ArmResult, figure: Figure) -> float | None:
-        """How many times worse an arm is than the one that it is compared with. None without both, or beside a 0."""
+        """How many times worse an arm is than the one it is compared with. None without both, beside a 0 or a never."""
         if not arm.versus or any(figure.name not in each.figures for each in (arm, self.arm(arm.versus))):
             return None
         mine, best = (each.figures[figure.name].median for each in (arm, self.arm(arm.versus)))
         large, small = (mine, best) if figure.lower_is_better else (best, mine)
-        return large / small if small else None
+        return large / small if small and math.isfinite(large) else None
 
     def figure(self, name: str) -> Figure:
         return next(each for each in self.figures if each.name == name)
@@ -124,7 +125,8 @@ def path_of(lab: int, broker: str, folder: Path = FOLDER) -> Path:
 
 def save(result: Result, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(asdict(result), indent=1, ensure_ascii=False)
+    path.write_text(text.replace("Infinity", "1e999") + "\n")  # JSON has no infinity, but such numbers
 
 
 def load(path: Path) -> Result:

@@ -39,7 +39,7 @@ def spread(arm: ArmResult, figure: Figure) -> str:
     """Two lines, as "6.41 s" and "6.20 to 6.60"; the median alone, if all rounds measured the same."""
     if (measured := arm.figures.get(figure.name)) is None:
         return "-"
-    low, high = (f"{end:,.{figure.digits}f}" for end in (measured.low, measured.high))
+    low, high = (Figure("", "", digits=figure.digits).format(end) for end in (measured.low, measured.high))
     return figure.format(measured.median) + (f"\n{low} to {high}" if low != high else "")
 
 

@@ -5,6 +5,7 @@ unreadable, because no page fails for it.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,6 +88,9 @@ def _read(path: Path, *, is_own: bool) -> LabResult:
         cores=int(read["machine"]["cores"]),
         load=float(read["machine"]["load"]),
         figure=name,
-        medians={arm: f"{value:,.{digits}f} {unit}".rstrip() for arm, value in measured.items()},
+        medians={
+            arm: "never" if math.isinf(value) else f"{value:,.{digits}f} {unit}".rstrip()
+            for arm, value in measured.items()
+        },
         kinds={str(arm["name"]): KINDS[arm["is_right"]] for arm in arms},
     )
