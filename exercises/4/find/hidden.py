@@ -1,71 +1,60 @@
-from contextlib import contextmanager, suppress
-from types import SimpleNamespace
+from contextlib import nullcontext
+from uuid import uuid4
 
-from workers.highmem import tasks
+import pytest
+from django.utils import timezone
+
+from mediaapp.models import User
+from workers.jobs import RetryLater, attempt, turns
+from workers.models import Job
+from workers.queues import table
+
+TASK = "workers.highmem.tasks.import_catalogue"
 
 
-class Trace:
-    """Stands for the job, the workspace and the engine: what is open while the rows are written."""
+def imports(label, *states):
+    """Jobs of one new owner, in the order of their clicks."""
+    owner = User.objects.create(username=f"hidden-{uuid4().hex}", email=f"{uuid4().hex}@example.com")
+    queue, arguments, now = table().queue_of(TASK), {"table": label}, timezone.now()
+    given = {"task": TASK, "queue": queue, "owner": owner, "arguments": arguments, "queued_at": now, "started_at": now}
+    return [Job.objects.create(state=state, **given) for state in states]
 
-    def __init__(self):
-        self.open, self.seen = [], None
-        self.report, self.result = None, None
-        self.arguments = {"table": "mediaapp.CatalogueItem", "source": "a.csv"}
 
-    @contextmanager
-    def entered(self, name, value=None):
-        self.open.append(name)
+def test_an_owners_next_import_begins_when_the_last_one_has_ended(db):
+    """While an owner's import runs, no other of the same owner is due."""
+    running, waiting = imports("hidden.Item", Job.State.RUNNING, Job.State.QUEUED)
+    queue = table().queues[running.queue]
+    due = list(turns.due(queue, owner=running.owner_id))
+    assert not due, "An owner's next import is published while the last one still runs."
+    Job.objects.filter(pk=running.pk).update(state=Job.State.DONE)
+    assert list(turns.due(queue, owner=running.owner_id)) == [waiting], "The next one does not come after the last one."
+
+
+def writing(job, monkeypatch):
+    monkeypatch.setattr(attempt, "wake_writer", lambda queue: None)
+    return attempt.Attempt(job, nullcontext()).writing_to(job.arguments["table"])
+
+
+def test_two_imports_of_one_owner_never_write_side_by_side(db, monkeypatch):
+    """The rows of an owner are locked: a second import that starts all the same has to come again."""
+    first, second = imports(f"hidden.{uuid4().hex}", Job.State.RUNNING, Job.State.RUNNING)
+    with writing(first, monkeypatch):
         try:
-            yield value
-        finally:
-            self.open.remove(name)
-
-    def working_on(self, job_id):
-        return self.entered("job", self)
-
-    def writing_to(self, table):
-        return self.entered(f"turn of {table}")
-
-    def open_workspace(self, report):
-        return self.entered("workspace", self)
-
-    def fetch(self, source):
-        return SimpleNamespace(open=lambda mode: self.entered("source"))
-
-    def run_import_job(self, job, source):
-        self.seen = list(self.open)
-        return {"rows": 1}
+            with writing(second, monkeypatch):
+                pytest.fail("Two imports of one owner hold a lock of the same table at once.")
+        except RetryLater:
+            pass
+    with writing(second, monkeypatch):
+        pass
 
 
-def run_import(monkeypatch, trace):
-    monkeypatch.setattr(tasks.jobs, "working_on", trace.working_on)
-    monkeypatch.setattr(tasks, "open_workspace", trace.open_workspace)
-    monkeypatch.setattr(tasks, "run_import_job", trace.run_import_job)
-    tasks.import_catalogue.run("an id")
-
-
-def test_the_rows_are_locked_while_they_are_written(monkeypatch):
-    """An import has its turn of the table while it writes."""
-    trace = Trace()
-    run_import(monkeypatch, trace)
-    assert trace.seen is not None, "Nothing was imported."
-    assert "turn of mediaapp.CatalogueItem" in trace.seen, (
-        f"While rows are written, only {', '.join(trace.seen)} is held."
-    )
-    assert trace.result == {"rows": 1}, "The job does not keep the result of its import."
-
-
-def test_the_turn_ends_with_the_import(monkeypatch):
-    """The turn is given back when the import has ended, also if it failed."""
-    trace = Trace()
-
-    def fail(job, source):
-        trace.seen = list(trace.open)
-        raise ValueError("a broken file")
-
-    trace.run_import_job = fail
-    with suppress(ValueError):
-        run_import(monkeypatch, trace)
-    assert trace.seen is not None, "Nothing was imported."
-    assert "turn of mediaapp.CatalogueItem" in trace.seen, "An import that fails has had no turn."
-    assert trace.open == [], f"After a failed import, {', '.join(trace.open)} is still held."
+def test_the_imports_of_two_owners_write_side_by_side(db, monkeypatch):
+    """Owners have no row in common, so their imports do not wait for each other."""
+    label = f"hidden.{uuid4().hex}"
+    (mine,), (yours,) = imports(label, Job.State.RUNNING), imports(label, Job.State.RUNNING)
+    with writing(mine, monkeypatch):
+        try:
+            with writing(yours, monkeypatch):
+                pass
+        except RetryLater:
+            pytest.fail("An owner's import waits for that of another one.")
