@@ -24,7 +24,7 @@ LAB = Lab(
         "Videos that nobody consumes fill the broker, and {no limit: resets lost or hanging} resets are lost. "
         "The site has a row for each, and loses {the site, broker full: resets lost or hanging}."
     ),
-    seconds=120 if is_amqp() else 60,
+    seconds=60 if is_amqp() else 30,
     figures=(
         Figure("resets lost or hanging", "of 20", digits=0),
         Figure("hang", "of 10", digits=0),

@@ -60,7 +60,7 @@ LAB = Lab(
         "{same keys, four at once: all}; in turn, {same keys, in turn: an import} and {same keys, in turn: all}. "
         f"Without a common key, two at once write {{no common key, two at once: all}}, one alone {{{ALONE}: all}}."
     ),
-    seconds=60,
+    seconds=110,
     figures=(
         Figure("an import", "s"),
         Figure("all", "rows/s", lower_is_better=False, digits=0),

@@ -47,7 +47,7 @@ LAB = Lab(
         "{the site's schedule: waiting at once} waits, and the next run begins "
         "{the site's schedule: first run after} after the worker is free."
     ),
-    seconds=100,
+    seconds=90,
     figures=(
         Figure("waiting at once", "", digits=0),
         Figure("began late", "", digits=0),

@@ -24,7 +24,7 @@ from workers.models import Job
 from workers.practices import progress
 
 COMMANDS, TIME, SQL, LOST = "commands a thousand rows", "time a thousand rows", "SQL a poll", "results lost by a flush"
-FIGURES = (TIME, "ms", 1), (COMMANDS, "", 1), (SQL, "", 0), (LOST, "", 0)
+FIGURES = (TIME, "ms", 1), (COMMANDS, "", 2), (SQL, "", 0), (LOST, "", 0)
 
 
 @contextmanager
@@ -41,7 +41,7 @@ LAB = Lab(
         "A thousand rows report for {metadata in the database: time a thousand rows} into the database, for "
         "{metadata in Redis: time a thousand rows} into Redis, by time {by time, into the cache: time a thousand rows}."
     ),
-    seconds=30,
+    seconds=20,
     figures=tuple(Figure(name, unit, digits=digits) for name, unit, digits in FIGURES),
     sizes={"rows": 1000},
     short={"rows": 50},

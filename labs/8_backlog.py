@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from socket import gethostname
 
 import redis
@@ -34,7 +35,7 @@ LAB = Lab(
         "The length of the queue leaves out {length of the queue: jobs not seen}, and inspect() {inspect(): jobs not "
         "seen}. Waiting and taken messages leave out {waiting and taken: jobs not seen}, beside a frozen worker too."
     ),
-    seconds=60,
+    seconds=40,
     figures=(
         Figure("jobs not seen", "%", digits=0),
         Figure("worker frozen", "%", digits=0),
@@ -50,16 +51,12 @@ LAB = Lab(
 
 @LAB.wrong("length of the queue")
 def count_length(lab: Round) -> dict[str, float]:
-    return ask(lab, count_on_rabbitmq if is_amqp() else count_on_redis)
+    return ask(lab, partial(count_ready, "video") if is_amqp() else count_on_redis)
 
 
 def count_on_redis() -> int:
     with redis.Redis.from_url(settings.BROKER_URL) as broker:
         return int(broker.llen("video"))  # in a new project: broker.llen("celery")
-
-
-def count_on_rabbitmq() -> int:
-    return count_ready("video")
 
 
 @LAB.wrong("inspect()")
@@ -93,10 +90,8 @@ def ask(lab: Round, count: Callable[[], int]) -> dict[str, float]:
         frozen = count()
     finally:
         os.killpg(lab.shared.pid, signal.SIGCONT)
-    return {
-        name: abs(unfinished - counted) / unfinished * 100
-        for name, counted in (("jobs not seen", at_work), ("worker frozen", frozen))
-    }
+    counted = {"jobs not seen": at_work, "worker frozen": frozen}
+    return {name: abs(unfinished - count) / unfinished * 100 for name, count in counted.items()}
 
 
 @LAB.beside("one process")

@@ -40,7 +40,7 @@ LAB = Lab(
         f"With the reports apart, both workers together need {{{APART}: at most}}, and machines for "
         f"{{{APART}: a month}}."
     ),
-    seconds=60,
+    seconds=50,
     figures=(
         Figure("a month", "USD", digits=0),
         Figure("at most", "MB", digits=0),

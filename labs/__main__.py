@@ -73,7 +73,7 @@ def main() -> int:
         command = shlex.join(["python", "-m", "labs", *sys.argv[1:]])
         # After setup, because a lab imports models.
         module = import_module(f"labs.{LABS[words[0]].stem}")
-        if given and hasattr(module, "LAB"):
+        if given:
             return run(module.LAB, given, command, load)
         sys.argv = words
         return module.main() or 0

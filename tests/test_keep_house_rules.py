@@ -76,6 +76,7 @@ def test_every_practice_has_all_its_parts(practice):
     assert callable(practice.module.verify)
     assert (ROOT / practice.chapter).exists()
     assert (ROOT / practice.lab).exists()
+    assert all((ROOT / f"exercises/{practice.number}/{kind}/task.md").exists() for kind in ("find", "build"))
     assert f"]({practice.runbook.removeprefix('docs/')})" in (ROOT / practice.chapter).read_text()
     assert practice.module.__doc__.startswith(f"Practice {practice.number}: ")
 
