@@ -60,14 +60,14 @@ LAB = Lab(
         "{same keys, four at once: all}; in turn, {same keys, in turn: an import} and {same keys, in turn: all}. "
         f"Without a common key, two at once write {{no common key, two at once: all}}, one alone {{{ALONE}: all}}."
     ),
-    seconds=110,
+    seconds=80,
     figures=(
         Figure("an import", "s"),
         Figure("all", "rows/s", lower_is_better=False, digits=0),
         Figure("waiting for rows", "%", digits=0),
         Figure("deadlocks", "", digits=0),
     ),
-    sizes={"rows": 40_000},
+    sizes={"rows": 30_000},
     short={"rows": 6_000},
     setup=prepare,
 )
