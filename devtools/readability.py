@@ -12,7 +12,7 @@ from devtools.processes import ROOT
 MAX_GRADE = 8
 MAX_WORDS = 25  # in a sentence
 NOT_PROSE = re.compile(
-    r"^```.*?^```|^\[//\]: # \(result .*?^\[//\]: # \(end\)|^[|#!].*?$|^---$|</?\w[^>]*>|^\[//\].*?$", re.M | re.S
+    r"^ *```.*?^ *```|^\[//\]: # \(result .*?^\[//\]: # \(end\)|^[|#!].*?$|^---$|</?\w[^>]*>|^\[//\].*?$", re.M | re.S
 )
 LINK, CODE = re.compile(r"!?\[([^\[\]]*)\]\([^)]*\)"), re.compile(r"`[^`]*`")
 END = re.compile(r"(?<=[.?!:])[\"')*_]*\s+(?=[\"'(*_]*[A-Z0-9])|\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )")

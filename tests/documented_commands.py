@@ -12,7 +12,8 @@ from devtools.processes import ROOT
 from devtools.stack import read_procfile
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "exercises/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```sh\b[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^ *```sh\b[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+ANY_BLOCK = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 PROGRAMS = r"(?:make|python|\.venv/bin/python|manage\.py|docker|heroku|redis-cli|rabbitmqctl)"
 HEROKU = {
@@ -29,7 +30,7 @@ def commands() -> Iterator[tuple[str, str]]:
         for block in BLOCK.findall(text):
             block = re.sub(r"<<(\w+)\n.*?^\1$", "", block.replace("\\\n", " "), flags=re.MULTILINE | re.DOTALL)
             yield from ((name, line) for line in block.splitlines())
-        outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        outside = ANY_BLOCK.sub("", text)
         inline = (" ".join(code.split()) for code in INLINE.findall(outside))
         yield from ((name, code) for code in inline if re.match(rf"{PROGRAMS} [\w.-]", code))
 

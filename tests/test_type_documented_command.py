@@ -11,7 +11,25 @@ from tests.documented_commands import DOCUMENTS, commands, fault_of, parts
 # What a command that only reads would find out too late: a program of which no test knows anything.
 KNOWN = {
     *("make", "python", "python3", ".venv/bin/python", "manage.py", "docker", "heroku", "redis-cli", "rabbitmqctl"),
-    *("git", "cd", "cat", "sed", "grep", "curl", "aws", "kill", "openssl", "celery", "pip", "cp", "mkdir"),
+    *(
+        "git",
+        "cd",
+        "cat",
+        "cut",
+        "head",
+        "sed",
+        "sort",
+        "uniq",
+        "grep",
+        "curl",
+        "aws",
+        "kill",
+        "openssl",
+        "celery",
+        "pip",
+        "cp",
+        "mkdir",
+    ),
 }
 
 
