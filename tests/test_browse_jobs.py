@@ -69,7 +69,7 @@ def test_failed_jobs_are_found_looked_at_and_retried(alice, bob, as_stella, brok
         page.get_by_label("Search for jobs").fill("colour:red")
         page.get_by_role("button", name="Search").click()
         expect(page.get_by_text("There is no field “colour”")).to_be_visible()
-        page.get_by_role("link", name="Failed today").click()
+        page.get_by_role("link", name="Failed", exact=True).click()
         page.get_by_role("link", name="Failures by error").click()
         look_at(page, "jobs-by-error")
         page.get_by_role("link", name=ERRORS[1]).click()

@@ -6,6 +6,7 @@ from django.utils import timezone
 from tests.alarms import subjects
 from tests.outages import UNREACHABLE_URL
 from tests.test_show_operations import ago, set_state, text_of, write_states
+from workers.clock_format import clock_time
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,7 +19,7 @@ def test_the_server_that_is_away_is_named_first_and_once(as_stella):
     set_state(5, ok=False, since=ago(days=1), reason="a is late. The cache did not answer, where beat leaves: x")
     page = " ".join(as_stella.get("/operations/").content.decode().split())
     text = text_of(as_stella, part="headline")
-    first = f"The broker does not answer since {timezone.localtime(since):%H:%M}. Uploads are still taken and wait;"
+    first = f"The broker does not answer since {clock_time(since)}. Uploads are still taken and wait;"
     assert text.index(first) < text.index("The cache does not answer. Progress bars have no percentages; jobs go on.")
     assert text.count("does not answer") == 2
     assert text.index("The cache does not answer.") < text.index("1 of nine does not hold, and 2 cannot be measured.")
