@@ -77,7 +77,7 @@ def our_table(lab: Round) -> dict[str, float]:
     return measure(lab, workers_of(video, short, reset), videos(lab, video) + short_tasks(lab, short), reset)
 
 
-@LAB.beside(HANGS)
+@LAB.beside(HANGS, in_chart=False)
 def hanging(lab: Round) -> dict[str, float]:
     """As many tasks hang as the worker has processes, until their time limit ends them."""
     reset, sweep = table().queue_of(RESET), table().queue_of(SWEEP)

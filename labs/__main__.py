@@ -21,7 +21,8 @@ from django.core.management import call_command
 
 from devtools.isolated_site import isolated_site
 from devtools.lab import Lab, chapters, chart, result, table
-from devtools.lab.run import MAX_LOAD, Options, faults_of, run_lab
+from devtools.lab.quiet import wait_for_quiet
+from devtools.lab.run import Options, faults_of, run_lab
 from devtools.processes import ROOT
 from devtools.rabbitmq import fresh_node
 
@@ -51,13 +52,8 @@ def main() -> int:
         for number, path in LABS.items():
             print(number, (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0])
         return int(bool(words))
-    load = os.getloadavg()[0]
     given = parse(words[1:]) if words[0].isdigit() else None
-    if given and given.save and load >= MAX_LOAD:
-        print(
-            f"The load of this machine is {load:.1f}. A result is saved below {MAX_LOAD:g} only: stop what else runs."
-        )
-        return 1
+    load = wait_for_quiet(0) if given and given.save else os.getloadavg()[0]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops what it has started, as Ctrl-C does
     print(f"The load of this machine before: {load:.1f} on {os.cpu_count()} cores.", file=sys.stderr, flush=True)
     with ExitStack() as stack:

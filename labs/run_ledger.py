@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -25,6 +24,7 @@ class Run:
     began: float
     ended: float = float("inf")
     is_refused: bool = False
+    has_failed: bool = False
 
     def meets(self, other: "Run") -> bool:
         """Whether the other one worked when this one began."""
@@ -47,6 +47,8 @@ class Ledger:
         for event, shop, process, at in self.read():
             if event == "ended":
                 runs[process].ended = float(at)
+            elif event == "failed":
+                runs[process].has_failed = True
             else:
                 runs[process] = Run(int(shop), float(at), is_refused=event == "refused")
         return list(runs.values())
@@ -73,7 +75,8 @@ def _run(task: Task, shop: int, ledger: Ledger, seconds: float) -> None:
         ledger.write("ended", shop, os.getpid())
 
     try:
-        with suppress(LockNotOwnedError):  # it has worked, and its lock has expired meanwhile
-            task(shop, work)
+        task(shop, work)
+    except LockNotOwnedError:  # it has worked, and its lock has expired meanwhile
+        ledger.write("failed", shop, os.getpid())
     except (LockError, locks.Busy):
         ledger.write("refused", shop, os.getpid())

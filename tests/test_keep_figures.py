@@ -1,15 +1,17 @@
 """Each figure in the docs is that of a saved result, and a saved result is one that a reader can trust."""
 
 import json
+import os
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from devtools.lab import Figure, Lab, chapters, chart, result, table
+from devtools.lab.quiet import MAX_LOAD, wait_for_quiet
 from devtools.lab.result import ArmResult, Measured, Result
-from devtools.lab.run import MAX_LOAD
 from devtools.processes import ROOT
 
 SAVED = sorted((ROOT / "docs/results").glob("[1-9]*.json"))
@@ -114,9 +116,36 @@ def test_arms_that_are_not_wrong_are_compared_only_if_they_say_with_which():
 
 def test_a_figure_that_an_arm_does_not_measure_is_a_dash():
     some = replace(FOUND.arms[0], figures={"rows a second": Measured.of([1])})
-    assert "| wrong: one queue, one process | - | 1 rows/s |  |" in table.markdown_table(
+    assert "| wrong: one queue, one process | - | 1 rows/s |" in table.markdown_table(
         replace(FOUND, arms=[some, FOUND.arms[1]])
     )
+
+
+def test_arms_that_measure_other_things_have_a_table_of_their_own():
+    others = [replace(each, figures={"rows a second": Measured.of([1])}) for each in FOUND.arms]
+    first, second = table.text_table(
+        replace(FOUND, arms=[replace(FOUND.arms[0], figures={"median wait": Measured.of([1])}), *others])
+    ).split("\n\n")
+    assert first.split() == ["median", "wait", "wrong:", "one", "queue,", "one", "process", "1.00", "s"]
+    assert second.splitlines()[0].split() == ["rows", "a", "second"]
+
+
+def test_a_column_without_a_figure_is_left_out():
+    assert "worse by" not in table.markdown_table(replace(FOUND, arms=[FOUND.arms[1]]))
+
+
+def test_seconds_below_a_tenth_are_milliseconds():
+    quick = replace(FOUND, arms=[arm("quick", is_right=True, waits=[0.006, 0.008, 0.009])])
+    assert quick.cite("quick: median wait") == "8 ms"
+    assert "| right: quick | 8 ms<br>6 to 9 | 100 rows/s |" in table.markdown_table(quick)
+    slower = replace(FOUND, arms=[arm("slower", is_right=True, waits=[0.08, 0.09, 0.25])])
+    assert "90 ms<br>80 ms to 0.25 s" in table.markdown_table(slower)
+
+
+def test_an_arm_may_be_left_out_of_the_chart():
+    hidden = replace(FOUND, arms=[FOUND.arms[0], replace(FOUND.arms[1], in_chart=False)])
+    assert "one queue" in chart.draw_chart(hidden)
+    assert "right: site" not in chart.draw_chart(hidden)
 
 
 @pytest.mark.parametrize("path", list(chapters.documents()), ids=lambda path: str(path.relative_to(ROOT)))
@@ -133,3 +162,17 @@ def test_a_saved_result_comes_from_a_quiet_machine_in_about_the_stated_time(path
     assert saved.rounds >= 3
     assert path.with_suffix(".svg").read_text() == chart.draw_chart(saved)
     assert json.loads(path.read_text())["command"].endswith("--save")
+
+
+def test_nothing_is_saved_from_a_busy_machine(monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (MAX_LOAD, 0, 0))
+    with pytest.raises(SystemExit, match=r"The load of this machine is 1\.0\. A result is saved below 1 only"):
+        wait_for_quiet(0)
+
+
+def test_the_load_of_what_ran_before_is_waited_for(monkeypatch, capsys):
+    loads = iter([3.0, 0.5])
+    monkeypatch.setattr(os, "getloadavg", lambda: (next(loads), 0, 0))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    assert wait_for_quiet(60) == 0.5
+    assert "is 3.0. Waiting until it is below 1" in capsys.readouterr().err

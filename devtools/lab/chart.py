@@ -23,7 +23,7 @@ text { fill: #e6eaf0; }
 def draw_chart(result: Result) -> str:
     """A bar for each arm, and a line from its lowest to its highest round. Lengths compare, but for that of "never"."""
     figure = result.figures[0]
-    arms = [arm for arm in result.arms if figure.name in arm.figures]
+    arms = [arm for arm in result.arms if arm.in_chart and figure.name in arm.figures]
     values = [value for arm in arms for value in arm.figures[figure.name].values]
     numbers = [value for value in values if math.isfinite(value)]
     longest = WIDTH - VALUE if numbers == values else (WIDTH - VALUE) / 2

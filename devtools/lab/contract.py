@@ -7,10 +7,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+MILLISECONDS_BELOW = 0.1  # seconds
+
 
 @dataclass(frozen=True)
 class Figure:
-    """A thing that arms measure. digits: after the point, where it is shown. A value of math.inf is "never"."""
+    """A thing that arms measure. digits: after the point, where it is shown. A value of math.inf is "never".
+
+    Seconds below a tenth are shown as milliseconds.
+    """
 
     name: str
     unit: str
@@ -18,7 +23,9 @@ class Figure:
     digits: int = 2
 
     def format(self, value: float) -> str:
-        """A value with its unit: "6.41 s", "53,608 rows/s"."""
+        """A value with its unit: "6.41 s", "8 ms", "53,608 rows/s"."""
+        if self.unit == "s" and 0 < value < MILLISECONDS_BELOW:
+            return f"{1000 * value:.0f} ms"
         return "never" if math.isinf(value) else f"{value:,.{self.digits}f} {self.unit}".rstrip()
 
 
@@ -34,11 +41,15 @@ class Round:
 
 @dataclass(frozen=True)
 class Arm:
-    """is_right: None for an arm that is neither wrong nor right. versus: see Lab.compared_with."""
+    """is_right: None for an arm that is neither wrong nor right. versus: see Lab.compared_with.
+
+    in_chart: False for an arm whose bar would hide how the others differ.
+    """
 
     name: str
     is_right: bool | None
     versus: str
+    in_chart: bool
     run: Callable[[Round], Mapping[str, float]]
 
 
@@ -64,20 +75,20 @@ class Lab:
     setup: Callable[[Mapping[str, float]], AbstractContextManager[Any]] = lambda _: nullcontext()
     arms: list[Arm] = field(default_factory=list)
 
-    def wrong(self, name: str, *, versus: str = "") -> Callable[[Any], Any]:
+    def wrong(self, name: str, *, versus: str = "", in_chart: bool = True) -> Callable[[Any], Any]:
         """Decorate a function as a wrong arm. versus: the name of its right arm; the first one, if there is no name."""
-        return self._arm(name, False, versus)
+        return self._arm(name, False, versus, in_chart)
 
     def right(self, name: str, *, versus: str = "") -> Callable[[Any], Any]:
         return self._arm(name, True, versus)
 
-    def beside(self, name: str, *, versus: str = "") -> Callable[[Any], Any]:
+    def beside(self, name: str, *, versus: str = "", in_chart: bool = True) -> Callable[[Any], Any]:
         """Decorate a function as an arm that is neither wrong nor right. Its figures are shown beside the others."""
-        return self._arm(name, None, versus)
+        return self._arm(name, None, versus, in_chart)
 
-    def _arm(self, name: str, is_right: bool | None, versus: str) -> Callable[[Any], Any]:
+    def _arm(self, name: str, is_right: bool | None, versus: str, in_chart: bool = True) -> Callable[[Any], Any]:
         def add(run: Callable[[Round], Mapping[str, float]]) -> Callable[[Round], Mapping[str, float]]:
-            self.arms.append(Arm(name, is_right, versus, run))
+            self.arms.append(Arm(name, is_right, versus, in_chart, run))
             return run
 
         return add

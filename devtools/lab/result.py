@@ -43,6 +43,7 @@ class ArmResult:
     is_right: bool | None
     versus: str
     figures: dict[str, Measured]
+    in_chart: bool = True
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ from devtools.lab.contract import Arm, Lab, Round
 from devtools.lab.result import ArmResult, Measured, Result, describe_machine
 from workers.brokers.connection import is_amqp
 
-MAX_LOAD = 1.0  # of the machine in the last minute, above which no result is saved
-
 
 @dataclass(frozen=True)
 class Options:
@@ -68,7 +66,7 @@ def summarize(lab: Lab, arm: Arm, rounds: list[Mapping[str, float]]) -> ArmResul
         for figure in lab.figures
         if figure.name in rounds[0]
     }
-    return ArmResult(arm.name, arm.is_right, lab.compared_with(arm), figures)
+    return ArmResult(arm.name, arm.is_right, lab.compared_with(arm), figures, arm.in_chart)
 
 
 def faults_of(lab: Lab, result: Result) -> list[str]:

@@ -1,4 +1,4 @@
-"""A result as a table: for the terminal, and for a chapter."""
+"""A result as tables: for the terminal, and for a chapter. Arms that measure other things have a table of their own."""
 
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -9,26 +9,47 @@ from devtools.lab.result import ArmResult, Result
 
 KINDS = {True: "right", False: "wrong", None: ""}
 NAME_WIDTH = 32  # characters, in the terminal
+Table = list[list[str]]  # of cells, the head first
 
 
 def text_table(result: Result) -> str:
-    rows = [[wrap(name, NAME_WIDTH), *map(str.splitlines, cells)] for name, *cells in table_rows(result)]
+    return "\n\n".join(map(format_text, tables(result)))
+
+
+def format_text(table: Table) -> str:
+    rows = [[wrap(name, NAME_WIDTH), *map(str.splitlines, cells)] for name, *cells in table]
     lines = [line for row in rows for line in zip_longest(*row, fillvalue="")]
     first, *others = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join([line[0].ljust(first), *map(str.rjust, line[1:], others)]).rstrip() for line in lines)
 
 
 def markdown_table(result: Result) -> str:
-    head, *rows = [[cell.replace("\n", "<br>") for cell in row] for row in table_rows(result)]
+    return "\n\n".join(map(format_markdown, tables(result)))
+
+
+def format_markdown(table: Table) -> str:
+    head, *rows = [[cell.replace("\n", "<br>") for cell in row] for row in table]
     head[0], rule = "way", ["---", *("---:" for _ in head[1:])]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 
 
-def table_rows(result: Result) -> Iterator[list[str]]:
+def tables(result: Result) -> Iterator[Table]:
     """Medians above their spread, and how many times worse the first figure is than that of the right arm."""
-    yield ["", *(figure.name for figure in result.figures), "worse by"]
-    for arm in result.arms:
-        yield [label(arm), *(spread(arm, figure) for figure in result.figures), worse(result, arm)]
+    for arms in groups(result.arms):
+        figures = [figure for figure in result.figures if any(figure.name in arm.figures for arm in arms)]
+        ratios = [worse(result, arm) for arm in arms]
+        table = [["", *(figure.name for figure in figures)]]
+        table += [[label(arm), *(spread(arm, figure) for figure in figures)] for arm in arms]
+        yield [[*row, cell] for row, cell in zip(table, ["worse by", *ratios], strict=True)] if any(ratios) else table
+
+
+def groups(arms: list[ArmResult]) -> list[list[ArmResult]]:
+    """Those that share a figure stand together."""
+    found: list[list[ArmResult]] = []
+    for arm in arms:
+        group = next((each for each in found if any(arm.figures.keys() & other.figures.keys() for other in each)), None)
+        found.append([arm]) if group is None else group.append(arm)
+    return found
 
 
 def label(arm: ArmResult) -> str:
@@ -39,8 +60,10 @@ def spread(arm: ArmResult, figure: Figure) -> str:
     """Two lines, as "6.41 s" and "6.20 to 6.60"; the median alone, if all rounds measured the same."""
     if (measured := arm.figures.get(figure.name)) is None:
         return "-"
-    low, high = (Figure("", "", digits=figure.digits).format(end) for end in (measured.low, measured.high))
-    return figure.format(measured.median) + (f"\n{low} to {high}" if low != high else "")
+    middle, low, high = map(figure.format, (measured.median, measured.low, measured.high))
+    if len({text.partition(" ")[2] for text in (middle, low, high)}) == 1:  # the unit of the median is that of all
+        low, high = low.partition(" ")[0], high.partition(" ")[0]
+    return middle + (f"\n{low} to {high}" if low != high else "")
 
 
 def worse(result: Result, arm: ArmResult) -> str:

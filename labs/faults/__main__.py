@@ -19,12 +19,14 @@ from django.core.management import call_command
 from kombu import pools
 
 from devtools.isolated_site import isolated_site
+from devtools.lab.quiet import wait_for_quiet
 from devtools.rabbitmq import SERVER, fresh_node
 
 if TYPE_CHECKING:
     from labs.faults.brokers import Broker
     from labs.faults.experiment import Outcome
 
+MAX_WAIT_SECONDS = 300  # `make faults ARGS=--save` comes here right after the faults of Valkey
 PARSER = argparse.ArgumentParser(prog="python -m labs.faults", description="Does Celery still do what docs/facts says?")
 PARSER.add_argument("--rabbitmq", action="store_true", help="on RabbitMQ instead of Valkey")
 PARSER.add_argument("--only", nargs="+", metavar="ID", default=[], help="these faults")
@@ -41,7 +43,7 @@ def main() -> int:
     if options.rabbitmq and not SERVER.exists():
         print(f"There is no {SERVER}: the faults of RabbitMQ do not run.", file=sys.stderr)
         return 0
-    load = os.getloadavg()[0]
+    load = wait_for_quiet(MAX_WAIT_SECONDS) if options.save else os.getloadavg()[0]
     with ExitStack() as stack:
         folder = str(stack.enter_context(isolated_site("faults")))
         os.environ |= {"DEBUG": "true", "LOG_LEVEL": "ERROR", "TMPDIR": folder}
