@@ -25,8 +25,8 @@ from workers.queues import Table, Worker
 REDIS = {"broker_url": "redis://10.0.0.1/0"}
 BOUNDED = {"broker_transport_options": {"socket_timeout": 3, "socket_connect_timeout": 1}}
 GOOD_LINE = "worker: celery -A shop worker -Q celery -c 4 --max-memory-per-child 200000\n"
-GOOD = REDIS | BOUNDED | {"task_time_limit": 20, "worker_prefetch_multiplier": 1}
-
+KEPT = {"task_acks_late": True, "task_reject_on_worker_lost": True}
+GOOD = REDIS | BOUNDED | KEPT | {"task_time_limit": 20, "worker_prefetch_multiplier": 1}
 
 LIMITED = {"task_queues": [Queue("celery", queue_arguments={"x-max-length": 10})], "broker_url": "amqp://"}
 
@@ -62,11 +62,16 @@ BROKEN = [
     ("E202", {"beat_schedule": OFTEN, "tasks": {"tick": {"body": "block(clock())"}}}, "no lock is seen"),
     ("AUD201", {"tasks": {"tick": {"body": "with cache.lock('a'): work()"}}}, "cache.lock('a')"),
     ("AUD201", {"tasks": {"tick": {"body": "redis.lock('a', timeout=None)"}}}, "timeout=None"),
+    ("AUD202", {"tasks": {"tick": {"body": "if cache.add('a', 1, 9): cache.delete('a')"}}}, "cache.delete('a')"),
+    ("AUD302", {"task_acks_late": False}, "1 of 1 tasks are acknowledged before they run: tick"),
+    ("AUD303", {"task_reject_on_worker_lost": None}, "tick: late acknowledgement alone"),
+    ("AUD304", {"tasks": {"tick": {}, "film": FILM}}, "mistyped queue"),
     ("E301", {"task_default_queue": "mails"}, "no worker consumes mails"),
     ("E302", {"beat_schedule": {"gone": {"task": "shop.gone", "schedule": 60.0}}}, "no code has that name"),
     ("E302", {"task_queues": [Queue("b")], "task_create_missing_queues": False}, "which task_queues does not have"),
-    ("E304", {"task_acks_late": True, "task_time_limit": 4000}, "after 3,600 s, and tick"),
+    ("E304", {"task_time_limit": 4000}, "after 3,600 s, and tick"),
     ("E305", {"worker_prefetch_multiplier": 4, "task_time_limit": 900}, "takes 4 messages"),
+    ("E305", {"task_acks_late": False, "task_time_limit": 900}, "takes one message more than it works on"),
     ("E306", {"tasks": {"tick": {}, "film": FILM}, "line": BOTH}, "tick waits behind film"),
     ("AUD301", {"tasks": {"tick": {}, "film": {"time_limit": 900}}}, "In the queue celery, tick waits behind film"),
     ("E401", {"line": "worker: celery -A shop worker\n"}, "as many tasks at once"),
@@ -109,6 +114,40 @@ def test_what_it_cannot_see_is_unknown_and_no_finding(tmp_path):
     expected = {"E102", "E103", "E301", "AUD301", "E305", "AUD501", "E801", "AUD901"}
     assert expected <= unknown(said)
     assert set(found(said)) == {"E701"}
+
+
+def test_late_acknowledgement_is_asked_of_what_it_would_keep(tmp_path):
+    """Not of a task that decided otherwise, nor of one that dies with its worker. Then the other message is left."""
+    decided = {"tick": {}, "charge": {"acks_late": False}}
+    assert found(messages(tmp_path, tasks=decided)) == {}
+    threads = GOOD_LINE.replace("-c 4", "-c 4 -P threads")
+    assert found(messages(tmp_path, task_reject_on_worker_lost=None, line=threads)) == {}
+
+
+def test_a_key_that_another_run_did_not_add_may_be_deleted(tmp_path):
+    tasks = {"tick": {"body": "if cache.add('a', 1, 9): cache.delete('b')"}}
+    assert found(messages(tmp_path, tasks=tasks)) == {}
+
+
+@pytest.mark.parametrize(
+    ("limit", "arguments", "is_unknown"),
+    [(1800, {}, True), (1700, {}, False), (1800, {"x-consumer-timeout": 3_600_000}, False)],
+)
+def test_the_timeout_of_rabbitmqs_consumers_is_unknown(tmp_path, limit, arguments, is_unknown):
+    conf = {"broker_url": "amqp://", "task_queues": [Queue("celery", queue_arguments=arguments)]}
+    said = messages(tmp_path, task_time_limit=limit, **conf)
+    assert ("E304" in unknown(said)) == is_unknown
+
+
+def test_a_name_that_no_code_has_is_said_once(tmp_path):
+    schedule = {"gone": {"task": "gone", "schedule": 30.0, "options": {"expires": 20}}}
+    said = messages(tmp_path, tasks={"film": {"time_limit": 900}}, beat_schedule=schedule)
+    assert [message.rule for message in said if "gone" in message.fault] == ["practices.E302"]
+
+
+def test_several_tasks_wait_and_one_waits(tmp_path):
+    tasks = {"tick": {}, "tock": {}, "film": {"time_limit": 900}}
+    assert "tick, tock wait behind film" in found(messages(tmp_path, tasks=tasks))["AUD301"][0]
 
 
 def test_the_option_that_django_celery_beat_drops_is_found(tmp_path):
@@ -157,7 +196,7 @@ def test_mediacms_sends_mail_behind_films(tmp_path):
     short = next(fault for fault in faults["AUD301"] if "short_tasks" in fault)
     assert "djcelery_email_send_multiple" in short or "more" in short
     assert "In the queue short_tasks" in short
-    assert "waits behind chunkize_media, which may run for 7,200 s" in short
+    assert "wait behind chunkize_media, which may run for 7,200 s" in short
     assert faults["E501"] == [
         f"{name!r} never expires: its runs pile up while no worker is up."
         for name in ("clear_sessions", "get_list_of_popular_media", "update_listings_thumbnails")
@@ -165,7 +204,9 @@ def test_mediacms_sends_mail_behind_films(tmp_path):
     assert "12 of 12 tasks" in faults["E701"][0]  # soft limits only
     assert "supervisord/long.conf: the worker celery_long runs as many" in faults["E401"][0]
     assert {"E101", "E102", "E202", "E902"} <= faults.keys()
-    assert not {"E301", "E302", "E304", "E305"} & faults.keys()
+    assert not {"E301", "E302", "E304"} & faults.keys()
+    assert {"AUD302", "AUD304"} <= faults.keys()
+    assert "one message more" in faults["E305"][0]  # multiplier 1, and early acknowledgement
 
 
 def test_readthedocs_locks_what_is_slow_and_lets_nothing_expire(tmp_path):
@@ -179,7 +220,7 @@ def test_readthedocs_locks_what_is_slow_and_lets_nothing_expire(tmp_path):
         "builds.delete_closed_external_versions",
         "projects.finish_unhealthy_builds",
     ]
-    assert not {"E304", "E305", "E701", "E703"} & faults.keys()
+    assert not {"E304", "E305", "E701", "E703", "AUD302"} & faults.keys()
     assert {"E301", "AUD501"} <= unknown(said)  # its process files are in another repository
 
 

@@ -1,6 +1,7 @@
 """An ordinary shop (docs/lift/project) takes over the practices, one patch after the other (docs/lift.md).
 
 Its own test is green after each step, with its own workers on a real broker, and the audit names that rule no more.
+In the end, a run whose process is killed comes to its end.
 """
 
 import json
@@ -10,11 +11,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from django.conf import settings
 
@@ -22,6 +25,7 @@ from devtools.copy_modules import copy
 from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end, wait_until
 from devtools.rabbitmq import Node
 from devtools.stack import read_procfile
+from tests.outages import silent_address
 
 LIFT = ROOT / "docs/lift"
 PATCHES = sorted(LIFT.glob("*.patch"))
@@ -40,12 +44,23 @@ RULES = (
     {"practices.E701", "AUD701"},
     {"practices.E501"},
     {"practices.E101", "practices.E102"},
-    {"AUD301", "practices.E305"},
+    {"AUD301"},
     {"practices.E401"},
-    {"practices.E202"},
+    {"practices.E202", "practices.E305", "AUD302"},
     {"AUD601"},
-    {"practices.E801", "practices.E103"},
+    {"practices.E801", "practices.E103", "AUD901"},
     {"practices.E902"},
+)
+# Publishes one receipt, or an export, as a page of the shop does.
+PUBLISH = "import django; django.setup(); from shop.tasks import {task}; {task}.delay({id})"
+ORDERS, EXPORT = 20_000, 1
+MAKE_ORDERS = f"""
+import django; django.setup(); from shop.models import Export, Order
+Order.objects.bulk_create(Order(email="ann@example.com", total=12, is_reminded=True) for _ in range({ORDERS}))
+Export.objects.create(pk={EXPORT})
+"""
+SHOW_ROWS = (
+    f"import django; django.setup(); from shop.models import Export; print(Export.objects.get(pk={EXPORT}).rows)"
 )
 COPIED = {6: ("workers.practices.locks",), 8: ("workers.queues", "workers.brokers.connection")}
 
@@ -66,8 +81,12 @@ def build(folder: Path, steps: int) -> Path:
     for step in range(1, steps + 1):
         for module in COPIED.get(step, ()):
             copy(module, project)
-        subprocess.run(["git", "apply", str(PATCHES[step - 1])], cwd=project, check=True)
+        apply(PATCHES[step - 1], project)
     return project
+
+
+def apply(patch: Path, project: Path, *options: str) -> None:
+    subprocess.run(["patch", "-s", "-p1", *options, "-i", str(patch)], cwd=project, check=True)
 
 
 def environment_of(project: Path, steps: int) -> dict[str, str]:
@@ -96,13 +115,22 @@ def use_rabbitmq(project: Path) -> None:
     (project / "shop/settings.py").write_text(text.replace(REDIS_OPTIONS, AMQP_OPTIONS))
 
 
-def outcome(project: Path, environment: dict[str, str]) -> Outcome:
-    """Runs the workers of its Procfile, its own test, and the audit."""
-    with ExitStack() as workers:
+@contextmanager
+def running_workers(project: Path, environment: dict[str, str]) -> Iterator[dict[str, psutil.Process]]:
+    """Those of its Procfile, by name."""
+    with ExitStack() as running:
+        workers = {}
         for name, line in read_procfile(project / "Procfile").items():
             if " worker" in line:
                 log = project / f"{name}.log"
-                workers.enter_context(killed_at_end(shlex.split(line), log, environment=environment, folder=project))
+                started = killed_at_end(shlex.split(line), log, environment=environment, folder=project)
+                workers[name] = psutil.Process(running.enter_context(started).pid)
+        yield workers
+
+
+def outcome(project: Path, environment: dict[str, str]) -> Outcome:
+    """Runs the workers of its Procfile, its own test, and the audit."""
+    with running_workers(project, environment):
         tested = run(project, environment, "-m", "unittest", "shop.tests")
         logs = "".join(log.read_text()[-2000:] for log in project.glob("*.log"))
     audited = run(project, environment, "-m", "workers.audit", "shop", "--json")
@@ -143,17 +171,70 @@ def test_in_the_end_the_audit_finds_nothing(outcomes):
 
 
 def test_the_last_step_holds_on_rabbitmq(vhost: Node, tmp_path):
+    """The audit cannot know the server's consumer_timeout."""
     project = build(tmp_path, len(PATCHES))
     use_rabbitmq(project)
     environment = environment_of(project, 0) | {"BROKER_URL": vhost.url}
     migrate(project, environment)
-    assert outcome(project, environment) == Outcome("", set(), 0)
+    assert outcome(project, environment) == Outcome("", {"practices.E304"}, 2)
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_an_export_whose_process_is_killed_comes_to_its_end(broker, request, tmp_path):
+    url = request.getfixturevalue("vhost").url if broker == "rabbitmq" else None
+    assert rows_after_kill(tmp_path, url, seconds=DEADLINE_SECONDS) == ORDERS
+
+
+@pytest.mark.parametrize("option", ["TASK_ACKS_LATE", "TASK_REJECT_ON_WORKER_LOST"])
+def test_without_one_of_its_two_options_the_export_is_lost(option, tmp_path):
+    assert rows_after_kill(tmp_path, None, without=option, seconds=5) is None
+
+
+def rows_after_kill(tmp_path: Path, url: str | None, *, seconds: float, without: str = "") -> int | None:
+    """Of an export whose pool process got `kill -9` in the middle. None if it has no end after so many seconds."""
+    project = build(tmp_path, len(PATCHES))
+    environment = environment_of(project, 2) | ({"BROKER_URL": url} if url else {})
+    if url:
+        use_rabbitmq(project)
+    if without:
+        settings_file = project / "shop/settings.py"
+        text = settings_file.read_text()
+        assert f"CELERY_{without} = True" in text
+        settings_file.write_text(text.replace(f"CELERY_{without} = True", f"CELERY_{without} = False"))
+    migrate(project, environment)
+    assert run(project, environment, "-c", MAKE_ORDERS).returncode == 0
+    file, log = project / f"exports/{EXPORT}.csv", project / "exports.log"
+    with running_workers(project, environment) as workers:
+        published = run(project, environment, "-c", PUBLISH.format(task="export_orders", id=EXPORT))
+        assert published.returncode == 0, published.stderr
+        wait_until(lambda: file.exists() and file.stat().st_size, "the first rows", interval=0.002)
+        (child,) = workers["exports"].children()
+        child.kill()
+        written = len(file.read_text().splitlines())
+        assert 0 < written < ORDERS
+        wait_until(lambda: "WorkerLostError" in log.read_text(), "the worker to notice")
+        with suppress(TimeoutError):
+            wait_until(lambda: rows_of(project, environment) is not None, seconds=seconds)
+        return rows_of(project, environment)
+
+
+def rows_of(project: Path, environment: dict[str, str]) -> int | None:
+    return json.loads(run(project, environment, "-c", SHOW_ROWS).stdout.replace("None", "null"))
+
+
+def test_a_publish_gives_up_from_step_3_on(tmp_path):
+    """Without ignore_result it waits for the silent server of its result without end. An export does until step 7."""
+    project = build(tmp_path, 3)
+    with silent_address() as address:
+        environment = environment_of(project, 1) | {"BROKER_URL": f"redis://{address}/0"}
+        published = run(project, environment, "-c", PUBLISH.format(task="send_receipt", id=0))
+    assert "OperationalError" in published.stderr
 
 
 def test_each_step_can_be_rolled_back(tmp_path):
     project = build(tmp_path, len(PATCHES))
     for patch in reversed(PATCHES):
-        subprocess.run(["git", "apply", "--reverse", str(patch)], cwd=project, check=True)
+        apply(patch, project, "--reverse")
     files = [path.relative_to(LIFT / "project") for path in (LIFT / "project").rglob("*.py")]
     assert {file for file in files if (project / file).read_text() != (LIFT / "project" / file).read_text()} == set()
 

@@ -120,9 +120,13 @@ def test_check_fires_for_a_message_that_is_delivered_again_while_its_task_runs(m
     assert [message.id for message in queues.check()] == ["practices.E304"]
 
 
-def test_check_fires_for_a_worker_that_prefetches_several_messages(monkeypatch):
-    monkeypatch.setitem(current_app.conf, "worker_prefetch_multiplier", 4)
-    assert [message.id for message in queues.check()] == ["practices.E305"]
+@pytest.mark.parametrize(
+    ("option", "value", "taken"), [("worker_prefetch_multiplier", 4, 4), ("task_acks_late", False, 2)]
+)
+def test_check_fires_for_a_worker_that_prefetches_several_messages(monkeypatch, option, value, taken):
+    monkeypatch.setitem(current_app.conf, option, value)
+    (message,) = queues.check()
+    assert (message.id, f"takes {taken} messages" in message.msg) == ("practices.E305", True)
 
 
 def test_check_fires_for_a_task_without_a_queue(monkeypatch):

@@ -46,7 +46,8 @@ def read_text(text: str, kind: str, file: str) -> list[WorkerCommand]:
     """The workers of one file. Files of a kind in one folder are one deployment."""
     path = Path(file)
     service = path.parent.name if path.stem == "run" else path.stem  # of s6 and runit, the folder has the name
-    deployment = f"{kind} in {path.parent}" if kind != "procfile" else file
+    folder = "this folder" if path.parent == Path() else path.parent
+    deployment = f"{kind} in {folder}" if kind != "procfile" else file
     return [
         WorkerCommand(name or service, file, deployment, tuple(words))
         for name, line in _commands(text, kind)

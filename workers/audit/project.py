@@ -15,6 +15,7 @@ from workers.schedule import gap_seconds
 
 REDIS = ("redis", "rediss", "sentinel", "valkey", "valkeys")
 AMQP = ("amqp", "amqps", "pyamqp")
+NO_CHILDREN = ("solo", "threads", "gevent", "eventlet")  # pools without processes
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,14 @@ def endless_locks(task: Task) -> list[str]:
     return [ast.unparse(call) for call in _calls(task) if _is_lock_of_a_server(call) and not _has_timeout(call)]
 
 
+def unowned_releases(task: Task) -> list[str]:
+    """cache.delete(key) where the task has cache.add(key). Raises OSError where there is no source."""
+    calls = [(ast.unparse(call.func), ast.unparse(call.args[0]), call) for call in _calls(task) if call.args]
+    added = {(name.removesuffix(".add"), key) for name, key, _ in calls if _is_cache(name, "add")}
+    deleted = [(name.removesuffix(".delete"), key, call) for name, key, call in calls if _is_cache(name, "delete")]
+    return [ast.unparse(call) for name, key, call in deleted if (name, key) in added]
+
+
 def functions_of(task: Task) -> list[FunctionType]:
     """The task's own, and those of its modules that it calls by name, and so on. Skips libraries.
 
@@ -90,4 +98,8 @@ def _has_timeout(call: ast.Call) -> bool:
 
 def _adds_to_a_cache(task: Task) -> bool:
     """`if cache.add("running", 1, 60):` is a lock too."""
-    return any(re.fullmatch(r".*cache\w*(\[.+\])?\.add", name) for name in names_of(task))
+    return any(_is_cache(name, "add") for name in names_of(task))
+
+
+def _is_cache(name: str, method: str) -> bool:
+    return bool(re.fullmatch(rf".*cache\w*(\[.+\])?\.{method}", name))

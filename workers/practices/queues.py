@@ -98,9 +98,10 @@ def _check_delivery() -> Iterator[CheckMessage]:
             "or raise visibility_timeout.",
             id="practices.E304",
         )
-    if conf.worker_prefetch_multiplier != 1:
-        fault = f"A worker takes {conf.worker_prefetch_multiplier} messages for each that it works on."
-        hint = "Set worker_prefetch_multiplier=1: a short job would wait behind the long one before it."
+    if conf.worker_prefetch_multiplier != 1 or not conf.task_acks_late:
+        taken = conf.worker_prefetch_multiplier + (not conf.task_acks_late)
+        fault = f"A worker takes {taken} messages for each that it works on."
+        hint = "Set worker_prefetch_multiplier=1 and task_acks_late=True: a short job would wait behind a long one."
         yield Error(fault, hint=hint, id="practices.E305")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from workers.addresses import server_of
 from workers.audit.messages import Message, listed, unknown
 from workers.audit.project import Project
-from workers.audit.sources import endless_locks, takes_lock
+from workers.audit.sources import endless_locks, takes_lock, unowned_releases
 
 
 def find(project: Project) -> Iterator[Message]:
@@ -32,9 +32,12 @@ def find(project: Project) -> Iterator[Message]:
 def _endless(project: Project) -> Iterator[Message]:
     for name, task in project.tasks.items():
         try:
-            calls = endless_locks(task)
+            calls, releases = endless_locks(task), unowned_releases(task)
         except OSError:
             continue
+        for call in dict.fromkeys(releases):
+            fault = f"{name}: `{call}` deletes the lock of the next run, if this run has outlived its own."
+            yield Message("AUD202", fault, "Take a lock with a token, which only its holder releases.")
         for call in dict.fromkeys(calls):
             fault = f"{name}: `{call}` has no timeout, so a killed worker holds it for ever."
             yield Message("AUD201", fault, "Write timeout=<seconds>, longer than the work takes, or renew it.")

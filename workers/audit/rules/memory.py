@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 
 from workers.audit.messages import Message, unknown
-from workers.audit.project import Project
-
-NO_CHILDREN = ("solo", "threads", "gevent", "eventlet")
+from workers.audit.project import NO_CHILDREN, Project
 
 
 def find(project: Project) -> Iterator[Message]:

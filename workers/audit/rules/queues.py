@@ -1,11 +1,11 @@
-"""Practice 3: who waits behind whom, by time limits, and queues that nobody consumes."""
+"""Practice 3: who waits behind whom, queues that nobody consumes, and messages that a killed process loses."""
 
 import math
 from collections.abc import Iterator
 
 from workers.audit.commands import WorkerCommand
 from workers.audit.messages import Message, listed, unknown
-from workers.audit.project import REDIS, Project
+from workers.audit.project import AMQP, NO_CHILDREN, REDIS, Project
 from workers.audit.routes import declared_queues
 from workers.queues import QueueKind
 
@@ -13,6 +13,7 @@ LONG_SECONDS = 60  # from here on, a task that waits behind another one is late
 MUCH_LONGER = 10
 URGENT = QueueKind.TIME_SENSITIVE
 DEFAULT_VISIBILITY_TIMEOUT = 3600  # kombu's, on Redis
+DEFAULT_CONSUMER_TIMEOUT = 1800  # RabbitMQ's
 
 
 def find(project: Project) -> Iterator[Message]:
@@ -26,7 +27,9 @@ def find(project: Project) -> Iterator[Message]:
             tasks = set().union(*(project.queues.get(queue, set()) for queue in queues))
             where = f"On the worker {command.name}, which consumes {', '.join(queues)}"
             yield from _mixed(project, tasks, "practices.E306", where)
+    yield from _acknowledgement(project)
     yield from _redelivery(project)
+    yield from _consumer_timeout(project)
     yield from _prefetch(project)
 
 
@@ -57,6 +60,10 @@ def _routes(project: Project) -> Iterator[Message]:
         for queue in sorted(project.queues.keys() - declared_queues(project.app).keys()):
             fault = f"{listed(project.queues[queue])} goes to {queue}, which task_queues does not have."
             yield Message("practices.E302", fault, "Declare the queue, or its publish raises QueueNotFound.")
+    if len(project.queues) > 1 and conf.task_create_missing_queues:
+        fault = "A publish to a mistyped queue makes that queue, and nobody consumes it."
+        hint = "List the queues in task_queues, and set task_create_missing_queues = False: then the publish raises."
+        yield Message("AUD304", fault, hint)
     if project.unrouted:
         fault = f"Each message decides the queue of {listed(project.unrouted)}: a function, or an exchange, routes it."
         yield unknown("practices.E302", fault, "Look whether a worker consumes each of its queues.")
@@ -64,6 +71,7 @@ def _routes(project: Project) -> Iterator[Message]:
 
 def _mixed(project: Project, tasks: set[str], rule: str, where: str) -> Iterator[Message]:
     """A task that may run long, and others that are much shorter or come again sooner."""
+    tasks = tasks & project.tasks.keys()  # _routes() names what the schedule sends and no code has
     runs = {task: seconds for task in tasks if (seconds := project.longest_run(task))}
     if not runs:
         if len(tasks) > 1 and rule == "AUD301":
@@ -87,9 +95,42 @@ def _mixed(project: Project, tasks: set[str], rule: str, where: str) -> Iterator
     if limit >= LONG_SECONDS and short:
         yield Message(
             rule,
-            f"{where}, {listed(short)} waits behind {longest}, which may run for {limit:,.0f} s.",
+            f"{where}, {listed(short)} {'wait' if len(short) > 1 else 'waits'} behind {longest}, which may run for "
+            f"{limit:,.0f} s.",
             "Give what is long a queue and a worker of its own.",
         )
+
+
+def _acknowledgement(project: Project) -> Iterator[Message]:
+    """Where the app acknowledges late, a task that says acks_late=False has decided."""
+    early = {name for name, task in project.tasks.items() if not task.acks_late}
+    if early and not project.app.conf.task_acks_late:
+        fault = f"{len(early)} of {len(project.tasks)} tasks are acknowledged before they run: {listed(early)}. "
+        hint = "Set task_acks_late and task_reject_on_worker_lost, and acks_late=False for what must not run twice."
+        yield Message("AUD302", f"{fault}A killed process loses its task.", hint)
+    pools = {command.option("pool") or project.app.conf.worker_pool for command in project.commands}
+    if pools and pools <= set(NO_CHILDREN):
+        return  # the task dies with its worker, whose messages come back
+    kept = {name for name, task in project.tasks.items() if task.acks_late and not task.reject_on_worker_lost}
+    if kept:
+        fault = f"{listed(kept)}: late acknowledgement alone. Celery acknowledges the message of a killed process too."
+        yield Message("AUD303", fault, "Set task_reject_on_worker_lost = True: then its message comes back.")
+
+
+def _consumer_timeout(project: Project) -> Iterator[Message]:
+    """RabbitMQ's file, or a policy, may have raised it."""
+    if project.transport not in AMQP:
+        return
+    declared = declared_queues(project.app)
+    for name, tasks in sorted(project.queues.items()):
+        arguments = getattr(declared.get(name), "queue_arguments", None) or {}
+        timeout = arguments.get("x-consumer-timeout", DEFAULT_CONSUMER_TIMEOUT * 1000) / 1000
+        late = {task for task in tasks & project.tasks.keys() if project.tasks[task].acks_late}
+        longer = {task for task in late if (project.longest_run(task) or 0) >= timeout}
+        if longer:
+            fault = f"RabbitMQ closes the channel of a message that is unacknowledged for {timeout:,.0f} s, if nobody "
+            fault += f"has raised its consumer_timeout, and {listed(longer)} may run for as long."
+            yield unknown("practices.E304", fault, "Raise it above the time limit of each task.")
 
 
 def _redelivery(project: Project) -> Iterator[Message]:
@@ -115,16 +156,23 @@ def _prefetch(project: Project) -> Iterator[Message]:
         runs = {task: project.longest_run(task) for task in tasks}
         long = {task for task, seconds in runs.items() if (seconds or 0) >= LONG_SECONDS}
         worker = f"The worker {name}" if name else "A worker"
-        if multiplier != 1 and long:
+        early = {task for task in long if not project.tasks[task].acks_late}
+        if multiplier == 1 and early:
+            fault = f"{worker} takes one message more than it works on: {listed(early)} is acknowledged before it runs."
+            hint = "Set task_acks_late = True beside worker_prefetch_multiplier = 1: else it waits behind a long one."
+            yield Message("practices.E305", fault, hint)
+        elif multiplier != 1 and long:
             fault = (
                 f"{worker} takes {multiplier:.0f} messages for each that it works on, and {listed(long)} may be long."
             )
-            hint = "Set worker_prefetch_multiplier = 1: else a message waits behind a long one while others are idle."
+            hint = "Set worker_prefetch_multiplier = 1, task_acks_late = True: else a message waits in a busy worker."
             yield Message("practices.E305", fault, hint)
         elif multiplier != 1 and None in runs.values():
             fault = f"{worker} takes {multiplier:.0f} messages at once, and no time limit tells whether one is long."
             yield unknown(
-                "practices.E305", fault, "Set time limits, and worker_prefetch_multiplier = 1 if any is long."
+                "practices.E305",
+                fault,
+                "Set time limits. If any is long: worker_prefetch_multiplier = 1, task_acks_late = True.",
             )
 
 
@@ -136,4 +184,5 @@ def _multiplier(command: WorkerCommand, default: float) -> float:
 
 def _tasks(project: Project, command: WorkerCommand) -> set[str]:
     queues = project.queues_of(command)
-    return set().union(*(project.queues.get(queue, set()) for queue in (project.queues if queues is None else queues)))
+    named = project.queues if queues is None else queues
+    return set().union(*(project.queues.get(queue, set()) for queue in named)) & project.tasks.keys()
