@@ -17,6 +17,7 @@ from labs.faults.experiments import FAULTS, SUBJECTS
 
 RESULTS, PAGE = ROOT / "docs/results/faults.json", ROOT / "docs/what-celery-does.md"
 BEGIN, END = "[//]: # (written by make faults)", "[//]: # (end of what it wrote)"  # which no page shows
+NAMES = {"tls": "TLS", "eta": "ETA", "sigterm": "SIGTERM", "rabbitmq": "RabbitMQ"}  # as a title writes these words
 PACKAGES = ("celery", "kombu", "billiard", "amqp", "redis", "django-celery-beat", "django")
 Measured = dict[str, Any]
 
@@ -106,10 +107,11 @@ def to_markdown(runs: list[Measured]) -> str:
 def _entry(fault: type[Experiment], runs: list[Measured]) -> list[str]:
     """Its heading is its id in words, so that it has the same address as the fact."""
     seen = {run["broker"]: each for run in runs for each in run["results"] if each["id"] == fault.id}
-    off, on = (_together({broker: each[side] for broker, each in seen.items()}) for side in ("without", "with_fix"))
+    sides = ({broker: each[side] for broker, each in seen.items()} for side in ("without", "with_fix"))
+    off, on = (_together(side, len(runs)) for side in sides)
     said = " ".join((fault.__doc__ or "").split())
     return [
-        f"#### {fault.id.replace('-', ' ').capitalize()}",
+        f"#### {_title(fault.id)}",
         "",
         f"{said} ([Measured](facts/{fault.page}#{fault.id}).)",
         "",
@@ -119,9 +121,17 @@ def _entry(fault: type[Experiment], runs: list[Measured]) -> list[str]:
     ]
 
 
-def _together(seen: dict[str, str]) -> str:
-    """The brokers on which it came out alike are named together."""
+def _title(name: str) -> str:
+    first, *rest = (NAMES.get(word, word) for word in name.split("-"))
+    return " ".join([first[0].upper() + first[1:], *rest])
+
+
+def _together(seen: dict[str, str], brokers_saved: int) -> str:
+    """The brokers on which it came out alike are named together, and none where it did so on all."""
     brokers: dict[str, list[str]] = {}
     for broker, words in seen.items():
         brokers.setdefault(words, []).append(broker)
-    return "; ".join(f"**{words}** ({', '.join(names)})" for words, names in brokers.items())
+    return "; ".join(
+        f"**{words}**" + ("" if len(names) == brokers_saved else f" ({', '.join(names)})")
+        for words, names in brokers.items()
+    )
