@@ -120,13 +120,10 @@ def test_check_fires_for_a_message_that_is_delivered_again_while_its_task_runs(m
     assert [message.id for message in queues.check()] == ["practices.E304"]
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "taken"), [("worker_prefetch_multiplier", 4, 4), ("task_acks_late", False, 2)]
-)
-def test_check_fires_for_a_worker_that_prefetches_several_messages(monkeypatch, option, value, taken):
+@pytest.mark.parametrize(("option", "value"), [("worker_prefetch_multiplier", 4), ("task_acks_late", False)])
+def test_check_fires_for_a_worker_that_prefetches_several_messages(monkeypatch, option, value):
     monkeypatch.setitem(current_app.conf, option, value)
-    (message,) = queues.check()
-    assert (message.id, f"takes {taken} messages" in message.msg) == ("practices.E305", True)
+    assert [message.id for message in queues.check()] == ["practices.E305"]
 
 
 def test_check_fires_for_a_task_without_a_queue(monkeypatch):

@@ -99,8 +99,7 @@ def _check_delivery() -> Iterator[CheckMessage]:
             id="practices.E304",
         )
     if conf.worker_prefetch_multiplier != 1 or not conf.task_acks_late:
-        taken = conf.worker_prefetch_multiplier + (not conf.task_acks_late)
-        fault = f"A worker takes {taken} messages for each that it works on."
+        fault = "A worker takes more messages than it works on."
         hint = "Set worker_prefetch_multiplier=1 and task_acks_late=True: a short job would wait behind a long one."
         yield Error(fault, hint=hint, id="practices.E305")
 
