@@ -71,6 +71,17 @@ def living(seconds: float = 1000) -> liveness.Worker:
     return worker
 
 
+def test_a_silent_worker_is_not_said_to_live_though_the_broker_counts_it(broker, monkeypatch):
+    monkeypatch.setattr(backlog, "read_queue_states", lambda: STATES)
+    late_canary()
+    living()
+    assert FAULT in backlog.verify().reason
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", -1)  # and now the same worker is silent
+    reason = backlog.verify().reason
+    assert "video@host has been silent for " in reason
+    assert FAULT not in reason
+
+
 def running() -> Job:
     now = timezone.now()
     return Job.objects.create(task="a", queue="video", state=Job.State.RUNNING, queued_at=now, started_at=now)

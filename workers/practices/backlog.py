@@ -5,7 +5,7 @@ The trap: ten videos are an hour and ten mails a second, and no broker tells the
 that takes nothing while nobody waits. So each queue gets a canary, one small message at a time (telemetry/canaries.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from celery import current_app
@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError
 from redis.exceptions import RedisError
 
-from workers.brokers import BrokerUnavailableError
+from workers.brokers import BrokerUnavailableError, QueueState
 from workers.brokers.state import read_queue_states, read_queue_states_or_unknown
 from workers.practices import Finding
 from workers.queues import table
@@ -81,7 +81,7 @@ def verify() -> Finding:
         states = read_queue_states()  # first: a worker gives no sign of life while its broker is away
         faults = list(liveness.faults({name: pause.paused_at for name, pause in paused.items()}))
         unread = {name for name, state in states.items() if state["consumers"] == 0 and name not in paused}
-        idle = {name: seconds for name, seconds in canaries.idle_ages().items() if states[name]["consumers"]}
+        idle = _idle_ages(states)
         late = list(late_faults(waits, unread | liveness.queues_without_worker()))
     except (BrokerUnavailableError, DatabaseError, RedisError) as error:  # what is late is late because of it
         reason = " ".join([_tell(error), *unsampled])
@@ -96,6 +96,13 @@ def verify() -> Finding:
     faults += [*unsampled, *late]
     summary = f"waiting: {ready} messages, {in_rows} jobs without one; {summary}"
     return Finding(not faults, summary, " ".join(faults), age)
+
+
+def _idle_ages(states: Mapping[str, QueueState]) -> dict[str, float]:
+    """Without queues of a silent worker: it has a sentence of its own, and may hold the canary itself."""
+    idle = {queue: seconds for queue, seconds in canaries.idle_ages().items() if states[queue]["consumers"]}
+    workers = liveness.read_workers() if idle else []
+    return {queue: seconds for queue, seconds in idle.items() if not liveness.silent_consumers(workers, queue)}
 
 
 def _tell(error: Exception) -> str:
