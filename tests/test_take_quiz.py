@@ -85,7 +85,18 @@ def test_the_questions_of_one_practice_are_a_form_of_their_own(client: Client, t
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("query", ["?practice=1", "?practice=x", "?practice=99"])
+def test_the_questions_of_several_practices_are_one_form_in_any_order(client: Client, two_questions: Path):
+    with two_questions.open("a") as file:
+        file.write(QUESTIONS[QUESTIONS.index("[[question]]\npractice = 3") :].replace("practice = 3", "practice = 4"))
+    page = client.get(f"{QUIZ}?practice=4,2").content.decode()
+    assert [text in page for text in ("Who deletes", "Which queue?", "Quiz: practices 2, 4")] == [True] * 3
+    assert [f"<h2>{number} {quiz.TITLES[number]}</h2>" in page for number in (2, 3, 4)] == [True, False, True]
+    client.post(f"{QUIZ}?practice=4,2", {})
+    assert "The time before: 0 of 2." in client.post(f"{QUIZ}?practice=2,4,2", {}).content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("query", ["?practice=1", "?practice=x", "?practice=99", "?practice=3,1", "?practice=3,x"])
 def test_a_form_without_questions_is_not_found(query: str, client: Client, two_questions: Path):
     assert client.get(QUIZ + query).status_code == 404
 

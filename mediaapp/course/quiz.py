@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,11 +73,11 @@ class Graded:
         return [(index, documents.render_inline(answer)) for index, answer in enumerate(self.question.answers)]
 
 
-def read_questions(practice: int | None = None) -> list[Question]:
-    """All, or those of one practice. Raises one of UNREADABLE if the file is missing or wrong."""
+def read_questions(practices: Collection[int] = ()) -> list[Question]:
+    """All, or those of some practices. Raises one of UNREADABLE if the file is missing or wrong."""
     read = tomllib.loads((settings.BASE_DIR / PATH).read_text())
     questions = [Question(number, **fields) for number, fields in enumerate(read.get("question", []), 1)]
-    return [each for each in questions if practice in (None, each.practice)]
+    return [each for each in questions if not practices or each.practice in practices]
 
 
 def count_questions() -> Counter[int]:

@@ -31,16 +31,17 @@ def show_exercise(request: HttpRequest, number: int, kind: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def take_quiz(request: HttpRequest) -> HttpResponse:
-    """?practice=3: the questions of one practice. A POST is graded; nothing is kept but two scores, in the session."""
-    chosen = request.GET.get("practice", "")
+    """?practice=3,5,8: the questions of these. A POST is graded; nothing is kept but two scores, in the session."""
     try:
-        questions = quiz.read_questions(int(chosen) if chosen else None)
+        numbers = sorted({int(number) for number in request.GET.get("practice", "").split(",") if number})
+        questions = quiz.read_questions(numbers)
     except quiz.UNREADABLE:
         raise Http404 from None
-    if not questions:
+    if not questions or {*numbers} - {each.practice for each in questions}:
         raise Http404
+    chosen = ",".join(map(str, numbers))
     graded = quiz.grade(questions, request.POST.dict())
-    context = {"graded": graded, "practice": chosen, "is_graded": request.method == "POST"}
+    context = {"graded": graded, "practices": numbers, "is_graded": request.method == "POST"}
     is_staff(request)  # the page needs no database
     if request.method == "POST":
         context["scores"] = keep_score(request, chosen, [sum(each.is_right for each in graded), len(graded)])
