@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def test_a_result_of_this_machine_stands_beside_the_saved_one(client: Client, fo
     assert "Yours, 12 min ago" in page
     assert ["0.05 s" in page, "0.07 s" in page] == [True, True]
     assert "It waits 0.07 s on Valkey 9.1." in client.get("/practices/").content.decode()
+
+
+def test_what_a_lab_found_is_folded_so_that_no_guess_is_spoiled(client: Client, folders):
+    save(result("Valkey 9.1", 0.05, age=timedelta(days=3)), path_of(3, "Valkey", folders[0]))
+    for address in ("/practices/", "/practices/3/"):
+        page = client.get(address).content.decode()
+        shown = re.sub(r"<details.*?</details>", "", page, flags=re.DOTALL)
+        assert ["It waits" in page, "It waits" in shown, "0.05 s" in shown] == [True, False, False]
+        assert re.search(r"<summary>[^<]*How long\?", page)
 
 
 def test_without_a_result_the_page_says_how_to_get_one(client: Client):
