@@ -35,15 +35,27 @@ def test_two_days_cover_all_nine_practices():
 def test_a_slide_asks_what_the_instructor_asks_and_a_later_one_answers_with_the_saved_figures(practice):
     name = f"{practice.number} {practice.title}"
     slides = [each for each in text_of("slides.md").split("\n---\n\n") if each.startswith(f"## {name}: ")]
-    assert [each.splitlines()[0].rpartition(" ")[2] for each in slides] == ["guess", "picture", "answer", "do"]
-    guess, picture, answer, do = slides
+    assert [each.splitlines()[0].rpartition(" ")[2] for each in slides] == ["guess", "picture", "answer", "code", "do"]
+    guess, picture, answer, code, do = slides
     (question,) = re.findall(r"^\*\*(.+\?)\*\*$", guess, re.MULTILINE)
     assert f'| {name} | "{question}" |' in text_of("instructor.md")
     assert f"make lab N={practice.number}\n" in guess
     assert "results/" not in guess + picture
     assert f"](../pictures/{practice.number}-" in picture
     assert answer.count(f"](../results/{practice.number}.json ") >= 1
+    assert f"](../{practice.chapter.removeprefix('docs/')}#wrong-and-right)" in code
     assert f"make exercise N={practice.number}\n" in do
+
+
+def test_the_half_day_names_the_slides_of_its_practices():
+    (named,) = re.findall(r"^\*\*Slides\*\*: ([\d, to]+)\.", text_of("half-day.md"), re.MULTILINE)
+    spans = [[int(number) for number in span.split(" to ")] for span in named.split(", ")]
+    numbers = [number for span in spans for number in range(span[0], span[-1] + 1)]
+    slides = text_of("slides.md").split("\n---\n\n")
+    others = [slide for slide in slides if (found := re.match(r"## (\d) ", slide)) and found[1] not in "358"]
+    assert [slides[number - 1] for number in numbers] == [slide for slide in slides if slide not in others]
+    for practices in ("3,5,8", "2,4,9", "6,7,8"):
+        assert f"?practice={practices}`" in text_of("half-day.md")
 
 
 def test_each_practice_has_a_key_point():
@@ -65,11 +77,13 @@ def test_the_right_answer_is_not_always_at_the_same_place():
     assert max(places.values()) <= 9
 
 
-def test_the_right_answer_is_not_the_longest_one():
-    """Who guesses so gets no more than who guesses at all."""
+def test_the_right_answer_is_never_the_longest_and_seldom_the_shortest_one():
+    """Who guesses by the length gets no more than who guesses at all."""
     questions = tomllib.loads(text_of("quiz.toml"))["question"]
-    longest = [each["text"] for each in questions if each["answers"][each["right"]] == max(each["answers"], key=len)]
-    assert len(longest) <= len(questions) / 3
+    right = {each["text"]: len(each["answers"][each["right"]]) for each in questions}
+    lengths = {each["text"]: [len(answer) for answer in each["answers"]] for each in questions}
+    assert [text for text, length in right.items() if length == max(lengths[text])] == []
+    assert len([text for text, length in right.items() if length == min(lengths[text])]) <= len(questions) / 3
 
 
 def test_the_dev_container_is_a_stage_of_the_dockerfile_in_which_a_page_is_reached():
