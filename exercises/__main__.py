@@ -97,10 +97,18 @@ def show_task(exercise: Exercise, folder: Path, *, is_new: bool) -> None:
         f"Edit the files in {shown(folder)}/ {'' if is_new else '(your copy of last time) '}and not the project's own."
     )
     print("The site starts again when you save a file. In another terminal:")
+    print(f"  {check_command(folder)}")
     print(f"  {command} HINT=1      the first of {len(exercise.hints)} hints")
     print(f"  {command} CHECK=1     your grade, and the solution if you pass")
     print(f"  {command} SOLUTION=1  the solution now\n")
     print("The site starts ...", flush=True)
+
+
+def check_command(folder: Path) -> str:
+    """For a shell in the project. The copy has no virtual environment of its own."""
+    inside = folder.is_relative_to(ROOT)
+    python = os.path.relpath(sys.executable, folder) if inside else sys.executable
+    return f"cd {shown(folder)} && DEBUG=true {python} manage.py check"
 
 
 def show_hints(exercise: Exercise, count: int) -> int:
@@ -125,11 +133,16 @@ def check(exercise: Exercise, folder: Path) -> int:
     if not folder.exists():
         print(f"Start it first: make exercise N={exercise.name}")
         return 1
+    if running.plays_scene(folder):
+        print("The scene of this exercise still runs. The grade waits for it ...", flush=True)
     all_passed = True
     try:
         for grade in grading.grade(exercise, folder):
             all_passed &= grade.passed
             print(f"{'pass' if grade.passed else 'FAIL'}  {grade.subject}: {grade.words}", flush=True)
+    except running.SceneRunningError as error:
+        print(f"{error} This was no grade: grade again when its window says Ready.")
+        return 1
     except TimeoutError as error:
         print(f"FAIL  {error}")
         return 1

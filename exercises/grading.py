@@ -30,7 +30,7 @@ class BrokenSourceError(Exception):
 
 
 def grade(exercise: Exercise, folder: Path) -> Iterator[Grade]:
-    """Raises TimeoutError if the site does not start with the source as it is now."""
+    """Raises TimeoutError without a site that runs the source as it is now, SceneRunningError while its scene runs."""
     is_current = running.is_current(folder)
     try:
         found = examine(folder, *([exercise.hidden_test] if is_current else []))

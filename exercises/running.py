@@ -23,6 +23,10 @@ POLL_SECONDS = 0.5
 TAIL_LINES = 12
 
 
+class SceneRunningError(Exception):
+    """The site runs, and what it should show is not complete yet."""
+
+
 def environment(**variables: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return kept | {"DEBUG": "true"} | variables
@@ -39,8 +43,7 @@ def serve(folder: Path, port: str, scene: Path) -> None:
     while True:
         source = fingerprint(folder)
         with _running_site(folder, port) as process:
-            if _is_ready(process, _log(folder)):
-                _play(scene, folder)
+            if _is_ready(process, _log(folder)) and _play(scene, folder, source):
                 _marker(folder).write_text(f"{port} {source}")
                 print(f"Ready: http://127.0.0.1:{port}/  login demo / demo  stop with Ctrl-C", flush=True)
             _wait_for_edit(folder, source, process)
@@ -50,7 +53,8 @@ def serve(folder: Path, port: str, scene: Path) -> None:
 @contextmanager
 def _running_site(folder: Path, port: str) -> Iterator[Process]:
     (folder / ".local").mkdir(exist_ok=True)
-    _marker(folder).unlink(missing_ok=True)
+    for old in (_marker(folder), _scene(folder)):  # of one that was killed
+        old.unlink(missing_ok=True)
     # The checks are skipped, because a broken rule is the exercise.
     command = [sys.executable, "manage.py", "up", "--skip-checks"]
     variables = environment(PORT=port)
@@ -68,11 +72,23 @@ def _is_ready(process: Process, log: Path) -> bool:
     return process.poll() is None
 
 
-def _play(scene: Path, folder: Path) -> None:
-    if scene.exists():
-        done = run_in_copy(folder, "manage.py", "shell", "--command", scene.read_text())
-        if done.returncode:
-            print(f"{scene.name} failed:\n{done.stderr}", flush=True)
+def _play(scene: Path, folder: Path, source: str) -> bool:
+    """False if it was stopped, because the source is not `source` any more."""
+    if not scene.exists():
+        return True
+    print("The site runs, and its scene is being made ...", flush=True)
+    command, log = [sys.executable, "manage.py", "shell", "--command", scene.read_text()], _scene(folder)
+    try:
+        with killed_at_end(command, log, environment=environment(), folder=folder) as process:
+            while process.poll() is None:
+                if fingerprint(folder) != source:
+                    return False
+                time.sleep(POLL_SECONDS)
+        if process.returncode:
+            print(f"{scene.name} failed:\n{log.read_text(errors='replace')}", flush=True)
+    finally:
+        log.unlink()
+    return True
 
 
 def _wait_for_edit(folder: Path, source: str, process: Process) -> None:
@@ -109,10 +125,22 @@ def is_served(folder: Path) -> bool:
         return True
 
 
+def plays_scene(folder: Path) -> bool:
+    return _scene(folder).exists() and is_served(folder)
+
+
 def wait_until_current(folder: Path) -> None:
-    """Until the site runs the source as it is now, or is not served any more. Raises TimeoutError."""
+    """Until the site runs the source as it is now, or is not served any more.
+
+    Raises SceneRunningError if the scene is still at work, and TimeoutError if the site does not start.
+    """
     what = "the site to start with your edits; its window says why it does not"
-    wait_until(lambda: is_current(folder) or not is_served(folder), what)
+    try:
+        wait_until(lambda: is_current(folder) or not is_served(folder), what)
+    except TimeoutError as error:
+        if plays_scene(folder):
+            raise SceneRunningError("The scene of this exercise still runs.") from error
+        raise
 
 
 def lock_file(folder: Path) -> Path:
@@ -130,6 +158,11 @@ def is_current(folder: Path) -> bool:
 
 def _marker(folder: Path) -> Path:
     return folder / ".local" / "ready-with-source"
+
+
+def _scene(folder: Path) -> Path:
+    """What the scene prints. It exists while the scene runs."""
+    return folder / ".local" / "scene.log"
 
 
 def _log(folder: Path) -> Path:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ import pytest
 from devtools.ports import free_port
 from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end, wait_until
 from devtools.visitor import Visitor
-from exercises.__main__ import show_hints, show_solution
+from exercises import running
+from exercises.__main__ import check, show_hints, show_solution
 from exercises.catalogue import SECTIONS, exercises
 from exercises.copies import apply_patch, make_broken_copy, make_copy, solution_diff
 from exercises.grading import LATER, BrokenSourceError, read_examination
@@ -129,6 +131,14 @@ class Learner:
             process.wait(DEADLINE_SECONDS)
         assert "Stopped. Your copy stays" in log.read_text()
 
+    def type_check_command(self, shown: str) -> str:
+        """As it is printed, in a shell of the project."""
+        command = re.search(r"^  (cd .* manage\.py check)$", shown, re.MULTILINE)[1]
+        bare = {name: os.environ[name] for name in running.KEPT_VARIABLES if name in os.environ}
+        return subprocess.run(
+            command, shell=True, cwd=ROOT, env=bare, capture_output=True, text=True, check=False
+        ).stderr
+
     def page(self) -> str:
         """Of the practices, as staff see it."""
         visitor = Visitor(self.port)
@@ -155,6 +165,7 @@ def test_a_learner_does_one_whole(learner: Learner, tmp_path: Path):
     with learner.exercise(log):
         assert "STORY" in log.read_text()
         assert "It never expires." in learner.page()
+        assert "practices.E501" in learner.type_check_command(log.read_text())
         grade = learner.make("exercise", "N=5", "CHECK=1")
         assert re.findall(r"^(\w+)  ([\w ]+):", grade, re.MULTILINE)[:2] == [("FAIL", "rule"), ("FAIL", "live finding")]
         assert re.findall(r"FAIL  hidden test: .*", grade) == re.findall(rf"FAIL  hidden test: .* {LATER}", grade) != []
@@ -195,3 +206,50 @@ def test_hints_unfold_one_by_one_and_the_solution_needs_no_grade(capsys):
     shown = capsys.readouterr().out
     assert re.search(r"^\+ .*expire_seconds", shown, re.MULTILINE)
     assert exercise.sections["Also works"] in shown
+
+
+@pytest.fixture
+def copy_with_scene(tmp_path: Path) -> Path:
+    """Of an exercise whose scene has begun."""
+    copy = tmp_path / "5-find"
+    (copy / ".local").mkdir(parents=True)
+    (copy / ".local" / "scene.log").touch()
+    return copy
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(running, "is_served", lambda folder: True)
+    monkeypatch.setattr(running, "wait_until", partial(wait_until, seconds=0.1))
+    monkeypatch.setattr("exercises.grading.examine", lambda folder, *hidden_tests: {"rules": [], "tests": []})
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_grade_during_the_scene_is_no_failure(copy_with_scene: Path, capsys):
+    assert check(ALL[0], copy_with_scene) == 1
+    shown = capsys.readouterr().out
+    assert shown.startswith("The scene of this exercise still runs. The grade waits for it ...\n")
+    assert "This was no grade: grade again when its window says Ready." in shown
+    assert "FAIL" not in shown
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_site_that_does_not_start_fails_a_grade(copy_with_scene: Path, capsys):
+    (copy_with_scene / ".local" / "scene.log").unlink()
+    check(ALL[0], copy_with_scene)
+    assert re.search("^FAIL  waited .* its window says why it does not$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("is_edited", "is_complete"), [(True, False), (False, True)])
+def test_an_edit_ends_the_scene(is_edited: bool, is_complete: bool, copy_with_scene: Path, tmp_path: Path):
+    (copy_with_scene / "manage.py").write_text(f"import time; time.sleep({DEADLINE_SECONDS if is_edited else 0})")
+    (scene := tmp_path / "scene.py").touch()
+    source = "of before the edit" if is_edited else running.fingerprint(copy_with_scene)
+    assert running._play(scene, copy_with_scene, source) == is_complete
+    assert not running.plays_scene(copy_with_scene)
+
+
+def test_the_scene_of_a_killed_site_is_forgotten(copy_with_scene: Path):
+    (copy_with_scene / "manage.py").touch()
+    with running._running_site(copy_with_scene, "1"):
+        assert not running._scene(copy_with_scene).exists()
