@@ -1,5 +1,9 @@
 from pathlib import Path
 
+from celery import Task, current_app
+from celery.exceptions import SoftTimeLimitExceeded
+from django.contrib.auth import get_user_model
+
 from workers.queues import QueueKind, load_tasks, table
 
 NAMES = ("announce", "send_announcement")
@@ -46,3 +50,47 @@ def test_somebody_consumes_them():
                     each for line in Path(file).read_text().splitlines() for each in line.replace(",", " ").split()
                 }
                 assert queue.name in named, f"{file} does not know the queue {queue.name}."
+
+
+class Broker:
+    """Stands for it: keeps the messages, and each publish takes 5 ms of the run's time."""
+
+    def __init__(self):
+        self.messages, self.seconds, self.limit = [], 0.0, None
+
+    def publish(self, task, args, kwargs):
+        self.seconds += 0.005
+        if self.limit and self.seconds > self.limit:
+            raise SoftTimeLimitExceeded
+        self.messages.append((task.name.rpartition(".")[2], tuple(args or ()), kwargs or {}))
+
+    def run(self, task, *args, **kwargs):
+        self.seconds, self.limit = 0.0, task.soft_time_limit or current_app.conf.task_soft_time_limit
+        task.run(*args, **kwargs)
+
+
+def test_announce_gets_to_its_last_reader(db, monkeypatch):
+    """A publish takes 5 ms. Each of 9,000 users gets a message, and no run of announce exceeds its time limit."""
+    users, broker = get_user_model().objects, Broker()
+    added = users.bulk_create(
+        users.model(username=f"reader-{number}", email=f"{number}@example.com") for number in range(9_000)
+    )
+    monkeypatch.setattr(
+        Task, "apply_async", lambda task, args=None, kwargs=None, **options: broker.publish(task, args, kwargs)
+    )
+    announce = next(task for name, task in load_tasks().items() if name.endswith(".announce"))
+    broker.messages.append(("announce", ("A subject", "A text"), {}))
+    sent, has_met_limit = set(), False
+    while broker.messages:
+        name, args, kwargs = broker.messages.pop()
+        if name != "announce":
+            sent |= {each for each in (*args, *kwargs.values()) if isinstance(each, int)}
+            continue
+        try:
+            broker.run(announce, *args, **kwargs)
+        except SoftTimeLimitExceeded:
+            has_met_limit = True
+    missing = len({user.pk for user in added} - sent)
+    fate = "It met its time limit, and" if has_met_limit else "It ended, and"
+    assert not missing, f"{fate} {missing:,} of 9,000 users get none."
+    assert not has_met_limit, "Each user has a message, and a run met its time limit."
