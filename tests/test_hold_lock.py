@@ -18,7 +18,7 @@ from devtools.processes import ROOT, wait_until
 from tests.conftest import environment
 from tests.relay import running_relay
 from workers.practices import broker, locks
-from workers.telemetry.held_locks import PREFIX, held_locks
+from workers.telemetry.held_locks import PREFIX, held_locks, release_locks_of
 
 
 def key(name: str) -> str:
@@ -95,6 +95,24 @@ def test_a_held_lock_has_its_holder_age_and_seconds_left():
     assert str(os.getpid()) in held.holder
     assert 0 <= held.age < 30
     assert 0 < held.seconds_left <= 30
+
+
+@pytest.mark.parametrize("naming", [{}, {"KEY_PREFIX": "shop[1]", "VERSION": 3}], ids=["default", "prefix"])
+def test_locks_are_found_however_a_project_names_its_keys(settings, naming):
+    """One that copies this module need not set this site's KEY_FUNCTION: django-redis names the key `:1:lock:...`."""
+    ours = {name: value for name, value in settings.CACHES["locks"].items() if name != "KEY_FUNCTION"}
+    settings.CACHES = settings.CACHES | {"locks": ours | naming}
+    with locks.exclusive("import:7", lease=30):
+        assert locks.is_held("import:7")
+        assert [lock.name for lock in held_locks()] == ["import:7"]
+        assert release_locks_of(os.getpid()) == ["import:7"]
+
+
+def test_verify_sees_an_endless_lock_however_a_project_names_its_keys(settings):
+    ours = {name: value for name, value in settings.CACHES["locks"].items() if name != "KEY_FUNCTION"}
+    settings.CACHES = settings.CACHES | {"locks": ours}
+    caches["locks"].lock("lock:invoices").acquire()
+    assert locks.verify().summary == "1 held, 1 without end"
 
 
 def test_the_lock_of_a_killed_process_frees_itself():

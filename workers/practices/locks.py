@@ -27,7 +27,7 @@ from workers.practices import Finding
 from workers.queues import is_given_job, load_tasks
 from workers.schedule import scheduled_tasks
 from workers.task_source import called_names, held_contexts
-from workers.telemetry.held_locks import PREFIX, held_locks, make_token
+from workers.telemetry.held_locks import PREFIX, held_locks, key_of, make_token
 from workers.telemetry.lock_server import memory_faults
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def _renew_once(lock: Lock, lease: int) -> bool:
 
 def is_held(name: str) -> bool:
     """Raises RedisError if the server is away."""
-    return bool(get_redis_connection("locks").exists(PREFIX + name))
+    return bool(get_redis_connection("locks").exists(key_of(name)))
 
 
 def check() -> list[CheckMessage]:

@@ -5,10 +5,12 @@ import re
 import secrets
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.core.cache import caches
 from django_redis import get_redis_connection
 from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
@@ -42,18 +44,30 @@ def make_token(holder: str) -> str:
     return f"{holder} on {socket.gethostname()}, pid {os.getpid()} {int(time.time())} {FAMILY}-{secrets.token_hex(8)}"
 
 
+def key_of(name: str) -> str:
+    """The key in Redis of a lock that was taken through the cache: with KEY_PREFIX and VERSION, by KEY_FUNCTION."""
+    return caches["locks"].make_key(PREFIX + name)
+
+
+def _scan() -> Iterator[tuple[str, str]]:
+    """Keys, and the names of their locks. KEY_FUNCTION, if set, must leave the name at the end."""
+    pattern = caches["locks"].client.make_pattern(PREFIX + "*")  # type: ignore[attr-defined]
+    for key in get_redis_connection("locks").scan_iter(pattern, count=500):
+        yield key.decode(), key.decode().removeprefix(key_of(""))
+
+
 def held_locks() -> list[HeldLock]:
     """Raises RedisError."""
     redis = get_redis_connection("locks")
     locks = []
-    for key in redis.scan_iter(PREFIX + "*", count=500):
+    for key, name in _scan():
         value, milliseconds = redis.get(key), redis.pttl(key)
         if value is None:
             continue  # released between the two calls
         holder, _, since = value.decode().rpartition(" ")[0].rpartition(" ")
         age = time.time() - float(since) if since.isdigit() else 0.0
         seconds_left = milliseconds / 1000 if milliseconds >= 0 else None
-        locks.append(HeldLock(key.decode().removeprefix(PREFIX), holder, age, seconds_left))
+        locks.append(HeldLock(name, holder, age, seconds_left))
     return locks
 
 
@@ -62,10 +76,10 @@ def release_locks_of(pid: int) -> list[str]:
     redis = get_redis_connection("locks")
     token_of_process = re.compile(rf", pid {pid} \d+ {FAMILY}-".encode())
     released = []
-    for key in redis.scan_iter(PREFIX + "*", count=500):
+    for key, name in _scan():
         token = redis.get(key)
         if token and token_of_process.search(token):
             with suppress(LockNotOwnedError):
                 Lock(redis, key).do_release(token)
-                released.append(key.decode().removeprefix(PREFIX))
+                released.append(name)
     return released
