@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from statistics import median_low
+from statistics import mean, median, median_low
 
 from django.db.models import Avg, QuerySet
 from django.utils import timezone
@@ -60,6 +60,14 @@ def log_has_grown(day: Day) -> bool:
     return median_low(seconds[-LOOK_EVERY:]) > 1.5 * median_low(seconds)
 
 
+def middle_has_grown(middle: Callable[[list[float]], float], _day: Day) -> bool:
+    """The mean or the median of the task against that of its own past, with nothing else."""
+    runs, hour_ago = TaskRun.objects.filter(task=TASK), timezone.now() - timedelta(hours=1)
+    now, past = runs.filter(ended_at__gt=hour_ago), runs.filter(ended_at__lte=hour_ago)
+    usual = middle(list(past.values_list("run_seconds", flat=True)))
+    return middle(list(now.values_list("run_seconds", flat=True))) > 1.5 * usual
+
+
 def p95_has_grown(_day: Day) -> bool:
     (speed,) = slowdown.compare_with_last_week(TASK)
     return speed.p95_seconds > 1.5 * speed.usual_p95_seconds
@@ -104,5 +112,7 @@ def count_false_alarms(is_slower: Way, lab: Round) -> int:
 LAB.wrong("one limit for all tasks")(partial(measure, any_run_exceeds_limit))
 LAB.wrong("mean of all runs")(partial(measure, mean_of_all_has_grown))
 LAB.wrong("succeeded in N s in the log")(lambda lab: {"noticed after": count_slow_runs(log_has_grown, lab)})
+LAB.beside("mean of each task")(partial(measure, partial(middle_has_grown, mean)))
+LAB.beside("median of each task")(partial(measure, partial(middle_has_grown, median)))
 LAB.beside("p95 half as high again")(partial(measure, p95_has_grown))
 LAB.right("timing.verify()")(partial(measure, verify_fails))
