@@ -232,12 +232,19 @@ def test_a_mail_that_takes_longer_than_its_task_may_is_tried_again(alice, settin
         def exceed_soft_limit(*_: object) -> None:
             raise SoftTimeLimitExceeded
 
+        def wait_for_mail() -> None:
+            mail, _ = silent.accept()
+            with mail:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+                given_up.wait()
+
+        given_up = threading.Event()
         former = signal.signal(signal.SIGUSR1, exceed_soft_limit)  # as a pool's process does
-        main = threading.main_thread().ident
-        timer = threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGUSR1))
-        timer.start()
+        server = threading.Thread(target=wait_for_mail)
+        server.start()
         send_password_reset.run(str(job.pk))
-        timer.join()
+        given_up.set()
+        server.join()
         signal.signal(signal.SIGUSR1, former)
     job.refresh_from_db()
     assert (job.state, job.message) == (Job.State.QUEUED, "The mail server did not answer: it is too slow")
