@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, with an end to the wait of a web request for a silent server.
+"""Django's PostgreSQL backend, with an end to the wait of a web request for a silent server, and after a time limit.
 
 A frozen server keeps its connections: the kernel acknowledges each packet, so no TCP option ends the wait
 (docs/facts/servers.md#frozen-postgresql). A slow query is no silence: another connection tells whether the server
@@ -14,12 +14,14 @@ from typing import Any, Self
 import psycopg
 from django.db.backends.postgresql import base
 from psycopg import waiting
+from psycopg.pq import TransactionStatus
 
 from workers.circuit_breaker import CircuitBreaker, in_request
 from workers.database.probe import PROBE_SECONDS, is_silent
 
 BREAKER = CircuitBreaker("database", psycopg.OperationalError)
 SILENCE_SECONDS = 0.75  # without a byte, until the server is asked whether it answers, and between two such questions
+CANCEL_SECONDS = 5.0  # for the end of a query out of which a signal raised, as long as psycopg gives Ctrl-C
 SLOW_SECONDS = 20.0  # for one query: a platform's router gives up after 30
 
 
@@ -45,13 +47,28 @@ class Connection(psycopg.Connection[Any]):
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
         """Every query, commit and rollback waits here."""
         if not in_request.get():
-            return super().wait(gen, *args, **options)
+            try:
+                return super().wait(gen, *args, **options)
+            except Exception:
+                self._leave_query(gen)
+                raise
         try:
             with BREAKER.guard(ServerSilentError):
                 return super().wait(self._end_if_silent(gen), *args, **options)
         except (ServerSilentError, QueryTooSlowError):
             self.close()  # the answer may still come, and belongs to nobody
             raise
+
+    def _leave_query(self, gen: Any) -> None:
+        """A time limit raises out of a query. psycopg ends one for Ctrl-C alone, and else could send nothing more."""
+        if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            try:
+                self.cancel_safe(timeout=CANCEL_SECONDS)
+                super().wait(gen, timeout=CANCEL_SECONDS)
+            except psycopg.errors.QueryCanceled:
+                pass
+            except psycopg.Error:
+                self.close()
 
     def _end_if_silent(self, gen: Any) -> Generator[Any, Any, Any]:
         """psycopg resumes it ten times a second while there is nothing to read."""
