@@ -105,6 +105,6 @@ def test_each_claim_is_held_by_a_rule_a_finding_or_a_test(practice):
 
 def test_the_sums_at_the_top_are_right():
     held = [kind_and_link(held_by)[0] for each in registry.PRACTICES for *_, held_by, _ in rows(each.number)]
-    sentences = r"Of (\d+) claims, (\d+) are .+? (\d+) are held by a finding.+? (\d+) are"
+    sentences = r"Of (\d+) claims, (\d+) are .+? (\d+) are held\sby a finding.+? (\d+) are"
     sums = re.findall(sentences, MAP.read_text(), re.DOTALL)
     assert sums == [(str(len(held)), *(str(held.count(kind)) for kind in ("rule", "finding", "test")))]

@@ -1,9 +1,11 @@
 """Practice 8 says why a queue is late: no worker, no message, or too few workers."""
 
 import os
+import re
 import signal
 import time
 from datetime import datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -57,29 +59,34 @@ def pause_sweep() -> None:
     entry_actions.pause_entry(entry, by="stella")
 
 
+def reason_of(practice: ModuleType) -> str:
+    """The job was late for 192 s when it was made; a busy machine takes some more until it asks."""
+    return re.sub(r"\b(19[2-9]|2\d\d) s of", "192 s of", practice.verify().reason)
+
+
 def test_a_job_without_a_message_asks_for_no_worker_and_names_who_paused_what_publishes_it(alice):
     late_import(alice)
-    reason = backlog.verify().reason
+    reason = reason_of(backlog)
     assert f"{NO_MESSAGE}Is the queue full, the broker away, or beat down? Practices 1 and 5 tell." in reason
     assert "add a" not in reason
     pause_sweep()
-    reason = backlog.verify().reason
-    assert f"{NO_MESSAGE}sweep jobs is paused by stella since {timezone.localtime():%H:}" in reason
+    reason = reason_of(backlog)
+    assert f"{NO_MESSAGE}sweep jobs is paused by stella since " in reason
     assert "add a" not in reason
     Job.objects.all().delete()
-    assert "sweep jobs" not in backlog.verify().reason
+    assert "sweep jobs" not in reason_of(backlog)
 
 
 def test_the_queue_of_what_publishes_jobs_may_be_paused_as_well(alice):
     late_import(alice)
     pauses.pause(Pause.Kind.QUEUE, "default", by="stella")
-    assert f"{NO_MESSAGE}default is paused by stella since " in backlog.verify().reason
+    assert f"{NO_MESSAGE}default is paused by stella since " in reason_of(backlog)
 
 
 def test_practice_3_names_the_pause_too(alice):
     pause_sweep()
     late_import(alice, queue="urgent")
-    assert "no message for 192 s of 10 s: sweep jobs is paused by stella since " in queues.verify().reason
+    assert "no message for 192 s of 10 s: sweep jobs is paused by stella since " in reason_of(queues)
 
 
 @pytest.mark.parametrize("earlier", ["state", "dispatched_at", "not_before"])
@@ -88,16 +95,16 @@ def test_a_job_that_waits_for_its_owners_turn_misses_no_message(alice, bob, earl
     values = {"state": "running", "dispatched_at": ago(0), "not_before": ago(-600)}
     first = late_import(alice, **{earlier: values[earlier], "queued_at": ago(20)})
     late_import(alice)
-    assert WAITED in backlog.verify().reason
-    assert "no message" not in backlog.verify().reason
+    assert WAITED in reason_of(backlog)
+    assert "no message" not in reason_of(backlog)
     Job.objects.filter(pk=first.pk).update(owner=bob)
-    assert NO_MESSAGE in backlog.verify().reason
+    assert NO_MESSAGE in reason_of(backlog)
 
 
 def test_a_silent_worker_comes_first_and_its_late_queue_asks_for_no_other_one(alice):
     late_import(alice, dispatched_at=ago(190))
     beat("highmem", seconds_ago=72)
-    reason = backlog.verify().reason
+    reason = reason_of(backlog)
     assert reason.startswith("highmem@vm has been silent for 72 s: it is stopped, or its machine is lost.")
     assert reason.endswith(f"{WAITED}.")
 
@@ -106,11 +113,11 @@ def test_a_late_message_asks_for_a_worker_and_with_a_frozen_one_names_that_first
     monkeypatch.setattr(liveness, "SILENT_SECONDS", 5)
     worker = start("highmem")
     late_import(alice, dispatched_at=ago(190))
-    assert ADD_ONE in backlog.verify().reason
+    assert ADD_ONE in reason_of(backlog)
     os.killpg(worker.pid, signal.SIGSTOP)
     try:
         wait_until(lambda: "imports" in liveness.queues_without_worker(), "its silence")
-        reason = backlog.verify().reason
+        reason = reason_of(backlog)
     finally:
         os.killpg(worker.pid, signal.SIGCONT)
     assert reason.index("has been silent") < reason.index("The oldest in imports has waited")

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from celery.exceptions import Ignore
 from django.contrib.auth.tokens import default_token_generator
 from django.db import connection
 from django.test import Client
@@ -220,34 +219,6 @@ def test_while_the_mail_server_is_away_the_job_waits_a_minute_and_keeps_no_token
     assert (job.state, job.dispatched_at) == (Job.State.QUEUED, None)
     assert job.not_before > timezone.now()
     assert default_token_generator.make_token(alice) not in f"{job.message}{job.detail}{job.result}{job.arguments}"
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # smtplib closes its socket late
-def test_a_mail_that_takes_longer_than_its_task_may_is_tried_again(alice, settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    job = request_reset(alice.email)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        settings.EMAIL_HOST, settings.EMAIL_PORT = silent.getsockname()
-
-        def exceed_soft_limit(*_: object) -> None:
-            raise SoftTimeLimitExceeded
-
-        def wait_for_mail() -> None:
-            mail, _ = silent.accept()
-            with mail:
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-                given_up.wait()
-
-        given_up = threading.Event()
-        former = signal.signal(signal.SIGUSR1, exceed_soft_limit)  # as a pool's process does
-        server = threading.Thread(target=wait_for_mail)
-        server.start()
-        send_password_reset.run(str(job.pk))
-        given_up.set()
-        server.join()
-        signal.signal(signal.SIGUSR1, former)
-    job.refresh_from_db()
-    assert (job.state, job.message) == (Job.State.QUEUED, "The mail server did not answer: it is too slow")
 
 
 def test_after_an_hour_without_a_mail_server_the_job_fails(alice, settings, monkeypatch):

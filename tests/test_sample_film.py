@@ -1,7 +1,7 @@
 """Who has no video gets one from the site, to follow it from the click to the end (docs/0-life-of-a-message.md).
 
-The film is smptehdbars of ffmpeg, 1280x720 at 25 pictures a second for 120 s, with a drawbox that moves by mod(t*10,1200);
-libx264, preset veryfast, crf 40, a key picture each 1,000.
+The film is smptehdbars of ffmpeg, 1280x720 at 25 pictures a second for 120 s, with a drawbox that moves by
+mod(t*10,1200); libx264, preset veryfast, crf 40, a key picture each 1,000.
 """
 
 from pathlib import Path

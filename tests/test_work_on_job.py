@@ -1,6 +1,5 @@
 """A worker runs a job: one attempt at a time, and one defined end for each way in which the work can end."""
 
-import signal
 import threading
 
 import pytest
@@ -280,27 +279,3 @@ def test_a_second_delivery_before_the_claim_does_not_delay_the_job(job):
         pytest.fail("somebody else has its lock")
     with jobs.working_on(str(job.id)):
         assert read(job).state == State.RUNNING
-
-
-def test_a_time_limit_in_the_middle_of_a_query_fails_the_job_with_its_message(job):
-    def exceed_soft_limit(*_: object) -> None:
-        raise SoftTimeLimitExceeded
-
-    former = signal.signal(signal.SIGUSR1, exceed_soft_limit)  # as a pool's process does
-    limit = threading.Thread(target=interrupt_query, args=[threading.main_thread().ident])
-    try:
-        with jobs.working_on(str(job.id)), connection.cursor() as cursor:
-            limit.start()
-            cursor.execute("SELECT pg_sleep(600)")
-    finally:
-        limit.join()
-        signal.signal(signal.SIGUSR1, former)
-    assert (read(job).state, read(job).message) == (State.FAILED, jobs.user_messages.TIME_LIMIT_EXCEEDED)
-
-
-def interrupt_query(thread: int) -> None:
-    sleeping = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = 'active'"
-    with connection.copy().cursor() as cursor:
-        wait_until(lambda: cursor.execute(sleeping) or cursor.fetchone(), "the query")
-        cursor.connection.close()
-    signal.pthread_kill(thread, signal.SIGUSR1)
