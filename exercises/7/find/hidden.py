@@ -23,7 +23,7 @@ def is_slower(last_hour, *, usual, runs):
         "run_p95": usual,
     }
     TaskHour.objects.bulk_create(
-        TaskHour(task=TASK, queue="default", hour=now - timedelta(hours=age), **figures) for age in range(3, 160)
+        TaskHour(task=TASK, hour=now - timedelta(hours=age), **figures) for age in range(3, 160)
     )
     TaskRun.objects.bulk_create(
         TaskRun(id=(1 << 62) + number, task=TASK, outcome="succeeded", ended_at=now, run_seconds=seconds)
