@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from signal import SIGTERM
@@ -112,7 +112,8 @@ def fingerprint(folder: Path) -> str:
     digest = sha256()
     for path in sorted(files):
         if "__pycache__" not in path.parts and path.name[0] != "." and path.name[-1] != "~":
-            digest.update(f"{path} {path.stat().st_mtime_ns}\n".encode())
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                digest.update(f"{path} {path.stat().st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 

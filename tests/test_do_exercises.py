@@ -253,3 +253,11 @@ def test_the_scene_of_a_killed_site_is_forgotten(copy_with_scene: Path):
     (copy_with_scene / "manage.py").touch()
     with running._running_site(copy_with_scene, "1"):
         assert not running._scene(copy_with_scene).exists()
+
+
+def test_a_file_may_be_deleted_while_the_site_looks_for_edits(copy_with_scene: Path, monkeypatch):
+    (file := copy_with_scene / "Procfile").touch()
+    before = running.fingerprint(copy_with_scene)
+    monkeypatch.setattr(Path, "is_file", lambda path: path == file)
+    file.unlink()
+    assert running.fingerprint(copy_with_scene) != before
