@@ -35,7 +35,7 @@ LAB = Lab(
         "{timing.verify(): false alarms} steady hours. A quicker rule is wrong in "
         "{p95 half as high again: false alarms}."
     ),
-    seconds=45,
+    seconds=60,
     figures=(Figure("noticed after", "slow runs", digits=0), Figure("false alarms", "of 24", digits=0)),
     sizes={"runs an hour": 20, "films an hour": 2, "slow runs": 36},
     short={"runs an hour": 6, "films an hour": 1, "slow runs": 18},
