@@ -61,7 +61,7 @@ def test_clearing_the_cache_drops_no_lock():
 
 
 def test_the_holder_takes_its_lock_again_after_a_flush():
-    with locks.exclusive("import:7", lease=1) as lease:
+    with locks.exclusive("import:7", lease=6) as lease:
         get_redis_connection("locks").flushdb()
         wait_until(lambda: locks.is_held("import:7"), "the lock to be taken again")
         lease.check()
@@ -115,16 +115,32 @@ def test_verify_sees_an_endless_lock_however_a_project_names_its_keys(settings):
     assert locks.verify().summary == "1 held, 1 without end"
 
 
-def test_the_lock_of_a_killed_process_frees_itself():
+def start_holder() -> subprocess.Popen[str]:
+    """A process that has the lock import:7, until it reads a line."""
     code = (
         "from workers.practices import locks\n"  # a lab's processes do not load Django's apps either
-        "with locks.exclusive('import:7', lease=2):\n  print('held', flush=True); input()"
+        "with locks.exclusive('import:7', lease=2) as lease:\n  print('held', flush=True); input(); lease.check()"
     )
-    env = environment(DJANGO_SETTINGS_MODULE="config.settings")
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout.readline() == b"held\n"
+    env, pipe = environment(DJANGO_SETTINGS_MODULE="config.settings"), subprocess.PIPE
+    command = [sys.executable, "-c", code]
+    holder = subprocess.Popen(command, cwd=ROOT, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def test_a_process_that_stood_still_for_its_lease_stops_though_another_run_has_come_and_gone():
+    holder = start_holder()
+    holder.send_signal(signal.SIGSTOP)
+    wait_until(lambda: not locks.is_held("import:7"), "the lease to end")
+    with locks.exclusive("import:7", lease=60):
+        pass
+    holder.send_signal(signal.SIGCONT)
+    assert "LeaseLost" in holder.communicate("\n")[1]
+    assert not locks.is_held("import:7")
+
+
+def test_the_lock_of_a_killed_process_frees_itself():
+    holder = start_holder()
     assert locks.verify().summary == "1 held, 0 without end"
     holder.send_signal(signal.SIGKILL)
     holder.communicate()

@@ -5,6 +5,7 @@ in. So a thread renews a short lease while the work runs. Work that lost its lea
 """
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -43,14 +44,15 @@ class LeaseLost(Exception):
 
 @dataclass
 class Lease:
-    """The renewing thread sets `lost`."""
+    """The renewing thread writes it. good_until: of a clock that goes on while a process stands still."""
 
     name: str
+    good_until: float = math.inf  # with a fencing token
     lost: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
         """Raises LeaseLost once the lock is gone. Call it before each write."""
-        if self.lost.is_set():
+        if self.lost.is_set() or time.monotonic() >= self.good_until:
             raise LeaseLost(self.name)
 
 
@@ -68,7 +70,7 @@ def exclusive(name: str, *, lease: int, is_fenced: bool = False) -> Iterator[Lea
     if not lock.acquire(token=make_token(current_task.name if current_task else "no task")):
         log.info("lock_busy lock=%s", name)
         raise Busy(name)
-    held, stop = Lease(name), threading.Event()
+    held, stop = Lease(name, math.inf if is_fenced else time.monotonic() + lease), threading.Event()
     work = (_renew, lock, held, stop, lease, is_fenced)
     renewal = threading.Thread(target=copy_context().run, args=work, name=f"renew {name}", daemon=True)
     renewal.start()
@@ -86,16 +88,15 @@ def exclusive(name: str, *, lease: int, is_fenced: bool = False) -> Iterator[Lea
 def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int, is_fenced: bool) -> None:
     # A platform's SIGTERM is for the main thread, whom it wakes (docs/facts/servers.md#sigterm-in-a-thread).
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    good_until = time.monotonic() + lease
     while not stop.wait(lease / 3):
         now = time.monotonic()
         try:
-            if _renew_once(lock, lease):
-                good_until = now + lease
+            if _renew_once(lock, lease, may_take=now < held.good_until):
+                held.good_until = max(held.good_until, now + lease)
             elif not is_fenced:
                 break
         except RedisError:
-            if time.monotonic() >= good_until and not is_fenced:
+            if time.monotonic() >= held.good_until:
                 break
     else:
         return
@@ -103,12 +104,12 @@ def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int, is_fenced
     held.lost.set()
 
 
-def _renew_once(lock: Lock, lease: int) -> bool:
-    """False if somebody else holds the lock. A flushed server has no holder at all: the lock is taken again."""
+def _renew_once(lock: Lock, lease: int, *, may_take: bool) -> bool:
+    """False if the lock is another's, or may have been: then it has no holder, after its lease. A flush leaves none too."""
     try:
         lock.reacquire()
     except LockNotOwnedError:
-        return bool(lock.redis.set(lock.name, lock.local.token, nx=True, ex=lease))
+        return may_take and bool(lock.redis.set(lock.name, lock.local.token, nx=True, ex=lease))
     return True
 
 
