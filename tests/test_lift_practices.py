@@ -29,8 +29,8 @@ from tests.outages import silent_address
 
 LIFT = ROOT / "docs/lift"
 PATCHES = sorted(LIFT.glob("*.patch"))
-REDIS_OPTIONS = '{"socket_connect_timeout": 1, "socket_timeout": 5}'
-AMQP_OPTIONS = '{"confirm_publish": True, "read_timeout": 3, "write_timeout": 3}'
+REDIS_OPTIONS = '{"socket_connect_timeout": 1, "socket_timeout": 5, "max_retries": 0}'
+AMQP_OPTIONS = '{"confirm_publish": True, "read_timeout": 3, "write_timeout": 3, "max_retries": 0}'
 # docs/5-expires.md, step 5, in the shop. Each message of its entry is dead when a worker comes.
 ONE_WAITS = """
 INSTALLED_APPS.append("django_celery_beat")
