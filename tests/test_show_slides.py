@@ -1,13 +1,17 @@
 """A presenter opens the slides of the workshop, which one Markdown file contains."""
 
+import re
 from pathlib import Path
 
 import pytest
 from django.test import Client
 
+from devtools.processes import ROOT
+
 SLIDES = "/docs/workshop/slides/"
 NOTES = "<details>\n<summary>Notes</summary>\n\nSay it\n\n</details>"
 CODE = "```yaml\na: 1\n---\nb: 2\n```"
+PICTURE = re.compile(r"!\[([^\]]+)\]\((?:\.\./)?(pictures/[^)]+)\)")
 TEXT = f"# Course\n\nFirst\n\n---\n\n## Again\n\n{NOTES}\n\n---\n\n## Again\n\n{CODE}\n"
 
 
@@ -40,3 +44,12 @@ def test_notes_are_folded_and_the_script_is_ours(client: Client, slides: Path):
 def test_without_the_file_there_is_no_page(client: Client, slides: Path):
     slides.unlink()
     assert client.get(SLIDES).status_code == 404
+
+
+def test_a_slide_describes_its_picture_as_the_chapter_does():
+    told = {
+        picture: text for path in ROOT.glob("docs/[0-9]-*.md") for text, picture in PICTURE.findall(path.read_text())
+    }
+    shown = PICTURE.findall((ROOT / "docs/workshop/slides.md").read_text())
+    assert len(shown) == 10
+    assert [text for text, picture in shown if text != told[picture]] == []
