@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 
 from django.core.management.base import CommandError
 
@@ -108,7 +109,7 @@ def check_command(folder: Path) -> str:
     """For a shell in the project. The copy has no virtual environment of its own."""
     inside = folder.is_relative_to(ROOT)
     python = os.path.relpath(sys.executable, folder) if inside else sys.executable
-    return f"cd {shown(folder)} && DEBUG=true {python} manage.py check"
+    return f"cd {quote(shown(folder))} && DEBUG=true {quote(python)} manage.py check"
 
 
 def show_hints(exercise: Exercise, count: int) -> int:

@@ -1,4 +1,4 @@
-"""The site's Celery app with one entry, every 2 s, wrong in two ways or right: `--app labs.recurring_app`.
+"""The site's Celery app with one entry, every 2 s, sent in three ways: `--app labs.recurring_app`.
 
 Beat and the tasks write a ledger of what happens, with the moment of each event.
 """
@@ -32,7 +32,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
         "schedule": INTERVAL,
         "options": {"queue": "default", "expires": 1},
     },
-    # Each message expires, but beat sends the next one all the same.
+    # The field that django-celery-beat copies: each message expires.
     "expires": {
         "task": TASK,
         "schedule": INTERVAL,

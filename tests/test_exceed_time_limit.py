@@ -13,6 +13,7 @@ from django.db import connection
 from devtools.processes import wait_until
 from tests.test_reset_password import request_reset
 from workers import jobs
+from workers.database.base import Connection
 from workers.default.tasks import send_password_reset
 from workers.models import Job
 
@@ -44,7 +45,7 @@ def test_a_limit_in_a_query_fails_the_job_with_its_message(alice):
     def wait_for_query() -> None:
         sleeping = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = 'active'"
         with connection.copy().cursor() as cursor:
-            wait_until(lambda: cursor.execute(sleeping) or cursor.fetchone(), "the query")
+            wait_until(lambda: cursor.execute(sleeping).fetchone(), "the query")
             cursor.connection.close()
 
     job = jobs.create("workers.video.tasks.transcode_video", owner_id=alice.pk, arguments={"source": "x"})
@@ -65,3 +66,14 @@ def test_a_mail_that_takes_longer_than_its_task_may_is_tried_again(alice, settin
             send_password_reset.run(str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.message) == (Job.State.QUEUED, "The mail server did not answer: it is too slow")
+
+
+def test_a_query_that_cannot_go_on_closes_its_connection():
+    """A limit may raise in psycopg's own code: then there is nothing left that could read the end of the query."""
+    connection.ensure_connection()
+    ours = connection.connection.info
+    where = {name: getattr(ours, name) for name in ("host", "port", "user", "password", "dbname")}
+    with Connection.connect(**where) as interrupted:
+        interrupted.pgconn.send_query(b"SELECT pg_sleep(600)")
+        interrupted._leave_query(generator for generator in ())
+        assert interrupted.closed

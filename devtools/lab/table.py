@@ -40,15 +40,18 @@ def tables(result: Result) -> Iterator[Table]:
         ratios = [worse(result, arm) for arm in arms]
         table = [["", *(figure.name for figure in figures)]]
         table += [[label(arm), *(spread(arm, figure) for figure in figures)] for arm in arms]
-        yield [[*row, cell] for row, cell in zip(table, ["worse by", *ratios], strict=True)] if any(ratios) else table
+        if any(ratios):
+            table = [[*row, cell] for row, cell in zip(table, ["worse by", *ratios], strict=True)]
+        yield table
 
 
 def groups(arms: list[ArmResult]) -> list[list[ArmResult]]:
     """Those that share a figure stand together."""
     found: list[list[ArmResult]] = []
     for arm in arms:
-        group = next((each for each in found if any(arm.figures.keys() & other.figures.keys() for other in each)), None)
-        found.append([arm]) if group is None else group.append(arm)
+        shared = [group for group in found if any(arm.figures.keys() & other.figures.keys() for other in group)]
+        found = [group for group in found if group not in shared]
+        found.append([*(other for group in shared for other in group), arm])
     return found
 
 

@@ -65,10 +65,11 @@ class Connection(psycopg.Connection[Any]):
             try:
                 self.cancel_safe(timeout=CANCEL_SECONDS)
                 super().wait(gen, timeout=CANCEL_SECONDS)
-            except psycopg.errors.QueryCanceled:
-                pass
             except psycopg.Error:
-                self.close()
+                pass  # QueryCanceled, or no answer
+            finally:
+                if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                    self.close()
 
     def _end_if_silent(self, gen: Any) -> Generator[Any, Any, Any]:
         """psycopg resumes it ten times a second while there is nothing to read."""

@@ -105,7 +105,7 @@ def _renew(lock: Lock, held: Lease, stop: threading.Event, lease: int, is_fenced
 
 
 def _renew_once(lock: Lock, lease: int, *, may_take: bool) -> bool:
-    """False if the lock is another's, or may have been: then it has no holder, after its lease. A flush leaves none too."""
+    """False if the lock is another's, or may have been, after its lease. Within it, only a flush leaves no holder."""
     try:
         lock.reacquire()
     except LockNotOwnedError:

@@ -98,8 +98,8 @@ def _check_delivery() -> Iterator[CheckMessage]:
             "or raise visibility_timeout.",
             id="practices.E304",
         )
-    if conf.worker_prefetch_multiplier != 1 or not conf.task_acks_late:
-        fault = "A worker takes more messages than it works on."
+    if (multiplier := conf.worker_prefetch_multiplier) != 1 or not conf.task_acks_late:
+        fault = f"A worker takes more messages than it works on: multiplier {multiplier}, late {conf.task_acks_late}."
         hint = "Set worker_prefetch_multiplier=1 and task_acks_late=True: a short job would wait behind a long one."
         yield Error(fault, hint=hint, id="practices.E305")
 

@@ -25,11 +25,11 @@ def find(project: Project) -> Iterator[Message]:
     if without_source:
         fault = f"There is no source to read of {listed(without_source)}."
         yield unknown("practices.E202", fault, "Look whether it takes a lock.")
-    yield from _endless(project)
+    yield from _faulty(project)
     yield from _servers(project)
 
 
-def _endless(project: Project) -> Iterator[Message]:
+def _faulty(project: Project) -> Iterator[Message]:
     for name, task in project.tasks.items():
         try:
             calls, releases = endless_locks(task), unowned_releases(task)

@@ -126,7 +126,7 @@ def _consumer_timeout(project: Project) -> Iterator[Message]:
         arguments = getattr(declared.get(name), "queue_arguments", None) or {}
         timeout = arguments.get("x-consumer-timeout", DEFAULT_CONSUMER_TIMEOUT * 1000) / 1000
         late = {task for task in tasks & project.tasks.keys() if project.tasks[task].acks_late}
-        longer = {task for task in late if (project.longest_run(task) or 0) >= timeout}
+        longer = {task for task in late if (project.longest_run(task) or math.inf) >= timeout}
         if longer:
             fault = f"RabbitMQ closes the channel of a message that is unacknowledged for {timeout:,.0f} s, if nobody "
             fault += f"has raised its consumer_timeout, and {listed(longer)} may run for as long."
@@ -158,7 +158,7 @@ def _prefetch(project: Project) -> Iterator[Message]:
         worker = f"The worker {name}" if name else "A worker"
         early = {task for task in long if not project.tasks[task].acks_late}
         if multiplier == 1 and early:
-            fault = f"{worker} takes one message more than it works on: {listed(early)} is acknowledged before it runs."
+            fault = f"{worker} takes one message more than it works on: acknowledged before the run: {listed(early)}."
             hint = "Set task_acks_late = True beside worker_prefetch_multiplier = 1: else it waits behind a long one."
             yield Message("practices.E305", fault, hint)
         elif multiplier != 1 and long:
