@@ -1,6 +1,7 @@
 """What servers and processes used between two moments, by their own counters."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 
 import psutil
@@ -69,7 +70,9 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     total = 0.0
     for pid in pids:
         main = psutil.Process(pid)
-        total += sum(main.cpu_times()[:4]) + sum(sum(child.cpu_times()[:4]) for child in main.children(recursive=True))
+        for process in (*main.children(recursive=True), main):
+            with suppress(psutil.NoSuchProcess):  # a child that has just ended: the time of its parent has its own
+                total += sum(process.cpu_times()[:4])
     return total
 
 
