@@ -81,8 +81,9 @@ class Exercise:
 
     @property
     def scene(self) -> Path:
-        """Optional: what `manage.py shell` runs in the copy whenever its site is ready."""
-        return self.folder / "scene.py"
+        """Optional: what `manage.py shell` runs in the copy once its site is ready. A practice may share one."""
+        own = self.folder / "scene.py"
+        return own if own.exists() else self.folder.parent / "scene.py"
 
     @property
     def chapter(self) -> str:

@@ -19,7 +19,7 @@ from devtools.processes import DEADLINE_SECONDS, ROOT, killed_at_end, wait_until
 from devtools.visitor import Visitor
 from exercises import running
 from exercises.__main__ import check, show_hints, show_solution
-from exercises.catalogue import SECTIONS, exercises
+from exercises.catalogue import FOLDER, SECTIONS, exercises
 from exercises.copies import apply_patch, make_broken_copy, make_copy, solution_diff
 from exercises.grading import LATER, BrokenSourceError, read_examination
 from tests.conftest import environment
@@ -261,3 +261,10 @@ def test_a_file_may_be_deleted_while_the_site_looks_for_edits(copy_with_scene: P
     monkeypatch.setattr(Path, "is_file", lambda path: path == file)
     file.unlink()
     assert running.fingerprint(copy_with_scene) != before
+
+
+def test_both_exercises_of_a_practice_may_share_a_scene_and_others_have_their_own_or_none():
+    scenes = {each.folder.relative_to(FOLDER).as_posix(): each.scene for each in exercises() if each.scene.exists()}
+    assert scenes["1/find"] == scenes["1/build"] == FOLDER / "1/scene.py"
+    assert scenes["7/find"] == FOLDER / "7/find/scene.py"
+    assert "3/build" not in scenes
