@@ -38,3 +38,12 @@ def test_a_name_that_no_code_has_is_said_once(tmp_path):
 def test_several_tasks_wait_and_one_waits(tmp_path):
     tasks = {"tick": {}, "tock": {}, "film": {"time_limit": 900}}
     assert "tick, tock wait behind film" in found(messages(tmp_path, tasks=tasks))["AUD301"][0]
+
+
+@pytest.mark.parametrize(("is_late", "multiplier", "is_unknown"), [(False, 1, True), (True, 1, False), (True, 4, True)])
+def test_whether_a_message_waits_behind_a_task_without_a_limit_is_unknown(tmp_path, is_late, multiplier, is_unknown):
+    """Behind one that is acknowledged late, by a worker that takes no message beforehand, none waits."""
+    conf = {"task_time_limit": None, "task_acks_late": is_late, "worker_prefetch_multiplier": multiplier}
+    said = messages(tmp_path, **conf)
+    assert ("E305" in unknown(said)) == is_unknown
+    assert "E305" not in found(said)

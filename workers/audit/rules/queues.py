@@ -153,27 +153,18 @@ def _prefetch(project: Project) -> Iterator[Message]:
     default = project.app.conf.worker_prefetch_multiplier
     groups = [(command.name, _multiplier(command, default), _tasks(project, command)) for command in project.commands]
     for name, multiplier, tasks in groups or [("", default, set(project.tasks))]:
+        if multiplier == 1:  # then a message waits only behind a task that was acknowledged before it ran
+            tasks = {task for task in tasks if not project.tasks[task].acks_late}
         runs = {task: project.longest_run(task) for task in tasks}
         long = {task for task, seconds in runs.items() if (seconds or 0) >= LONG_SECONDS}
-        worker = f"The worker {name}" if name else "A worker"
-        early = {task for task in long if not project.tasks[task].acks_late}
-        if multiplier == 1 and early:
-            fault = f"{worker} takes one message more than it works on: acknowledged before the run: {listed(early)}."
-            hint = "Set task_acks_late = True beside worker_prefetch_multiplier = 1: else it waits behind a long one."
-            yield Message("practices.E305", fault, hint)
-        elif multiplier != 1 and long:
-            fault = (
-                f"{worker} takes {multiplier:.0f} messages for each that it works on, and {listed(long)} may be long."
-            )
-            hint = "Set worker_prefetch_multiplier = 1, task_acks_late = True: else a message waits in a busy worker."
-            yield Message("practices.E305", fault, hint)
-        elif multiplier != 1 and None in runs.values():
-            fault = f"{worker} takes {multiplier:.0f} messages at once, and no time limit tells whether one is long."
-            yield unknown(
-                "practices.E305",
-                fault,
-                "Set time limits. If any is long: worker_prefetch_multiplier = 1, task_acks_late = True.",
-            )
+        taken = "one message more than" if multiplier == 1 else f"{multiplier:.0f} messages for each that"
+        fault = f"The worker {name} takes" if name else "A worker takes"
+        fault = f"{fault} {taken} it works on, and"
+        hint = "Set worker_prefetch_multiplier = 1, task_acks_late = True: else a message waits in a busy worker."
+        if long:
+            yield Message("practices.E305", f"{fault} {listed(long)} may be long.", hint)
+        elif None in runs.values():
+            yield unknown("practices.E305", f"{fault} no time limit tells whether one is long.", hint)
 
 
 def _multiplier(command: WorkerCommand, default: float) -> float:
