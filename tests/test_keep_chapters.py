@@ -20,6 +20,7 @@ SECTIONS = [
     "Common mistakes and questions",
     "Read on",
 ]
+GLOSSARY = ROOT / "docs/glossary.md"
 MIN_WORDS, MAX_WORDS = 1000, 1500
 CODE = re.compile(r"^ *```(\w*) ?(\S*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 CODE_IN_A_LIST = re.compile(r"^ +```.*?^ +```$", re.MULTILINE | re.DOTALL)
@@ -116,3 +117,11 @@ def test_a_picture_has_words_for_those_who_do_not_see_it_and_colours_for_the_nig
     assert "viewBox" in drawn
     assert not re.search(r"<script|href=|url\((?!#)|<image", drawn)
     assert min(float(size) for size in re.findall(r"(?:font-size[:=]\s*\"?|font: (?:\d+ )?)(\d+)", drawn)) >= 13
+
+
+def test_the_glossary_sends_to_chapters_that_use_the_term():
+    rows = re.findall(r'^\| <a id="([^"]+)"></a>([^|,(]+).*\[\d\]\(([^)]+)\) \|$', GLOSSARY.read_text(), re.MULTILINE)
+    assert len(rows) > 50
+    for anchor, term, page in rows:
+        text = (GLOSSARY.parent / page).read_text().lower()
+        assert f"glossary.md#{anchor})" in text or term.strip().lower() in text, f"{page} does not say {term}"
