@@ -83,9 +83,9 @@ def side_by_side(lab: Round) -> dict[str, float]:
 FILE_ORDER = LAB.wrong("same keys, four at once, in file order", in_chart=False)
 FILE_ORDER(lambda lab: measure(lab, "same", 4, is_sorted=False))
 LAB.right("same keys, in turn")(lambda lab: measure(lab, "same", 4, do_import=import_in_turn))
-LAB.beside(ALONE)(lambda lab: measure(lab, "apart", 1))
-LAB.beside("no common key, two at once")(lambda lab: measure(lab, "apart", 2))
-LAB.beside("no common key, four at once")(lambda lab: measure(lab, "apart", 4))
+LAB.beside(ALONE, in_chart=False)(lambda lab: measure(lab, "apart", 1))
+LAB.beside("no common key, two at once", in_chart=False)(lambda lab: measure(lab, "apart", 2))
+LAB.beside("no common key, four at once", in_chart=False)(lambda lab: measure(lab, "apart", 4))
 
 
 def measure(lab: Round, kind: str, at_once: int, **options: Any) -> dict[str, float]:
