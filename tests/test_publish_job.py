@@ -186,7 +186,10 @@ FALL_SILENT = """
 first, second = Job.objects.all()
 while not jobs.publish(first):
     time.sleep(0.1)
-psutil.Process({node}).suspend()
+node = psutil.Process({node})
+node.suspend()
+while node.status() != "stopped":  # on a busy machine its threads may answer once more
+    time.sleep(0.01)
 print(jobs.publish(second))
 """
 
