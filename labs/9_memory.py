@@ -2,14 +2,16 @@
 
 Four reports are due at once, each on many rows with long titles. Wrong: one worker with four processes runs everything,
 and computes each report in its own memory. Right: a small worker, and one process for reports, each computed by a
-subprocess that ends. A worker's memory is the RSS of all its processes and of theirs, each at its highest, for they may
-be there at once. Its machine is the cheapest dyno of config/prices.toml that holds them.
+subprocess that ends. Beside them: without the subprocess, and a single worker with a report at a time. A worker's
+memory is the RSS of all its processes and of theirs, each at its highest, for they may be there at once. Its machine is
+the cheapest dyno of config/prices.toml that holds them.
 """
 
 import json
 import time
 from collections.abc import Generator
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,7 +42,7 @@ LAB = Lab(
         f"With the reports apart, both workers together need {{{APART}: at most}}, and machines for "
         f"{{{APART}: a month}}."
     ),
-    seconds=50,
+    seconds=110,
     figures=(
         Figure("a month", "USD", digits=0),
         Figure("at most", "MB", digits=0),
@@ -80,41 +82,39 @@ def chunks(count: int) -> Generator[Chunk]:
         yield "".join(lines).encode(), len(numbers)
 
 
-@LAB.wrong(TOGETHER)
-def together(lab: Round) -> dict[str, float]:
-    return measure(lab, {"default": 4}, report_here, "default")
-
-
-@LAB.right(APART)
-def apart(lab: Round) -> dict[str, float]:
-    return measure(lab, {"default": 4, "highmem": 1}, report_apart, "highmem")
-
-
-def measure(lab: Round, workers: dict[str, int], report: Task, queue: str) -> dict[str, float]:
+def measure(
+    lab: Round, workers: dict[str, int], report: Task, at_once: int = 4, limit: int = 10**7
+) -> dict[str, float]:
+    """The reports go to the last worker. limit: in KiB; a process that held more is replaced after its task."""
     cache.set(DONE, 0, None)
-    peaks, pids = dict.fromkeys(workers, 0), {}
+    peaks, pids, published = dict.fromkeys(workers, 0), {}, 0
     with ExitStack() as running:
         for name, concurrency in workers.items():
-            options = f"--queues={name}", f"--concurrency={concurrency}", f"--include={__name__}"
-            pids[name] = running.enter_context(processes.celery("worker", *options, app="config")).pid
+            options = f"--queues={name}", f"--concurrency={concurrency}", f"--max-memory-per-child={limit}"
+            worker = processes.celery("worker", *options, f"--include={__name__}", app="config")
+            pids[name] = running.enter_context(worker).pid
         began = time.monotonic()
-        for _ in range(int(lab.sizes["reports"])):
-            report.apply_async((int(lab.sizes["rows"]),), queue=queue)
-        while cache.get(DONE) < lab.sizes["reports"]:
+        while (done := cache.get(DONE)) < lab.sizes["reports"]:
+            if published < min(done + at_once, lab.sizes["reports"]):
+                report.apply_async((int(lab.sizes["rows"]),), queue=[*workers][-1])
+                published += 1
             for name, pid in pids.items():
                 peaks[name] = max(peaks[name], sum(map(high_water_bytes, [pid, *descendants(pid)])))
             time.sleep(0.05)
         took = time.monotonic() - began
         time.sleep(1)
         after = [rss_bytes(process) for pid in pids.values() for process in (pid, *descendants(pid))]
-    return {
-        "a month": sum(map(price_of, peaks.values())),
-        "at most": sum(peaks.values()) / MB,
-        "largest after": max(after) / MB,
-        "all reports": took,
-    }
+    costs = sum(map(price_of, peaks.values())), sum(peaks.values()) / MB
+    return {"a month": costs[0], "at most": costs[1], "largest after": max(after) / MB, "all reports": took}
 
 
 def price_of(needed: int) -> float:
     """Of the cheapest machine that holds so many bytes."""
     return min(size.price for size in price_list().sizes.values() if size.memory >= needed)
+
+
+ONE, TWO = {"default": 4}, {"default": 4, "highmem": 1}
+LAB.wrong(TOGETHER)(partial(measure, workers=ONE, report=report_here))
+LAB.right(APART)(partial(measure, workers=TWO, report=report_apart))
+LAB.beside("reports apart, no subprocess")(partial(measure, workers=TWO, report=report_here))
+LAB.beside("one report at a time")(partial(measure, workers=ONE, report=report_here, at_once=1, limit=200_000))
