@@ -36,7 +36,7 @@ LAB = Lab(
         "{p95 half as high again: false alarms}."
     ),
     seconds=60,
-    figures=(Figure("noticed after", "slow runs", digits=0), Figure("false alarms", "of 24", digits=0)),
+    figures=(Figure("noticed after", "slow runs", digits=0), Figure("false alarms", "of 24", digits=0, in_words=True)),
     sizes={"runs an hour": 20, "films an hour": 2, "slow runs": 36},
     short={"runs an hour": 6, "films an hour": 1, "slow runs": 18},
     setup=slower_prices.recorded_day,

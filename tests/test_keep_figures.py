@@ -148,6 +148,12 @@ def test_an_arm_may_be_left_out_of_the_chart():
     assert "right: site" not in chart.draw_chart(hidden)
 
 
+def test_a_chart_may_say_a_second_figure_in_words():
+    said = replace(FOUND, figures=[FOUND.figures[0], replace(FOUND.figures[1], in_words=True)])
+    assert ">6.50 s, rows a second: 25 rows/s<" in chart.draw_chart(said)
+    assert "rows a second" not in chart.draw_chart(FOUND)
+
+
 @pytest.mark.parametrize("path", list(chapters.documents()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_figure_in_the_docs_is_the_saved_one(path):
     text = path.read_text()

@@ -7,7 +7,8 @@ from devtools.lab.contract import Figure
 from devtools.lab.result import ArmResult, Result
 from devtools.lab.table import KINDS, label
 
-WIDTH, ROW, TOP, BAR, VALUE = 720, 46, 46, 16, 150  # pixels; VALUE: for the text right of the longest bar
+WIDTH, ROW, TOP, BAR = 720, 46, 46, 16  # pixels
+VALUE, WORDS = 150, 170  # for the texts right of the longest bar: of its value, and of the figures in words
 MIN_BAR = 2  # so that the smallest is seen
 STYLE = """
 text { font: 14px system-ui, sans-serif; fill: #1f2733; }
@@ -26,9 +27,13 @@ def draw_chart(result: Result) -> str:
     arms = [arm for arm in result.arms if arm.in_chart and figure.name in arm.figures]
     values = [value for arm in arms for value in arm.figures[figure.name].values]
     numbers = [value for value in values if math.isfinite(value)]
-    longest = WIDTH - VALUE if numbers == values else (WIDTH - VALUE) / 2
+    in_words = [each for each in result.figures if each.in_words]
+    width = WIDTH - VALUE - WORDS * len(in_words)
+    longest = width if numbers == values else width / 2
     scale = longest / (max(numbers, default=0) or 1)
-    bars = "".join(draw_bar(arm, figure, TOP + ROW * place, scale) for place, arm in enumerate(arms))
+    bars = "".join(
+        draw_bar(arm, [figure, *in_words], TOP + ROW * place, scale, width) for place, arm in enumerate(arms)
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {TOP + ROW * len(arms)}" role="img">'
         f"<title>{escape(result.question)}</title><desc>{escape(result.sentence)}</desc><style>{STYLE}</style>\n"
@@ -37,15 +42,18 @@ def draw_chart(result: Result) -> str:
     )
 
 
-def draw_bar(arm: ArmResult, figure: Figure, top: int, scale: float) -> str:
-    """scale: pixels for a unit of the figure."""
-    measured, middle = arm.figures[figure.name], top + 6 + BAR // 2
+def draw_bar(arm: ArmResult, figures: list[Figure], top: int, scale: float, width: int) -> str:
+    """scale: pixels for a unit of the first figure. width: pixels of the longest bar."""
+    measured, middle = arm.figures[figures[0].name], top + 6 + BAR // 2
     values = measured.median, measured.low, measured.high
-    end, low, high = (min(scale * value, WIDTH - VALUE) for value in values)  # that of "never" has the whole width
+    end, low, high = (min(scale * value, width) for value in values)  # that of "never" has the whole width
     spread = f'<path class="spread" d="M{low:.1f} {middle}H{high:.1f}"/>' if high - low >= 1 else ""
-    kind, width = KINDS[arm.is_right] or "beside", max(end, MIN_BAR)
+    kind, first = KINDS[arm.is_right] or "beside", figures[0].format(measured.median)
+    words = [
+        f"{each.name}: {each.format(arm.figures[each.name].median)}" for each in figures[1:] if each.name in arm.figures
+    ]
     return (
         f'<text x="0" y="{top}">{escape(label(arm))}</text>'
-        f'<rect class="{kind}" x="0" y="{top + 6}" width="{width:.1f}" height="{BAR}" rx="2"/>'
-        f'{spread}<text x="{max(end, high) + 8:.1f}" y="{middle + 5}">{escape(figure.format(measured.median))}</text>\n'
+        f'<rect class="{kind}" x="0" y="{top + 6}" width="{max(end, MIN_BAR):.1f}" height="{BAR}" rx="2"/>'
+        f'{spread}<text x="{max(end, high) + 8:.1f}" y="{middle + 5}">{escape(", ".join([first, *words]))}</text>\n'
     )

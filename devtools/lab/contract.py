@@ -14,13 +14,15 @@ MILLISECONDS_BELOW = 0.1  # seconds
 class Figure:
     """A thing that arms measure. digits: after the point, where it is shown. A value of math.inf is "never".
 
-    Seconds below a tenth are shown as milliseconds.
+    Seconds below a tenth are shown as milliseconds. The chart has the first figure as bars, and others in words behind
+    them if they are `in_words`.
     """
 
     name: str
     unit: str
     lower_is_better: bool = True
     digits: int = 2
+    in_words: bool = False
 
     def format(self, value: float) -> str:
         """A value with its unit: "6.41 s", "8 ms", "53,608 rows/s"."""
