@@ -29,7 +29,8 @@ class Queue:
     """target_seconds: the wait that its users accept. max_messages: where a publish is refused, or the reason for no
     limit. max_run_seconds: the longest run of a task; RabbitMQ delivers its message again after twice as long.
     in_turns: owners take turns, and none holds up the others with many jobs (workers/jobs/turns.py).
-    serialize_by: the argument of its jobs that names a table, which one job of each owner may write at a time.
+    serialize_by: the argument of its jobs that names their table. With it, an owner's next job waits until his last one
+    has ended.
     max_writers: of one table, over all owners.
     """
 
