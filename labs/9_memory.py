@@ -42,7 +42,7 @@ LAB = Lab(
         f"With the reports apart, both workers together need {{{APART}: at most}}, and machines for "
         f"{{{APART}: a month}}."
     ),
-    seconds=110,
+    seconds=140,
     figures=(
         Figure("a month", "USD", digits=0),
         Figure("at most", "MB", digits=0),
