@@ -2,7 +2,7 @@
 
 One worker has Celery's default prefetch, and its jobs do not end, so that each arm sees the same moment. The truth is
 counted from the rows of the jobs. Then the worker is frozen, as a hung machine is, and each arm looks again. Beside
-them, a queue gets one more process.
+them, two queues get the same number of jobs, and one of them has one process more.
 """
 
 import os
@@ -39,6 +39,7 @@ LAB = Lab(
     figures=(
         Figure("jobs not seen", "%", digits=0),
         Figure("worker frozen", "%", digits=0),
+        Figure("messages", "", digits=0),
         Figure("oldest waits", "s"),
         Figure("says empty in", "s"),
         Figure("is empty in", "s"),
@@ -76,9 +77,8 @@ def count_both(lab: Round) -> dict[str, float]:
     return ask(lab, add)
 
 
-def add() -> int:
-    video = read_queue_states()["video"]
-    return (video["ready"] or 0) + (video["unacked"] or 0)
+def add(queue: str = "video") -> int:
+    return sum(read_queue_states()[queue][part] or 0 for part in ("ready", "unacked"))
 
 
 def ask(lab: Round, count: Callable[[], int]) -> dict[str, float]:
@@ -90,8 +90,7 @@ def ask(lab: Round, count: Callable[[], int]) -> dict[str, float]:
         frozen = count()
     finally:
         os.killpg(lab.shared.pid, signal.SIGCONT)
-    counted = {"jobs not seen": at_work, "worker frozen": frozen}
-    return {name: abs(unfinished - count) / unfinished * 100 for name, count in counted.items()}
+    return {"jobs not seen": 100 * abs(1 - at_work / unfinished), "worker frozen": 100 * abs(1 - frozen / unfinished)}
 
 
 @LAB.beside("one process")
@@ -105,16 +104,17 @@ def one_more(lab: Round) -> dict[str, float]:
 
 
 def empty(lab: Round, queue: str) -> dict[str, float]:
-    """The age of the oldest job at its highest. At half time: when the queue says that it is empty, and when it is."""
+    """Its count, and the highest age of its oldest job. At half time: when it says that it is empty, and when it is."""
     QueueSample.objects.all().delete()
     backlog_jobs.publish(queue, int(lab.sizes["more"]), lab.sizes["seconds"])
+    found = {} if is_amqp() else {"messages": add(queue)}
     store_samples({})
     oldest = [backlog_jobs.wait_for(queue, lab.sizes["more"] / 2)]
     rollups.collect_runs()  # as beat does, so that the sample counts what ended
     store_samples({})
     flow, asked = current_flows().get(queue), time.monotonic()
     oldest.append(backlog_jobs.wait_for(queue, 0))
-    found = {"oldest waits": max(oldest)}
+    found["oldest waits"] = max(oldest)
     if not is_amqp():  # whose counts are a second old, and this queue lives for few
         found |= {"says empty in": flow.seconds_to_empty, "is empty in": time.monotonic() - asked}
     return found

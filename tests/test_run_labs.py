@@ -130,11 +130,15 @@ def test_rabbitmq_loses_what_it_does_not_confirm_and_the_row_keeps_what_it_refus
         assert arms[site] == arms[site] | {"resets lost or hanging": 0, "hang": 0}
 
 
-def test_only_waiting_and_taken_messages_together_are_all_jobs():
+def test_only_waiting_and_taken_messages_are_all_jobs_and_the_age_shows_a_process_more():
     arms = medians("8")
     assert arms["length of the queue"]["jobs not seen"] > 0
     assert arms["inspect()"]["worker frozen"] == 100
     assert set(arms["waiting and taken"].values()) == {0}
+    one, more = arms["one process"], arms["one process more"]
+    assert one["messages"]
+    assert more["messages"]
+    assert one["oldest waits"] > more["oldest waits"]
 
 
 def test_a_slower_task_is_noticed_beside_its_own_past_only():
