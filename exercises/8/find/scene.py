@@ -7,7 +7,6 @@ from celery import current_app
 from django.utils import timezone
 
 from workers import jobs
-from workers.brokers.connection import connect
 from workers.models import Job, Pause
 from workers.telemetry import pauses
 
