@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from devtools.lab.quiet import MAX_LOAD
 from devtools.processes import ROOT
 from labs.faults import report
 from labs.faults.experiment import Experiment, judge
@@ -63,3 +64,8 @@ def test_every_fault_was_saved_as_the_facts_say():
     saved = {each["id"] for run in report.read() for each in run["results"]}
     assert {fault.id for fault in FAULTS} - saved == set()
     assert {each["verdict"] for run in report.read() for each in run["results"]} == {""}
+
+
+@pytest.mark.parametrize("saved", report.read(), ids=lambda saved: saved["broker"])
+def test_the_saved_runs_come_from_a_quiet_machine(saved):
+    assert saved["load_before"] < MAX_LOAD
