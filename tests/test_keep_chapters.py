@@ -120,7 +120,9 @@ def test_a_picture_has_words_for_those_who_do_not_see_it_and_colours_for_the_nig
 
 
 def test_the_glossary_sends_to_chapters_that_use_the_term():
-    rows = re.findall(r'^\| <a id="([^"]+)"></a>([^|,(]+).*\[\d\]\(([^)]+)\) \|$', GLOSSARY.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r'^\| <a id="([^"]+)"></a>([^|,(]+).*\(chapter \[\d\]\(([^)]+)\)\) \|$', GLOSSARY.read_text(), re.MULTILINE
+    )
     assert len(rows) > 50
     for anchor, term, page in rows:
         text = (GLOSSARY.parent / page).read_text().lower()
