@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 from threading import Event, Thread
 
 import pytest
 
-from devtools.processes import DEADLINE_SECONDS, ROOT
+from devtools.processes import DEADLINE_SECONDS
+from tests import programs
 from tests.conftest import environment
 from tests.doctor import ask_doctor
 from tests.outages import (
@@ -102,16 +101,7 @@ def test_all_nine_are_unknown_with_every_server_away(outage, scheme):
             "BROKER_URL": f"{scheme}://app:sesame@{address}/0",
             "BROKER_MANAGEMENT_URL": f"http://app:sesame@{address}",
         }
-        command = [sys.executable, "manage.py", "doctor", "--json"]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment(**away),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-            check=False,
-        )
+        done = programs.run("manage", "doctor", "--json", env=environment(**away))
     rows = json.loads(done.stdout)  # no line of a log beside it
     assert [row["ok"] for row in rows] == [None] * 9
     assert all(row["reason"] for row in rows)
