@@ -164,7 +164,9 @@ def _prefetch(project: Project) -> Iterator[Message]:
         if long:
             yield Message("practices.E305", f"{fault} {listed(long)} may be long.", hint)
         elif None in runs.values():
-            yield unknown("practices.E305", f"{fault} no time limit tells whether one is long.", hint)
+            yield unknown(
+                "practices.E305", f"{fault} no time limit tells whether one is long.", f"Set time limits. {hint}"
+            )
 
 
 def _multiplier(command: WorkerCommand, default: float) -> float:
