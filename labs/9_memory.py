@@ -85,7 +85,7 @@ def chunks(count: int) -> Generator[Chunk]:
 def measure(
     lab: Round, workers: dict[str, int], report: Task, at_once: int = 4, limit: int = 10**7
 ) -> dict[str, float]:
-    """The reports go to the last worker. limit: in KiB; a process that held more is replaced after its task."""
+    """`at_once` reports go to the last worker. limit: in KiB; a process that held more is replaced after its task."""
     cache.set(DONE, 0, None)
     peaks, pids, published = dict.fromkeys(workers, 0), {}, 0
     with ExitStack() as running:

@@ -31,9 +31,7 @@ def draw_chart(result: Result) -> str:
     width = WIDTH - VALUE - WORDS * len(in_words)
     longest = width if numbers == values else width / 2
     scale = longest / (max(numbers, default=0) or 1)
-    bars = "".join(
-        draw_bar(arm, [figure, *in_words], TOP + ROW * place, scale, width) for place, arm in enumerate(arms)
-    )
+    bars = "".join(draw_bar(arm, [figure, *in_words], TOP + ROW * at, scale, width) for at, arm in enumerate(arms))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {TOP + ROW * len(arms)}" role="img">'
         f"<title>{escape(result.question)}</title><desc>{escape(result.sentence)}</desc><style>{STYLE}</style>\n"
@@ -48,12 +46,12 @@ def draw_bar(arm: ArmResult, figures: list[Figure], top: int, scale: float, widt
     values = measured.median, measured.low, measured.high
     end, low, high = (min(scale * value, width) for value in values)  # that of "never" has the whole width
     spread = f'<path class="spread" d="M{low:.1f} {middle}H{high:.1f}"/>' if high - low >= 1 else ""
-    kind, first = KINDS[arm.is_right] or "beside", figures[0].format(measured.median)
-    words = [
+    kind, texts = KINDS[arm.is_right] or "beside", [figures[0].format(measured.median)]
+    texts += [
         f"{each.name}: {each.format(arm.figures[each.name].median)}" for each in figures[1:] if each.name in arm.figures
     ]
     return (
         f'<text x="0" y="{top}">{escape(label(arm))}</text>'
         f'<rect class="{kind}" x="0" y="{top + 6}" width="{max(end, MIN_BAR):.1f}" height="{BAR}" rx="2"/>'
-        f'{spread}<text x="{max(end, high) + 8:.1f}" y="{middle + 5}">{escape(", ".join([first, *words]))}</text>\n'
+        f'{spread}<text x="{max(end, high) + 8:.1f}" y="{middle + 5}">{escape(", ".join(texts))}</text>\n'
     )
