@@ -23,6 +23,7 @@ def send(task: str, *args: str) -> None:
 
 
 def is_over(broker: Redis) -> bool:
+    """True too between the BRPOP that takes a message and the HSET that notes it: ask when the last one has begun."""
     return broker.llen("highmem") == 0 and not broker.exists("unacked")
 
 
@@ -31,6 +32,7 @@ def test_a_worker_survives_a_task_that_runs_out_of_memory_or_exits(start: Start,
     send(task)
     send("do_nothing")
     worker = start("highmem", app="tests.fast_app")
+    wait_until(lambda: "do_nothing" in lines() or worker.poll() is not None, "the task behind it")
     wait_until(lambda: is_over(broker) or worker.poll() is not None, "the last acknowledgement")
     assert worker.poll() is None
     assert lines() == [task, "do_nothing"]
