@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from devtools.processes import DEADLINE_SECONDS
+
 HALF_HEADER = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
 NO_BODY = (
     b"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -28,7 +30,7 @@ class Attacker:
     connection: socket.socket | None = None
 
     def connect(self, port: int) -> socket.socket:
-        self.connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self.connection = socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)
         self.connection.sendall(self.start)
         self.connection.setblocking(False)
         return self.connection

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from devtools.certificates import Authority
 from devtools.ports import free_port
-from devtools.processes import killed_at_end, wait_until_ready
+from devtools.processes import DEADLINE_SECONDS, killed_at_end, wait_until_ready
 
 
 def find_server() -> Path:
@@ -56,7 +56,7 @@ class Node:
         """Raises RuntimeError for an error status."""
         parts = urlsplit(self.management)
         login = b64encode(f"{parts.username}:{parts.password}".encode()).decode()
-        with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=5)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=DEADLINE_SECONDS)) as connection:
             connection.request(method, path, headers={"Authorization": f"Basic {login}"})
             answer = connection.getresponse()
             text = answer.read()

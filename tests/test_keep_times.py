@@ -25,12 +25,12 @@ FORMATS = {
 
 
 def timeline_of(path: Path) -> Timeline:
-    return measure(path, inspect(path), deadline=time.monotonic() + 60, on_tick=lambda: None)
+    return measure(path, inspect(path), deadline=time.monotonic() + 600, on_tick=lambda: None)
 
 
 def transcoded(source: Path) -> tuple[Timeline, float]:
     target = source.with_name("result.mp4")
-    result = transcode(source, target, target.with_suffix(".jpg"), report=lambda *_: None, time_limit=60)
+    result = transcode(source, target, target.with_suffix(".jpg"), report=lambda *_: None, time_limit=600)
     return timeline_of(target), result.after.duration
 
 

@@ -99,7 +99,7 @@ assert (page.status, file.status) == (200, 200)
 assert b"{" in file.file.read()
 accounts.PasswordResetConfirmView.dispatch = fail
 assert get("/accounts/reset/MQ/c0-hunter2/?q=hunter2").status == 500
-sentry_sdk.flush()
+sentry_sdk.flush(timeout=60)
 """
 
 

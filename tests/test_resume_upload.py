@@ -39,6 +39,7 @@ def site(transactional_db: None, bucket: dict[str, str], settings, tmp_path: Pat
 @pytest.fixture
 def page(browser: Browser, site: str) -> Iterator[Page]:
     context = browser.new_context(base_url=site)
+    context.set_default_timeout(SLOW)
     page = context.new_page()
     page.on("dialog", lambda dialog: dialog.accept())  # "Leave the page? An upload is on its way"
     yield page

@@ -11,7 +11,7 @@ import pytest
 from django.urls import resolve
 from django.utils import timezone
 
-from devtools.processes import ROOT, wait_until
+from devtools.processes import DEADLINE_SECONDS, ROOT, wait_until
 from tests.alarms import ADMIN, ALARM, LOCKS, REASON, RECOVERY, SECRET, break_locks, mend_locks, subjects
 from tests.conftest import environment
 from workers.alarms import incidents, mail, messages, states, texts
@@ -261,6 +261,6 @@ def test_two_beats_mail_once_and_end_at_once(smtp, receiver, start, broker):
     wait_until(lambda: len(smtp.mails) > 1 and len(receiver.received) > 1, "the recovery")
     for beat in beats:
         beat.terminate()
-    assert [beat.wait(30) for beat in beats] == [0, 0]
+    assert [beat.wait(DEADLINE_SECONDS) for beat in beats] == [0, 0]
     assert subjects(smtp) == [ALARM, RECOVERY]
     assert [json.loads(each.body)["kind"] for each in receiver.received] == ["alarm", "recovery"]

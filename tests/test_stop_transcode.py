@@ -36,7 +36,7 @@ def target(tmp_path):
     return tmp_path / "done/film.mp4"
 
 
-def transcode_with(report, source, target, time_limit=60.0):
+def transcode_with(report, source, target, time_limit=600.0):
     return transcode(source, target, target.with_suffix(".jpg"), report=report, time_limit=time_limit)
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from devtools.processes import wait_until
+from devtools.processes import DEADLINE_SECONDS, wait_until
 from tests.outages import running_server
 from workers.models import Incident, PracticeState
 from workers.practices.registry import PRACTICES
@@ -36,7 +36,7 @@ def test_a_beat_measures_while_broker_cache_and_locks_are_away_and_ends_at_once(
     assert "did not answer" in reasons()[1]
     assert "did not answer" in reasons()[2]
     beat.terminate()
-    assert beat.wait(30) == 0
+    assert beat.wait(DEADLINE_SECONDS) == 0
 
 
 def test_a_beat_measures_while_the_servers_are_frozen(start, broker, measured_since_now):
@@ -48,7 +48,7 @@ def test_a_beat_measures_while_the_servers_are_frozen(start, broker, measured_si
     for server in frozen:
         server.suspend()
     try:
-        wait_until(lambda: Incident.objects.filter(number=2, seen_at__gt=began).exists(), "a round", seconds=60)
+        wait_until(lambda: Incident.objects.filter(number=2, seen_at__gt=began).exists(), "a round")
     finally:
         for server in frozen:
             server.resume()
