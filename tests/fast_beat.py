@@ -7,7 +7,7 @@ from workers.runtime.leader import LeaderScheduler
 
 
 class FastScheduler(LeaderScheduler):
-    lease_seconds = 3
+    lease_seconds = int(os.environ.get("BEAT_LEASE", "3"))
     max_tick_seconds = int(os.environ.get("MAX_TICK_SECONDS", LeaderScheduler.max_tick_seconds))
 
 

@@ -91,9 +91,9 @@ def test_the_leading_beat_gives_the_job_of_a_dead_worker_to_another_one(start: S
 @pytest.mark.parametrize("broker_url", ["valkey"], indirect=True)
 def test_a_job_goes_on_whose_worker_died_with_the_leading_beat(start: Start, alice: User, broker_url: str, settings):
     """The new leader finds no gap in the watch of the locks' server: it would wait for one more lease."""
-    settings.JOB_LEASE = 6  # less than what is left of the leader's lease
+    settings.JOB_LEASE = 7  # less than what is left of the leader's lease
     beats = [start("beat", BROKER_URL=broker_url) for _ in range(2)]
-    start("default", BROKER_URL=broker_url)
+    start("default", app="tests.fast_app", BROKER_URL=broker_url, HEARTBEAT_SECONDS="0.5")  # it watches meanwhile
     worker = start_worker(start, broker_url)
     job = run_job(alice, broker_url)
     holder = next(lock.holder for lock in held_locks() if lock.name == "beat")
