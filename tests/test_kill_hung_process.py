@@ -56,7 +56,7 @@ def test_an_idle_process_that_hangs_is_named_and_killed_and_its_message_runs_onc
     start: Start, alice: User, broker_url: str, monkeypatch
 ):
     monkeypatch.setattr(liveness, "SILENT_SECONDS", 5)
-    worker = start("highmem", app="tests.fast_app", BROKER_URL=broker_url, SILENT_SECONDS="5", KILL_SECONDS="3")
+    worker = start("highmem", app="tests.fast_app", BROKER_URL=broker_url, SILENT_SECONDS="5", KILL_SECONDS="10")
     in_subprocess.run(SEND.format("do_nothing", "highmem", 1), BROKER_URL=broker_url)
     wait_until(lines, "the process to be up, else Celery kills it")
     (child,) = psutil.Process(worker.pid).children()

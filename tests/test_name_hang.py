@@ -46,7 +46,10 @@ def is_named(words: str) -> bool:
     return words in backlog.verify().reason
 
 
-def test_a_living_worker_is_not_named_and_one_that_was_told_to_stop_is_not_silent(start: Start, broker: Redis):
+def test_a_living_worker_is_not_named_and_one_that_was_told_to_stop_is_not_silent(
+    start: Start, broker: Redis, monkeypatch
+):
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", 60)  # for a living one that stands still
     worker = start("highmem")
     assert not is_named("highmem@")
     assert not is_named("jobs from imports")
@@ -76,7 +79,7 @@ def test_a_worker_with_wrong_queues_is_named(transactional_db, broker: Redis, tm
 
 
 def test_a_pool_process_that_hangs_is_named_and_killed_and_its_job_goes_on(start: Start, alice: User, broker: Redis):
-    worker = start("highmem", app="tests.fast_app", SILENT_SECONDS="5", KILL_SECONDS="3")
+    worker = start("highmem", app="tests.fast_app", SILENT_SECONDS="5", KILL_SECONDS="10")
     job = run_job(alice)
     (child,) = psutil.Process(worker.pid).children()
     wait_until(liveness.read_runs, "its first heartbeat")

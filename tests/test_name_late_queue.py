@@ -110,10 +110,10 @@ def test_a_silent_worker_comes_first_and_its_late_queue_asks_for_no_other_one(al
 
 
 def test_a_late_message_asks_for_a_worker_and_with_a_frozen_one_names_that_first(start, monkeypatch, alice):
-    monkeypatch.setattr(liveness, "SILENT_SECONDS", 5)
     worker = start("highmem")
     late_import(alice, dispatched_at=ago(190))
     assert ADD_ONE in reason_of(backlog)
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", 5)
     os.killpg(worker.pid, signal.SIGSTOP)
     try:
         wait_until(lambda: "imports" in liveness.queues_without_worker(), "its silence")

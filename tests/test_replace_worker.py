@@ -54,15 +54,15 @@ def test_another_kind_or_fewer_queues_are_no_replacement():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_worker_is_named_until_its_replacement_is_up(start: Start, broker: Redis, monkeypatch):
-    monkeypatch.setattr(liveness, "SILENT_SECONDS", 5)
     worker = start("video")
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", 5)
 
     def is_named() -> bool:
         return "has been silent" in " ".join(liveness.faults())
 
     wait_until(is_named, "it to be named")
     start("video")
-    assert not is_named()
+    wait_until(lambda: not is_named(), "the replacement")
     assert len(liveness.read_workers()) == 2

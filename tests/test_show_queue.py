@@ -119,10 +119,10 @@ def test_a_worker_that_has_just_started_is_seen_before_the_next_sample(as_stella
 
 
 def test_a_stopped_worker_is_silent_although_the_broker_counts_it(start, as_stella, broker, monkeypatch):
-    monkeypatch.setattr(liveness, "SILENT_SECONDS", 3)
     monkeypatch.setattr(state, "CACHE_SECONDS", 0)
     worker = start("video", app="tests.fast_app")
     assert "1 video worker gives a sign of life." in read(as_stella)
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", 3)
     silent = r"Silent video@\S+ has given no sign of life for \d+ s: it is stopped, or its machine is lost"
     os.kill(worker.pid, signal.SIGSTOP)
     try:

@@ -97,9 +97,9 @@ def test_a_busy_worker_shows_its_slots_its_memory_and_its_job(start, as_stella, 
 
 
 def test_a_worker_that_is_killed_is_silent_until_another_one_starts(start, as_stella, broker, monkeypatch):
-    monkeypatch.setattr(liveness, "SILENT_SECONDS", 3)
     worker = start("video", app="tests.fast_app")
     assert "Alive" in read(as_stella, PAGE)
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", 3)
     os.killpg(worker.pid, signal.SIGKILL)
     wait_until(lambda: "Silent for" in read(as_stella, PAGE), "the silence")
     page = read(as_stella, PAGE)
