@@ -66,6 +66,8 @@ def test_request_publish_and_task_are_one_trace_and_no_span_is_lost_with_its_pro
         collector.wait_for(f"run {RESET}", 2)
         collector.wait_for("run tests.tasks.sleep", 3)
         collector.wait_for("run tests.tasks.fail")
+        collector.wait_for(f"run {SWEEP}")
+        collector.wait_for(f"publish {RESET}", 2)
     click_is_one_trace(collector)
     late_publish_is_in_the_trace_of_its_request(collector, late)
     killed_run_has_a_span(collector)

@@ -135,7 +135,7 @@ def test_a_process_that_ends_stops_everything_and_is_named(clone: Path, other: s
     psutil.Process(beat).kill()
     assert up.process.wait() == 1
     assert "beat fell" in up.output
-    assert not any(map(is_alive, family))
+    wait_until(lambda: not any(map(is_alive, family)), "the end of every process")
 
 
 def test_an_embedded_server_that_ends_stops_everything_and_is_named(clone: Path, other: str):

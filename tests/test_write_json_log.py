@@ -38,7 +38,7 @@ def no_context() -> None:
 
 
 def test_every_line_of_web_worker_and_beat_is_an_object_that_follows_the_click(start, broker, alice, tmp_path):
-    start("default", app="tests.fast_app", **JSON)
+    worker = start("default", app="tests.fast_app", **JSON)
     beat = start("beat", app="tests.fast_app", **JSON)
     with serving(tmp_path, WEB_CONCURRENCY="1", **JSON) as web:
         answer = Visitor(web.port, **{"X-Request-ID": CLICK}).post("/accounts/password_reset/", email=alice.email)
@@ -47,6 +47,7 @@ def test_every_line_of_web_worker_and_beat_is_an_object_that_follows_the_click(s
         current_app.send_task("tests.faulty_tasks.leave", queue="default")
         wait_until(lambda: "FatalTaskError" in (tmp_path / "default0.log").read_text(), "the traceback")
         wait_until(lambda: "beat_leadership_acquired" in (tmp_path / "beat1.log").read_text(), "beat's line")
+        stop(worker)
         stop(beat)
         stop(web.process)
     site, worker, beat_lines = read(web.log), read(tmp_path / "default0.log"), read(tmp_path / "beat1.log")
