@@ -55,6 +55,18 @@ def is_half_written() -> bool:
     return 0 < committed_rows() < ROWS - 30_000
 
 
+def freeze_in_the_middle(worker: subprocess.Popen) -> None:
+    """All processes of the worker stand still then: on a busy machine its import may end before the next line."""
+
+    def is_frozen_in_the_middle() -> bool:
+        os.killpg(worker.pid, signal.SIGSTOP)
+        if not (found := is_half_written()):
+            os.killpg(worker.pid, signal.SIGCONT)
+        return found
+
+    wait_until(is_frozen_in_the_middle, "the middle of the import")
+
+
 def sweep_and_check_final(upload: Upload) -> bool:
     jobs.sweep()
     return job_of(upload).is_final
@@ -80,7 +92,7 @@ def assert_every_row_counts_once(upload: Upload) -> None:
 
 def test_an_import_survives_kill_9_of_its_worker(importing: Upload, start: Start):
     worker = start("highmem")
-    wait_until(is_half_written, "the middle of the import")
+    freeze_in_the_middle(worker)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     assert job_of(importing).state == Job.State.RUNNING
@@ -94,17 +106,19 @@ def test_an_import_survives_kill_9_of_its_worker(importing: Upload, start: Start
 
 def test_an_import_survives_kill_9_of_its_pool_process(importing: Upload, start: Start):
     worker = start("highmem")
-    wait_until(is_half_written, "the middle of the import")
+    freeze_in_the_middle(worker)
     for child in psutil.Process(worker.pid).children():
         child.kill()
+    os.killpg(worker.pid, signal.SIGCONT)
     wait_until(lambda: sweep_and_check_final(importing), "the same worker to end it")
     assert_every_row_counts_once(importing)
 
 
 def test_an_import_is_requeued_at_once_when_a_platform_stops_every_process(importing: Upload, start: Start):
     worker = start("highmem")
-    wait_until(is_half_written, "the middle of the import")
-    os.killpg(worker.pid, signal.SIGTERM)
+    freeze_in_the_middle(worker)
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        os.killpg(worker.pid, number)
     worker.wait(DEADLINE_SECONDS)
     job = job_of(importing)
     assert (job.state, job.crash_count) == (Job.State.QUEUED, 0)

@@ -24,7 +24,7 @@ from tests.relay import Relay, running_relay
 from tests.test_survive_death import (
     assert_every_row_counts_once,
     catalogue,
-    is_half_written,
+    freeze_in_the_middle,
     job_of,
     sweep_and_check_final,
 )
@@ -125,7 +125,7 @@ def test_a_video_is_transcoded(start: Start, host: Host, alice: User, tmp_path: 
 def test_another_host_continues_the_import_of_a_dead_one(start: Start, host: Host, other_host: Host, alice: User):
     books = upload(alice, "".join(catalogue()).encode())
     worker = host.start(start, "highmem")
-    wait_until(is_half_written, "the middle of the import")
+    freeze_in_the_middle(worker)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
     assert len(host.left()) == 1
