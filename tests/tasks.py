@@ -12,7 +12,11 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django_redis import get_redis_connection
 
+from workers.telemetry import recorder
 from workers.telemetry.recorder import HEARTBEATS
+
+recorder.LAST_SECONDS = int(os.environ.get("LAST_SECONDS", recorder.LAST_SECONDS))
+recorder.CLOSE_SECONDS = int(os.environ.get("CLOSE_SECONDS", recorder.CLOSE_SECONDS))
 
 
 @shared_task
@@ -53,10 +57,10 @@ def requeue_once(task: Task) -> None:
 @shared_task(bind=True, max_retries=1)
 def retry_once(task: Task) -> None:
     if not task.request.retries:
-        raise task.retry(countdown=2)
+        raise task.retry(countdown=10)
 
 
-@shared_task(bind=True)
+@shared_task(bind=True, soft_time_limit=50, time_limit=60)  # not the limit kills it
 def be_killed_once(task: Task) -> None:
     """Its process is killed after the first heartbeat of its run, unless this is the second delivery."""
     if not task.request.delivery_info["redelivered"]:
@@ -67,7 +71,7 @@ def be_killed_once(task: Task) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@shared_task(soft_time_limit=3, time_limit=4)
+@shared_task(soft_time_limit=5, time_limit=10)
 def exceed_hard_limit() -> None:
     with suppress(SoftTimeLimitExceeded):
         time.sleep(30)

@@ -34,6 +34,7 @@ MAX_RECORDS = 5_000  # in a process, while the server is away
 BATCH_SECONDS = 0.2  # between two batches, and between two looks at the children of a run
 HEARTBEAT_SECONDS = 1  # a shorter run sends none, and costs nothing
 LAST_SECONDS = 2  # between a run's last heartbeat and the kill of its time limit: a heartbeat, a batch, a busy machine
+CLOSE_SECONDS = 1  # at the end of a process
 RETRY_SECONDS = 10  # after the server was away
 
 # In the process and the thread of the task, with `run`. run_started: with Celery's `request`. run_finished: with the
@@ -107,10 +108,10 @@ class RunRecorder:
         self._thread.start()
 
     def close(self) -> None:
-        """Blocks for up to a second to send what is left."""
+        """Blocks for up to CLOSE_SECONDS to send what is left."""
         self._closing.set()
         self._wake.set()
-        self._thread.join(timeout=1)
+        self._thread.join(timeout=CLOSE_SECONDS)
 
     def start(self, run: Run) -> None:
         self.current = run
