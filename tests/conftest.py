@@ -20,7 +20,7 @@ from redis import Redis, from_url
 from devtools.processes import ROOT, Process, procfile_command, ready_process
 from mediaapp.models import User
 from mediaapp.operations.findings import charts_of_period
-from workers import circuit_breaker
+from workers import circuit_breaker, deadline
 from workers.practices import registry
 
 # Files with a test of many seconds, the longest first.
@@ -66,6 +66,12 @@ def quick_site(settings) -> None:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
+def patient_questions(monkeypatch) -> None:
+    """A page of this process waits for all of its parts, on a busy machine too. Its processes keep the site's time."""
+    monkeypatch.setattr(deadline, "DEADLINE_SECONDS", 30)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 
 from config.celery import REDIS_TRANSPORT, app
+from workers.brokers.connection import SHORT_TIMEOUTS
 from workers.runtime import heartbeat_file, hung_processes, stopping
 from workers.schedule import every
 from workers.telemetry import liveness
@@ -14,6 +15,9 @@ liveness.SILENT_SECONDS = int(os.environ.get("SILENT_SECONDS", liveness.SILENT_S
 hung_processes.KILL_SECONDS = int(os.environ.get("KILL_SECONDS", hung_processes.KILL_SECONDS))
 stopping.GRACE_SECONDS = int(os.environ.get("GRACE_SECONDS", stopping.GRACE_SECONDS))
 app.conf.imports = (*app.conf.imports, "tests.faulty_tasks")
+if "PUBLISH_SECONDS" in os.environ:  # as PATIENCE in tests/rabbitmq.py
+    seconds = float(os.environ["PUBLISH_SECONDS"])
+    SHORT_TIMEOUTS.update({name: seconds for name in SHORT_TIMEOUTS if name.endswith("_timeout")})
 REDIS_TRANSPORT.update(
     visibility_timeout=int(os.environ.get("VISIBILITY_TIMEOUT", "300")),
     unacked_restore_interval=1,

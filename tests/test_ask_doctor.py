@@ -19,6 +19,7 @@ from tests.outages import (
     unreachable_broker,
     unreachable_database,
 )
+from workers import deadline
 from workers.practices import Finding, progress, registry, timing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,7 +149,7 @@ def test_the_page_measures_again_after_a_while(client, monkeypatch):
 
 
 def test_a_reader_waits_a_limited_time_for_another_measurement(client, monkeypatch):
-    monkeypatch.setattr(registry, "DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr(deadline, "DEADLINE_SECONDS", 0.2)
     began, release = Event(), Event()
     monkeypatch.setattr(registry, "verify_all", lambda: began.set() or [release.wait(DEADLINE_SECONDS)][:0])
     other = Thread(target=registry.finding_cache.read)

@@ -164,7 +164,7 @@ def test_a_learner_does_one_whole(learner: Learner, tmp_path: Path):
     log = tmp_path / "terminal.log"
     with learner.exercise(log):
         assert "STORY" in log.read_text()
-        assert "It never expires." in learner.page()
+        wait_until(lambda: "It never expires." in learner.page(), "the finding")
         assert "practices.E501" in learner.type_check_command(log.read_text())
         grade = learner.make("exercise", "N=5", "CHECK=1")
         assert re.findall(r"^(\w+)  ([\w ]+):", grade, re.MULTILINE)[:2] == [("FAIL", "rule"), ("FAIL", "live finding")]

@@ -19,6 +19,7 @@ from kombu import Connection
 from devtools.processes import ROOT, wait_until
 from devtools.rabbitmq import Node
 from devtools.visitor import Visitor
+from tests import in_subprocess
 from tests.conftest import environment
 from tests.web import give_password, serving
 from workers.models import Job
@@ -134,6 +135,13 @@ def messages(node: Node, queue: str) -> Iterator[str]:
             yield f"{message.body!r} {json.dumps(message.headers, default=str)} {message.properties!r}"
 
 
+def is_published(site_environment: dict[str, str]) -> bool:
+    """The sweep tries again what the click could not publish to a busy node."""
+    if not (published := Job.objects.filter(dispatched_at__isnull=False).exists()):
+        in_subprocess.run("from workers import jobs; jobs.sweep()", **site_environment)
+    return published
+
+
 def test_no_secret_leaks_while_all_goes_well(
     output: Output, site_environment, vhost: Node, start, alice, stella, tmp_path: Path
 ):
@@ -153,7 +161,7 @@ def test_no_secret_leaks_while_all_goes_well(
             "/accounts/password_reset/": {"email": alice.email},
         }.items():
             output.add(path, visitor.post(path, **fields).data.decode())
-        wait_until(lambda: Job.objects.filter(dispatched_at__isnull=False), "the message")
+        wait_until(lambda: is_published(site_environment), "the message")
         for message in messages(vhost, "urgent"):
             output.add("a message", message)
         Job.objects.update(dispatched_at=None)  # that message was taken out: the sweep sends another one

@@ -10,14 +10,14 @@ from django.core.cache import cache
 from django.db import OperationalError, connection, transaction
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from devtools.processes import wait_until
+from devtools.processes import Web, wait_until
 from devtools.servers import suspended
 from devtools.visitor import Visitor
-from mediaapp.models import Upload
+from mediaapp.models import Upload, User
 from tests.conftest import signed_in
 from tests.factories import running_upload_of, upload_of
 from tests.outages import make_unreachable, running_server
-from tests.web import give_password, serving
+from tests.web import give_password, serving, serving_timed
 from workers import cache_breaker, circuit_breaker
 from workers.circuit_breaker import CircuitBreaker
 from workers.database import base, probe
@@ -37,15 +37,26 @@ def request_patience() -> Iterator[None]:
 
 
 @pytest.fixture
-def visitor(alice, transactional_db, tmp_path) -> Iterator[Visitor]:
+def usual_visitor(alice, transactional_db, tmp_path) -> Iterator[Visitor]:
     """Alice's browser at a site of one process. `log` is the site's."""
     give_password(alice, PASSWORD)
     with serving(tmp_path, WEB_CONCURRENCY="1") as site:
-        browser = Visitor(site.port)
-        browser.log = site.log
-        browser.cookies["sessionid"] = signed_in(alice).cookies["sessionid"].value
-        ask_at_once(browser, "/")  # each thread opens its connections
-        yield browser
+        yield visitor_of(site, alice)
+
+
+@pytest.fixture
+def visitor(alice, transactional_db, tmp_path) -> Iterator[Visitor]:
+    """As `usual_visitor`, at a site that remembers for the whole test that a server is silent."""
+    with serving_timed(tmp_path, silent_seconds=60, away_seconds=600) as site:
+        yield visitor_of(site, alice)
+
+
+def visitor_of(site: Web, user: User) -> Visitor:
+    browser = Visitor(site.port)
+    browser.log = site.log
+    browser.cookies["sessionid"] = signed_in(user).cookies["sessionid"].value
+    ask_at_once(browser, "/")  # each thread opens its connections
+    return browser
 
 
 def ask_at_once(browser: Visitor, path: str, count: int = 8) -> set[int]:
@@ -59,14 +70,14 @@ def silences(browser: Visitor) -> int:
     return browser.log.read_text().count("server_silent")
 
 
-def test_a_silent_database_is_told_to_each_in_their_own_way(visitor):
+def test_a_silent_database_is_told_to_each_in_their_own_way(usual_visitor):
     with suspended(running_server("postgres")):
-        page = visitor.request("GET", "/")
-        form = visitor.request("POST", "/accounts/login/", fields={"username": "alice", "password": PASSWORD})
-        program = visitor.request("GET", "/catalogue/", headers=JSON)
-        poll = visitor.request("GET", f"/jobs/{Job().pk}/progress.json")
-        missing = visitor.request("GET", "/nowhere/")
-        assert visitor.request("GET", "/healthz").status == 200
+        page = usual_visitor.request("GET", "/")
+        form = usual_visitor.request("POST", "/accounts/login/", fields={"username": "alice", "password": PASSWORD})
+        program = usual_visitor.request("GET", "/catalogue/", headers=JSON)
+        poll = usual_visitor.request("GET", f"/jobs/{Job().pk}/progress.json")
+        missing = usual_visitor.request("GET", "/nowhere/")
+        assert usual_visitor.request("GET", "/healthz").status == 200
     assert {answer.status for answer in (page, form, program, poll, missing)} == {503}
     assert "One of our servers does not answer" in page.data.decode()
     assert "This page tries again" in page.data.decode()
@@ -74,7 +85,7 @@ def test_a_silent_database_is_told_to_each_in_their_own_way(visitor):
     assert "try again in a minute" in json.loads(program.data)["error"]
     assert json.loads(poll.data).keys() == {"error"}
     assert page.headers["Retry-After"] == "10"
-    wait_until(lambda: visitor.request("GET", "/").status == 200, "the site to see that it answers again")
+    wait_until(lambda: usual_visitor.request("GET", "/").status == 200, "the site to see that it answers again")
 
 
 def test_one_request_waits_for_a_silent_database_and_the_next_ones_do_not(visitor):

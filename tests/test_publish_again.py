@@ -113,7 +113,7 @@ def test_a_silent_broker_ends_a_sweep_early_and_keeps_it_from_no_queue(broker, c
 
 
 def test_a_backlog_that_takes_long_holds_up_no_other_queue(broker, monkeypatch):
-    monkeypatch.setattr(outbox, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(outbox, "MAX_SECONDS", 2)  # one publish of a busy machine takes less
     Job.objects.bulk_create(Job(task=RESET, queue="urgent", queued_at=ago(60)) for _ in range(1_000))
     video = waiting(VIDEO)
     wait_until(lambda: outbox.publish_due() and Job.objects.get(pk=video.pk).dispatched_at, "the video")

@@ -174,7 +174,7 @@ def test_workers_take_turns_on_both_brokers(alice, bob, start: Callable, request
             store_upload(owner, file)
     Job.objects.update(dispatched_at=None, queued_at=timezone.now() - timedelta(seconds=60))
     in_subprocess.run("from workers import jobs; print(jobs.sweep())", **broker)
-    start("highmem", **broker)
+    start("highmem", app="tests.fast_app", PUBLISH_SECONDS="30", **broker)
     wait_until(lambda: Job.objects.filter(state=Job.State.DONE).count() == 5, "the imports", seconds=120)
     owners = list(Job.objects.order_by("started_at").values_list("owner__username", flat=True))
     assert owners.index("bob") <= 1

@@ -15,6 +15,7 @@ from django.utils.html import strip_tags
 from devtools.processes import wait_until
 from mediaapp.views.operations import overview
 from tests.outages import UNREACHABLE_URL, make_unreachable
+from workers import deadline
 from workers.brokers import state
 from workers.clock_format import clock_time
 from workers.models import FindingSample, Job, Pause, PracticeState, QueueSample
@@ -187,13 +188,13 @@ def test_a_full_and_a_paused_queue_say_so(as_stella, broker, monitor, monkeypatc
 
 @pytest.mark.parametrize(
     ("minutes", "words"),
-    [(None, "No sample was taken yet"), (9, "The last sample was taken 9 min ago"), (0, "last sample 0 s ago")],
+    [(None, "No sample was taken yet"), (9, "The last sample was taken 9 min ago"), (0, r"last sample \d+ s ago")],
 )
 def test_stopped_samples_are_said(as_stella, monitor, minutes, words):
     if minutes is not None:
         write_samples(taken_at=ago(minutes=minutes), waiting=0)
     text = text_of(as_stella).partition("Target: the wait")[2].partition("Failed today")[0]
-    assert words in text
+    assert re.search(words, text)
     assert ("beat" in text) is (minutes != 0)
 
 
@@ -262,7 +263,7 @@ def test_a_part_whose_server_is_away_says_so_and_the_others_stand(as_stella, set
 
 
 def test_a_part_that_takes_too_long_says_so(as_stella, monitor, monkeypatch):
-    monkeypatch.setattr(overview, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(deadline, "DEADLINE_SECONDS", 0.3)
     release = []
     monkeypatch.setitem(overview.DATABASE, "failures", lambda: cache.get("x") or wait_for(release))
     assert "Nobody knows what failed" in text_of(as_stella, part="failures")

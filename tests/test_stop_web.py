@@ -12,7 +12,7 @@ from bench import attackers
 from devtools.ports import is_free
 from devtools.processes import DEADLINE_SECONDS, Web, wait_until
 from devtools.visitor import Visitor
-from tests.web import serving, serving_impatiently
+from tests.web import serving, serving_timed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +30,7 @@ def workers_of(web: Web) -> list[psutil.Process]:
 @pytest.mark.parametrize("whom", ["the main process", "its workers first"])
 def test_a_stopped_server_does_not_wait_for_silent_clients(whom, tmp_path):
     """A platform signals all processes at once."""
-    with serving_impatiently(tmp_path) as web:
+    with serving_timed(tmp_path) as web:
         with attackers.attacking(web.port, attackers.half_headers(4), attackers.forms_without_body(4)):
             for each in workers_of(web) if whom == "its workers first" else []:
                 each.terminate()

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +17,7 @@ from redis import Redis
 from devtools.processes import DEADLINE_SECONDS, ROOT, wait_until
 from mediaapp.models import User
 from mediaapp.uploads.receive import store_upload
-from tests.conftest import environment
+from tests import in_subprocess
 from tests.faulty_tasks import let_go, lines
 from tests.videos import make_video, repeat_video
 from workers.models import Job
@@ -43,9 +42,7 @@ def send(alice: User) -> Callable[[str, str], Job]:
     def send_task(task: str, url: str) -> Job:
         queued = timezone.now() - timedelta(seconds=10)
         job = Job.objects.create(task=f"tests.faulty_tasks.{task}", queue="highmem", owner=alice, queued_at=queued)
-        sweep = "from workers.jobs import sweep; assert sweep() == 1"
-        command = [sys.executable, "manage.py", "shell", "--no-imports", "--command", sweep]
-        subprocess.run(command, cwd=ROOT, env=environment(BROKER_URL=url), check=True)
+        in_subprocess.run("from workers.jobs import sweep; assert sweep() == 1", BROKER_URL=url)
         return job
 
     return send_task
@@ -72,7 +69,7 @@ def press_ctrl_c(worker: subprocess.Popen) -> None:
 def is_finished_by_another_worker(job: Job, start: Start, url: str) -> bool:
     """No sweep runs here: the other worker takes the message that is in the queue."""
     let_go()
-    start("highmem", app="tests.fast_app", BROKER_URL=url)
+    start("highmem", app="tests.fast_app", BROKER_URL=url, PUBLISH_SECONDS="30")
     wait_until(lambda: read(job).is_final, "another worker to end it")
     return (read(job).state, read(job).attempt) == (State.DONE, 2)
 
@@ -84,7 +81,7 @@ def assert_requeued(job: Job) -> None:
 
 
 def test_a_job_that_reports_is_requeued_at_once_and_continues_in_another_worker(send, start: Start, url: str):
-    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, GRACE_SECONDS=FOR_EVER)
+    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, PUBLISH_SECONDS="30", GRACE_SECONDS=FOR_EVER)
     job = send("report_for_ever", url)
     wait_until(lambda: progress.read(job.pk), "its first report")
     signal_all_processes(worker)
@@ -117,7 +114,7 @@ def test_a_worker_waits_for_a_task_that_ends_soon(send, start: Start, broker: Re
 
 
 def test_a_task_that_never_reports_is_cancelled_after_the_grace_period(send, start: Start, url: str):
-    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, GRACE_SECONDS="1")
+    worker = start("highmem", app="tests.fast_app", BROKER_URL=url, PUBLISH_SECONDS="30", GRACE_SECONDS="1")
     job = send("never_report", url)
     wait_until(lines, "its begin")
     signal_all_processes(worker)

@@ -15,6 +15,7 @@ from devtools.ports import free_port, is_answering
 from devtools.processes import ROOT, Web, ready_process, web
 from mediaapp.models import User
 from tests.conftest import environment
+from workers.circuit_breaker import AWAY_SECONDS
 
 
 def give_password(user: User, password: str) -> None:
@@ -33,11 +34,12 @@ def collected() -> str:
 
 
 @contextmanager
-def serving_impatiently(folder: Path, **variables: str) -> Iterator[Web]:
-    """As serving(), but the server waits a second for a client."""
+def serving_timed(folder: Path, *, silent_seconds: int = 1, away_seconds: float = AWAY_SECONDS) -> Iterator[Web]:
+    """As serving(), in one process, with the times of tests/timed_server.py."""
     port, log = free_port(), folder / "web.log"
-    own = environment(TMPDIR=str(folder), STATIC_ROOT=collected(), PORT=str(port), WEB_CONCURRENCY="1") | variables
-    command, answers = [sys.executable, "-m", "tests.impatient_server"], partial(is_answering, port, "/healthz")
+    times = {"SILENT_SECONDS": str(silent_seconds), "AWAY_SECONDS": str(away_seconds)}
+    own = environment(TMPDIR=str(folder), STATIC_ROOT=collected(), PORT=str(port), WEB_CONCURRENCY="1") | times
+    command, answers = [sys.executable, "-m", "tests.timed_server"], partial(is_answering, port, "/healthz")
     with ready_process("web", command, own, log=log, is_ready=answers) as process:
         yield Web(process, port, log)
 

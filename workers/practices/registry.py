@@ -8,7 +8,7 @@ from types import ModuleType
 from django.core.checks import CheckMessage
 from django.utils.text import slugify
 
-from workers.deadline import DEADLINE_SECONDS, SLOTS, run_with_deadline
+from workers import deadline
 from workers.practices import (
     Finding,
     backlog,
@@ -83,13 +83,13 @@ PRACTICES = (
 Findings = list[tuple[Practice, Finding]]
 
 
-def verify_all(slots: BoundedSemaphore = SLOTS, *, seconds: float = DEADLINE_SECONDS) -> Findings:
-    """Findings in the order of PRACTICES. Never raises, and answers within `seconds`.
+def verify_all(slots: BoundedSemaphore = deadline.SLOTS, *, seconds: float | None = None) -> Findings:
+    """Findings in the order of PRACTICES. Never raises, and answers within `seconds`, else deadline.DEADLINE_SECONDS.
 
     slots: your own, if you must not wait for other callers.
     """
     questions = {practice.title: practice.module.verify for practice in PRACTICES}
-    answers = run_with_deadline(questions, slots, seconds=seconds)
+    answers = deadline.run_with_deadline(questions, slots, seconds=seconds)
     return [(practice, to_finding(answers[practice.title])) for practice in PRACTICES]
 
 
@@ -103,8 +103,8 @@ class FindingCache:
 
     def read(self) -> Findings:
         """The findings of the last TTL seconds, or new ones; all unknown if another thread measures for too long."""
-        if not self._measuring.acquire(timeout=DEADLINE_SECONDS):
-            late = TimeoutError(f"Still measuring after {DEADLINE_SECONDS} s.")
+        if not self._measuring.acquire(timeout=deadline.DEADLINE_SECONDS):
+            late = TimeoutError(f"Still measuring after {deadline.DEADLINE_SECONDS} s.")
             return [(practice, to_finding(late)) for practice in PRACTICES]
         try:
             if time.monotonic() > self._expires_at:

@@ -18,9 +18,9 @@ from mediaapp.operations.jobs_now import failures_of_today, running_jobs
 from mediaapp.operations.parts import POLL_SECONDS, read_parts
 from mediaapp.operations.queue_cards import queue_cards, slots_by_worker
 from mediaapp.permissions import AuthenticatedRequest, staff_required
+from workers import deadline
 from workers.brokers import UNKNOWN
 from workers.brokers.state import read_broker_state, read_queue_states_or_unknown
-from workers.deadline import DEADLINE_SECONDS
 from workers.practices import backlog
 from workers.queues import table
 from workers.telemetry import liveness
@@ -66,9 +66,9 @@ def show_live_part(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def read_overview() -> dict[str, Any]:
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    ends_at = time.monotonic() + deadline.DEADLINE_SECONDS
     board = findings.read_board()
-    seconds_left = max(deadline - time.monotonic(), MIN_SECONDS)
+    seconds_left = max(ends_at - time.monotonic(), MIN_SECONDS)
     parts = read_parts(DATABASE, BROKER, LOCKS, seconds=seconds_left)
     workers, running, waits = parts.pop("workers"), parts["running"], parts.pop("oldest_waits")
     states, flows = parts.pop("states") or dict.fromkeys(table().queues, UNKNOWN), parts.pop("flows") or {}
