@@ -18,6 +18,7 @@ from django.test import Client
 from redis import Redis, from_url
 
 from devtools.processes import ROOT, Process, procfile_command, ready_process
+from mediaapp.job_search import find, select
 from mediaapp.models import User
 from mediaapp.operations.findings import charts_of_period
 from workers import circuit_breaker, deadline
@@ -72,6 +73,8 @@ def quick_site(settings) -> None:
 def patient_questions(monkeypatch) -> None:
     """A page of this process waits for all of its parts, on a busy machine too. Its processes keep the site's time."""
     monkeypatch.setattr(deadline, "DEADLINE_SECONDS", 30)
+    for search in (find, select):
+        monkeypatch.setattr(search, "MAX_MILLISECONDS", 60_000)
 
 
 @pytest.fixture
